@@ -1,0 +1,37 @@
+"""Attention models for human actions from skeletons, in Keras.
+
+The names below are loaded on first use: reading data needs neither Keras nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load_dataset": "keras_skeleton.datasets",
+    "SkeletonDataset": "keras_skeleton.datasets",
+    "build_model": "keras_skeleton.models",
+    "attention_maps": "keras_skeleton.models",
+    "transforms": "keras_skeleton.transforms",
+}
+
+if TYPE_CHECKING:
+    from keras_skeleton import transforms
+    from keras_skeleton.datasets import SkeletonDataset, load_dataset
+    from keras_skeleton.models import attention_maps, build_model
+
+__all__ = ["SkeletonDataset", "attention_maps", "build_model", "load_dataset", "transforms"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'keras_skeleton' has no attribute '{name}'")
+    module = import_module(_HOMES[name])
+    return module if _HOMES[name].endswith("." + name) else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,254 @@
+"""The command line: `python run.py --model mans9 --dataset ntu --protocol cs --data-dir PATH`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_skeleton.datasets import SOURCES, DatasetError, get_source, load_dataset
+from keras_skeleton.datasets.store import default_cache_dir
+
+if TYPE_CHECKING:
+    from keras_skeleton.datasets import SkeletonDataset
+
+COMMANDS = ("prepare", "report", "list", "info")
+DESCRIPTION = """\
+Trains a model on a dataset by its paper's recipe and scores it. Other commands:
+  run.py prepare --dataset D --data-dir PATH   read the raw files into the store, no training
+  run.py report RUN_DIR...                     merge the folds of one experiment
+  run.py list                                  models, datasets, protocols, what is on disk
+  run.py info --model M                        layers, parameters and FLOPs of a model"""
+
+
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir", type=Path, help="folder of the dataset as downloaded; only read"
+    )
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        help=f"where prepared datasets are kept (default {default_cache_dir()})",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first bad file instead of leaving it out"
+    )
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """Arguments of training and evaluation."""
+    parser = argparse.ArgumentParser(
+        prog="run.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, help="see run.py list")
+    parser.add_argument("--dataset", required=True, help="see run.py list")
+    parser.add_argument("--protocol", required=True, help="see run.py list")
+    _add_data_arguments(parser)
+    parser.add_argument("--recipe", default="paper", help="paper (default) or released")
+    parser.add_argument("--epochs", type=_positive, help="instead of the recipe's")
+    parser.add_argument("--batch-size", type=_positive, help="instead of the recipe's")
+    parser.add_argument("--attention", help="of MANs: learned, frozen, none or frame_gate")
+    parser.add_argument("--fold", type=_positive, action="append", help="only this fold, from 1")
+    parser.add_argument("--seed", type=int, default=0, help="fold k trains from seed + k - 1")
+    parser.add_argument(
+        "--out", type=Path, help="folder of results (default runs/MODEL_DATASET_PROTOCOL)"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue a stopped run in --out")
+    parser.add_argument("--weights", type=Path, help="score these weights instead of training")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status (0, or 2 with a message for a user's error)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # TensorFlow reports its build on every start; errors still come through.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        if words and words[0] in COMMANDS:
+            commands: dict[str, Any] = {
+                "prepare": prepare, "report": report, "list": list_all, "info": info,
+            }  # fmt: skip
+            commands[words[0]](words[1:])
+        elif words and not words[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(words[0], COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise ValueError(
+                f"unknown command '{words[0]}'.{hint} Commands: {', '.join(COMMANDS)}."
+            )
+        else:
+            train(train_parser().parse_args(words))
+    except KeyboardInterrupt:
+        print("\nstopped; add --resume to the same command to go on", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"run.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the message alone tells a user what to do; anything else shows its traceback."""
+    names = {"DatasetError", "DivergedError", "ResultsError", "RunError"}
+    raised_by_check = type(error) is ValueError
+    return type(error).__name__ in names or raised_by_check
+
+
+def _load(
+    args: argparse.Namespace, options: dict[str, Any], force: bool = False
+) -> SkeletonDataset:
+    return load_dataset(
+        args.dataset, args.data_dir, args.cache_dir, args.strict, force, say=print, **options
+    )
+
+
+def free_folder(base: Path) -> Path:
+    """`base`, or `base-2`, `base-3`, ... where it exists."""
+    folder, n = base, 1
+    while folder.exists():
+        n += 1
+        folder = base.with_name(f"{base.name}-{n}")
+    return folder
+
+
+def train(args: argparse.Namespace) -> None:
+    """Trains, or with --weights only scores."""
+    # Names first: a typing error should not wait for TensorFlow to start.
+    source = get_source(args.dataset)
+    if args.protocol not in source.protocols:
+        _unknown("protocol", args.protocol, source.protocols, f" for '{source.name}'")
+    source.find(args.data_dir)
+
+    from keras_skeleton.models import check_model
+    from keras_skeleton.training.experiment import Experiment, command_line
+    from keras_skeleton.training.recipes import get_recipe
+
+    recipe = get_recipe(check_model(args.model), args.dataset, args.recipe)
+    changes = {"epochs": args.epochs, "batch_size": args.batch_size}
+    recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+    if args.attention is not None:
+        recipe = replace(recipe, model={**recipe.model, "attention": args.attention})
+
+    base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
+    out = args.out or (base if args.resume else free_folder(base))
+    if args.resume and not (out / "run.json").exists():
+        raise DatasetError(f"{out}: no run to resume here; give its folder with --out")
+    experiment = Experiment(
+        model=args.model,
+        dataset=_load(args, dict(recipe.dataset)),
+        protocol=args.protocol,
+        variant=args.recipe,
+        recipe=recipe,
+        seed=args.seed,
+        folder=out,
+        command=command_line(),
+    )
+    if args.weights is not None:
+        print(experiment.evaluate(args.weights, args.fold))
+    else:
+        print(
+            f"{args.model} on {args.dataset}, {args.protocol}, recipe '{args.recipe}'; "
+            f"results in {out}"
+        )
+        print("\n" + experiment.train(args.fold, args.resume))
+        print(f"\nopen {out / 'report.html'}")
+
+
+def _unknown(what: str, name: str, known: Any, where: str = "") -> None:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise ValueError(f"unknown {what} '{name}'{where}.{hint} Known: {', '.join(known)}.")
+
+
+def prepare(words: Sequence[str]) -> None:
+    """`run.py prepare`: raw files to the store."""
+    parser = argparse.ArgumentParser(prog="run.py prepare", description=prepare.__doc__)
+    parser.add_argument("--dataset", required=True)
+    _add_data_arguments(parser)
+    parser.add_argument("--force", action="store_true", help="make the store again")
+    args = parser.parse_args(words)
+    get_source(args.dataset)
+    dataset = _load(args, {}, force=args.force)
+    frames = int(dataset.samples["frames"].sum())
+    print(f"{dataset.name}: {len(dataset)} clips, {frames} frames, {len(dataset.classes)} classes")
+    for protocol in dataset.protocols:
+        for number, fold in enumerate(dataset.folds(protocol), start=1):
+            if number > 3:
+                print("    ...")
+                break
+            print(
+                f"  {protocol} fold {number}: {len(fold.train)} train, "
+                f"{len(fold.validation)} validation, {len(fold.test)} test"
+            )
+    print(f"store: {dataset.info['store']}")
+
+
+def report(words: Sequence[str]) -> None:
+    """`run.py report`: merges run folders of one experiment (the parts of a job array)."""
+    parser = argparse.ArgumentParser(prog="run.py report", description=report.__doc__)
+    parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--out", type=Path, help="where to (default: the first RUN_DIR)")
+    args = parser.parse_args(words)
+    from keras_skeleton.evaluation.report import write_report
+
+    out = args.out or args.run_dirs[0]
+    print(write_report(args.run_dirs, out))
+    print(f"\nopen {out / 'report.html'}")
+
+
+def list_all(words: Sequence[str]) -> None:
+    """`run.py list`: models, datasets, protocols, and what is prepared on this machine."""
+    parser = argparse.ArgumentParser(prog="run.py list", description=list_all.__doc__)
+    parser.add_argument("--cache-dir", type=Path)
+    args = parser.parse_args(words)
+    from keras_skeleton.datasets.store import read_manifest
+    from keras_skeleton.models import MODELS
+
+    print("models")
+    for name, entry in MODELS.items():
+        print(f"  {name:<18}{entry.paper}")
+    cache = args.cache_dir or default_cache_dir()
+    print("\ndatasets")
+    for source in SOURCES.values():
+        print(
+            f"  {source.name:<18}{', '.join(source.protocols):<14}"
+            f"{source.title}, {source.clips} clips"
+        )
+        for folder in sorted(cache.glob(f"{source.name}-*")):
+            try:
+                manifest = read_manifest(folder)
+            except DatasetError as error:
+                print(f"  {'':<18}{error}")
+                continue
+            if manifest["dataset"] == source.name:
+                print(f"  {'':<18}prepared: {manifest['clips']} clips from {manifest['source']}")
+    print(f"\nprepared datasets are kept in {cache}")
+
+
+def info(words: Sequence[str]) -> None:
+    """`run.py info`: a model's layers, parameters and FLOPs a clip."""
+    parser = argparse.ArgumentParser(prog="run.py info", description=info.__doc__)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--classes", type=_positive, default=60)
+    parser.add_argument("--skeleton", default="kinect_v2")
+    args = parser.parse_args(words)
+    from keras_skeleton.models import build_model
+    from keras_skeleton.models.summary import summary
+
+    print(summary(build_model(args.model, args.skeleton, args.classes)))

@@ -1,0 +1,73 @@
+"""Building blocks of evaluation protocols: which clips train, validate and test.
+
+Every protocol also holds out a validation part of its training clips, so that
+a checkpoint can be chosen without looking at the test clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import Fold, Protocol
+
+# Chooses validation clips: (samples, training indices, fold number) -> boolean mask over indices.
+Holdout = Callable[[pd.DataFrame, np.ndarray, int], np.ndarray]
+
+
+def random_holdout(fraction: float = 0.1, seed: int = 0) -> Holdout:
+    """A fraction of every class, drawn at random: for splits where subjects are shared anyway."""
+
+    def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
+        rng = np.random.default_rng((seed, fold))
+        labels = samples["label"].to_numpy()[train]
+        held = np.zeros(len(train), bool)
+        for label in np.unique(labels):
+            members = rng.permutation(np.flatnonzero(labels == label))
+            held[members[: round(fraction * len(members))]] = True
+        return held
+
+    return choose
+
+
+def group_holdout(columns: str | list[str], groups: int = 1, seed: int = 0) -> Holdout:
+    """Whole groups (subjects, sequences): the model is chosen on people it has not seen."""
+    keys = [columns] if isinstance(columns, str) else columns
+
+    def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
+        group = samples.iloc[train].groupby(keys, sort=True).ngroup().to_numpy()
+        drawn = np.random.default_rng((seed, fold)).permutation(group.max() + 1)[:groups]
+        return np.isin(group, drawn)
+
+    return choose
+
+
+def split(samples: pd.DataFrame, test: np.ndarray, holdout: Holdout, fold: int = 0) -> Fold:
+    """One fold from a boolean mask of the test clips; `holdout` takes validation from the rest."""
+    train = np.flatnonzero(~np.asarray(test))
+    held = holdout(samples, train, fold) if len(train) else np.zeros(0, bool)
+    return Fold(train[~held], train[held], np.flatnonzero(test))
+
+
+def train_on(column: str, values: Iterable[int], holdout: Holdout) -> Protocol:
+    """One fold: clips whose `column` is in `values` train, all others test."""
+    wanted = list(values)
+
+    def protocol(samples: pd.DataFrame) -> Iterator[Fold]:
+        yield split(samples, ~samples[column].isin(wanted).to_numpy(), holdout)
+
+    return protocol
+
+
+def leave_one_out(columns: str | list[str], holdout: Holdout) -> Protocol:
+    """One fold a group of `columns`, in sorted order: that group tests, all others train."""
+    keys = [columns] if isinstance(columns, str) else columns
+
+    def protocol(samples: pd.DataFrame) -> Iterator[Fold]:
+        group = samples.groupby(keys, sort=True).ngroup().to_numpy()
+        for fold in range(group.max() + 1 if len(group) else 0):
+            yield split(samples, group == fold, holdout, fold)
+
+    return protocol

@@ -1,0 +1,141 @@
+"""`Source`: what a dataset's file says about itself, and `load_dataset` on top of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keras_skeleton.datasets import store
+from keras_skeleton.datasets.dataset import DatasetError, Protocol, SkeletonDataset
+
+
+@dataclass(frozen=True)
+class Source:
+    """One dataset: where its files lie, how they are read, how it is split.
+
+    Attributes:
+        name: Short name on the command line.
+        title: Full name with authors and year.
+        skeleton: Name of the joint layout.
+        classes: Class names in label order.
+        protocols: Protocol name to splitting function.
+        files: Finds the raw files under the folder that a user gives (empty if none are there).
+        read: `read(root, writer, **options)` adds every clip to the store's writer.
+        layout: What to download, from where, and how the folder must look: shown when
+            nothing is found.
+        clips: The published number of usable clips.
+        options: Reader options with their defaults; each choice makes a store of its own.
+        needs_root: False for a dataset that is made, not read.
+    """
+
+    name: str
+    title: str
+    skeleton: str
+    classes: Sequence[str]
+    protocols: Mapping[str, Protocol]
+    files: Callable[[Path], Sequence[Path]]
+    read: Callable[..., None]
+    layout: str
+    clips: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    needs_root: bool = True
+
+    def find(self, root: str | Path | None) -> list[Path]:
+        """The raw files, or a DatasetError that says what to download and where to put it."""
+        if not self.needs_root:
+            return []
+        if root is None:
+            raise DatasetError(
+                f"'{self.name}' has to be downloaded: say where it is with --data-dir "
+                f"(root= in Python).\n{self.layout}"
+            )
+        root = Path(root)
+        if not root.is_dir():
+            raise DatasetError(f"{root}: no such folder.\n{self.layout}")
+        files = list(self.files(root))
+        if not files:
+            raise DatasetError(f"{root}: holds no files of '{self.name}'.\n{self.layout}")
+        return files
+
+    def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All reader options, given or default; a DatasetError for an unknown one."""
+        unknown = set(options) - set(self.options)
+        if unknown:
+            raise DatasetError(
+                f"'{self.name}' has no reader option {sorted(unknown)}; "
+                f"it has {sorted(self.options)}"
+            )
+        return {**self.options, **options}
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    """Changes when files are added, removed or renamed (not when one is edited in place)."""
+    names = "\n".join(sorted(file.name for file in files))
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+def load(
+    source: Source,
+    root: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+    strict: bool = False,
+    force: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    **options: Any,
+) -> SkeletonDataset:
+    """Opens the dataset's store, and makes it first where it is missing or out of date.
+
+    Args:
+        source: The dataset.
+        root: Folder with the raw files as downloaded. Not written to.
+        cache_dir: Where stores live; see `store.default_cache_dir`.
+        strict: Stop at the first bad file instead of leaving it out.
+        force: Make the store again even if there is one.
+        say: Receives lines about what is being done.
+        **options: Reader options, see `Source.options`.
+
+    Raises:
+        DatasetError: Nothing to read, no usable clip, or (with `strict`) a bad file.
+    """
+    chosen = source.check_options(options)
+    cache = Path(cache_dir) if cache_dir is not None else store.default_cache_dir()
+    files = source.find(root)
+    path = store.store_path(source.name, root if source.needs_root else None, chosen, cache)
+    fingerprint = _fingerprint(files)
+
+    reason = "forced" if force else None
+    if reason is None:
+        try:
+            manifest = store.read_manifest(path)
+            if manifest.get("fingerprint") != fingerprint:
+                reason = f"the source has changed since {manifest.get('made')}"
+            elif strict and manifest["skipped"]:
+                reason = f"--strict, and {len(manifest['skipped'])} items were left out before"
+        except DatasetError as error:
+            reason = "first use" if not path.exists() else str(error)
+    if reason is not None:
+        say(f"preparing {source.name} in {path} ({reason})")
+        store.prepare(
+            path,
+            source.skeleton,
+            source.classes,
+            lambda writer: source.read(None if root is None else Path(root), writer, **chosen),
+            info={
+                "dataset": source.name,
+                "source": str(Path(root).resolve()) if root is not None else "made here",
+                "source_files": len(files),
+                "fingerprint": fingerprint,
+                "options": chosen,
+            },
+            strict=strict,
+        )
+    dataset = store.open_store(path, source.name, dict(source.protocols))
+    for note in dataset.info["notes"]:
+        say(f"note: {note}")
+    if skipped := dataset.info["skipped"]:
+        say(f"{len(skipped)} items were left out; the first: {skipped[0][0]}: {skipped[0][1]}")
+        say(f"all of them: {path / 'manifest.json'}")
+    return dataset

@@ -1,0 +1,234 @@
+"""The compact store on disk: raw files are read once, then memory-mapped.
+
+A store is a folder of plain files:
+
+    rows.npy        float32 (R, V, 3), see `SkeletonDataset.rows`
+    samples.csv     the table of clips
+    extra_*.npy     further arrays with one row a clip
+    manifest.json   what it was made of: source, reader options, counts, what was
+                    left out, and the size and SHA-256 of every other file
+
+It is written under a temporary name and renamed when whole, so a stopped
+preparation never passes for a finished one. Arrays are read with
+`allow_pickle=False`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import (
+    SAMPLE_COLUMNS,
+    DatasetError,
+    Protocol,
+    ReadReport,
+    SkeletonDataset,
+)
+from keras_skeleton.skeletons import get_skeleton
+
+FORMAT = 1  # raise it when an older store must be made again
+
+
+def default_cache_dir() -> Path:
+    """`$KERAS_SKELETON_CACHE`, else `keras_skeleton` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    if chosen := os.environ.get("KERAS_SKELETON_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_skeleton"
+
+
+class StoreWriter:
+    """Writes clips one by one, so that memory never holds more than one of them.
+
+    Use as a context manager: leaving it normally finishes the store, an exception removes it.
+
+    Args:
+        path: Folder of the finished store; replaced if it exists.
+        skeleton: Name of the joint layout.
+        classes: Class names.
+    """
+
+    def __init__(self, path: str | Path, skeleton: str, classes: Sequence[str]) -> None:
+        self.path = Path(path)
+        self.skeleton = get_skeleton(skeleton)
+        self.classes = tuple(classes)
+        self.report = ReadReport()
+        self.info: dict[str, Any] = {}
+        self._table: list[dict[str, Any]] = []
+        self._extras: dict[str, list[np.ndarray]] = {}
+        self._rows = 0
+
+    def __enter__(self) -> StoreWriter:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        self._file = open(self._folder / "rows.npy", "wb")
+        self._write_header()
+        return self
+
+    def _write_header(self) -> None:
+        # NumPy pads the header for growth along the first axis, so it can be written again.
+        shape = (self._rows, self.skeleton.size, 3)
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        self._file.seek(0)
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def add_rows(self, frames: np.ndarray) -> int:
+        """Appends frames (T, M, V, 3) and returns the row where they start."""
+        if frames.ndim != 4 or frames.shape[2:] != (self.skeleton.size, 3):
+            raise DatasetError(
+                f"frames have shape {frames.shape}, expected (T, M, {self.skeleton.size}, 3)"
+            )
+        start = self._rows
+        self._file.write(np.ascontiguousarray(frames, "<f4").tobytes())
+        self._rows += frames.shape[0] * frames.shape[1]
+        return start
+
+    def add_sample(self, extras: dict[str, np.ndarray] | None = None, **columns: Any) -> None:
+        """Adds a clip over rows that `add_rows` has written (views may overlap)."""
+        self._table.append({column: 0 for column in SAMPLE_COLUMNS} | columns)
+        for key, value in (extras or {}).items():
+            self._extras.setdefault(key, []).append(np.asarray(value))
+
+    def add(
+        self, clip: np.ndarray, extras: dict[str, np.ndarray] | None = None, **columns: Any
+    ) -> None:
+        """Appends a clip (T, M, V, 3) with its `name`, `label`, `subject`, ..."""
+        start = self.add_rows(clip)
+        self.add_sample(extras, start=start, frames=clip.shape[0], bodies=clip.shape[1], **columns)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._file.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        self._write_header()
+        self._file.close()
+        table = pd.DataFrame(self._table, columns=None if self._table else list(SAMPLE_COLUMNS))
+        table.to_csv(self._folder / "samples.csv", index=False, lineterminator="\n")
+        for key, values in self._extras.items():
+            np.save(self._folder / f"extra_{key}.npy", np.stack(values), allow_pickle=False)
+        files = {
+            path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            for path in sorted(self._folder.iterdir())
+        }
+        manifest = {
+            "format": FORMAT,
+            "skeleton": self.skeleton.name,
+            "classes": list(self.classes),
+            "clips": len(table),
+            "rows": self._rows,
+            "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            **self.info,
+            "notes": self.report.notes,
+            "skipped": [list(item) for item in self.report.skipped],
+            "files": files,
+        }
+        (self._folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        os.replace(self._folder, self.path)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The manifest of the store in that folder; DatasetError where there is no whole store."""
+    path = Path(path)
+    try:
+        manifest = json.loads((path / "manifest.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no prepared store here (manifest.json is missing)") from None
+    except ValueError as error:
+        raise DatasetError(f"{path / 'manifest.json'}: {error}; delete the folder") from None
+    if manifest.get("format") != FORMAT:
+        raise DatasetError(
+            f"{path}: made by another version (format {manifest.get('format')}, this one reads "
+            f"{FORMAT}); delete the folder and prepare again"
+        )
+    return manifest
+
+
+def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> SkeletonDataset:
+    """Opens a finished store; its rows are memory-mapped, whatever their size.
+
+    File sizes are checked here; `verify_store` checks every byte.
+
+    Raises:
+        DatasetError: No store, another format, or files that do not match the manifest.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    for file, facts in manifest["files"].items():
+        if not (path / file).is_file() or (path / file).stat().st_size != facts["bytes"]:
+            raise DatasetError(
+                f"{path / file}: missing or not {facts['bytes']} bytes long; "
+                "delete the folder and prepare again"
+            )
+    rows = (
+        np.load(path / "rows.npy", mmap_mode="r", allow_pickle=False)
+        if manifest["rows"]
+        else np.zeros((0, get_skeleton(manifest["skeleton"]).size, 3), np.float32)
+    )
+    extras = {
+        file.stem.removeprefix("extra_"): np.load(file, mmap_mode="r", allow_pickle=False)
+        for file in sorted(path.glob("extra_*.npy"))
+    }
+    return SkeletonDataset(
+        name=name,
+        skeleton=get_skeleton(manifest["skeleton"]),
+        classes=tuple(manifest["classes"]),
+        rows=rows,
+        samples=pd.read_csv(path / "samples.csv", dtype={"name": str}, keep_default_na=False),
+        protocols=protocols,
+        extras=extras,
+        info=manifest | {"store": str(path)},
+    )
+
+
+def verify_store(path: str | Path) -> None:
+    """Reads every file of a store and compares its SHA-256; DatasetError names what differs."""
+    path = Path(path)
+    for file, facts in read_manifest(path)["files"].items():
+        if _sha256(path / file) != facts["sha256"]:
+            raise DatasetError(f"{path / file}: changed since it was made; prepare again")
+
+
+def store_path(name: str, root: str | Path | None, options: dict[str, Any], cache: Path) -> Path:
+    """Where a store lives: a folder for each dataset, source folder and reader options."""
+    source = str(Path(root).resolve()) if root is not None else "made here"
+    key = json.dumps([FORMAT, name, source, options], sort_keys=True)
+    return cache / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+
+
+def prepare(
+    path: Path,
+    skeleton: str,
+    classes: Sequence[str],
+    fill: Callable[[StoreWriter], None],
+    info: dict[str, Any],
+    strict: bool = False,
+) -> None:
+    """Makes a store: `fill` reads the source and adds its clips to the writer."""
+    from keras_skeleton import __version__
+
+    with StoreWriter(path, skeleton, classes) as writer:
+        writer.report.strict = strict
+        writer.info = info | {"version": __version__}
+        fill(writer)
+        if not writer._table:
+            reasons = "".join(f"\n  {s.where}: {s.why}" for s in writer.report.skipped[:5])
+            raise DatasetError(f"{info.get('source')}: not one usable clip was found{reasons}")

@@ -1,0 +1,199 @@
+"""UT-Kinect-Action3D: 10 actions, 10 subjects, each action twice, one Kinect v1.
+
+L. Xia, C.-C. Chen, J. K. Aggarwal, "View invariant human action recognition using
+histograms of 3D joints", CVPRW 2012. http://cvrc.ece.utexas.edu/KinectDatasets/HOJ3D.html
+
+Layout:
+    joints/joints_sXX_eYY.txt   a frame number, then 20 x (x, y, z) in metres, Kinect v1 order
+    joints/actionLabel.txt      a sequence's name, then ten lines 'action: start end'
+    joints/actionLabel_modified.txt   the same with seven intervals corrected; used if it is there
+
+Intervals are in frame numbers, both ends included, not in rows. Frame numbers skip and
+repeat: the first row of each number is kept. Clip: (T, 1, 20, 3), 5 to 110 frames (170 with
+the uncorrected labels). The files are untrimmed; about half of their frames belong to no
+action. 199 clips are usable: the interval of s10_e02's 'carry' is 'NaN NaN'.
+
+Protocols:
+    loocv   20 folds, each leaves one sequence out (Xia et al.; the MANs paper, Sec. 3.1)
+    cs      subjects 1 to 5 train, 6 to 10 test
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.protocols import group_holdout, leave_one_out, train_on
+from keras_skeleton.datasets.source import Source
+from keras_skeleton.datasets.store import StoreWriter
+
+CLASSES = (
+    "walk", "sitDown", "standUp", "pickUp", "carry",
+    "throw", "push", "pull", "waveHands", "clapHands",
+)  # fmt: skip
+SEQUENCE = re.compile(r"joints_s(\d\d)_e(\d\d)\.txt")
+
+LAYOUT = """\
+UT-Kinect-Action3D: download the joint positions (joints.zip, about 20 MB) from
+http://cvrc.ece.utexas.edu/KinectDatasets/HOJ3D.html and unpack them so that there is
+  PATH/joints/joints_s01_e01.txt ... joints_s10_e02.txt   (20 files)
+  PATH/joints/actionLabel.txt
+then give --data-dir PATH."""
+
+
+class Interval(NamedTuple):
+    """One labelled action of a sequence, in frame numbers, both ends included."""
+
+    action: str
+    start: int
+    end: int
+    line: int
+
+
+def joints_folder(root: Path) -> Path:
+    """The folder that holds the files: `root/joints`, or `root` itself."""
+    return root / "joints" if (root / "joints").is_dir() else root
+
+
+def find_files(root: Path) -> list[Path]:
+    """The sequences' files, sorted."""
+    folder = joints_folder(root)
+    return sorted(path for path in folder.iterdir() if SEQUENCE.fullmatch(path.name))
+
+
+def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarray]:
+    """Frame numbers int64 (T,), ascending, and positions float32 (T, 1, 20, 3) in metres.
+
+    Bad lines are left out and reported with their number; the others are kept.
+    """
+    numbers: list[int] = []
+    frames: list[np.ndarray] = []
+    for line, text in enumerate(path.read_text("ascii", errors="replace").splitlines(), start=1):
+        words = text.split()
+        if not words:
+            continue
+        if len(words) != 61:
+            report.skip(f"{path}:{line}", f"{len(words)} numbers, expected 61 (frame, 20 x x y z)")
+            continue
+        try:
+            values = np.array(words, np.float64)
+        except ValueError:
+            report.skip(f"{path}:{line}", "holds something that is not a number")
+            continue
+        if not np.isfinite(values).all():
+            report.skip(f"{path}:{line}", "holds NaN or infinity")
+            continue
+        number = int(values[0])
+        if numbers and number <= numbers[-1]:
+            if number < numbers[-1]:
+                report.skip(f"{path}:{line}", f"frame {number} comes after {numbers[-1]}")
+            continue  # a repeated number is normal here: the first row counts
+        numbers.append(number)
+        frames.append(values[1:].reshape(1, 20, 3))
+    if not frames:
+        return np.zeros(0, np.int64), np.zeros((0, 1, 20, 3), np.float32)
+    return np.array(numbers), np.stack(frames).astype(np.float32)
+
+
+def read_labels(path: Path, report: ReadReport) -> dict[str, list[Interval]]:
+    """The labelled intervals of every sequence: `{"s01_e01": [Interval, ...]}`."""
+    labels: dict[str, list[Interval]] = {}
+    sequence = None
+    for line, text in enumerate(path.read_text("ascii", errors="replace").splitlines(), start=1):
+        text = text.strip()
+        if not text:
+            continue
+        if re.fullmatch(r"s\d\d_e\d\d", text):
+            sequence = text
+            labels[sequence] = []
+            continue
+        match = re.fullmatch(r"(\w+):\s*(\S+)\s+(\S+)", text)
+        if match is None or sequence is None:
+            report.skip(
+                f"{path}:{line}", f"'{text[:60]}' is neither 'sXX_eYY' nor 'action: start end'"
+            )
+            continue
+        action, start, end = match.groups()
+        if (start, end) == ("NaN", "NaN"):
+            report.note(f"{path.name}:{line}: {sequence} has no interval for '{action}' (NaN)")
+        elif action not in CLASSES:
+            report.skip(f"{path}:{line}", f"unknown action '{action}'")
+        elif not (start.isdigit() and end.isdigit()) or int(start) > int(end):
+            report.skip(f"{path}:{line}", f"'{start} {end}' is not an interval of frame numbers")
+        else:
+            labels[sequence].append(Interval(action, int(start), int(end), line))
+    return labels
+
+
+def sequences(
+    root: Path, report: ReadReport
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, list[Interval]]]:
+    """Yields (name, frame numbers, positions, intervals) of every untrimmed sequence."""
+    folder = joints_folder(root)
+    label_file = folder / "actionLabel_modified.txt"
+    if not label_file.is_file():
+        label_file = folder / "actionLabel.txt"
+        report.note("actionLabel_modified.txt is not there: seven known wrong intervals remain")
+    if not label_file.is_file():
+        raise DatasetError(f"{label_file}: missing.\n{LAYOUT}")
+    labels = read_labels(label_file, report)
+    for path in find_files(root):
+        name = path.stem.removeprefix("joints_")
+        if name not in labels:
+            report.skip(path, f"{label_file.name} has no entry for {name}")
+            continue
+        numbers, frames = read_sequence(path, report)
+        kept = []
+        for interval in labels[name]:
+            if not ((numbers >= interval.start) & (numbers <= interval.end)).any():
+                report.skip(
+                    f"{label_file}:{interval.line}",
+                    f"{name} {interval.action}: no frame from {interval.start} to {interval.end}",
+                )
+            else:
+                kept.append(interval)
+        yield name, numbers, frames, kept
+
+
+def read(root: Path, writer: StoreWriter) -> None:
+    """Cuts the sequences into clips."""
+    clips = 0
+    for name, numbers, frames, intervals in sequences(root, writer.report):
+        for interval in intervals:
+            inside = (numbers >= interval.start) & (numbers <= interval.end)
+            writer.add(
+                frames[inside],
+                name=f"{name}_{interval.action}",
+                label=CLASSES.index(interval.action),
+                subject=int(name[1:3]),
+                view=1,
+                setup=1,
+                repetition=int(name[5:7]),
+            )
+            clips += 1
+    writer.report.expect("usable clips", clips, UT_KINECT.clips)
+
+
+_SEQUENCE_COLUMNS = ["subject", "repetition"]
+PROTOCOLS = {
+    "loocv": leave_one_out(_SEQUENCE_COLUMNS, group_holdout(_SEQUENCE_COLUMNS, groups=2)),
+    "cs": train_on("subject", range(1, 6), group_holdout("subject")),
+}
+
+
+UT_KINECT = Source(
+    name="ut_kinect",
+    title="UT-Kinect-Action3D (Xia et al., 2012)",
+    skeleton="kinect_v1",
+    classes=CLASSES,
+    protocols=PROTOCOLS,
+    files=find_files,
+    read=read,
+    layout=LAYOUT,
+    clips=199,
+)

@@ -1,0 +1,410 @@
+"""From finished folds to results that a person opens: tables, figures and one HTML page.
+
+What training leaves behind, and what is read here:
+
+    RUN/run.json                what was run: model, dataset, protocol, recipe, seed, ...
+    RUN/fold_01/metrics.json    written last: a fold without it is unfinished and not counted
+    RUN/fold_01/history.csv     one row an epoch
+    RUN/fold_01/scores.npz      logits of the test clips, see `scores.ClipScores`
+    RUN/attention/*.png         pictures to show, if any
+
+Folds count from 1. Several run folders (a job array, one or some folds each) are merged
+if they are parts of the same experiment.
+
+The headline is always the accuracy of the checkpoint selected on validation clips. The
+last epoch and the papers' convention, the best epoch on the test clips, stand beside it
+under their own names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.evaluation.page import PARTS, html_page, percent, summary, title_of
+from keras_skeleton.evaluation.scores import (
+    ClipScores,
+    ResultsError,
+    confusion_matrix,
+    per_class_table,
+    read_scores,
+    score,
+    write_scores,
+)
+from keras_skeleton.plots import confusion_figure, curves_figure, save_figure
+
+# What parts of one experiment may disagree in. Everything else in run.json must be the same.
+MAY_DIFFER = frozenset(
+    {"command", "versions", "device", "devices", "host", "started", "finished", "seconds",
+     "folds", "out", "data_dir", "cache_dir", "notes"}
+)  # fmt: skip
+ACCURACIES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy")
+REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_total")
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One finished fold: its folder, metrics.json and test clips."""
+
+    folder: Path
+    metrics: dict[str, Any]
+    scores: ClipScores
+
+    @property
+    def number(self) -> int:
+        """The fold's number, counted from 1."""
+        return self.metrics["fold"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that is left of one experiment, whichever folders it lies in.
+
+    Attributes:
+        run: run.json of the first folder.
+        runs: run.json of every folder.
+        folds: Finished folds by number.
+        unfinished: Numbers of folds that were begun but are not finished.
+    """
+
+    run: dict[str, Any]
+    runs: dict[Path, dict[str, Any]]
+    folds: list[FoldResult]
+    unfinished: list[int]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ResultsError(f"{path}: missing; is this the folder of a run?") from None
+    except (ValueError, OSError) as error:
+        raise ResultsError(f"{path}: not readable ({error})") from None
+    if not isinstance(content, dict):
+        raise ResultsError(f"{path}: holds a {type(content).__name__}, expected an object")
+    return content
+
+
+def _read_run(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    run = _read_json(path)
+    if missing := [key for key in REQUIRED if key not in run]:
+        raise ResultsError(f"{path}: lacks {', '.join(missing)}")
+    if not isinstance(run["folds_total"], int) or run["folds_total"] < 1:
+        raise ResultsError(f"{path}: folds_total is {run['folds_total']!r}, expected 1 or more")
+    return run
+
+
+def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
+    path = folder / "metrics.json"
+    metrics = _read_json(path)
+    number = metrics.get("fold")
+    if number != _fold_number(folder):
+        raise ResultsError(f"{path}: says it is fold {number!r}")
+    if number > run["folds_total"]:
+        raise ResultsError(f"{path}: fold {number} of {run['folds_total']}")
+    for key in ACCURACIES:
+        value = metrics.get(key)
+        if (value is not None or key == "accuracy") and not (_is_number(value) and 0 <= value <= 1):
+            raise ResultsError(f"{path}: {key} is {value!r}, expected a fraction from 0 to 1")
+    clips = metrics.get("clips", {})
+    if not isinstance(clips, dict):
+        raise ResultsError(f"{path}: clips is {clips!r}, expected the parts' numbers of clips")
+    counts = {f"clips.{part}": clips.get(part) for part in PARTS}
+    counts |= {key: metrics.get(key) for key in ("epochs", "epoch_selected", "epoch_paper")}
+    for key, value in (counts | {"seconds": metrics.get("seconds")}).items():
+        if value is not None and not (_is_number(value) and value >= 0):
+            raise ResultsError(f"{path}: {key} is {value!r}, expected a number")
+    scores = read_scores(folder / "scores.npz")
+    if list(scores.classes) != [str(name) for name in run["classes"]]:
+        raise ResultsError(f"{folder / 'scores.npz'}: other classes than run.json")
+    if not len(scores.labels):
+        raise ResultsError(f"{folder / 'scores.npz'}: holds no clips")
+    return FoldResult(folder, metrics, scores)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _fold_number(folder: Path) -> int:
+    return int(folder.name.removeprefix("fold_"))
+
+
+def _fold_folders(run_dir: Path) -> list[Path]:
+    folders = [
+        p for p in run_dir.glob("fold_*") if p.is_dir() and re.fullmatch(r"fold_\d+", p.name)
+    ]
+    return sorted(folders, key=_fold_number)
+
+
+def _differences(a: Any, b: Any, where: str = "") -> list[str]:
+    """What two JSON values disagree in: ['recipe.epochs: 100 and 50', ...]."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        found = []
+        for key in [*a, *(key for key in b if key not in a)]:
+            if where or key not in MAY_DIFFER:
+                name = f"{where}.{key}" if where else str(key)
+                found += _differences(a.get(key, "nothing"), b.get(key, "nothing"), name)
+        return found
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        pairs = enumerate(zip(a, b, strict=True))
+        return [line for i, (x, y) in pairs for line in _differences(x, y, f"{where}[{i}]")]
+    if a == b:
+        return []
+    return [f"{where}: {_short(a)} and {_short(b)}"]
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> Experiment:
+    """Reads and checks one or many run folders of the same experiment; errors as `merge_runs`."""
+    if isinstance(run_dirs, (str, Path)):
+        run_dirs = [run_dirs]
+    folders = list({Path(folder).resolve(): Path(folder) for folder in run_dirs}.values())
+    if not folders:
+        raise ResultsError("no run folder was given")
+    runs: dict[Path, dict[str, Any]] = {}
+    folds: dict[int, FoldResult] = {}
+    begun: list[int] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ResultsError(f"{folder}: no such folder")
+        runs[folder] = _read_run(folder)
+        if different := _differences(runs[folders[0]], runs[folder]):
+            listed = "".join(f"\n  {line}" for line in different)
+            raise ResultsError(f"{folders[0]} and {folder} are not one experiment:{listed}")
+        for place in _fold_folders(folder):
+            if not (place / "metrics.json").exists():
+                begun.append(_fold_number(place))
+                continue
+            fold = _read_fold(place, runs[folder])
+            if fold.number in folds:
+                raise ResultsError(
+                    f"fold {fold.number} is there twice: {folds[fold.number].folder} and {place}; "
+                    "leave one of them out"
+                )
+            folds[fold.number] = fold
+    if not folds:
+        where = ", ".join(map(str, folders))
+        why = "the folds begun have no metrics.json yet" if begun else "there is no fold_01, ..."
+        raise ResultsError(f"{where}: no finished fold ({why})")
+    return Experiment(
+        run=runs[folders[0]],
+        runs=runs,
+        folds=[folds[number] for number in sorted(folds)],
+        unfinished=sorted(set(begun) - set(folds)),
+    )
+
+
+def merge_runs(run_dirs: str | Path | Iterable[str | Path]) -> dict[str, Any]:
+    """Merges the finished folds of one experiment into one set of metrics.
+
+    Args:
+        run_dirs: One run folder, or the parts of a job array.
+
+    Returns:
+        A dictionary for JSON. All accuracies are fractions.
+
+        - `accuracy`, `accuracy_last`, `accuracy_paper`, `validation_accuracy`: means over the
+          folds, each with its standard deviation over the folds (`..._std`, dividing by the
+          number of folds). None where a fold did not measure it.
+        - `accuracy_pooled`, `top5`, `mean_class_accuracy`, `loss`: over all test clips together,
+          of the checkpoints selected on validation.
+        - `test_clips`, and `fold_clips`: the least and the most clips of a fold's parts.
+        - `folds`: every fold's metrics; `folds_done`, `folds_total`, `folds_missing`, `complete`.
+        - `hours`: time of all folds, one after the other.
+        - `command` (one line a folder), `versions`, and everything else that run.json says.
+        - `notes`: what a reader should know, such as versions that differ between the folders.
+
+    Raises:
+        ResultsError: Folders of different experiments (the message names what differs), the same
+            fold twice, no finished fold, or files that are missing or broken.
+    """
+    return _merge(read_experiment(run_dirs))
+
+
+def _merge(experiment: Experiment) -> dict[str, Any]:
+    run, folds = experiment.run, experiment.folds
+    done = [fold.number for fold in folds]
+    missing = sorted(set(range(1, run["folds_total"] + 1)) - set(done))
+    merged: dict[str, Any] = {key: value for key, value in run.items() if key not in MAY_DIFFER}
+    for key in ACCURACIES:
+        values = [fold.metrics[key] for fold in folds if fold.metrics.get(key) is not None]
+        whole = len(values) == len(folds)
+        merged[key] = float(np.mean(values)) if whole else None
+        merged[key + "_std"] = float(np.std(values)) if whole else None
+    pooled = _pool(folds)
+    together = score(pooled.labels, pooled.logits)
+    merged |= {
+        "accuracy_pooled": together.accuracy,
+        "top5": together.top5,
+        "mean_class_accuracy": together.mean_class_accuracy,
+        "loss": together.loss,
+        "test_clips": together.clips,
+        "fold_clips": _clip_counts(folds),
+        "folds": [fold.metrics for fold in folds],
+        "folds_done": len(folds),
+        "folds_missing": missing,
+        "complete": not missing,
+        "hours": sum(fold.metrics.get("seconds") or 0 for fold in folds) / 3600,
+        "command": "\n".join(_distinct(r.get("command", "") for r in experiment.runs.values())),
+        "versions": run.get("versions", {}),
+        "notes": _notes(experiment),
+    }
+    return merged
+
+
+def _distinct(values: Iterable[Any]) -> list[str]:
+    return list(dict.fromkeys(str(value) for value in values if value))
+
+
+def _clip_counts(folds: Sequence[FoldResult]) -> dict[str, dict[str, int]]:
+    counts = {}
+    for part in PARTS:
+        found: list[int] = [fold.metrics.get("clips", {}).get(part, -1) for fold in folds]
+        if min(found) >= 0:
+            counts[part] = {"least": min(found), "most": max(found)}
+    return counts
+
+
+def _notes(experiment: Experiment) -> list[str]:
+    notes = []
+    first, *others = [(run.get("versions") or {}) for run in experiment.runs.values()]
+    for versions in others:
+        notes += [
+            f"The folders were made with different software, {line}."
+            for line in _differences(first, versions, "versions")
+        ]
+    for fold in experiment.folds:
+        own = score(fold.scores.labels, fold.scores.logits).accuracy
+        # Half a clip: anything less is rounding, anything more is another checkpoint.
+        if abs(own - fold.metrics["accuracy"]) * len(fold.scores.labels) > 0.5:
+            notes.append(
+                f"Fold {fold.number}: metrics.json says {percent(fold.metrics['accuracy'])}, "
+                f"the logits in scores.npz give {percent(own)}."
+            )
+    blind = [fold.number for fold in experiment.folds if not _validated(fold)]
+    if blind:
+        notes.append(
+            f"Without validation clips, so nothing was selected: fold {', '.join(map(str, blind))}."
+        )
+    if experiment.unfinished:
+        begun = ", ".join(map(str, experiment.unfinished))
+        notes.append(f"Begun but not finished: fold {begun}.")
+    return list(dict.fromkeys(notes))
+
+
+def _validated(fold: FoldResult) -> bool:
+    return fold.metrics.get("validation_accuracy") is not None
+
+
+def _pool(folds: Sequence[FoldResult]) -> ClipScores:
+    parts = [fold.scores for fold in folds]
+    return ClipScores(
+        names=np.concatenate([part.names for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        logits=np.concatenate([part.logits for part in parts]),
+        classes=parts[0].classes,
+        fold=np.concatenate([np.full(len(fold.scores.labels), fold.number) for fold in folds]),
+    )
+
+
+def read_history(path: str | Path) -> pd.DataFrame:
+    """A fold's history.csv; a ResultsError names the file if it is missing or not one."""
+    try:
+        table = pd.read_csv(path)
+        curves = [name for name in ("test_accuracy", "val_accuracy") if name in table]
+        table = table.astype(dict.fromkeys(["epoch", "accuracy", *curves], float))
+    except FileNotFoundError:
+        raise ResultsError(f"{path}: missing") from None
+    except KeyError as error:
+        raise ResultsError(f"{path}: lacks a column ({error})") from None
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        raise ResultsError(f"{path}: not readable ({error})") from None
+    return table
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Writes a file whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _json_ready(value: Any) -> Any:
+    """The same without NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _json_ready(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json_ready(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -> str:
+    """Writes everything worth looking at about an experiment into one folder.
+
+    Args:
+        run_dirs: One run folder, or the parts of a job array; only read.
+        out: The folder to write to, made if need be; it may be a run folder. It receives
+            `metrics.json` (see `merge_runs`; written last), `confusion.csv` and `.png`,
+            `per_class.csv`, `curves.png`, `scores.npz` with all folds' test clips, and
+            `report.html`, one page with all of it that needs no other file.
+
+    Returns:
+        The short table for the console.
+
+    Raises:
+        ResultsError: As `merge_runs`, or a missing or broken history.csv.
+    """
+    experiment = read_experiment(run_dirs)
+    histories = [read_history(fold.folder / "history.csv") for fold in experiment.folds]
+    merged = _merge(experiment)
+    pooled = _pool(experiment.folds)
+    classes = [str(name) for name in pooled.classes]
+    matrix = confusion_matrix(pooled.labels, pooled.logits.argmax(axis=1), len(classes))
+    table = per_class_table(pooled.labels, pooled.logits, classes)
+    title = title_of(merged)
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_scores(
+        out / "scores.npz", pooled.names, pooled.labels, pooled.logits, classes, pooled.fold
+    )
+    counts = pd.DataFrame(matrix, index=pd.Index(classes, name="true class"), columns=classes)
+    _replace(out / "confusion.csv", lambda path: counts.to_csv(path, lineterminator="\n"))
+    _replace(
+        out / "per_class.csv", lambda path: table.to_csv(path, index=False, lineterminator="\n")
+    )
+    save_figure(confusion_figure(matrix, classes, title), out / "confusion.png")
+    model = str(merged["model"])
+    epochs = [fold.metrics.get("epoch_selected", -1) for fold in experiment.folds]
+    save_figure(curves_figure({model: histories}, title, {model: epochs}), out / "curves.png")
+    page = html_page(
+        merged,
+        table,
+        {
+            "Error over the epochs: (a) training clips, (b) test clips.": out / "curves.png",
+            "All test clips: true class against predicted class.": out / "confusion.png",
+        },
+        [path for run in experiment.runs for path in sorted((run / "attention").glob("*.png"))],
+    )
+    _replace(out / "report.html", lambda path: path.write_text(page, "utf-8"))
+    text = json.dumps(_json_ready(merged), indent=1, allow_nan=False) + "\n"
+    _replace(out / "metrics.json", lambda path: path.write_text(text, "utf-8"))
+    return summary(merged)

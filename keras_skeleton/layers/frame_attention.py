@@ -1,0 +1,69 @@
+"""Frame attention of MANs (Xie et al., IJCAI 2018, Eqs. 6 to 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_skeleton.layers.grouped import PACKAGE, PerGroup, check_rank
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class FrameAttention(keras.layers.Layer):
+    """One weight in (0, 1) a frame and coordinate, from the whole sequence.
+
+    Input (B, T, G, K), output F_A (B, T, G); G = 3 coordinates with weights of their own.
+
+        X_p = mean over K of X                        (Eq. 6)
+        F_A = sigmoid(W_2 relu(W_1 X_p + b_1) + b_2)  (Eq. 8)
+
+    The paper copies X_p K times (Eq. 7), which gives K equal columns of F_A: one column is
+    kept here and broadcast where F_M is multiplied. W_1 has T / ratio rows (at least one).
+    Weights: G * (2 * T * hidden + hidden + T), hidden = T // ratio.
+
+    In the released code these weights sit in a Lambda and are never trained;
+    `trainable=False` reproduces that.
+
+    Args:
+        ratio: alpha, how much W_1 reduces the time axis; 16 in the paper (Table 3).
+    """
+
+    def __init__(self, ratio: int = 16, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if ratio < 1:
+            raise ValueError(f"ratio={ratio} must be at least 1")
+        self.ratio = ratio
+
+    def build(self, input_shape: tuple) -> None:
+        check_rank(self, input_shape, "B T G K")
+        T, G = input_shape[1:3]
+        if T is None:
+            raise ValueError(
+                f"FrameAttention '{self.name}' mixes all frames and needs a fixed T, "
+                f"not {tuple(input_shape)}"
+            )
+        hidden = max(T // self.ratio, 1)
+        dense = PerGroup("glorot_uniform")
+        self.w1 = self.add_weight(name="w1", shape=(G, T, hidden), initializer=dense)
+        self.b1 = self.add_weight(name="b1", shape=(G, hidden), initializer="zeros")
+        self.w2 = self.add_weight(name="w2", shape=(G, hidden, T), initializer=dense)
+        self.b2 = self.add_weight(name="b2", shape=(G, T), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        pooled = ops.mean(inputs, axis=-1)  # X_p: (B, T, G)
+        hidden = ops.relu(ops.einsum("btg,gth->bgh", pooled, self.w1) + self.b1)
+        weights = ops.sigmoid(ops.einsum("bgh,ght->bgt", hidden, self.w2) + self.b2)
+        return ops.transpose(weights, (0, 2, 1))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape[:-1])
+
+    def flops(self, input_shape: tuple) -> int:
+        """Multiplications and additions a clip."""
+        _, T, G, K = input_shape
+        return T * G * K + 4 * G * T * max(T // self.ratio, 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ratio": self.ratio}

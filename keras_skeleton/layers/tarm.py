@@ -1,0 +1,70 @@
+"""Temporal Attention Recalibration Module (Xie et al., IJCAI 2018, Sec. 2.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers, ops, regularizers
+
+from keras_skeleton.layers.frame_attention import FrameAttention
+from keras_skeleton.layers.frame_gate import FrameGate
+from keras_skeleton.layers.grouped import GroupedBiGRU, GroupedDense
+
+ATTENTION = ("learned", "frozen", "none", "frame_gate")
+
+
+def tarm(
+    o: Any,
+    units: int = 64,
+    ratio: int = 16,
+    attention: str = "learned",
+    dropout: float = 0.5,
+    recurrent_activation: str = "sigmoid",
+    l2: float = 1e-4,
+) -> Any:
+    """Recalibrates the frames of `o` (B, T, N, 3); the same shape comes back.
+
+    Each coordinate has weights of its own. The layer named `frame_attention` puts out F_A,
+    (B, T, 3).
+
+    Args:
+        o: Input image: T frames, N joints, 3 coordinates.
+        units: K, the size of the BiGRU.
+        ratio: alpha of Eq. 8.
+        attention: `"learned"` (the paper), `"frozen"` (random and untrained, as in the released
+            code), `"none"` (setting B of Table 4: F = F_M), or `"frame_gate"` (setting C: the
+            temporal attention of STA-LSTM).
+        dropout: On the BiGRU's inputs and states (released code).
+        recurrent_activation: Gates of the BiGRU.
+        l2: Weight decay of the BiGRU's input matrices (released code).
+    """
+    if attention not in ATTENTION:
+        raise ValueError(f"attention='{attention}' is unknown; it is one of {ATTENTION}")
+    _, T, N, C = o.shape
+    rows = layers.Permute((1, 3, 2), name="coordinates")(o)  # (B, T, 3, N)
+    x = GroupedDense(units, name="tarm_in")(rows)  # X <- FC(X): (B, T, 3, K)
+
+    f = GroupedBiGRU(  # F_M, Eqs. 4 and 5: (B, T, 3, K)
+        units,
+        dropout=dropout,
+        recurrent_dropout=dropout,
+        recurrent_activation=recurrent_activation,
+        kernel_initializer="orthogonal",
+        kernel_regularizer=regularizers.L2(l2),
+        name="memory",
+    )(x)
+
+    if attention == "frame_gate":
+        gates = [
+            FrameGate(units, name=f"frame_gate_{axis}")(x[:, :, c]) for c, axis in enumerate("xyz")
+        ]
+        frames = layers.Identity(name="frame_attention")(ops.stack(gates, axis=-1))
+    elif attention != "none":  # F_A, Eqs. 6 to 8: (B, T, 3)
+        frames = FrameAttention(ratio, trainable=attention == "learned", name="frame_attention")(x)
+    if attention != "none":
+        weights = layers.Reshape((T, C, 1), name="frame_weights")(frames)
+        f = layers.Multiply(name="recalibrated")([f, weights])  # F = F_M * F_A, Eq. 2
+
+    f = GroupedDense(N, name="tarm_out")(f)  # F <- FC(F): (B, T, 3, N)
+    f = layers.Permute((1, 3, 2), name="image")(f)
+    return layers.Add(name="tarm")([o, f])  # O~ = O + F(O), Eq. 1

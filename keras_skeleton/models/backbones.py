@@ -1,0 +1,93 @@
+"""Convolutional networks that read an image of TARM's output: the STCM of MANs (Sec. 2.2).
+
+Each function takes and returns a Keras tensor, from (B, S, S, 3) to features (B, D). They
+follow the networks that the released code names (its `stcm` blocks, raghakot/keras-resnet and
+flyyufelix/DenseNet-Keras), whose parameter counts are the paper's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers, regularizers
+
+INIT = "he_normal"
+
+
+def _conv(
+    x: Any,
+    filters: int,
+    size: int,
+    l2: float,
+    strides: int = 1,
+    bias: bool = True,
+    padding: str = "same",
+) -> Any:
+    return layers.Conv2D(
+        filters,
+        size,
+        strides=strides,
+        padding=padding,
+        use_bias=bias,
+        kernel_initializer=INIT,
+        kernel_regularizer=regularizers.L2(l2),
+    )(x)
+
+
+def _bn_relu(x: Any, epsilon: float = 1e-3) -> Any:
+    return layers.ReLU()(layers.BatchNormalization(epsilon=epsilon)(x))
+
+
+def _basic_block(x: Any, filters: int, strides: int, l2: float, first: bool) -> Any:
+    """Two pre-activated 3x3 convolutions beside a shortcut (He et al. 2016, identity mappings)."""
+    y = x if first else _bn_relu(x)  # the stem has just normalised the first block's input
+    y = _conv(y, filters, 3, l2, strides)
+    y = _conv(_bn_relu(y), filters, 3, l2)
+    if strides != 1 or x.shape[-1] != filters:
+        x = _conv(x, filters, 1, l2, strides, padding="valid")
+    return layers.Add()([x, y])
+
+
+def _residual_stages(x: Any, stages: list[tuple[int, int]], l2: float) -> Any:
+    """Stages of (filters, blocks); all but the first begin by halving the image."""
+    for stage, (filters, blocks) in enumerate(stages):
+        for block in range(blocks):
+            strides = 2 if stage and not block else 1
+            x = _basic_block(x, filters, strides, l2, first=not stage and not block)
+    return layers.GlobalAveragePooling2D(name="features")(_bn_relu(x))
+
+
+def stcm(x: Any, blocks: int, l2: float = 1e-4) -> Any:
+    """The stacked BN-ReLU-Conv blocks of MANs-n (Table 2); n = 1 + 4 * blocks convolutions.
+
+    The residual shortcuts are in the released code and not mentioned in the paper.
+    """
+    x = _bn_relu(_conv(x, 64, 5, l2, strides=2))
+    return _residual_stages(x, [(64, blocks), (128, blocks)], l2)
+
+
+def resnet18(x: Any, l2: float = 1e-4) -> Any:
+    """ResNet-18 with pre-activation (He et al. 2016)."""
+    x = _bn_relu(_conv(x, 64, 7, l2, strides=2))
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    return _residual_stages(x, [(64, 2), (128, 2), (256, 2), (512, 2)], l2)
+
+
+def densenet161(x: Any, l2: float = 1e-4, growth: int = 48) -> Any:
+    """DenseNet-161 (Huang et al. 2017): blocks of 6, 12, 36 and 24 layers, growth 48.
+
+    Without the extra Scale layers of the port that the authors used: their scale and shift
+    repeat what batch normalisation already has.
+    """
+    epsilon = 1.1e-5
+    x = _conv(x, 2 * growth, 7, l2, strides=2, bias=False)
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(_bn_relu(x, epsilon))
+    for stage, depth in enumerate((6, 12, 36, 24)):
+        if stage:  # transition: half the channels, half the image
+            x = _conv(_bn_relu(x, epsilon), x.shape[-1] // 2, 1, l2, bias=False)
+            x = layers.AveragePooling2D(2, strides=2)(x)
+        for _ in range(depth):
+            y = _conv(_bn_relu(x, epsilon), 4 * growth, 1, l2, bias=False)
+            y = _conv(_bn_relu(y, epsilon), growth, 3, l2, bias=False)
+            x = layers.Concatenate()([x, y])
+    return layers.GlobalAveragePooling2D(name="features")(_bn_relu(x, epsilon))

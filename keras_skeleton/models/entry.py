@@ -1,0 +1,27 @@
+"""What a model's file hands to the rest of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+
+class ModelEntry(NamedTuple):
+    """One model by name.
+
+    Attributes:
+        build: `build(skeleton, classes, frames, **arguments)` gives the network.
+        read: `read(skeleton, frames, **choices)` gives the function from a clip (T, M, V, 3)
+            to the network's input.
+        rows: `rows(length, frames, **choices)` gives, for a clip of that length, the clip's
+            frame behind every step of the network's time axis; NaN where it is padding.
+        paper: Where the model comes from.
+    """
+
+    build: Callable[..., keras.Model]
+    read: Callable[..., Callable[[np.ndarray], np.ndarray]]
+    rows: Callable[..., np.ndarray]
+    paper: str

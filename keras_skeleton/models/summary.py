@@ -1,0 +1,51 @@
+"""Layers, parameters and floating-point operations of a model, as text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+
+def layer_flops(layer: keras.layers.Layer) -> int:
+    """Multiplications and additions of one clip through a layer.
+
+    Counts the products of convolutions, dense and recurrent layers (the custom layers say
+    their own in `flops`); what works element by element counts as nothing, as is usual.
+    """
+    if hasattr(layer, "flops"):
+        return int(layer.flops(tuple(layer.input.shape)))
+    if isinstance(layer, keras.layers.Conv2D):
+        height, width, filters = layer.output.shape[1:]
+        return 2 * math.prod(layer.kernel.shape[:3]) * height * width * filters
+    if isinstance(layer, keras.layers.Dense):
+        return 2 * math.prod(layer.kernel.shape) * math.prod(layer.input.shape[1:-1])
+    return 0
+
+
+def flops(model: keras.Model) -> int:
+    """Multiplications and additions of one clip through the model."""
+    return sum(layer_flops(layer) for layer in model.layers)
+
+
+def _shape(tensor: Any) -> str:
+    return "(" + ", ".join("B" if n is None else str(n) for n in tensor.shape) + ")"
+
+
+def summary(model: keras.Model) -> str:
+    """One line a layer that has weights or a name of its own, and the totals."""
+    lines = [f"{'layer':<28}{'kind':<22}{'output':<22}{'parameters':>12}{'MFLOPs':>10}"]
+    for layer in model.layers:
+        if layer.count_params() or layer.name == "frame_attention":
+            lines.append(
+                f"{layer.name:<28}{type(layer).__name__:<22}{_shape(layer.output):<22}"
+                f"{layer.count_params():>12,}{layer_flops(layer) / 1e6:>10.2f}"
+            )
+    trainable = sum(math.prod(w.shape) for w in model.trainable_weights)
+    lines += [
+        "",
+        f"{model.name}: {model.count_params():,} parameters, {trainable:,} of them trainable; "
+        f"{flops(model) / 1e6:,.1f} MFLOPs a clip of {_shape(model.input)}",
+    ]
+    return "\n".join(lines)

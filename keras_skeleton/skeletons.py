@@ -1,0 +1,254 @@
+"""Joint layouts: what each column of a clip means.
+
+A clip is `float32 (T, M, V, 3)`. A `Skeleton` names its V joints, the bones
+between them, the left-right pairs, and the few joints that preprocessing must
+find by role (hips, torso, shoulders, feet, hands) in whatever order a sensor
+or a motion-capture format stores them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """One joint layout.
+
+    Attributes:
+        name: How the layout is called everywhere (`"kinect_v2"`).
+        joints: V joint names in storage order; left and right are the subject's own.
+        bones: Pairs of joint indices (parent, child); V - 1 of them, a tree.
+        root: Index of the joint that the tree starts from.
+        hips: Indices (left, right).
+        shoulders: Indices (left, right).
+        spine: Indices (lower, upper) of two joints on the trunk's midline.
+        torso: Indices of the joints that move as one rigid trunk.
+        feet: Pairs (ankle, foot) a side, left first; empty where the layout has no ankles.
+        hands: Indices (left, right) of the joints nearest to the hands.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...]
+    root: int
+    hips: tuple[int, int]
+    shoulders: tuple[int, int]
+    spine: tuple[int, int]
+    torso: tuple[int, ...]
+    feet: tuple[tuple[int, int], ...]
+    hands: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """V, the number of joints."""
+        return len(self.joints)
+
+    @property
+    def parents(self) -> tuple[int, ...]:
+        """The parent of every joint; -1 for the root."""
+        parents = [-1] * self.size
+        for parent, child in self.bones:
+            parents[child] = parent
+        return tuple(parents)
+
+    @property
+    def mirror(self) -> np.ndarray:
+        """Permutation (V,) that swaps left and right joints; its own inverse."""
+        order = np.arange(self.size)
+        for i, joint in enumerate(self.joints):
+            if joint.startswith("left_"):
+                j = self.joints.index("right_" + joint.removeprefix("left_"))
+                order[i], order[j] = j, i
+        return order
+
+    def index(self, joint: str) -> int:
+        """Index of a joint by name; a KeyError that suggests the nearest name."""
+        if joint in self.joints:
+            return self.joints.index(joint)
+        near = get_close_matches(joint, self.joints, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise KeyError(f"skeleton '{self.name}' has no joint '{joint}'.{hint}")
+
+
+def _layout(name: str, tree: str, roles: dict[str, str]) -> Skeleton:
+    """Builds a layout from lines 'joint parent' in storage order and roles given by joint names."""
+    rows = [line.split() for line in tree.strip().splitlines()]
+    joints = tuple(row[0] for row in rows)
+    at = {joint: i for i, joint in enumerate(joints)}
+    bones = tuple((at[row[1]], at[row[0]]) for row in rows if len(row) == 2)
+    root = next(i for i, row in enumerate(rows) if len(row) == 1)
+    pairs = [at[joint] for joint in roles.pop("feet").split()]
+    named = {role: tuple(at[joint] for joint in text.split()) for role, text in roles.items()}
+    feet = tuple(zip(pairs[::2], pairs[1::2], strict=True))
+    return Skeleton(name=name, joints=joints, bones=bones, root=root, feet=feet, **named)  # type: ignore[arg-type]
+
+
+# Microsoft Kinect SDK 2.0 (JointType enumeration): NTU RGB+D, PKU-MMD, UESTC.
+KINECT_V2 = _layout(
+    "kinect_v2",
+    """
+    spine_base
+    spine_mid spine_base
+    neck spine_shoulder
+    head neck
+    left_shoulder spine_shoulder
+    left_elbow left_shoulder
+    left_wrist left_elbow
+    left_hand left_wrist
+    right_shoulder spine_shoulder
+    right_elbow right_shoulder
+    right_wrist right_elbow
+    right_hand right_wrist
+    left_hip spine_base
+    left_knee left_hip
+    left_ankle left_knee
+    left_foot left_ankle
+    right_hip spine_base
+    right_knee right_hip
+    right_ankle right_knee
+    right_foot right_ankle
+    spine_shoulder spine_mid
+    left_hand_tip left_hand
+    left_thumb left_hand
+    right_hand_tip right_hand
+    right_thumb right_hand
+    """,
+    {
+        "hips": "left_hip right_hip",
+        "shoulders": "left_shoulder right_shoulder",
+        "spine": "spine_base spine_mid",
+        "torso": "spine_base spine_mid spine_shoulder "
+        "left_shoulder right_shoulder left_hip right_hip",
+        "feet": "left_ankle left_foot right_ankle right_foot",
+        "hands": "left_hand right_hand",
+    },
+)
+
+# Microsoft Kinect SDK 1.x: UT-Kinect, N-UCLA, SYSU-3D.
+KINECT_V1 = _layout(
+    "kinect_v1",
+    """
+    hip_center
+    spine hip_center
+    shoulder_center spine
+    head shoulder_center
+    left_shoulder shoulder_center
+    left_elbow left_shoulder
+    left_wrist left_elbow
+    left_hand left_wrist
+    right_shoulder shoulder_center
+    right_elbow right_shoulder
+    right_wrist right_elbow
+    right_hand right_wrist
+    left_hip hip_center
+    left_knee left_hip
+    left_ankle left_knee
+    left_foot left_ankle
+    right_hip hip_center
+    right_knee right_hip
+    right_ankle right_knee
+    right_foot right_ankle
+    """,
+    {
+        "hips": "left_hip right_hip",
+        "shoulders": "left_shoulder right_shoulder",
+        "spine": "hip_center spine",
+        "torso": "hip_center spine left_shoulder right_shoulder left_hip right_hip shoulder_center",
+        "feet": "left_ankle left_foot right_ankle right_foot",
+        "hands": "left_hand right_hand",
+    },
+)
+
+# OpenNI / NITE: SBU Kinect Interaction. No ankles: its 'foot' is the end of the shin.
+SBU = _layout(
+    "sbu",
+    """
+    head neck
+    neck torso
+    torso
+    left_shoulder neck
+    left_elbow left_shoulder
+    left_hand left_elbow
+    right_shoulder neck
+    right_elbow right_shoulder
+    right_hand right_elbow
+    left_hip torso
+    left_knee left_hip
+    left_foot left_knee
+    right_hip torso
+    right_knee right_hip
+    right_foot right_knee
+    """,
+    {
+        "hips": "left_hip right_hip",
+        "shoulders": "left_shoulder right_shoulder",
+        "spine": "torso neck",
+        "torso": "neck torso left_shoulder right_shoulder left_hip right_hip",
+        "feet": "",
+        "hands": "left_hand right_hand",
+    },
+)
+
+# HDM05 (ASF/AMC): the end point of each bone of the .asf file, in its order, after the root.
+HDM05 = _layout(
+    "hdm05",
+    """
+    root
+    left_hip root
+    left_knee left_hip
+    left_ankle left_knee
+    left_foot left_ankle
+    left_toes left_foot
+    right_hip root
+    right_knee right_hip
+    right_ankle right_knee
+    right_foot right_ankle
+    right_toes right_foot
+    lower_back root
+    upper_back lower_back
+    thorax upper_back
+    lower_neck thorax
+    upper_neck lower_neck
+    head upper_neck
+    left_shoulder thorax
+    left_elbow left_shoulder
+    left_forearm left_elbow
+    left_wrist left_forearm
+    left_hand left_wrist
+    left_fingers left_hand
+    left_thumb left_wrist
+    right_shoulder thorax
+    right_elbow right_shoulder
+    right_forearm right_elbow
+    right_wrist right_forearm
+    right_hand right_wrist
+    right_fingers right_hand
+    right_thumb right_wrist
+    """,
+    {
+        "hips": "left_hip right_hip",
+        "shoulders": "left_shoulder right_shoulder",
+        "spine": "root lower_back",
+        "torso": "root lower_back upper_back thorax "
+        "left_shoulder right_shoulder left_hip right_hip",
+        "feet": "left_ankle left_foot right_ankle right_foot",
+        "hands": "left_hand right_hand",
+    },
+)
+
+SKELETONS = {layout.name: layout for layout in (KINECT_V1, KINECT_V2, SBU, HDM05)}
+
+
+def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
+    """The layout of that name; a `Skeleton` is handed back as it is."""
+    if isinstance(skeleton, Skeleton):
+        return skeleton
+    if skeleton not in SKELETONS:
+        near = get_close_matches(skeleton, SKELETONS, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"unknown skeleton '{skeleton}'.{hint} Known: {', '.join(SKELETONS)}.")
+    return SKELETONS[skeleton]

@@ -1,0 +1,275 @@
+"""One experiment in one folder: a model on a dataset's folds, by a recipe.
+
+    RUN/run.json          what is run: written first, compared when a run is continued
+    RUN/fold_01/ ...      history.csv, scores.npz, metrics.json, best and last weights
+    RUN/attention/*.png   what the network looks at, on a few test clips
+    RUN/report.html ...   made from the folds by `evaluation.report`
+
+The same folder can take more folds later (`--fold`), or be continued (`--resume`).
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_skeleton import __version__
+from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.evaluation.report import write_report
+from keras_skeleton.evaluation.scores import score, write_scores
+from keras_skeleton.models import MODELS, attention_maps, build_model
+from keras_skeleton.pipeline import Inputs, evaluation_batches
+from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
+from keras_skeleton.training.fold import FoldFit, Row
+from keras_skeleton.training.progress import Progress
+from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.training.state import write_json
+from keras_skeleton.training.trainee import Trainee
+
+PICTURES = 6  # attention figures, each of another class
+
+
+class RunError(Exception):
+    """The run cannot be started or continued; the message says why and what to do."""
+
+
+@dataclass
+class Experiment:
+    """What is run, and where.
+
+    Attributes:
+        model: Name of the model.
+        dataset: The clips.
+        protocol: Name of one of the dataset's protocols.
+        variant: Name of the recipe's variant, for the record.
+        recipe: The recipe, with whatever the user changed.
+        seed: Fold k trains from seed + k - 1.
+        folder: Where results go.
+        command: The command line, for the record.
+        say: Receives lines for the console.
+    """
+
+    model: str
+    dataset: SkeletonDataset
+    protocol: str
+    variant: str
+    recipe: Recipe
+    seed: int
+    folder: Path
+    command: str
+    say: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.folds: list[Fold] = list(self.dataset.folds(self.protocol))
+        if not self.folds:
+            raise RunError(f"protocol '{self.protocol}' gives no folds on this data")
+
+    def build(self) -> keras.Model:
+        """A new network for this dataset."""
+        return build_model(
+            self.model, self.dataset.skeleton, len(self.dataset.classes), **self.recipe.model
+        )
+
+    def inputs(self) -> Inputs:
+        """The network's view of all clips."""
+        read = MODELS[self.model].read(self.dataset.skeleton, **self.recipe.read)
+        return Inputs(self.dataset, read)
+
+    def describe(self) -> dict[str, Any]:
+        """The content of run.json: what must agree for runs to be parts of one experiment."""
+        names = ("tensorflow", "keras", "numpy", "pandas")
+        return {
+            "model": self.model,
+            "dataset": self.dataset.name,
+            "protocol": self.protocol,
+            "variant": self.variant,
+            # Through JSON, so that it equals what is read back.
+            "recipe": json.loads(json.dumps(self.recipe.describe())),
+            "seed": self.seed,
+            "skeleton": self.dataset.skeleton.name,
+            "classes": list(self.dataset.classes),
+            "clips": len(self.dataset),
+            "folds_total": len(self.folds),
+            "command": self.command,
+            "versions": {"keras_skeleton": __version__, "python": platform.python_version()}
+            | {name: _version(name) for name in names},
+            "device": f"{keras.backend.backend()}, {platform.machine()}, {_cores()} cores",
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+
+    def open_folder(self, wanted: Sequence[int], resume: bool) -> None:
+        """Makes the folder, or checks that what is there belongs to the same experiment.
+
+        Raises:
+            RunError: Another experiment's folder, or folds that are there already.
+        """
+        path = self.folder / "run.json"
+        mine = self.describe()
+        if path.exists():
+            theirs = json.loads(path.read_text("utf-8"))
+            free = {"command", "versions", "device", "started"}
+            differ = [k for k in mine if k not in free and mine[k] != theirs.get(k)]
+            if differ:
+                what = "; ".join(
+                    f"{k}: {_short(theirs.get(k))} there, {_short(mine[k])} here" for k in differ
+                )
+                raise RunError(
+                    f"{self.folder} holds another experiment ({what}); choose another --out"
+                )
+            begun = [k for k in wanted if self.fold_folder(k).exists()]
+            if begun and not resume:
+                raise RunError(
+                    f"{self.folder} already holds fold {', '.join(map(str, begun))}; "
+                    "add --resume to continue it, or choose another --out"
+                )
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise RunError(f"{self.folder} is not empty and not a run; choose another --out")
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(path, mine)
+
+    def fold_folder(self, number: int) -> Path:
+        """Folder of a fold; folds count from 1."""
+        return self.folder / f"fold_{number:02d}"
+
+    def train(self, numbers: Sequence[int] | None = None, resume: bool = False) -> str:
+        """Trains the folds (all of them by default) and writes the report; returns its table."""
+        wanted = list(numbers or range(1, len(self.folds) + 1))
+        for number in wanted:
+            if not 1 <= number <= len(self.folds):
+                raise RunError(f"there is no fold {number}; folds run from 1 to {len(self.folds)}")
+        self.open_folder(wanted, resume)
+        open_folds = [k for k in wanted if not (self.fold_folder(k) / "metrics.json").exists()]
+        if done := len(wanted) - len(open_folds):
+            self.say(f"{done} folds are finished already")
+        if open_folds:
+            inputs = self.inputs()
+            trainee = Trainee(self.build, self.recipe)
+            progress = Progress(len(open_folds), self.recipe.epochs)
+            for number in open_folds:
+                fold = self.folds[number - 1]
+                self.say(self.split_line(number, fold))
+                progress.begin(number)
+                seed = self.seed + number - 1
+                folder = self.fold_folder(number)
+                metrics = FoldFit(trainee, inputs, fold, number, seed, folder, progress.epoch).run(
+                    resume
+                )
+                progress.end(metrics)
+            self.draw_attention(trainee.model, inputs, self.folds[open_folds[-1] - 1])
+        return write_report(self.folder, self.folder)
+
+    def split_line(self, number: int, fold: Fold) -> str:
+        """How many clips train, validate and test."""
+        return (
+            f"fold {number}/{len(self.folds)}: {len(fold.train)} clips train, "
+            f"{len(fold.validation)} validate, {len(fold.test)} test"
+        )
+
+    def evaluate(self, weights: Path, numbers: Sequence[int] | None = None) -> str:
+        """Scores trained weights on the folds' test clips; writes scores.npz and metrics.json."""
+        model = self.build()
+        _load_weights(model, weights)
+        inputs = self.inputs()
+        wanted = list(numbers or range(1, len(self.folds) + 1))
+        test = np.concatenate([self.folds[k - 1].test for k in wanted])
+        fold = np.concatenate([np.full(len(self.folds[k - 1].test), k) for k in wanted])
+        batches = evaluation_batches(inputs, test, min(64, len(test)))
+        logits = np.concatenate(
+            [keras.ops.convert_to_numpy(model.predict_on_batch(np.asarray(x))) for x, _ in batches]
+        )[: len(test)]
+        result = score(inputs.labels[test], logits)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        names = self.dataset.samples["name"].to_numpy(str)[test]
+        write_scores(
+            self.folder / "scores.npz",
+            names,
+            inputs.labels[test],
+            logits,
+            self.dataset.classes,
+            fold,
+        )
+        write_json(
+            self.folder / "metrics.json",
+            {**self.describe(), **result.as_dict(), "weights": str(weights), "folds": wanted},
+        )
+        return (
+            f"{self.model} on {self.dataset.name} {self.protocol}, weights {weights}: "
+            f"{100 * result.accuracy:.2f} % of {len(test)} test clips, "
+            f"top 5 {100 * result.top5:.2f} %, mean over classes "
+            f"{100 * result.mean_class_accuracy:.2f} %"
+        )
+
+    def draw_attention(self, model: keras.Model, inputs: Inputs, fold: Fold) -> None:
+        """Draws the frame attention of the first test clip of some classes."""
+        labels = inputs.labels[fold.test]
+        firsts = [fold.test[np.argmax(labels == label)] for label in np.unique(labels)[:PICTURES]]
+        batch = inputs.batch(np.array(firsts))
+        maps = attention_maps(model, batch)
+        if "frames" not in maps:
+            return
+        table = self.dataset.samples
+        for i, attention in zip(firsts, maps["frames"], strict=True):
+            clip = self.dataset.clip(i)
+            rows = MODELS[self.model].rows(len(clip), **self.recipe.read)
+            row = table.iloc[i]
+            interval = None
+            if "action_start" in table.columns:
+                interval = (row["action_start"], row["action_end"] - 1)
+            label = self.dataset.classes[row["label"]]
+            figure = attention_strip_figure(
+                clip,
+                self.dataset.skeleton,
+                attention_on_frames(attention, rows, len(clip)),
+                title=f"{self.model} on {self.dataset.name}: '{label}', test clip {row['name']}",
+                interval=interval,
+            )
+            (self.folder / "attention").mkdir(exist_ok=True)
+            save_figure(figure, self.folder / "attention" / f"{row['name']}.png")
+
+
+def _load_weights(model: keras.Model, path: Path) -> None:
+    if not path.is_file():
+        raise RunError(f"{path}: no such file; --weights takes a .weights.h5 file")
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise RunError(f"{path}: these weights do not fit '{model.name}': {first}") from error
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        return None
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def command_line() -> str:
+    """The command that started this process, as one would type it."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+__all__ = ["Experiment", "Row", "RunError", "command_line"]

@@ -1,0 +1,225 @@
+"""Trains one fold: an epoch, then validation and test clips, then the state to disk.
+
+What is chosen how, all in one run:
+
+    accuracy        test accuracy at the epoch with the best validation accuracy (of equal
+                    ones, the one with the lowest validation loss): the headline
+    accuracy_last   after the last epoch
+    accuracy_paper  the best test accuracy of any epoch: the papers' convention, reported
+                    beside the others and used for nothing
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.evaluation.scores import score, write_scores
+from keras_skeleton.pipeline import Inputs, evaluation_batches, training_batches
+from keras_skeleton.training.state import TrainingState, write_json
+from keras_skeleton.training.tensorboard import ScalarLog
+from keras_skeleton.training.trainee import Trainee
+
+Row = dict[str, float]
+SAVE_EVERY = 30.0  # seconds between writes of the training state
+EVALUATION_BATCH = 64
+
+
+class DivergedError(Exception):
+    """The training produced NaN or infinity; the message says when and what to try."""
+
+
+def selected_epoch(history: list[Row]) -> int:
+    """Index of the epoch chosen on validation; the last one where there is no validation part."""
+    if not history or np.isnan(history[0]["val_accuracy"]):
+        return len(history) - 1
+    return min(
+        range(len(history)), key=lambda e: (-history[e]["val_accuracy"], history[e]["val_loss"], e)
+    )
+
+
+def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict[str, Any]:
+    """The fold's figures, from its history and the score of its selected checkpoint."""
+    chosen = selected_epoch(history)
+    paper = int(np.argmax([row["test_accuracy"] for row in history]))
+    return {
+        "fold": number,
+        **test.as_dict(),
+        "accuracy_last": history[-1]["test_accuracy"],
+        "accuracy_paper": history[paper]["test_accuracy"],
+        "validation_accuracy": None
+        if np.isnan(history[chosen]["val_accuracy"])
+        else history[chosen]["val_accuracy"],
+        "epoch_selected": chosen + 1,
+        "epoch_paper": paper + 1,
+        "epochs": len(history),
+        "seconds": sum(row["seconds"] for row in history),
+        "clips": {
+            "train": len(fold.train),
+            "validation": len(fold.validation),
+            "test": len(fold.test),
+        },
+    }
+
+
+class _Evaluator(keras.callbacks.Callback):
+    """After every epoch: rate, scores, the best epoch so far, and the state to disk."""
+
+    def __init__(self, fit: FoldFit) -> None:
+        super().__init__()
+        self.fit = fit
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.started = time.perf_counter()
+        self.fit.set_learning_rate(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.fit.finish_epoch(logs or {}, self.started)
+
+
+class FoldFit:
+    """The training of one fold in one folder.
+
+    Args:
+        trainee: The network; it is reset (or restored from the folder's state).
+        inputs: The clips.
+        fold: Which of them train, validate and test; fold number `number`, from 1.
+        seed: Of the weights, dropout and shuffling.
+        folder: Where `history.csv`, `scores.npz`, `metrics.json` and the weights go.
+        tell: Called after every epoch with its row of the history.
+    """
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        inputs: Inputs,
+        fold: Fold,
+        number: int,
+        seed: int,
+        folder: Path,
+        tell: Callable[[Row], None] = lambda row: None,
+    ) -> None:
+        self.trainee = trainee
+        self.inputs = inputs
+        self.fold = fold
+        self.number = number
+        self.seed = seed
+        self.folder = folder
+        self.tell = tell
+        self.state_file = folder / "state.npz"
+        self.evaluated = np.concatenate([fold.validation, fold.test])
+        size = min(EVALUATION_BATCH, max(len(self.evaluated), 1))
+        self.batches = evaluation_batches(inputs, self.evaluated, size)
+        self.saved = time.perf_counter()
+
+    def set_learning_rate(self, epoch: int) -> None:
+        """Sets the optimizer's rate for this epoch, from the history before it."""
+        recipe = self.trainee.recipe
+        losses = [row["val_loss"] for row in self.state.history]
+        factor = recipe.schedule.factor(epoch, recipe.epochs, losses)
+        self.rate = recipe.learning_rate * factor
+        self.trainee.optimizer.learning_rate = self.rate
+
+    def finish_epoch(self, logs: dict[str, float], started: float) -> None:
+        """Scores validation and test clips, notes the epoch, saves now and then."""
+        logits = self.trainee.predict(self.batches, len(self.evaluated))
+        if not np.isfinite(logits).all():
+            raise DivergedError(
+                f"fold {self.number}: the network puts out NaN or infinity after epoch "
+                f"{len(self.state.history) + 1} (learning rate {self.rate:g}); try another seed, "
+                "a larger --batch-size or --recipe"
+            )
+        labels = self.inputs.labels[self.evaluated]
+        held = len(self.fold.validation)
+        validation = score(labels[:held], logits[:held]) if held else None
+        test = score(labels[held:], logits[held:])
+        row: Row = {
+            "epoch": len(self.state.history) + 1,
+            "loss": float(logs["loss"]),
+            "accuracy": float(logs["accuracy"]),
+            "val_loss": validation.loss if validation else float("nan"),
+            "val_accuracy": validation.accuracy if validation else float("nan"),
+            "test_loss": test.loss,
+            "test_accuracy": test.accuracy,
+            "learning_rate": self.rate,
+            "seconds": time.perf_counter() - started,
+        }
+        self.state.history.append(row)
+        if selected_epoch(self.state.history) == len(self.state.history) - 1:
+            self.state.best_weights = self.trainee.weights()
+            self.state.best_logits = logits[held:]
+        self.log.write(
+            int(row["epoch"]), **{name: value for name, value in row.items() if name != "epoch"}
+        )
+        if time.perf_counter() - self.saved > SAVE_EVERY:
+            self.save()
+        self.tell(row)
+
+    def save(self) -> None:
+        """Writes the state and the history so far."""
+        self.state.variables = self.trainee.values()
+        self.state.save(self.state_file)
+        pd.DataFrame(self.state.history).to_csv(self.folder / "history.csv", index=False)
+        self.saved = time.perf_counter()
+
+    def run(self, resume: bool = False) -> dict[str, Any]:
+        """Trains from the start, or from the saved state, to the recipe's last epoch."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        recipe = self.trainee.recipe
+        self.trainee.reset(self.seed)
+        self.state = TrainingState(self.trainee.values())
+        if resume and self.state_file.exists():
+            self.state = TrainingState.load(self.state_file)
+            self.trainee.restore(self.state.variables)
+        done = len(self.state.history)
+        batches, steps = training_batches(
+            self.inputs, self.fold.train, recipe.batch_size, self.seed, first_epoch=done
+        )
+        with ScalarLog(self.folder / "tensorboard") as self.log:
+            if done < recipe.epochs:
+                self.trainee.training_model.fit(
+                    batches,
+                    steps_per_epoch=steps,
+                    initial_epoch=done,
+                    epochs=recipe.epochs,
+                    callbacks=[_Evaluator(self)],
+                    shuffle=False,  # the batches are shuffled already
+                    verbose=0,
+                )
+        return self.finish()
+
+    def finish(self) -> dict[str, Any]:
+        """Writes weights, scores and metrics; the folder is whole once metrics.json is there."""
+        self.save()
+        model = self.trainee.model
+        _save_weights(model, self.folder / "last.weights.h5")
+        model.set_weights(self.state.best_weights)
+        _save_weights(model, self.folder / "best.weights.h5")
+        dataset, test = self.inputs.dataset, self.fold.test
+        write_scores(
+            self.folder / "scores.npz",
+            names=dataset.samples["name"].to_numpy(str)[test],
+            labels=self.inputs.labels[test],
+            logits=self.state.best_logits,
+            classes=dataset.classes,
+            fold=self.number,
+        )
+        result = score(self.inputs.labels[test], self.state.best_logits)
+        metrics = fold_metrics(self.number, self.state.history, result, self.fold)
+        write_json(self.folder / "metrics.json", metrics)
+        self.state_file.unlink()
+        return metrics
+
+
+def _save_weights(model: keras.Model, path: Path) -> None:
+    """Whole or not at all; Keras wants the name to end in `.weights.h5`."""
+    part = path.with_name("part_" + path.name)
+    model.save_weights(part)
+    part.replace(path)

@@ -1,0 +1,74 @@
+"""What a person sees while folds train: where things stand and how long it still takes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, TextIO
+
+EVERY = 10.0  # seconds between lines where the output is a file and a line cannot be overwritten
+
+
+class Progress:
+    """Prints a line an epoch, over the last one on a terminal.
+
+    Args:
+        folds: How many folds are trained in this run.
+        epochs: Epochs a fold.
+        out: Where to print; standard output by default.
+    """
+
+    def __init__(self, folds: int, epochs: int, out: TextIO | None = None) -> None:
+        self.folds = folds
+        self.epochs = epochs
+        self.out = out or sys.stdout
+        self.terminal = self.out.isatty()
+        self.finished = 0
+        self.number = 0
+        self.trained = 0  # epochs trained in this run, not those of a run that is continued
+        self.spent = 0.0
+        self.printed = 0.0
+
+    def begin(self, number: int) -> None:
+        """A fold starts."""
+        self.number = number
+
+    def time_left(self, epoch: int) -> float:
+        """Seconds still to go after `epoch` of the current fold, at the pace so far."""
+        left = self.epochs - epoch + self.epochs * (self.folds - self.finished - 1)
+        return left * self.spent / max(self.trained, 1)
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """An epoch is done; `row` is its line of the history."""
+        epoch = int(row["epoch"])
+        self.spent += row["seconds"]
+        self.trained += 1
+        now = time.monotonic()
+        last = epoch == self.epochs
+        if not self.terminal and not last and self.printed and now - self.printed < EVERY:
+            return
+        self.printed = now
+        line = (
+            f"fold {self.number}  epoch {epoch}/{self.epochs}  loss {row['loss']:.3f}  "
+            f"train {100 * row['accuracy']:.1f} %  validation {100 * row['val_accuracy']:.1f} %  "
+            f"{row['seconds']:.1f} s an epoch  {clock(self.time_left(epoch))} left"
+        )
+        self.out.write(f"\r\x1b[K{line}" if self.terminal else f"{line}\n")
+        self.out.flush()
+
+    def end(self, metrics: dict[str, Any]) -> None:
+        """A fold is done."""
+        self.finished += 1
+        line = (
+            f"fold {self.number} done: test {100 * metrics['accuracy']:.2f} % "
+            f"(epoch {metrics['epoch_selected']}, selected on validation), "
+            f"{100 * metrics['accuracy_last']:.2f} % after the last epoch"
+        )
+        self.out.write(f"\r\x1b[K{line}\n" if self.terminal else f"{line}\n")
+        self.out.flush()
+
+
+def clock(seconds: float) -> str:
+    """h:mm:ss."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,0 +1,151 @@
+"""Recipes: every number of a training, with where it comes from.
+
+A recipe belongs to a model, a dataset and a variant:
+
+    paper     what the paper says; where it is silent, the authors' released code; where
+              that is silent or does not fit, our choice. The default.
+    released  the authors' released code, also where it differs from the paper.
+
+`RECIPES` is the table. `sources` says for every field whose value it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from keras_skeleton.training.schedules import Constant, Cosine, Plateau, Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training.
+
+    Attributes:
+        optimizer: `"sgd"` or `"adam"`.
+        learning_rate: The base rate, multiplied by the schedule.
+        schedule: See `schedules`.
+        batch_size: B.
+        epochs: Passes over the training clips.
+        momentum, nesterov: Of SGD.
+        clipnorm: Largest norm of each weight's gradient, or None.
+        read: Choices of the model's view of a clip (`transforms.mans_image` for MANs).
+        model: Arguments of `build_model`.
+        dataset: Reader options of the dataset.
+        augment: Layers of `layers.augmentation` in front of the network, as (class, arguments).
+        sources: Field name to where its value comes from.
+    """
+
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    schedule: Schedule = field(default_factory=Constant)
+    momentum: float = 0.0
+    nesterov: bool = False
+    clipnorm: float | None = None
+    read: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    dataset: Mapping[str, Any] = field(default_factory=dict)
+    augment: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """All fields as plain values, for `run.json`."""
+        schedule = {"name": type(self.schedule).__name__, **asdict(self.schedule)}
+        return {**asdict(self), "schedule": schedule}
+
+
+# --- MANs (Xie et al., IJCAI 2018) -------------------------------------------------------------
+
+_MANS_SOURCES = {
+    "optimizer": "paper, Sec. 3.1: SGD, learning rate 0.1, decay 0, momentum 0.9",
+    "batch_size": "paper, Sec. 3.1: 40 NTU, 20 HDM05, 8 SYSU-3D, 8 UT-Kinect",
+    "epochs": "paper, Sec. 3.1: 50 NTU, 100 others",
+    "model": "paper; GRU dropout 0.5, weight decay 1e-4: released code (Sec. 2 is silent)",
+    "read": "released code: a frame of its own for each body; zero padding in time and joints",
+}
+_STRETCHED = {
+    "read": "our choice: time and joints interpolated to the image; the released padding is "
+    "made for the 2 x 25 joints of NTU and leaves most of this dataset's image empty"
+}
+
+_MANS_NTU = Recipe(
+    optimizer="sgd",
+    learning_rate=0.1,
+    momentum=0.9,
+    batch_size=40,
+    epochs=50,
+    read={"time": "pad", "joints": "pad"},
+    sources=_MANS_SOURCES,
+)
+_MANS_SMALL = replace(
+    _MANS_NTU,
+    batch_size=8,
+    epochs=100,
+    read={"time": "interpolate", "joints": "interpolate"},
+    sources=_MANS_SOURCES | _STRETCHED,
+)
+_MANS_RELEASED = Recipe(
+    optimizer="sgd",
+    learning_rate=0.01,
+    momentum=0.9,
+    nesterov=True,
+    schedule=Plateau(drop=0.2, patience=5, cooldown=3, lowest=0.01, margin=1e-4),
+    batch_size=128,
+    epochs=50,
+    read={"time": "pad", "joints": "pad"},
+    model={"attention": "frozen", "recurrent_activation": "hard_sigmoid"},
+    sources={
+        "all": "released code, train_MANs.py and MANs_9.py (2018-12-05), written for NTU; its "
+        "attention is never trained, because its layers are made inside a Lambda"
+    },
+)
+_MANS = {
+    ("ntu", "paper"): _MANS_NTU,
+    ("ntu", "released"): replace(_MANS_RELEASED, dataset={"bodies": "file"}),
+    ("ntu120", "paper"): replace(
+        _MANS_NTU, sources=_MANS_SOURCES | {"all": "our choice: as on NTU RGB+D 60"}
+    ),
+    ("hdm05", "paper"): replace(_MANS_SMALL, batch_size=20),
+    ("sysu3d", "paper"): _MANS_SMALL,
+    ("ut_kinect", "paper"): _MANS_SMALL,
+    ("synthetic", "paper"): Recipe(
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule=Cosine(warmup=1),
+        batch_size=16,
+        epochs=20,
+        read={"time": "interpolate", "joints": "pad"},
+        sources={"all": "our choice: the dataset is ours; short enough for a first run"},
+    ),
+    ("*", "paper"): replace(
+        _MANS_SMALL, batch_size=20, sources={"all": "our choice: as on HDM05, not in the paper"}
+    ),
+    ("*", "released"): _MANS_RELEASED,
+}
+
+RECIPES: dict[tuple[str, str, str], Recipe] = {
+    (model, dataset, variant): recipe
+    for model in ("mans9", "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm9")
+    for (dataset, variant), recipe in _MANS.items()
+}
+
+
+def get_recipe(model: str, dataset: str, variant: str = "paper") -> Recipe:
+    """The recipe for a model on a dataset; one for any dataset (`"*"`) where there is none.
+
+    Raises:
+        ValueError: Unknown variant, with the ones there are.
+    """
+    for name in (dataset, "*"):
+        if (model, name, variant) in RECIPES:
+            return RECIPES[model, name, variant]
+    variants = sorted({v for m, d, v in RECIPES if m == model and d in (dataset, "*")})
+    near = get_close_matches(variant, variants, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise ValueError(
+        f"'{model}' has no recipe '{variant}' for '{dataset}'.{hint} It has: {', '.join(variants)}."
+    )

@@ -1,0 +1,74 @@
+"""Everything that a stopped training needs to go on as if it had not been stopped.
+
+One `.npz` a fold: all variables of the network, its augmentation and the optimizer (the
+states of the random generators among them), the history, and the best epoch so far. It is
+written whole or not at all, and read with `allow_pickle=False`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class TrainingState:
+    """State after `len(history)` epochs.
+
+    Attributes:
+        variables: Values of all variables, in the trainer's order.
+        history: One row an epoch.
+        best_weights: The network's weights after the epoch selected on validation.
+        best_logits: float32 (n, C): logits of the test clips at that epoch.
+    """
+
+    variables: list[np.ndarray]
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_weights: list[np.ndarray] = field(default_factory=list)
+    best_logits: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def save(self, path: Path) -> None:
+        """Writes the file under another name first, so that a stop in between does no harm."""
+        arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(self.variables)}
+        arrays |= {f"best_{i}": np.asarray(v) for i, v in enumerate(self.best_weights)}
+        buffer = io.BytesIO()
+        arrays |= {"history": np.array(json.dumps(self.history)), "logits": self.best_logits}
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> TrainingState:
+        """Reads what `save` wrote; ValueError where the file is damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                count = {
+                    key: sum(k.startswith(key) for k in data) for key in ("variable_", "best_")
+                }
+                return cls(
+                    variables=[data[f"variable_{i}"] for i in range(count["variable_"])],
+                    history=json.loads(str(data["history"])),
+                    best_weights=[data[f"best_{i}"] for i in range(count["best_"])],
+                    best_logits=data["logits"],
+                )
+        except Exception as error:
+            raise ValueError(
+                f"{path}: damaged ({error}); delete it to train this fold again"
+            ) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    part.replace(path)

@@ -1,0 +1,95 @@
+"""A network made ready to train by a recipe, and used again for every fold.
+
+Compiling the training step costs many seconds. A `Trainee` compiles once; `reset` gives it
+the weights of a freshly built network for the next fold or seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_skeleton import layers
+from keras_skeleton.training.recipes import Recipe
+
+OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
+    "sgd": lambda r: keras.optimizers.SGD(
+        r.learning_rate, momentum=r.momentum, nesterov=r.nesterov, clipnorm=r.clipnorm
+    ),
+    "adam": lambda r: keras.optimizers.Adam(r.learning_rate, clipnorm=r.clipnorm),
+}
+
+
+class Trainee:
+    """One network, its augmentation and its optimizer.
+
+    Args:
+        build: Makes a new network; called again by `reset`.
+        recipe: How it is trained.
+
+    Attributes:
+        model: The network itself: what is evaluated and saved.
+        training_model: The same with the recipe's augmentation in front: what is fitted.
+    """
+
+    def __init__(self, build: Callable[[], keras.Model], recipe: Recipe) -> None:
+        self._build = build
+        self.recipe = recipe
+        self.model = build()
+        augment = [getattr(layers, name)(**arguments) for name, arguments in recipe.augment]
+        self.training_model = (
+            keras.Sequential([self.model.input, *augment, self.model]) if augment else self.model
+        )
+        self.training_model.compile(
+            optimizer=OPTIMIZERS[recipe.optimizer](recipe),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=True,
+        )
+        self.optimizer = self.training_model.optimizer
+        self.optimizer.build(self.training_model.trainable_variables)
+        self._fresh_optimizer = [np.asarray(v) for v in self.optimizer.variables]
+
+    def variables(self) -> list[keras.Variable]:
+        """Everything that training changes: weights, random generators, optimizer."""
+        return [*self.training_model.variables, *self.optimizer.variables]
+
+    def values(self) -> list[np.ndarray]:
+        """The present values of `variables`."""
+        return [np.array(keras.ops.convert_to_numpy(v)) for v in self.variables()]
+
+    def restore(self, values: Sequence[np.ndarray]) -> None:
+        """Sets `variables` to what `values` gave before; ValueError where they do not fit."""
+        variables = self.variables()
+        if [v.shape for v in variables] != [np.shape(x) for x in values]:
+            raise ValueError("the saved training state belongs to another model or optimizer")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    def reset(self, seed: int) -> None:
+        """Starts anew: weights and random generators as drawn from `seed`, optimizer at zero."""
+        keras.utils.set_random_seed(seed)
+        fresh = self._build()
+        for variable, start in zip(self.model.variables, fresh.variables, strict=True):
+            variable.assign(start)
+        own = {id(v) for v in self.model.variables}
+        generators = [v for v in self.training_model.variables if id(v) not in own]
+        for i, variable in enumerate(generators):
+            variable.assign(np.array([seed, i], variable.dtype))
+        for variable, start in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
+            variable.assign(start)
+
+    def weights(self) -> list[np.ndarray]:
+        """Copies of the network's weights (without optimizer and random generators)."""
+        return [np.array(w) for w in self.model.get_weights()]
+
+    def predict(self, batches: Any, count: int) -> np.ndarray:
+        """float32 (count, C): logits of the first `count` clips of evaluation batches."""
+        logits = [
+            keras.ops.convert_to_numpy(self.model.predict_on_batch(np.asarray(x)))
+            for x, _ in batches
+        ]
+        return np.concatenate(logits)[:count].astype(np.float32)

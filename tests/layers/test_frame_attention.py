@@ -1,0 +1,74 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_skeleton.layers import FrameAttention
+
+B, T, G, K = 2, 50, 3, 8
+
+
+def inputs(seed=0):
+    return np.random.default_rng(seed).normal(size=(B, T, G, K)).astype("float32")
+
+
+def test_against_equations_6_to_8():
+    layer = FrameAttention(ratio=16)
+    x = inputs()
+    layer.build(x.shape)
+    rng = np.random.default_rng(1)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    out = np.asarray(layer(x))
+    assert out.shape == (B, T, G) == layer.compute_output_shape(x.shape)
+    assert layer.count_params() == 1059  # the paper's 3 x 353 at T = 50
+    w1, b1, w2, b2 = layer.get_weights()
+    for b in range(B):
+        for g in range(G):
+            pooled = x[b, :, g].mean(axis=1)  # Eq. 6
+            copies = np.tile(pooled[:, None], (1, K))  # Eq. 7: (T, K)
+            hidden = np.maximum(w1[g].T @ copies + b1[g][:, None], 0)  # Eq. 8
+            expected = 1 / (1 + np.exp(-(w2[g].T @ hidden + b2[g][:, None])))
+            assert np.ptp(expected, axis=1).max() == 0  # K equal columns
+            np.testing.assert_allclose(out[b, :, g], expected[:, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("frames", "hidden"), [(50, 3), (224, 14), (10, 1)])
+def test_reduced_size(frames, hidden):
+    layer = FrameAttention(16)
+    layer.build((None, frames, G, K))
+    assert layer.w1.shape == (G, frames, hidden)
+
+
+def test_frozen_weights_do_not_move():
+    for trainable in (True, False):
+        layer = FrameAttention(trainable=trainable)
+        model = keras.Sequential([keras.Input((T, G, K)), layer, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        before = layer.get_weights()
+        model.fit(inputs(), np.ones((B, T, 1)), epochs=1, verbose=0)
+        moved = [np.abs(a - b).max() > 0 for a, b in zip(before, layer.get_weights(), strict=True)]
+        assert any(moved) == trainable
+        assert layer.count_params() == 1059
+
+
+def test_serialization_and_mixed_precision():
+    layer = FrameAttention(ratio=8)
+    x = inputs()
+    before = np.asarray(layer(x))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    again.set_weights(layer.get_weights())
+    np.testing.assert_allclose(again(x), before, atol=1e-6)
+    half = FrameAttention(ratio=8, dtype="mixed_bfloat16")
+    half.build(x.shape)
+    half.set_weights(layer.get_weights())
+    out = half(x)
+    assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
+    np.testing.assert_allclose(np.asarray(keras.ops.cast(out, "float32")), before, atol=0.02)
+
+
+def test_wrong_shapes_and_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"takes \(B, T, G, K\)"):
+        FrameAttention()(np.zeros((2, 50, 3), "float32"))
+    with pytest.raises(ValueError, match="needs a fixed T"):
+        FrameAttention().build((None, None, 3, 8))
+    with pytest.raises(ValueError, match="ratio=0"):
+        FrameAttention(0)

@@ -1,0 +1,62 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_skeleton.layers import FrameGate
+
+B, T, D, H = 2, 6, 5, 4
+
+
+def inputs(seed=0, length=B):
+    return np.random.default_rng(seed).normal(size=(length, T, D)).astype("float32")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_against_equation_6():
+    layer = FrameGate(H)
+    x = inputs()
+    out = np.asarray(layer(x))
+    assert out.shape == (B, T) == layer.compute_output_shape(x.shape)
+    assert layer.count_params() == 4 * (D * H + H * H + H) + D + 1 + H
+    w, u, b, w_x, bias, w_h = (np.asarray(v) for v in layer.get_weights())
+    assert bias == 1  # starts open
+    for clip in range(B):
+        h, c = np.zeros(H), np.zeros(H)
+        for t in range(T):
+            beta = max((x[clip, t] @ w_x + h @ w_h + bias).item(), 0)  # h is h(t - 1)
+            np.testing.assert_allclose(out[clip, t], beta, atol=1e-5)
+            i, f, g, o = np.split(x[clip, t] @ w + h @ u + b, 4)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+
+
+def test_padded_frames_get_nothing_and_change_nothing():
+    layer = FrameGate(H)
+    x = inputs()
+    mask = np.arange(T) < 4
+    out = np.asarray(layer(x, mask=np.tile(mask, (B, 1))))
+    assert (out[:, 4:] == 0).all()
+    np.testing.assert_allclose(out[:, :4], np.asarray(layer(x[:, :4])), atol=1e-6)
+
+
+def test_trains_and_round_trips():
+    layer = FrameGate(H)
+    model = keras.Sequential([keras.Input((T, D)), layer])
+    model.compile("adam", "mse")
+    before = layer.get_weights()
+    model.fit(inputs(length=8), np.ones((8, T)), epochs=2, verbose=0)
+    assert all(np.abs(a - b).max() > 0 for a, b in zip(before, layer.get_weights(), strict=True))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    again.set_weights(layer.get_weights())
+    np.testing.assert_allclose(again(inputs()), layer(inputs()), atol=1e-6)
+
+
+def test_mixed_precision_and_wrong_shapes():
+    layer = FrameGate(H, dtype="mixed_bfloat16")
+    assert keras.backend.standardize_dtype(layer(inputs()).dtype) == "bfloat16"
+    assert all(w.dtype == "float32" for w in layer.weights)
+    with pytest.raises(ValueError, match=r"takes \(B, T, D\)"):
+        FrameGate(H)(np.zeros((2, 3, 4, 5), "float32"))

@@ -1,0 +1,155 @@
+"""The grouped layers against NumPy, and against the separate Keras layers that they stand for."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_skeleton.layers import GroupedBiGRU, GroupedDense, PerGroup
+
+B, T, G, N, K = 2, 5, 3, 4, 6
+
+
+def inputs(seed=0, shape=(B, T, G, N)):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def hard_sigmoid(x):
+    return np.clip(0.2 * x + 0.5, 0, 1)
+
+
+def gru(x, w, u, b, gate):
+    """One GRU pass over x (T, N), written out from the equations in the docstring."""
+    k = u.shape[0]
+    h, states = np.zeros(k), []
+    for x_t in x:
+        a = x_t @ w + b
+        z = gate(a[:k] + h @ u[:, :k])
+        r = gate(a[k : 2 * k] + h @ u[:, k : 2 * k])
+        c = np.tanh(a[2 * k :] + (r * h) @ u[:, 2 * k :])
+        h = z * h + (1 - z) * c
+        states.append(h)
+    return np.array(states)
+
+
+def test_dense_is_one_layer_a_group():
+    layer = GroupedDense(K)
+    x = inputs()
+    out = np.asarray(layer(x))
+    assert out.shape == (B, T, G, K) == layer.compute_output_shape(x.shape)
+    assert layer.count_params() == G * (N * K + K)
+    kernel, bias = layer.get_weights()
+    for g in range(G):
+        np.testing.assert_allclose(out[:, :, g], x[:, :, g] @ kernel[g] + bias[g], atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "gate"), [("sigmoid", sigmoid), ("hard_sigmoid", hard_sigmoid)])
+def test_bigru_against_the_equations(name, gate):
+    layer = GroupedBiGRU(K, recurrent_activation=name)
+    x = inputs()
+    layer.build(x.shape)
+    layer.bias.assign(inputs(1, layer.bias.shape))
+    out = np.asarray(layer(x))
+    assert out.shape == (B, T, G, K) == layer.compute_output_shape(x.shape)
+    assert layer.count_params() == 2 * G * 3 * (N * K + K * K + K)
+    w, bias, u = (np.asarray(v) for v in (layer.kernel, layer.bias, layer.cell.recurrent_kernel))
+    for b in range(B):
+        for g in range(G):
+            forwards = gru(x[b, :, g], w[g], u[g], bias[g], gate)
+            backwards = gru(x[b, ::-1, g], w[G + g], u[G + g], bias[G + g], gate)[::-1]
+            np.testing.assert_allclose(out[b, :, g], forwards + backwards, atol=1e-5)  # Eq. 4
+
+
+def test_bigru_equals_separate_keras_layers():
+    layer = GroupedBiGRU(K)
+    x = inputs()
+    out = np.asarray(layer(x))
+    w, bias, u = (np.asarray(v) for v in (layer.kernel, layer.bias, layer.cell.recurrent_kernel))
+    for g in range(G):
+        plain = keras.layers.Bidirectional(
+            keras.layers.GRU(K, return_sequences=True, reset_after=False), merge_mode="sum"
+        )
+        plain.build((B, T, N))
+        plain.set_weights([w[g], u[g], bias[g], w[G + g], u[G + g], bias[G + g]])
+        np.testing.assert_allclose(out[:, :, g], plain(x[:, :, g]), atol=1e-5)
+
+
+def test_bigru_dropout_is_one_mask_a_sequence_and_off_outside_training():
+    layer = GroupedBiGRU(K, dropout=0.5, recurrent_dropout=0.5, seed=1)
+    x = np.repeat(inputs(shape=(1, T, G, N)), 400, axis=0)
+    still = np.asarray(layer(x))
+    np.testing.assert_array_equal(still, np.asarray(layer(x, training=False)))
+    assert (still == still[:1]).all()
+    dropped = np.asarray(layer(x, training=True))
+    assert len(np.unique(dropped[:, 0, 0, 0].round(6))) > 10  # clips differ
+    mask = np.asarray(layer._mask((6, 400, 1, 10), 0.25))
+    assert set(np.unique(mask.round(5))) == {0.0, np.float32(4 / 3).round(5)}
+    assert (mask == 0).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_groups_are_drawn_one_by_one():
+    weights = np.asarray(PerGroup("orthogonal")((3, 8, 8)))
+    for g in range(3):
+        np.testing.assert_allclose(weights[g] @ weights[g].T, np.eye(8), atol=1e-5)
+    assert np.abs(weights[0] - weights[1]).max() > 0.1
+    glorot = np.asarray(PerGroup("glorot_uniform")((3, 50, 64)))
+    assert np.abs(glorot).max() == pytest.approx(np.sqrt(6 / (50 + 64)), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        GroupedDense(K, kernel_regularizer="l2"),
+        GroupedBiGRU(K, 0.1, 0.2, "hard_sigmoid", kernel_regularizer="l2", seed=3),
+    ],
+)
+def test_serialization_gives_the_same_layer(layer):
+    x = inputs()
+    before = layer(x)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
+    again.set_weights(layer.get_weights())
+    np.testing.assert_allclose(again(x), before, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer_class", [GroupedDense, GroupedBiGRU])
+def test_a_training_step_moves_every_weight(layer_class):
+    layer = layer_class(K)
+    model = keras.Sequential([keras.Input((T, G, N)), layer])
+    model.compile("sgd", "mse")
+    before = layer.get_weights()
+    model.fit(inputs(shape=(8, T, G, N)), inputs(1, (8, T, G, K)), epochs=1, verbose=0)
+    for old, new in zip(before, layer.get_weights(), strict=True):
+        assert np.abs(old - new).max() > 0
+
+
+@pytest.mark.parametrize("layer_class", [GroupedDense, GroupedBiGRU])
+def test_mixed_precision(layer_class):
+    x = inputs()
+    layer = layer_class(K, dtype="mixed_bfloat16")
+    out = layer(x)
+    assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
+    assert all(w.dtype == "float32" for w in layer.weights)
+    full = layer_class(K)
+    full.build(x.shape)
+    full.set_weights(layer.get_weights())
+    np.testing.assert_allclose(np.asarray(keras.ops.cast(out, "float32")), full(x), atol=0.1)
+
+
+def test_wrong_shapes_and_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"takes \(B, T, G, N\)"):
+        GroupedDense(K)(np.zeros((2, 3, 4), "float32"))
+    with pytest.raises(ValueError, match=r"takes \(B, T, G, N\)"):
+        GroupedBiGRU(K)(np.zeros((2, 3, 4), "float32"))
+    with pytest.raises(ValueError, match="recurrent_activation='relu' is unknown"):
+        GroupedBiGRU(K, recurrent_activation="relu")
+    with pytest.raises(ValueError, match=r"dropout=1.5 is not in \[0, 1\)"):
+        GroupedBiGRU(K, dropout=1.5)
+
+
+def test_flops_count_the_products():
+    assert GroupedDense(K).flops((None, T, G, N)) == 2 * T * G * N * K
+    assert GroupedBiGRU(K).flops((None, T, G, N)) == 2 * T * 2 * G * 3 * (N * K + K * K)

@@ -1,0 +1,177 @@
+"""Parameter counts of the paper's networks as integers, and that they train on every backend."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_skeleton import attention_maps, build_model
+from keras_skeleton.models import MODELS
+from keras_skeleton.models.summary import flops, summary
+
+# 60 classes; from the paper's Table 5 (0.8M, 3.1M, 5.7M, 12.0M, 27.6M) to the last weight.
+COUNTS = {
+    "mans9": 857_781,
+    "mans33": 3_081_141,
+    "mans61": 5_675_061,
+    "mans_resnet18": 12_002_854,
+    "mans_densenet161": 27_609_222,
+    "stcm9": 688_572,
+}
+
+
+def images(count=8, size=50, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, size, size, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameter_counts(name):
+    model = build_model(name, classes=60)
+    assert model.count_params() == COUNTS[name]
+    size = 224 if name.startswith(("mans_res", "mans_dense")) else 50
+    assert model.input_shape == (None, size, size, 3)
+    assert model.output_shape == (None, 60)
+
+
+@pytest.mark.parametrize(("name", "layers"), [("mans9", 9), ("mans33", 33), ("mans61", 61)])
+def test_depth_is_in_the_name(name, layers):
+    """n counts the 5x5 and 3x3 convolutions; the 1x1 one sits on a shortcut."""
+    convolutions = [
+        layer for layer in build_model(name).layers if isinstance(layer, keras.layers.Conv2D)
+    ]
+    assert sum(layer.kernel_size != (1, 1) for layer in convolutions) == layers
+
+
+def test_stages_have_the_sizes_of_table_2():
+    model = build_model("mans9")
+    sizes = [
+        tuple(layer.output.shape[1:])
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Add)
+    ]
+    assert sizes == [
+        (50, 50, 3), (25, 25, 64), (25, 25, 64), (13, 13, 128), (13, 13, 128),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("attention", "total", "frozen"),
+    [("learned", 857_781, 0), ("frozen", 857_781, 1059), ("none", 856_722, 0)],
+)
+def test_attention_variants(attention, total, frozen):
+    model = build_model("mans9", attention=attention)
+    assert model.count_params() == total
+    moving = 1664  # statistics of batch normalisation
+    assert sum(int(np.prod(w.shape)) for w in model.non_trainable_weights) == moving + frozen
+
+
+def test_attention_maps_are_named():
+    model = build_model("mans9", classes=5)
+    maps = attention_maps(model, images())
+    assert set(maps) == {"frames"}
+    assert maps["frames"].shape == (8, 50, 3)
+    assert 0 < maps["frames"].min() < maps["frames"].max() < 1
+    assert attention_maps(build_model("stcm9", classes=5), images()) == {}
+    gate = attention_maps(build_model("mans9", classes=5, attention="frame_gate"), images())
+    assert gate["frames"].shape == (8, 50, 3)
+    assert gate["frames"].min() >= 0
+
+
+def test_weights_and_architecture_round_trip(tmp_path):
+    model = build_model("mans9", classes=5)
+    model.save_weights(tmp_path / "m.weights.h5")
+    other = build_model("mans9", classes=5)
+    assert np.abs(np.asarray(other(images())) - np.asarray(model(images()))).max() > 0
+    other.load_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_allclose(other(images()), model(images()), atol=1e-6)
+    again = keras.Model.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again(images()), model(images()), atol=1e-6)
+
+
+def test_released_gates_differ():
+    plain = build_model("mans9", classes=5)
+    released = build_model("mans9", classes=5, recurrent_activation="hard_sigmoid")
+    released.set_weights(plain.get_weights())
+    difference = np.abs(np.asarray(plain(images())) - np.asarray(released(images()))).max()
+    assert 1e-5 < difference < 1
+
+
+@pytest.mark.parametrize("skeleton", ["kinect_v1", "kinect_v2", "sbu", "hdm05"])
+def test_every_skeleton_can_be_read(skeleton):
+    from keras_skeleton.skeletons import get_skeleton
+
+    layout = get_skeleton(skeleton)
+    clip = np.random.default_rng(0).normal(size=(70, 1, layout.size, 3))
+    read = MODELS["mans9"].read(layout, time="interpolate", joints="interpolate")
+    assert read(clip).shape == (50, 50, 3)
+    rows = MODELS["mans9"].rows(70, time="interpolate")
+    assert rows[0] == 0
+    assert rows[-1] == 69
+
+
+def test_mixed_precision_keeps_logits_in_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_model("mans9", classes=5)
+        assert keras.backend.standardize_dtype(model(images(2)).dtype) == "float32"
+        assert model.get_layer("memory").compute_dtype == "bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_overfits_a_few_images():
+    keras.utils.set_random_seed(0)
+    model = build_model("mans9", classes=4, dropout=0.0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"], jit_compile=True)
+    labels = np.arange(8) % 4
+    history = model.fit(images(), labels, batch_size=8, epochs=12, verbose=0).history
+    assert history["accuracy"][-1] == 1
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+
+
+def test_info_counts_flops():
+    model = build_model("stcm9", classes=10)
+    # Convolutions of Table 2, by hand: kernel * kernel * in * out * height * width, twice.
+    macs = 25 * 3 * 64 * 25**2 + 4 * 9 * 64 * 64 * 25**2
+    macs += (9 * 64 * 128 + 3 * 9 * 128 * 128 + 64 * 128) * 13**2 + 128 * 10
+    assert flops(model) == 2 * macs
+    text = summary(build_model("mans9"))
+    assert "857,781 parameters" in text
+    assert "frame_attention" in text
+
+
+def test_wrong_names_suggest_the_nearest():
+    with pytest.raises(ValueError, match="unknown model 'man9'. Did you mean 'mans9'"):
+        build_model("man9")
+    with pytest.raises(ValueError, match="classes=1"):
+        build_model("mans9", classes=1)
+    with pytest.raises(TypeError, match="depth"):
+        build_model("mans9", depth=3)
+
+
+STEP = """
+import numpy as np, keras
+from keras_skeleton import attention_maps, build_model
+assert keras.backend.backend() == "jax"
+x = np.random.default_rng(0).normal(size=(4, 50, 50, 3)).astype("float32")
+for attention in ("learned", "frame_gate"):
+    model = build_model("mans9", classes=5, attention=attention)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01), loss)
+    assert np.isfinite(model.train_on_batch(x, np.arange(4)))
+    assert attention_maps(model, x)["frames"].shape == (4, 50, 3)
+"""
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+def test_trains_a_step_on_jax():
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, "-c", STEP], check=True, env=environment, timeout=300)

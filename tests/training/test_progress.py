@@ -1,0 +1,30 @@
+import io
+
+from keras_skeleton.training.progress import Progress, clock
+
+
+def row(epoch, seconds=2.0):
+    return {"epoch": epoch, "loss": 1.5, "accuracy": 0.25, "val_accuracy": 0.5, "seconds": seconds}
+
+
+def test_says_where_it_stands_and_how_long_still():
+    out = io.StringIO()
+    progress = Progress(folds=2, epochs=5, out=out)
+    progress.begin(1)
+    progress.epoch(row(1))
+    assert "fold 1  epoch 1/5  loss 1.500  train 25.0 %  validation 50.0 %" in out.getvalue()
+    assert "0:00:18 left" in out.getvalue()  # 4 epochs of this fold, 5 of the next
+    for epoch in (2, 3, 4, 5):
+        progress.epoch(row(epoch))
+    assert out.getvalue().count("\n") == 2  # in a file: not a line an epoch, but the last
+    progress.end({"accuracy": 0.9, "epoch_selected": 3, "accuracy_last": 0.8})
+    assert "fold 1 done: test 90.00 % (epoch 3, selected on validation)" in out.getvalue()
+    assert progress.time_left(0) == 10
+
+
+def test_a_continued_run_counts_only_its_own_epochs():
+    progress = Progress(folds=1, epochs=100, out=io.StringIO())
+    progress.begin(1)
+    progress.epoch(row(91, 3.0))
+    assert progress.time_left(91) == 27
+    assert clock(3661.4) == "1:01:01"

@@ -1,0 +1,163 @@
+"""A small network on a small task: it learns, it can be stopped and go on, it says what it did."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_dataset
+
+from keras_skeleton.pipeline import Inputs
+from keras_skeleton.training import fold as fold_module
+from keras_skeleton.training.fold import DivergedError, FoldFit, selected_epoch
+from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.training.state import TrainingState
+from keras_skeleton.training.trainee import Trainee
+
+AUGMENT = (("RandomRotation", {"degrees": (5, 5, 5)}), ("RandomTemporalCrop", {"smallest": 0.8}))
+
+
+def read(clip):
+    return np.pad(clip[:12, 0], ((0, 12 - min(len(clip), 12)), (0, 0), (0, 0))).astype("float32")
+
+
+def small_network():
+    inputs = keras.Input((12, 20, 3))
+    x = keras.layers.Reshape((12, 60))(inputs)
+    x = keras.layers.Dropout(0.2)(keras.layers.Dense(16, activation="relu")(x))
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+
+
+def fit(
+    folder, epochs=6, seed=3, resume=False, trainee=None, augment=AUGMENT, rate=0.01, tell=None
+):
+    dataset = make_dataset()
+    (fold,) = dataset.folds("cs")
+    recipe = Recipe("adam", rate, batch_size=8, epochs=epochs, augment=augment)
+    trainee = trainee or Trainee(small_network, recipe)
+    training = FoldFit(
+        trainee, Inputs(dataset, read), fold, 1, seed, folder, tell or (lambda row: None)
+    )
+    return training.run(resume), trainee
+
+
+def final_weights(folder):
+    model = small_network()
+    model.load_weights(folder / "last.weights.h5")
+    return model.get_weights()
+
+
+def test_learns_and_leaves_everything(tmp_path):
+    metrics, _ = fit(tmp_path / "f", epochs=15)
+    assert metrics["accuracy"] > 0.9
+    assert metrics["clips"] == {"train": 30, "validation": 6, "test": 12}
+    assert metrics["accuracy_paper"] >= max(metrics["accuracy"], metrics["accuracy_last"])
+    history = pd.read_csv(tmp_path / "f" / "history.csv")
+    assert list(history["epoch"]) == list(range(1, 16))
+    assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
+    chosen = history.iloc[metrics["epoch_selected"] - 1]
+    assert chosen["val_accuracy"] == history["val_accuracy"].max() == metrics["validation_accuracy"]
+    assert chosen["test_accuracy"] == metrics["accuracy"]
+    assert history["test_accuracy"].max() == metrics["accuracy_paper"]
+    assert history["test_accuracy"].iloc[-1] == metrics["accuracy_last"]
+    names = {path.name for path in (tmp_path / "f").iterdir()}
+    assert names == {
+        "best.weights.h5", "last.weights.h5", "history.csv", "metrics.json", "scores.npz",
+        "tensorboard",
+    }  # fmt: skip
+
+    # The best weights give the stored scores.
+    dataset = make_dataset()
+    (fold,) = dataset.folds("cs")
+    model = small_network()
+    model.load_weights(tmp_path / "f" / "best.weights.h5")
+    with np.load(tmp_path / "f" / "scores.npz", allow_pickle=False) as scores:
+        logits = np.asarray(model(np.stack([read(dataset.clip(i)) for i in fold.test])))
+        np.testing.assert_allclose(scores["logits"], logits, atol=1e-4)
+        assert (scores["logits"].argmax(1) == scores["labels"]).mean() == metrics["accuracy"]
+        assert list(scores["names"]) == list(dataset.samples["name"].iloc[fold.test])
+
+
+def test_the_same_seed_gives_the_same_run_also_with_a_used_trainee(tmp_path):
+    _, trainee = fit(tmp_path / "a")
+    fit(tmp_path / "other", seed=4, trainee=trainee)
+    fit(tmp_path / "b", trainee=trainee)
+    fit(tmp_path / "c")
+    for folder in ("b", "c"):
+        for one, other in zip(
+            final_weights(tmp_path / "a"), final_weights(tmp_path / folder), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+    differs = [
+        np.abs(a - b).max() > 0
+        for a, b in zip(
+            final_weights(tmp_path / "a"), final_weights(tmp_path / "other"), strict=True
+        )
+    ]
+    assert any(differs)
+
+
+class StopError(Exception):
+    """The test pulls the plug."""
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 5])
+def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, monkeypatch, stop_at):
+    """Dropout, augmentation, shuffling and Adam: all of their state is in the file."""
+    monkeypatch.setattr(fold_module, "SAVE_EVERY", -1.0)  # after every epoch
+    straight, _ = fit(tmp_path / "straight")
+
+    def stop(row):
+        if row["epoch"] == stop_at:
+            raise StopError
+
+    with pytest.raises(StopError):
+        fit(tmp_path / "stopped", tell=stop)
+    assert len(TrainingState.load(tmp_path / "stopped" / "state.npz").history) == stop_at
+    assert not (tmp_path / "stopped" / "metrics.json").exists()
+    resumed, _ = fit(tmp_path / "stopped", resume=True)
+    for a, b in zip(
+        final_weights(tmp_path / "straight"), final_weights(tmp_path / "stopped"), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    columns = ["loss", "val_loss", "test_accuracy", "learning_rate"]
+    one, other = (
+        pd.read_csv(tmp_path / f / "history.csv")[columns] for f in ("straight", "stopped")
+    )
+    pd.testing.assert_frame_equal(one, other)
+    assert {**straight, "seconds": 0} == {**resumed, "seconds": 0}
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "state.npz").write_bytes(b"PK rubbish")
+    with pytest.raises(ValueError, match=r"state.npz: damaged .* delete it"):
+        fit(tmp_path / "f", resume=True)
+
+
+def test_a_state_of_another_network_is_refused(tmp_path):
+    (tmp_path / "f").mkdir()
+    TrainingState([np.zeros(3)]).save(tmp_path / "f" / "state.npz")
+    with pytest.raises(ValueError, match="belongs to another model"):
+        fit(tmp_path / "f", resume=True)
+
+
+def test_divergence_says_what_to_try(tmp_path):
+    with pytest.raises(DivergedError, match=r"NaN or infinity after epoch \d.*learning rate"):
+        fit(tmp_path / "f", augment=(), rate=1e38)
+
+
+def test_selection_prefers_accuracy_then_loss_then_the_earlier():
+    rows = [(0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.8), (0.6, 0.1)]
+    history = [{"val_accuracy": a, "val_loss": loss} for a, loss in rows]
+    assert selected_epoch(history) == 2
+    nothing = [{"val_accuracy": float("nan"), "val_loss": float("nan")}] * 3
+    assert selected_epoch(nothing) == 2
+
+
+def test_metrics_are_plain_json(tmp_path):
+    fit(tmp_path / "f", epochs=1)
+    metrics = json.loads((tmp_path / "f" / "metrics.json").read_text())
+    assert metrics["epochs"] == 1
+    assert metrics["fold"] == 1
