@@ -5,21 +5,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.datasets import SOURCES, DatasetError, get_source, load_dataset
 from keras_skeleton.datasets.store import default_cache_dir
+from keras_skeleton.names import unknown_name
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset
 
-COMMANDS = ("prepare", "report", "list", "info")
+COMMANDS = ("prepare", "inspect", "report", "list", "info")
 DESCRIPTION = """\
 Trains a model on a dataset by its paper's recipe and scores it. Other commands:
   run.py prepare --dataset D --data-dir PATH   read the raw files into the store, no training
+  run.py inspect --dataset D [--clip NAME]     draw a clip: a strip of poses and an animation
   run.py report RUN_DIR...                     merge the folds of one experiment
   run.py list                                  models, datasets, protocols, what is on disk
   run.py info --model M                        layers, parameters and FLOPs of a model"""
@@ -71,23 +76,16 @@ def _positive(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (0, or 2 with a message for a user's error)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    # TensorFlow reports its build on every start; errors still come through.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if words and words[0] in COMMANDS:
             commands: dict[str, Any] = {
-                "prepare": prepare, "report": report, "list": list_all, "info": info,
+                "prepare": prepare, "inspect": inspect, "report": report, "list": list_all,
+                "info": info,
             }  # fmt: skip
             commands[words[0]](words[1:])
         elif words and not words[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(words[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise ValueError(
-                f"unknown command '{words[0]}'.{hint} Commands: {', '.join(COMMANDS)}."
-            )
+            raise ValueError(unknown_name("command", words[0], COMMANDS))
         else:
             train(train_parser().parse_args(words))
     except KeyboardInterrupt:
@@ -103,9 +101,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _is_users(error: Exception) -> bool:
     """Whether the message alone tells a user what to do; anything else shows its traceback."""
-    names = {"DatasetError", "DivergedError", "ResultsError", "RunError"}
-    raised_by_check = type(error) is ValueError
-    return type(error).__name__ in names or raised_by_check
+    if type(error).__name__ in ("DatasetError", "DivergedError", "ResultsError", "RunError"):
+        return True
+    # Our own checks raise plain ValueErrors; those of other libraries are faults to be traced.
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return type(error) is ValueError and Path(last.filename).is_relative_to(Path(__file__).parent)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ parts write on their first start (builds, absent GPUs) away.
+
+    They write to the file descriptor itself, before any setting of theirs is read. If the start
+    fails, all of it is shown.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept, os.fdopen(os.dup(2), "wb") as real:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            real.write(kept.read())
+            raise
+        finally:
+            os.dup2(real.fileno(), 2)
+
+
+def _start_keras() -> None:
+    with _quiet():
+        import keras
+
+        keras.ops.zeros(())  # the first operation looks for devices
 
 
 def _load(
@@ -130,9 +157,10 @@ def train(args: argparse.Namespace) -> None:
     # Names first: a typing error should not wait for TensorFlow to start.
     source = get_source(args.dataset)
     if args.protocol not in source.protocols:
-        _unknown("protocol", args.protocol, source.protocols, f" for '{source.name}'")
+        raise ValueError(unknown_name("protocol", args.protocol, source.protocols, of=source.name))
     source.find(args.data_dir)
 
+    _start_keras()
     from keras_skeleton.models import check_model
     from keras_skeleton.training.experiment import Experiment, command_line
     from keras_skeleton.training.recipes import get_recipe
@@ -149,7 +177,7 @@ def train(args: argparse.Namespace) -> None:
         raise DatasetError(f"{out}: no run to resume here; give its folder with --out")
     experiment = Experiment(
         model=args.model,
-        dataset=_load(args, dict(recipe.dataset)),
+        dataset=_load(args, {**recipe.dataset, **source.protocol_options.get(args.protocol, {})}),
         protocol=args.protocol,
         variant=args.recipe,
         recipe=recipe,
@@ -166,14 +194,6 @@ def train(args: argparse.Namespace) -> None:
         )
         print("\n" + experiment.train(args.fold, args.resume))
         print(f"\nopen {out / 'report.html'}")
-
-
-def _unknown(what: str, name: str, known: Any, where: str = "") -> None:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(known), n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise ValueError(f"unknown {what} '{name}'{where}.{hint} Known: {', '.join(known)}.")
 
 
 def prepare(words: Sequence[str]) -> None:
@@ -199,6 +219,40 @@ def prepare(words: Sequence[str]) -> None:
     print(f"store: {dataset.info['store']}")
 
 
+def inspect(words: Sequence[str]) -> None:
+    """`run.py inspect`: draws a clip as a strip of poses (PNG) and as an animation (GIF, MP4)."""
+    parser = argparse.ArgumentParser(prog="run.py inspect", description=inspect.__doc__)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--clip", help="its name (default: the first clip)")
+    _add_data_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("inspect"), help="folder (default inspect)"
+    )
+    parser.add_argument("--movie", choices=("gif", "mp4"), default="gif")
+    args = parser.parse_args(words)
+    get_source(args.dataset)
+    dataset = _load(args, {})
+    names = dataset.samples["name"].tolist()
+    if args.clip is not None and args.clip not in names:
+        message = unknown_name("clip", args.clip, names[:20], of=args.dataset)
+        raise ValueError(message + (" ..." if len(names) > 20 else ""))
+    i = names.index(args.clip) if args.clip is not None else 0
+
+    from keras_skeleton.animation import animate
+    from keras_skeleton.plots import save_figure, strip_figure
+
+    clip, row = dataset.clip(i), dataset.samples.iloc[i]
+    print(row.to_string())
+    label = dataset.classes[row["label"]]
+    title = f"{dataset.name}: '{label}', {row['name']}"
+    stem = args.out / row["name"].replace("/", "_")
+    fps, unit = dataset.info["fps"], dataset.info["unit"]
+    figure = strip_figure(clip, dataset.skeleton, title, fps=fps, unit=unit)
+    print(save_figure(figure, stem.with_name(stem.name + ".png")))
+    movie = stem.with_name(f"{stem.name}.{args.movie}")
+    print(animate(clip, dataset.skeleton, movie, title, fps or 30.0, unit, frames=90))
+
+
 def report(words: Sequence[str]) -> None:
     """`run.py report`: merges run folders of one experiment (the parts of a job array)."""
     parser = argparse.ArgumentParser(prog="run.py report", description=report.__doc__)
@@ -217,6 +271,7 @@ def list_all(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="run.py list", description=list_all.__doc__)
     parser.add_argument("--cache-dir", type=Path)
     args = parser.parse_args(words)
+    _start_keras()
     from keras_skeleton.datasets.store import read_manifest
     from keras_skeleton.models import MODELS
 
@@ -248,6 +303,7 @@ def info(words: Sequence[str]) -> None:
     parser.add_argument("--classes", type=_positive, default=60)
     parser.add_argument("--skeleton", default="kinect_v2")
     args = parser.parse_args(words)
+    _start_keras()
     from keras_skeleton.models import build_model
     from keras_skeleton.models.summary import summary
 

@@ -274,14 +274,14 @@ def _present(clip: np.ndarray) -> np.ndarray:
     return np.isfinite(clip).all(axis=(-2, -1)) & (clip != 0).any(axis=(-2, -1))
 
 
-def _side_of(joint: str) -> str:
+def side_of(joint: str) -> str:
     side = joint.split("_", 1)[0]
     return side if side in ("left", "right") else "trunk"
 
 
 def _draw_body(ax: Any, points: np.ndarray, layout: Skeleton, width: float, alpha: float) -> None:
     """One body's bones from points (V, 2), coloured by side, and a dot for the head."""
-    sides = [_side_of(layout.joints[child]) for _, child in layout.bones]
+    sides = [side_of(layout.joints[child]) for _, child in layout.bones]
     bones = LineCollection(
         points[np.array(layout.bones)],
         colors=[to_rgba(SIDES[side], alpha) for side in sides],

@@ -9,9 +9,10 @@ or a motion-capture format stores them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
+
+from keras_skeleton.names import unknown_name
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,7 @@ class Skeleton:
         """Index of a joint by name; a KeyError that suggests the nearest name."""
         if joint in self.joints:
             return self.joints.index(joint)
-        near = get_close_matches(joint, self.joints, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise KeyError(f"skeleton '{self.name}' has no joint '{joint}'.{hint}")
+        raise KeyError(unknown_name("joint", joint, self.joints, of=self.name))
 
 
 def _layout(name: str, tree: str, roles: dict[str, str]) -> Skeleton:
@@ -248,7 +247,5 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
     if isinstance(skeleton, Skeleton):
         return skeleton
     if skeleton not in SKELETONS:
-        near = get_close_matches(skeleton, SKELETONS, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown skeleton '{skeleton}'.{hint} Known: {', '.join(SKELETONS)}.")
+        raise ValueError(unknown_name("skeleton", skeleton, SKELETONS))
     return SKELETONS[skeleton]

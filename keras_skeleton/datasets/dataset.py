@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.names import unknown_name
 from keras_skeleton.skeletons import Skeleton
 
 # One row a clip. `start` counts rows of `SkeletonDataset.rows`, `frames` is T, `bodies` is M of
@@ -22,6 +22,10 @@ from keras_skeleton.skeletons import Skeleton
 SAMPLE_COLUMNS = (
     "name", "label", "subject", "view", "setup", "repetition", "start", "frames", "bodies",
 )  # fmt: skip
+
+# One row an annotated action of an untrimmed video: its frames from `start` to `end` - 1, counted
+# from 0. `video` is a value of the samples' column of that name.
+INTERVAL_COLUMNS = ("video", "label", "start", "end")
 
 
 class DatasetError(Exception):
@@ -54,6 +58,8 @@ class SkeletonDataset:
         protocols: Maps a protocol's name to the function that splits `samples`.
         extras: More arrays with one row a clip (the synthetic set's ground truth, for example).
         info: Where it came from: the store's manifest.
+        intervals: What happens when in untrimmed videos, with `INTERVAL_COLUMNS`; no rows where
+            nothing is known. It is the same whether the samples are clips or whole videos.
     """
 
     name: str
@@ -64,6 +70,9 @@ class SkeletonDataset:
     protocols: dict[str, Protocol]
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    intervals: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(INTERVAL_COLUMNS))
+    )
 
     def __post_init__(self) -> None:
         missing = [c for c in SAMPLE_COLUMNS if c not in self.samples.columns]
@@ -123,12 +132,7 @@ class SkeletonDataset:
     def check_protocol(self, protocol: str) -> str:
         """The name, or a DatasetError that lists the right ones."""
         if protocol not in self.protocols:
-            near = get_close_matches(protocol, self.protocols, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise DatasetError(
-                f"dataset '{self.name}' has no protocol '{protocol}'.{hint} "
-                f"It has: {', '.join(self.protocols)}."
-            )
+            raise DatasetError(unknown_name("protocol", protocol, self.protocols, of=self.name))
         return protocol
 
 

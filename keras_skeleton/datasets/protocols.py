@@ -38,7 +38,9 @@ def group_holdout(columns: str | list[str], groups: int = 1, seed: int = 0) -> H
 
     def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
         group = samples.iloc[train].groupby(keys, sort=True).ngroup().to_numpy()
-        drawn = np.random.default_rng((seed, fold)).permutation(group.max() + 1)[:groups]
+        count = int(group.max()) + 1
+        order = np.random.default_rng((seed, fold)).permutation(count)
+        drawn = order[: min(groups, count - 1)]  # somebody must be left to train on
         return np.isin(group, drawn)
 
     return choose

@@ -20,7 +20,8 @@ class Source:
         name: Short name on the command line.
         title: Full name with authors and year.
         skeleton: Name of the joint layout.
-        classes: Class names in label order.
+        classes: Class names in label order. (Where only the files know layout and classes,
+            `read` calls `writer.declare` before the first clip.)
         protocols: Protocol name to splitting function.
         files: Finds the raw files under the folder that a user gives (empty if none are there).
         read: `read(root, writer, **options)` adds every clip to the store's writer.
@@ -28,7 +29,13 @@ class Source:
             nothing is found.
         clips: The published number of usable clips.
         options: Reader options with their defaults; each choice makes a store of its own.
+        protocol_options: Options that a protocol needs; it is offered only by a dataset that was
+            read with them (`10fold130` of HDM05 needs its 130 classes).
         needs_root: False for a dataset that is made, not read.
+        watch: Look at the sizes and dates of the files, too, to see whether they have changed:
+            for files that a user edits in place.
+        fps: Frames a second, or None where frames are missing or their pace is unknown.
+        unit: Unit of the coordinates; empty where there is none.
     """
 
     name: str
@@ -41,7 +48,11 @@ class Source:
     layout: str
     clips: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    protocol_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     needs_root: bool = True
+    watch: bool = False
+    fps: float | None = None
+    unit: str = "m"
 
     def find(self, root: str | Path | None) -> list[Path]:
         """The raw files, or a DatasetError that says what to download and where to put it."""
@@ -71,10 +82,13 @@ class Source:
         return {**self.options, **options}
 
 
-def _fingerprint(files: Sequence[Path]) -> str:
-    """Changes when files are added, removed or renamed (not when one is edited in place)."""
-    names = "\n".join(sorted(file.name for file in files))
-    return hashlib.sha256(names.encode()).hexdigest()[:16]
+def _fingerprint(files: Sequence[Path], watch: bool = False) -> str:
+    """Changes when files are added, removed or renamed; with `watch` also when one is edited."""
+    names = sorted(file.name for file in files)
+    if watch:
+        facts = [(file, file.stat()) for file in sorted(files)]
+        names = [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in facts]
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def load(
@@ -104,7 +118,7 @@ def load(
     cache = Path(cache_dir) if cache_dir is not None else store.default_cache_dir()
     files = source.find(root)
     path = store.store_path(source.name, root if source.needs_root else None, chosen, cache)
-    fingerprint = _fingerprint(files)
+    fingerprint = _fingerprint(files, source.watch)
 
     reason = "forced" if force else None
     if reason is None:
@@ -129,10 +143,18 @@ def load(
                 "source_files": len(files),
                 "fingerprint": fingerprint,
                 "options": chosen,
+                "fps": chosen.get("fps", source.fps),
+                "unit": source.unit,
             },
             strict=strict,
+            say=say,
         )
-    dataset = store.open_store(path, source.name, dict(source.protocols))
+    protocols = {
+        name: protocol
+        for name, protocol in source.protocols.items()
+        if source.protocol_options.get(name, {}).items() <= chosen.items()
+    }
+    dataset = store.open_store(path, source.name, protocols)
     for note in dataset.info["notes"]:
         say(f"note: {note}")
     if skipped := dataset.info["skipped"]:

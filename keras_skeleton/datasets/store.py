@@ -5,6 +5,7 @@ A store is a folder of plain files:
     rows.npy        float32 (R, V, 3), see `SkeletonDataset.rows`
     samples.csv     the table of clips
     extra_*.npy     further arrays with one row a clip
+    intervals.csv   of untrimmed videos: what happens when (see `INTERVAL_COLUMNS`)
     manifest.json   what it was made of: source, reader options, counts, what was
                     left out, and the size and SHA-256 of every other file
 
@@ -21,6 +22,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,14 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import (
+    INTERVAL_COLUMNS,
     SAMPLE_COLUMNS,
     DatasetError,
     Protocol,
     ReadReport,
     SkeletonDataset,
 )
-from keras_skeleton.skeletons import get_skeleton
+from keras_skeleton.skeletons import SKELETONS, Skeleton, get_skeleton
 
 FORMAT = 1  # raise it when an older store must be made again
 
@@ -63,8 +66,11 @@ class StoreWriter:
         self.classes = tuple(classes)
         self.report = ReadReport()
         self.info: dict[str, Any] = {}
+        self.say: Callable[[str], None] = lambda text: None
+        self._told = time.monotonic()
         self._table: list[dict[str, Any]] = []
         self._extras: dict[str, list[np.ndarray]] = {}
+        self._intervals: list[tuple[str, int, int, int]] = []
         self._rows = 0
 
     def __enter__(self) -> StoreWriter:
@@ -82,6 +88,19 @@ class StoreWriter:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         self._file.seek(0)
         np.lib.format.write_array_header_1_0(self._file, header)
+
+    def declare(self, skeleton: str | Skeleton, classes: Sequence[str]) -> None:
+        """Sets layout and classes where only the files know them; before the first clip."""
+        if self._rows or self._table:
+            raise ValueError("layout and classes are declared before the first clip")
+        self.skeleton, self.classes = get_skeleton(skeleton), tuple(classes)
+        self._write_header()
+
+    def progress(self, done: int, total: int) -> None:
+        """Says how far the reading is, every few seconds."""
+        if time.monotonic() - self._told > 5:
+            self._told = time.monotonic()
+            self.say(f"  {done:,} of {total:,} files read")
 
     def add_rows(self, frames: np.ndarray) -> int:
         """Appends frames (T, M, V, 3) and returns the row where they start."""
@@ -107,6 +126,12 @@ class StoreWriter:
         start = self.add_rows(clip)
         self.add_sample(extras, start=start, frames=clip.shape[0], bodies=clip.shape[1], **columns)
 
+    def add_interval(self, video: str, label: int, start: int, end: int) -> None:
+        """Adds an annotated action of an untrimmed video: its frames `start` to `end` - 1."""
+        if not (0 <= start < end and 0 <= label < len(self.classes)):
+            raise DatasetError(f"video '{video}': {label=}, {start=}, {end=} is no interval")
+        self._intervals.append((video, label, start, end))
+
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self._file.close()
@@ -116,6 +141,9 @@ class StoreWriter:
         self._file.close()
         table = pd.DataFrame(self._table, columns=None if self._table else list(SAMPLE_COLUMNS))
         table.to_csv(self._folder / "samples.csv", index=False, lineterminator="\n")
+        if self._intervals:
+            intervals = pd.DataFrame(self._intervals, columns=list(INTERVAL_COLUMNS))
+            intervals.to_csv(self._folder / "intervals.csv", index=False, lineterminator="\n")
         for key, values in self._extras.items():
             np.save(self._folder / f"extra_{key}.npy", np.stack(values), allow_pickle=False)
         files = {
@@ -124,7 +152,7 @@ class StoreWriter:
         }
         manifest = {
             "format": FORMAT,
-            "skeleton": self.skeleton.name,
+            "skeleton": _skeleton_entry(self.skeleton),
             "classes": list(self.classes),
             "clips": len(table),
             "rows": self._rows,
@@ -134,10 +162,27 @@ class StoreWriter:
             "skipped": [list(item) for item in self.report.skipped],
             "files": files,
         }
-        (self._folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        text = json.dumps(manifest, indent=1, default=str) + "\n"
+        (self._folder / "manifest.json").write_text(text, "utf-8")
         if self.path.exists():
             shutil.rmtree(self.path)
         os.replace(self._folder, self.path)
+
+
+def _skeleton_entry(skeleton: Skeleton) -> str | dict[str, Any]:
+    """What the manifest says of a layout: its name, or all of it where it is a user's own."""
+    return skeleton.name if SKELETONS.get(skeleton.name) == skeleton else asdict(skeleton)
+
+
+def _skeleton_of(entry: str | dict[str, Any]) -> Skeleton:
+    """The layout behind `_skeleton_entry`."""
+    if isinstance(entry, str):
+        return get_skeleton(entry)
+
+    def tuples(value: Any) -> Any:  # JSON has lists
+        return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+    return Skeleton(**{key: tuples(value) for key, value in entry.items()})
 
 
 def _sha256(path: Path) -> str:
@@ -178,24 +223,30 @@ def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> S
                 f"{path / file}: missing or not {facts['bytes']} bytes long; "
                 "delete the folder and prepare again"
             )
+    skeleton = _skeleton_of(manifest["skeleton"])
     rows = (
         np.load(path / "rows.npy", mmap_mode="r", allow_pickle=False)
         if manifest["rows"]
-        else np.zeros((0, get_skeleton(manifest["skeleton"]).size, 3), np.float32)
+        else np.zeros((0, skeleton.size, 3), np.float32)
     )
     extras = {
         file.stem.removeprefix("extra_"): np.load(file, mmap_mode="r", allow_pickle=False)
         for file in sorted(path.glob("extra_*.npy"))
     }
+    text = {"name": str, "video": str}
+    intervals = pd.DataFrame(columns=list(INTERVAL_COLUMNS))
+    if "intervals.csv" in manifest["files"]:
+        intervals = pd.read_csv(path / "intervals.csv", dtype=text, keep_default_na=False)
     return SkeletonDataset(
         name=name,
-        skeleton=get_skeleton(manifest["skeleton"]),
+        skeleton=skeleton,
         classes=tuple(manifest["classes"]),
         rows=rows,
-        samples=pd.read_csv(path / "samples.csv", dtype={"name": str}, keep_default_na=False),
+        samples=pd.read_csv(path / "samples.csv", dtype=text, keep_default_na=False),
         protocols=protocols,
         extras=extras,
         info=manifest | {"store": str(path)},
+        intervals=intervals,
     )
 
 
@@ -210,7 +261,7 @@ def verify_store(path: str | Path) -> None:
 def store_path(name: str, root: str | Path | None, options: dict[str, Any], cache: Path) -> Path:
     """Where a store lives: a folder for each dataset, source folder and reader options."""
     source = str(Path(root).resolve()) if root is not None else "made here"
-    key = json.dumps([FORMAT, name, source, options], sort_keys=True)
+    key = json.dumps([FORMAT, name, source, options], sort_keys=True, default=str)
     return cache / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
 
 
@@ -221,12 +272,14 @@ def prepare(
     fill: Callable[[StoreWriter], None],
     info: dict[str, Any],
     strict: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Makes a store: `fill` reads the source and adds its clips to the writer."""
     from keras_skeleton import __version__
 
     with StoreWriter(path, skeleton, classes) as writer:
         writer.report.strict = strict
+        writer.say = say
         writer.info = info | {"version": __version__}
         fill(writer)
         if not writer._table:

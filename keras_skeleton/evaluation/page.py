@@ -125,6 +125,7 @@ table { border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
          font-variant-numeric: tabular-nums; vertical-align: bottom; }
 th { border-bottom: 2px solid #999; }
+td { white-space: nowrap; }
 td.text, th.text { text-align: left; }
 tr.last td { font-weight: bold; }
 pre { background: #f4f4f4; padding: .6rem .8rem; overflow-x: auto; font-size: .85rem; }

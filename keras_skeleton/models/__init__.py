@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 
 from keras_skeleton.models import mans
 from keras_skeleton.models.entry import ModelEntry
+from keras_skeleton.names import unknown_name
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
 MODELS: dict[str, ModelEntry] = {**mans.MODELS}
@@ -25,9 +25,7 @@ ATTENTION_LAYERS = {
 def check_model(name: str) -> str:
     """The name, or a ValueError that suggests the nearest one."""
     if name not in MODELS:
-        near = get_close_matches(name, MODELS, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown model '{name}'.{hint} Known: {', '.join(MODELS)}.")
+        raise ValueError(unknown_name("model", name, MODELS))
     return name
 
 

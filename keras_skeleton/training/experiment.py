@@ -234,6 +234,8 @@ class Experiment:
                 attention_on_frames(attention, rows, len(clip)),
                 title=f"{self.model} on {self.dataset.name}: '{label}', test clip {row['name']}",
                 interval=interval,
+                fps=self.dataset.info.get("fps"),
+                unit=self.dataset.info.get("unit", "m"),
             )
             (self.folder / "attention").mkdir(exist_ok=True)
             save_figure(figure, self.folder / "attention" / f"{row['name']}.png")

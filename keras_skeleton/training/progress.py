@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Any, TextIO
@@ -50,7 +51,7 @@ class Progress:
         self.printed = now
         line = (
             f"fold {self.number}  epoch {epoch}/{self.epochs}  loss {row['loss']:.3f}  "
-            f"train {100 * row['accuracy']:.1f} %  validation {100 * row['val_accuracy']:.1f} %  "
+            f"train {percent(row['accuracy'])}  validation {percent(row['val_accuracy'])}  "
             f"{row['seconds']:.1f} s an epoch  {clock(self.time_left(epoch))} left"
         )
         self.out.write(f"\r\x1b[K{line}" if self.terminal else f"{line}\n")
@@ -66,6 +67,11 @@ class Progress:
         )
         self.out.write(f"\r\x1b[K{line}\n" if self.terminal else f"{line}\n")
         self.out.flush()
+
+
+def percent(fraction: float) -> str:
+    """One decimal; a dash where there is nothing (no validation clips)."""
+    return "-" if math.isnan(fraction) else f"{100 * fraction:.1f} %"
 
 
 def clock(seconds: float) -> str:

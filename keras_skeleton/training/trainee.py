@@ -47,7 +47,6 @@ class Trainee:
             optimizer=OPTIMIZERS[recipe.optimizer](recipe),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
-            jit_compile=True,
         )
         self.optimizer = self.training_model.optimizer
         self.optimizer.build(self.training_model.trainable_variables)

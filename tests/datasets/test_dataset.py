@@ -71,7 +71,7 @@ def test_missing_columns_and_wrong_joints_are_refused(toy):
 
 
 def test_unknown_protocol_suggests_the_nearest(toy):
-    with pytest.raises(DatasetError, match="no protocol 'css'. Did you mean 'cs'"):
+    with pytest.raises(DatasetError, match="unknown protocol 'css' of 'toy'. Did you mean 'cs'"):
         next(toy.folds("css"))
 
 

@@ -22,6 +22,13 @@ def test_says_where_it_stands_and_how_long_still():
     assert progress.time_left(0) == 10
 
 
+def test_no_validation_clips_is_a_dash():
+    out = io.StringIO()
+    progress = Progress(folds=1, epochs=2, out=out)
+    progress.epoch({**row(1), "val_accuracy": float("nan")})
+    assert "validation -  " in out.getvalue()
+
+
 def test_a_continued_run_counts_only_its_own_epochs():
     progress = Progress(folds=1, epochs=100, out=io.StringIO())
     progress.begin(1)

@@ -79,6 +79,35 @@ def test_learns_and_leaves_everything(tmp_path):
         assert list(scores["names"]) == list(dataset.samples["name"].iloc[fold.test])
 
 
+def test_without_validation_clips_the_last_epoch_counts(tmp_path):
+    dataset = make_dataset()
+    (fold,) = dataset.folds("cs")
+    fold = fold._replace(
+        train=np.concatenate([fold.train, fold.validation]), validation=np.zeros(0, int)
+    )
+    trainee = Trainee(small_network, Recipe("adam", 0.01, batch_size=8, epochs=3))
+    metrics = FoldFit(trainee, Inputs(dataset, read), fold, 1, 0, tmp_path / "f").run()
+    assert metrics["validation_accuracy"] is None
+    assert metrics["epoch_selected"] == 3
+    assert metrics["accuracy"] == metrics["accuracy_last"]
+
+
+def test_tensorboard_logs_hold_the_history(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    fit(tmp_path / "f", epochs=2)
+    (path,) = (tmp_path / "f" / "tensorboard").iterdir()
+    values = {}
+    for record in tf.data.TFRecordDataset(str(path)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+            values[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+    history = pd.read_csv(tmp_path / "f" / "history.csv")
+    for name in ("loss", "val_accuracy", "test_accuracy", "learning_rate"):
+        for epoch in (1, 2):
+            assert values[name, epoch] == pytest.approx(history[name][epoch - 1], rel=1e-5)
+
+
 def test_the_same_seed_gives_the_same_run_also_with_a_used_trainee(tmp_path):
     _, trainee = fit(tmp_path / "a")
     fit(tmp_path / "other", seed=4, trainee=trainee)

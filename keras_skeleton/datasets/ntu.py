@@ -1,0 +1,357 @@
+"""NTU RGB+D (60 actions) and NTU RGB+D 120: three Kinect v2 at three angles, one or two people.
+
+A. Shahroudy, J. Liu, T.-T. Ng, G. Wang, "NTU RGB+D: A large scale dataset for 3D human activity
+analysis", CVPR 2016. J. Liu, A. Shahroudy, M. Perez, G. Wang, L.-Y. Duan, A. C. Kot, "NTU RGB+D
+120: A large-scale benchmark for 3D human activity understanding", TPAMI 2019.
+https://rose1.ntu.edu.sg/dataset/actionRecognition/
+
+Layout:
+    nturgb+d_skeletons/SsssCcccPpppRrrrAaaa.skeleton   one clip; setup, camera, person, replication
+                                                       and action in three digits each; see ntu_text
+Clip: (T, m, 25, 3) in metres of the camera, at 30 Hz, m = 1 or 2; joints in Kinect v2 order.
+Bodies that are absent in a frame are zero there.
+
+'ntu' is A001 to A060 (setups 1 to 17): 56,880 files, of which 302 have no usable skeleton and are
+left out (`lists/ntu60_missing.txt`): 56,578 clips. 'ntu120' is A001 to A120 (setups 1 to 32):
+114,480 files, 535 left out, 113,945 clips.
+
+Reader option `bodies`:
+    tracking  bodies follow their tracking id, the first to appear in slot 0. Of more than two ids
+              the two that move most are kept (Shahroudy et al. choose the main actor so)
+    file      as the released MANs code does: bodies in the file's order, frame by frame; a frame
+              with more than two is left all zero
+
+Protocols:
+    cs    20 of 40 subjects train     40,091 and 16,487 clips       ('ntu')
+    cv    cameras 2 and 3 train       37,646 and 18,932 clips       ('ntu')
+    csub  53 of 106 subjects train                                  ('ntu120')
+    cset  even setups train                                         ('ntu120')
+Validation holds out subjects of cs and csub (for cs those of Das et al., 2019), and a twentieth of
+every class, at random, in cv and cset.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import DatasetError
+from keras_skeleton.datasets.ntu_text import JOINTS, SkeletonText, SkeletonTextError, parse_skeleton
+from keras_skeleton.datasets.protocols import Holdout, random_holdout, train_on
+from keras_skeleton.datasets.source import Source
+from keras_skeleton.datasets.store import StoreWriter
+
+NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+SUFFIX = ".skeleton"
+BODIES = ("tracking", "file")
+MAX_BODIES = 2
+
+CS_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
+CSUB_SUBJECTS = (
+    *CS_SUBJECTS,
+    45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89,
+    91, 92, 93, 94, 95, 97, 98, 100, 103,
+)  # fmt: skip
+CV_CAMERAS = (2, 3)
+CSET_SETUPS = range(2, 33, 2)
+
+# Starting the processes takes a second, in which one reads two thousand files.
+PARALLEL_FROM = 2000
+_CHUNK = 16  # files a process is given at a time
+
+_LISTS = Path(__file__).parent / "lists"
+_LAYOUT = """\
+{title}: ask the ROSE Lab for access at
+https://rose1.ntu.edu.sg/dataset/actionRecognition/ and download the 3D skeletons,
+{archives}
+Unpack so that there is
+{folders}
+(the .skeleton files may also lie in PATH itself), then give --data-dir PATH."""
+
+LAYOUT_60 = _LAYOUT.format(
+    title="NTU RGB+D",
+    archives="nturgbd_skeletons_s001_to_s017.zip (56,880 files; the ROSE Lab lists 5.8 GB).",
+    folders="  PATH/nturgb+d_skeletons/S001C001P001R001A001.skeleton ...",
+)
+LAYOUT_120 = _LAYOUT.format(
+    title="NTU RGB+D 120",
+    archives="nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip\n"
+    "(114,480 files together).",
+    folders="  PATH/nturgb+d_skeletons/S001C001P001R001A001.skeleton ...     (setups 1 to 17)\n"
+    "  PATH/nturgb+d_skeletons120/S018C001P008R001A061.skeleton ...  (setups 18 to 32)",
+)
+
+
+def read_list(name: str) -> list[str]:
+    """The lines of a file in `lists/`, without its comments."""
+    lines = (_LISTS / name).read_text("utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+CLASSES = tuple(line.split(" ", 1)[1] for line in read_list("ntu_classes.txt"))
+
+
+def parse_name(name: str) -> dict[str, Any] | None:
+    """What a clip's name says, as columns of the table of clips; None for any other name."""
+    if (match := NAME.fullmatch(name)) is None:
+        return None
+    setup, camera, person, replication, action = map(int, match.groups())
+    if not 1 <= action <= len(CLASSES):
+        return None
+    return {
+        "label": action - 1,
+        "subject": person,
+        "view": camera,
+        "setup": setup,
+        "repetition": replication,
+    }
+
+
+# ---------------------------------------------------------------- files
+
+
+def scan(root: Path) -> list[Path]:
+    """Every `.skeleton` file in `root` and in its folders `nturgb*`, sorted by name.
+
+    A name that is there twice counts once (the release for 120 actions may hold the 60 again).
+    """
+    found: dict[str, str] = {}
+    folders = [os.fspath(root)]
+    for folder in folders:
+        inside = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.endswith(SUFFIX) and not name.startswith("."):
+                    found.setdefault(name, entry.path)
+                elif folder is folders[0] and name.startswith("nturgb") and entry.is_dir():
+                    inside.append(entry.path)
+        folders += sorted(inside)
+    return [Path(found[name]) for name in sorted(found)]
+
+
+def find_files(root: Path, actions: int) -> list[Path]:
+    """The clips' files of the first `actions` actions, sorted by name."""
+    end = f"{actions:03d}"
+    return [p for p in scan(root) if NAME.fullmatch(p.stem) and "000" < p.stem[-3:] <= end]
+
+
+# ---------------------------------------------------------------- one clip
+
+
+def follow_tracking(text: SkeletonText) -> np.ndarray:
+    """float32 (T, m, 25, 3): one slot a tracking id, the first to appear first; m <= 2."""
+    frame = np.repeat(np.arange(len(text.bodies)), text.bodies)
+    ids = list(dict.fromkeys(text.ids))
+    track = {name: i for i, name in enumerate(ids)}
+    track_of = np.array([track[name] for name in text.ids], np.int64)
+    kept = list(range(len(ids)))
+    if len(ids) > MAX_BODIES:
+        motion = [text.values[track_of == i].var(axis=0, dtype=np.float64).sum() for i in kept]
+        kept = sorted(np.argsort(motion, kind="stable")[::-1][:MAX_BODIES].tolist())
+    clip = np.zeros((len(text.bodies), len(kept), JOINTS, 3), np.float32)
+    for slot, i in enumerate(kept):
+        rows = np.flatnonzero(track_of == i)[::-1]  # an id twice in a frame: its first body stays
+        clip[frame[rows], slot] = text.values[rows]
+    return clip
+
+
+def follow_file(text: SkeletonText) -> np.ndarray:
+    """float32 (T, m, 25, 3): bodies in the file's order; frames with more than two are zero."""
+    usable = text.bodies <= MAX_BODIES
+    clip = np.zeros(
+        (len(text.bodies), int(text.bodies[usable].max(initial=0)), JOINTS, 3), np.float32
+    )
+    frame = np.repeat(np.arange(len(text.bodies)), text.bodies)
+    slot = np.arange(len(frame)) - np.repeat(np.cumsum(text.bodies) - text.bodies, text.bodies)
+    rows = usable[frame]
+    clip[frame[rows], slot[rows]] = text.values[rows]
+    return clip
+
+
+class Clip(NamedTuple):
+    """One file: its frames (T, m, 25, 3), or None, and then where and why."""
+
+    path: str
+    frames: np.ndarray | None
+    where: str = ""
+    why: str = ""
+
+
+def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
+    """Reads one file; never raises for what is wrong with it."""
+    path = str(path)
+    try:
+        text = parse_skeleton(Path(path).read_bytes())
+    except SkeletonTextError as error:
+        return Clip(path, None, f"{path}:{error.line}", error.message)
+    except OSError as error:
+        return Clip(path, None, path, error.strerror or str(error))
+    if not len(text.bodies):
+        return Clip(path, None, path, "has no frames")
+    if not len(text.ids):
+        return Clip(path, None, path, f"no skeleton in any of its {len(text.bodies)} frames")
+    clip = follow_tracking(text) if bodies == "tracking" else follow_file(text)
+    if not clip.shape[1]:
+        return Clip(path, None, path, "more than two bodies in every frame that has any")
+    return Clip(path, clip)
+
+
+# ---------------------------------------------------------------- all clips
+
+
+def cores() -> int:
+    """The number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def read_clips(
+    paths: Sequence[Path], bodies: str = "tracking", processes: int | None = None
+) -> Generator[Clip]:
+    """Reads files and yields their clips in the order of `paths`.
+
+    Args:
+        paths: The files.
+        bodies: The reader option.
+        processes: How many processes read; by default one a core where there are many files.
+            No more than a few hundred clips wait to be taken at any time.
+    """
+    if processes is None:
+        processes = min(cores(), 60) if len(paths) >= PARALLEL_FROM else 1
+    if processes == 1:
+        for path in paths:
+            yield read_clip(path, bodies)
+        return
+    chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
+    # 'spawn': a fork of a process that runs TensorFlow may hang.
+    pool = ProcessPoolExecutor(min(processes, len(chunks)), mp_context=get_context("spawn"))
+    waiting: deque[Future[list[Clip]]] = deque()
+    try:
+        for chunk in chunks:
+            with _main_hidden():
+                waiting.append(pool.submit(_read_chunk, chunk, bodies))
+            if len(waiting) > 2 * processes:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise DatasetError(
+            f"a process that reads files was ended (out of memory?): {error}"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_chunk(paths: Sequence[Path], bodies: str) -> list[Clip]:
+    return [read_clip(path, bodies) for path in paths]
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """While processes start, hides which script is running.
+
+    A spawned process runs the main script again to find what it may need from it. The readers
+    need nothing: they would only import Keras with it, and a script without an `if __name__ ==
+    "__main__"` would start its work anew in each of them.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def read(root: Path, writer: StoreWriter, actions: int, bodies: str = "tracking") -> None:
+    """Adds the clips of the first `actions` actions, in the order of their names."""
+    if bodies not in BODIES:
+        raise DatasetError(f"bodies='{bodies}' is not known; choose one of {', '.join(BODIES)}")
+    for path in scan(root):
+        if parse_name(path.stem) is None:
+            writer.report.skip(path, f"its name is not SsssCcccPpppRrrrAaaa{SUFFIX}")
+    missing = set(read_list(f"ntu{actions}_missing.txt"))
+    files = find_files(root, actions)
+    wanted = [path for path in files if path.stem not in missing]
+    if len(files) != len(wanted):
+        writer.report.note(
+            f"{len(files) - len(wanted)} files are left out: they are in the release's own list "
+            f"of {len(missing)} samples with missing skeletons"
+        )
+    clips = 0
+    with closing(read_clips(wanted, bodies)) as results:
+        for done, clip in enumerate(results, start=1):
+            writer.progress(done, len(wanted))
+            if clip.frames is None:
+                writer.report.skip(clip.where, clip.why)
+                continue
+            name = Path(clip.path).stem
+            writer.add(clip.frames, name=name, **(parse_name(name) or {}))
+            clips += 1
+    writer.report.expect("usable clips", clips, {60: NTU, 120: NTU120}[actions].clips)
+
+
+# ---------------------------------------------------------------- protocols
+
+
+def hold_subjects(*subjects: int) -> Holdout:
+    """Validation is all training clips of these subjects."""
+
+    def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
+        return samples["subject"].iloc[train].isin(subjects).to_numpy()
+
+    return choose
+
+
+# Das et al. (2019) hold out 4, 19 and 31 of 'ntu'. For 'ntu120' three are added who act A061 to
+# A120: our choice.
+NTU_PROTOCOLS = {
+    "cs": train_on("subject", CS_SUBJECTS, hold_subjects(4, 19, 31)),
+    "cv": train_on("view", CV_CAMERAS, random_holdout(0.05)),
+}
+NTU120_PROTOCOLS = {
+    "csub": train_on("subject", CSUB_SUBJECTS, hold_subjects(4, 19, 31, 74, 86, 91)),
+    "cset": train_on("setup", CSET_SETUPS, random_holdout(0.05)),
+}
+
+NTU = Source(
+    name="ntu",
+    title="NTU RGB+D (Shahroudy et al., 2016)",
+    skeleton="kinect_v2",
+    classes=CLASSES[:60],
+    protocols=NTU_PROTOCOLS,
+    files=partial(find_files, actions=60),
+    read=partial(read, actions=60),
+    layout=LAYOUT_60,
+    clips=56_578,
+    options={"bodies": "tracking"},
+    fps=30.0,
+)
+NTU120 = Source(
+    name="ntu120",
+    title="NTU RGB+D 120 (Liu et al., 2019)",
+    skeleton="kinect_v2",
+    classes=CLASSES,
+    protocols=NTU120_PROTOCOLS,
+    files=partial(find_files, actions=120),
+    read=partial(read, actions=120),
+    layout=LAYOUT_120,
+    clips=113_945,
+    options={"bodies": "tracking"},
+    fps=30.0,
+)

@@ -1,0 +1,217 @@
+"""The command line as a user meets it: what runs, what is left behind, what is said."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_skeleton.cli import main
+from keras_skeleton.evaluation.scores import read_scores
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = ("walk", "throw")
+
+
+@pytest.fixture(scope="module")
+def ut(tmp_path_factory):
+    """Three sequences of UT-Kinect's layout, two actions each: the right hand goes up or out."""
+    joints = tmp_path_factory.mktemp("ut") / "joints"
+    joints.mkdir()
+    labels = []
+    rng = np.random.default_rng(0)
+    rest = rng.normal(0, 0.3, (20, 3)) + [0, 0, 2.5]
+    for sequence in ("s01_e01", "s01_e02", "s02_e01"):
+        poses = np.tile(rest, (40, 1, 1)) + rng.normal(0, 0.01, (40, 20, 3))
+        poses[:20, 11, 1] += np.linspace(0, 1, 20)
+        poses[20:, 11, 0] += np.linspace(0, 1, 20)
+        lines = [
+            f"{t} " + " ".join(f"{x:.5f}" for x in pose.ravel()) for t, pose in enumerate(poses)
+        ]
+        (joints / f"joints_{sequence}.txt").write_text("\n".join(lines))
+        labels += [sequence, "walk: 0 19", "throw: 20 39"]
+    (joints / "actionLabel.txt").write_text("\n".join(labels))
+    return joints.parent
+
+
+@pytest.fixture(scope="module")
+def train(ut, tmp_path_factory):
+    """`train(out, *more)`: stcm9 on those files for two epochs; the exit status."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def run(out, *more):
+        common = "--model stcm9 --dataset ut_kinect --protocol loocv --epochs 2".split()
+        where = ["--data-dir", str(ut), "--cache-dir", str(cache), "--out", str(out)]
+        return main([*common, *where, *more])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(train, tmp_path_factory):
+    """A finished run of all three folds."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert train(out) == 0
+    return out
+
+
+def test_a_run_leaves_results_for_people_and_programs(whole):
+    metrics = json.loads((whole / "metrics.json").read_text())
+    assert {"accuracy", "accuracy_last", "accuracy_paper", "command", "seed", "versions"} <= set(
+        metrics
+    )
+    assert [fold["fold"] for fold in metrics["folds"]] == [1, 2, 3]
+    assert metrics["complete"]
+    assert metrics["accuracy"] == pytest.approx(np.mean([f["accuracy"] for f in metrics["folds"]]))
+    assert metrics["accuracy_paper"] >= metrics["accuracy"]
+    for name in ("report.html", "confusion.png", "curves.png", "per_class.csv", "confusion.csv"):
+        assert (whole / name).stat().st_size > 100
+    scores = read_scores(whole / "scores.npz")
+    assert scores.logits.shape == (6, 10)
+    assert len(set(scores.names)) == 6
+    run = json.loads((whole / "run.json").read_text())
+    assert run["recipe"]["batch_size"] == 8
+    assert run["recipe"]["epochs"] == 2
+
+
+def test_folds_one_by_one_merge_to_the_same(whole, train, tmp_path, capsys):
+    assert train(tmp_path / "job1", "--fold", "1", "--fold", "3") == 0
+    assert train(tmp_path / "job2", "--fold", "2") == 0
+    assert "1 of 3 folds are finished; missing: 1, 3" in capsys.readouterr().out
+    jobs = [str(tmp_path / f"job{n}") for n in (1, 2)]
+    assert main(["report", *jobs, "--out", str(tmp_path / "merged")]) == 0
+    merged = json.loads((tmp_path / "merged" / "metrics.json").read_text())
+    direct = json.loads((whole / "metrics.json").read_text())
+    for key in ("accuracy", "accuracy_last", "accuracy_paper", "complete"):
+        assert merged[key] == direct[key]
+    np.testing.assert_array_equal(
+        read_scores(tmp_path / "merged" / "scores.npz").logits,
+        read_scores(whole / "scores.npz").logits,
+    )
+
+
+def test_a_finished_run_is_not_overwritten_but_can_be_continued(whole, train, capsys):
+    assert train(whole) == 2
+    assert "already holds fold 1, 2, 3; add --resume" in capsys.readouterr().err
+    assert train(whole, "--resume") == 0
+    assert "3 folds are finished already" in capsys.readouterr().out
+    assert train(whole, "--resume", "--seed", "5") == 2
+    assert "holds another experiment (seed: 0 there, 5 here)" in capsys.readouterr().err
+
+
+def test_weights_can_be_scored(whole, train, tmp_path, capsys):
+    weights = whole / "fold_02" / "best.weights.h5"
+    assert train(tmp_path / "scored", "--weights", str(weights), "--fold", "2") == 0
+    assert "2 test clips" in capsys.readouterr().out
+    scored = json.loads((tmp_path / "scored" / "metrics.json").read_text())
+    assert (
+        scored["accuracy"]
+        == json.loads((whole / "fold_02" / "metrics.json").read_text())["accuracy"]
+    )
+    np.testing.assert_allclose(
+        read_scores(tmp_path / "scored" / "scores.npz").logits,
+        read_scores(whole / "fold_02" / "scores.npz").logits,
+        atol=1e-4,
+    )
+    assert train(tmp_path / "x", "--weights", str(tmp_path / "none.h5")) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--model stcm9 --dataset ut_kinekt --protocol cs", "Did you mean 'ut_kinect'"),
+        ("--model stcm9 --dataset ut_kinect --protocol loovc", "Did you mean 'loocv'"),
+        ("--model stcn9 --dataset synthetic --protocol cs", "Did you mean 'stcm9'"),
+        ("--model stcm9 --dataset synthetic --protocol cs --recipe papers", "Did you mean 'paper'"),
+        ("--model stcm9 --dataset ntu --protocol cs", "Unpack so that there is"),
+        ("--model stcm9 --dataset ntu --protocol cs --data-dir nowhere", "no such folder"),
+        (
+            "--model stcm9 --dataset synthetic --protocol cs --resume --out nowhere",
+            "no run to resume",
+        ),
+        ("prepair --dataset ntu", "Did you mean 'prepare'"),
+        ("report nowhere", "nowhere"),
+        ("info --model mans8", "Did you mean 'mans9'"),
+    ],
+)
+def test_errors_say_what_to_do(arguments, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments.split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("run.py: ")
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_folds_that_are_not_there(train, tmp_path, capsys):
+    assert train(tmp_path / "x", "--fold", "4") == 2
+    assert "there is no fold 4; folds run from 1 to 3" in capsys.readouterr().err
+
+
+def test_prepare_and_list(ut, tmp_path, capsys):
+    where = ["--data-dir", str(ut), "--cache-dir", str(tmp_path)]
+    assert main(["prepare", "--dataset", "ut_kinect", *where]) == 0
+    out = capsys.readouterr().out
+    assert "6 clips, 120 frames, 10 classes" in out
+    assert "loocv fold 1: 2 train, 2 validation, 2 test" in out
+    assert "6 found, 199 published" in out
+    assert main(["list", "--cache-dir", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"prepared: 6 clips from {ut}" in out
+    assert "mans_densenet161" in out
+    assert "loocv, cs" in out
+
+
+def test_inspect_draws_a_clip(ut, tmp_path, capsys):
+    where = ["--data-dir", str(ut), "--cache-dir", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = ["inspect", "--dataset", "ut_kinect", *where]
+    assert main([*command, "--clip", "s01_e02_throw"]) == 0
+    assert "frames" in capsys.readouterr().out
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["s01_e02_throw.gif", "s01_e02_throw.png"]
+    assert main([*command, "--clip", "s01_e02_thrw"]) == 2
+    assert "Did you mean 's01_e02_throw'" in capsys.readouterr().err
+
+
+def test_prepare_with_a_bad_file(ut, tmp_path, capsys):
+    broken = tmp_path / "ut" / "joints"
+    broken.mkdir(parents=True)
+    for path in (ut / "joints").iterdir():
+        (broken / path.name).write_text(path.read_text())
+    (broken / "joints_s02_e01.txt").write_text("1 2 3\n")
+    where = ["--data-dir", str(tmp_path / "ut"), "--cache-dir", str(tmp_path / "cache")]
+    assert main(["prepare", "--dataset", "ut_kinect", *where]) == 0
+    out = capsys.readouterr().out
+    assert "joints_s02_e01.txt:1: 3 numbers" in out
+    assert "4 clips" in out
+    assert main(["prepare", "--dataset", "ut_kinect", "--strict", *where]) == 2
+    assert "joints_s02_e01.txt:1: 3 numbers" in capsys.readouterr().err
+
+
+def test_info(capsys):
+    assert main(["info", "--model", "mans9"]) == 0
+    out = capsys.readouterr().out
+    assert "857,781 parameters" in out
+    assert "MFLOPs a clip of (B, 50, 50, 3)" in out
+
+
+def test_the_readmes_first_command_in_short(tmp_path):
+    """run.py itself, in a process of its own, on the set that is made here; two epochs only."""
+    environment = {**os.environ, "KERAS_SKELETON_CACHE": str(tmp_path / "cache")}
+    command = "run.py --model mans9 --dataset synthetic --protocol cs --epochs 2 --out".split()
+    done = subprocess.run(
+        [sys.executable, *command, str(tmp_path / "run")],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "selected on validation" in done.stdout
+    assert "left" in done.stdout
+    history = pd.read_csv(tmp_path / "run" / "fold_01" / "history.csv")
+    assert history["loss"].iloc[1] < history["loss"].iloc[0]
+    assert len(list((tmp_path / "run" / "attention").glob("*.png"))) == 6
