@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from keras_skeleton.datasets import ntu, synthetic, ut_kinect
 from keras_skeleton.datasets.dataset import DatasetError, Fold, SkeletonDataset
+from keras_skeleton.datasets.hdm05 import HDM05
+from keras_skeleton.datasets.ntu import NTU, NTU120
+from keras_skeleton.datasets.nucla import NUCLA
+from keras_skeleton.datasets.sbu import SBU
 from keras_skeleton.datasets.source import Source, load
+from keras_skeleton.datasets.synthetic import SYNTHETIC
+from keras_skeleton.datasets.ut_kinect import UT_KINECT
+from keras_skeleton.names import unknown_name
 
 SOURCES: dict[str, Source] = {
-    source.name: source
-    for source in (ntu.NTU, ntu.NTU120, synthetic.SYNTHETIC, ut_kinect.UT_KINECT)
+    source.name: source for source in (NTU, NTU120, SBU, UT_KINECT, NUCLA, HDM05, SYNTHETIC)
 }
 
 
 def get_source(name: str) -> Source:
     """The dataset of that name; a ValueError that suggests the nearest one."""
     if name not in SOURCES:
-        near = get_close_matches(name, SOURCES, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown dataset '{name}'.{hint} Known: {', '.join(SOURCES)}.")
+        raise ValueError(unknown_name("dataset", name, SOURCES))
     return SOURCES[name]
 
 

@@ -1,0 +1,163 @@
+"""Northwestern-UCLA Multiview Action3D: 10 actions, 10 subjects, three Kinect v1 at a time.
+
+J. Wang, X. Nie, Y. Xia, Y. Wu, S.-C. Zhu, "Cross-view action modeling, learning and
+recognition", CVPR 2014.
+
+Layout:
+    all_sqe/aAA_sSS_eEE_vVV.json   action, subject, episode, view (camera); an object with the key
+                                   'skeletons': T frames of 20 joints of x, y, z in metres
+
+These are the skeletons in the form in which the authors of CTR-GCN (Chen et al., ICCV 2021) pass
+them on: 1,484 clips, of 1 to 201 frames, Kinect v1 joint order. Papers count differently (1,194
+or 1,494). Actions 07 and 10 do not exist. Two clips (a02_s09_e04_v02 and _v03) are one frame long;
+they are kept. Clip: (T, 1, 20, 3).
+
+Protocols (validation holds out a subject of the training views):
+    cv    views 1 and 2 train, view 3 tests: 1,020 and 464 clips; V_{1,2}^3 in papers
+    cv1   views 2 and 3 train, view 1 tests
+    cv2   views 1 and 3 train, view 2 tests
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from keras_skeleton.datasets.dataset import ReadReport
+from keras_skeleton.datasets.protocols import group_holdout, train_on
+from keras_skeleton.datasets.source import Source
+from keras_skeleton.datasets.store import StoreWriter
+
+ACTIONS = {
+    1: "pick up with one hand",
+    2: "pick up with two hands",
+    3: "drop trash",
+    4: "walk around",
+    5: "sit down",
+    6: "stand up",
+    8: "donning",
+    9: "doffing",
+    11: "throw",
+    12: "carry",
+}
+CLASSES = tuple(ACTIONS.values())
+NAME = re.compile(r"a(\d\d)_s(\d\d)_e(\d\d)_v(\d\d)")
+JOINTS = 20
+SHORT = 5  # frames; a clip with fewer is noted
+MAX_BYTES = 16_000_000  # the largest file has 127,078
+
+LAYOUT = """\
+Northwestern-UCLA: download all_sqe.zip (the skeletons as JSON; the link is in the README of
+https://github.com/Uason-Chen/CTR-GCN) and unpack it so that there is
+  PATH/all_sqe/a01_s01_e00_v01.json ...   (1,484 files)
+then give --data-dir PATH."""
+
+
+def clips_folder(root: Path) -> Path:
+    """The folder that holds the files: `root/all_sqe`, or `root` itself."""
+    return root / "all_sqe" if (root / "all_sqe").is_dir() else root
+
+
+def find_files(root: Path) -> list[Path]:
+    """The clips' files, sorted; what else has the name `a*_s*.json` is found, too."""
+    return sorted(clips_folder(root).glob("a*_s*.json"))
+
+
+def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
+    """float32 (T, 1, 20, 3) in metres; None if there is nothing to use.
+
+    Bad frames are left out and reported with their number, counted from 1.
+    """
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            report.skip(path, f"{size} bytes are too many for a clip (limit {MAX_BYTES})")
+            return None
+        content = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        report.skip(f"{path}:{error.lineno}", f"not JSON: {error.msg}, column {error.colno}")
+        return None
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: neither UTF-8, -16, -32
+        report.skip(path, str(error))
+        return None
+    skeletons = content.get("skeletons") if isinstance(content, dict) else None
+    if not isinstance(skeletons, list) or not skeletons:
+        report.skip(path, "has no frames (no list under the key 'skeletons')")
+        return None
+    frames = []
+    for number, joints in enumerate(skeletons, start=1):
+        frame = read_frame(joints)
+        if isinstance(frame, str):
+            report.skip(path, f"frame {number} {frame}")
+        else:
+            frames.append(frame)
+    return np.stack(frames)[:, None] if frames else None
+
+
+def read_frame(joints: object) -> np.ndarray | str:
+    """float32 (20, 3), or what is wrong with it."""
+    try:
+        with np.errstate(over="ignore"):  # too large for float32: infinity, below
+            frame = np.asarray(joints, np.float64).astype(np.float32)
+    except (TypeError, ValueError, OverflowError):
+        return f"is not an array of {JOINTS} x 3 numbers"
+    if frame.shape != (JOINTS, 3):
+        return f"has shape {frame.shape}, expected ({JOINTS}, 3)"
+    if not np.isfinite(frame).all():
+        return "holds NaN or infinity"
+    return frame
+
+
+def read(root: Path, writer: StoreWriter) -> None:
+    """Adds the clips in the order of their names."""
+    clips = 0
+    short = []
+    for path in find_files(root):
+        match = NAME.fullmatch(path.stem)
+        if match is None or int(match[1]) not in ACTIONS:
+            writer.report.skip(
+                path, "its name is not aAA_sSS_eEE_vVV with an action of 1-6, 8, 9, 11, 12"
+            )
+            continue
+        clip = read_clip(path, writer.report)
+        if clip is None:
+            continue
+        action, subject, episode, view = map(int, match.groups())
+        writer.add(
+            clip,
+            name=path.stem,
+            label=CLASSES.index(ACTIONS[action]),
+            subject=subject,
+            view=view,
+            setup=1,
+            repetition=episode,
+        )
+        clips += 1
+        if len(clip) < SHORT:
+            short.append(f"{path.stem} ({len(clip)})")
+    if short:
+        writer.report.note(
+            f"{len(short)} clips have fewer than {SHORT} frames: {', '.join(short[:10])}"
+        )
+    writer.report.expect("usable clips", clips, NUCLA.clips)
+
+
+PROTOCOLS = {
+    "cv": train_on("view", (1, 2), group_holdout("subject")),
+    "cv1": train_on("view", (2, 3), group_holdout("subject")),
+    "cv2": train_on("view", (1, 3), group_holdout("subject")),
+}
+
+NUCLA = Source(
+    name="nucla",
+    title="Northwestern-UCLA Multiview Action3D (Wang et al., 2014)",
+    skeleton="kinect_v1",
+    classes=CLASSES,
+    protocols=PROTOCOLS,
+    files=find_files,
+    read=read,
+    layout=LAYOUT,
+    clips=1484,
+)

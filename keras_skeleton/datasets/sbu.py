@@ -1,0 +1,169 @@
+"""SBU Kinect Interaction: 8 interactions of two people, 7 actors in 21 ordered pairs, one Kinect.
+
+K. Yun, J. Honorio, D. Chattopadhyay, T. L. Berg, D. Samaras, "Two-person interaction detection
+using body-pose features and multiple instance learning", CVPRW 2012.
+https://www3.cs.stonybrook.edu/~kyun/research/kinect_interaction/index.html
+
+Layout:
+    sXXsYY/CC/NNN/skeleton_pos.txt   pair of actors, class, take; a line a frame: its number, then
+                                     two people x 15 joints x (x, y, z), separated by commas
+
+282 clips, 6,822 frames, 10 to 46 each (the public release; the papers count 230 and 6,614).
+Clip: (T, 2, 15, 3), people in the file's order; joints in the order of the layout 'sbu'.
+
+The files hold x' and y' as shares of an image and z' scaled: y' grows downwards. The release says
+how to undo it: x = 1280 - 2560 x', y = 960 - 1920 y', z = 10000 z' / 7.8125. It names no unit,
+but the result behaves as millimetres along all three axes: thighs are 426 long and shins 410, in
+whatever direction they point, and 1,425 lie between head and feet.
+
+Reader option `units`:
+    metres      x, y and z as above, divided by 1000: y up, a right-handed system (default).
+                Bones keep their lengths when people turn, and preprocessing can rotate
+    normalised  the files' own numbers, for comparison with work that uses them; every axis has
+                a scale of its own, and y points down
+
+Protocol:
+    5fold   the release's five folds of whole pairs: 55, 52, 56, 54 and 65 clips. The same actors
+            come back in other pairs. Two pairs of the training folds validate
+
+The column `subject` counts the pairs in `PAIRS` from 1; `actor1` and `actor2` are the XX and YY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
+from keras_skeleton.datasets.protocols import group_holdout, split
+from keras_skeleton.datasets.source import Source
+from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.names import unknown_name
+
+CLASSES = (
+    "approaching", "departing", "kicking", "pushing",
+    "shaking hands", "hugging", "exchanging objects", "punching",
+)  # fmt: skip
+FOLDS = (
+    ("s01s02", "s03s04", "s05s02", "s06s04"),
+    ("s02s03", "s02s07", "s03s05", "s05s03"),
+    ("s01s03", "s01s07", "s07s01", "s07s03"),
+    ("s02s01", "s02s06", "s03s02", "s03s06"),
+    ("s04s02", "s04s03", "s04s06", "s06s02", "s06s03"),
+)
+PAIRS = tuple(sorted(pair for fold in FOLDS for pair in fold))
+UNITS = ("metres", "normalised")
+VALUES = 1 + 2 * 15 * 3  # on a line
+FRAMES = 6822
+
+LAYOUT = """\
+SBU Kinect Interaction: download the 21 sets (clean version) from
+https://www3.cs.stonybrook.edu/~kyun/research/kinect_interaction/index.html
+and unpack them all into one folder, so that there is
+  PATH/s01s02/01/001/skeleton_pos.txt ...   (21 folders of pairs, 282 files)
+then give --data-dir PATH."""
+
+
+def find_files(root: Path) -> list[Path]:
+    """The clips' files, sorted."""
+    return sorted(root.glob("s*s*/*/*/skeleton_pos.txt"))
+
+
+def read_clip(path: Path, report: ReadReport) -> np.ndarray:
+    """The file's own numbers, float64 (T, 2, 15, 3).
+
+    Bad lines are left out and reported with their number; the others are kept.
+    """
+    frames: list[np.ndarray] = []
+    last = -np.inf
+    for line, text in enumerate(path.read_text("ascii", errors="replace").splitlines(), start=1):
+        if not text.strip():
+            continue
+        words = text.split(",")
+        if len(words) != VALUES:
+            report.skip(
+                f"{path}:{line}", f"{len(words)} numbers, expected {VALUES} (frame, 30 x x y z)"
+            )
+            continue
+        try:
+            values = np.array(words, np.float64)
+        except ValueError:
+            report.skip(f"{path}:{line}", "holds something that is not a number")
+            continue
+        if not (np.abs(values) < 1e9).all():  # False for NaN, too
+            report.skip(f"{path}:{line}", "holds NaN, infinity or a number out of range")
+        elif values[0] <= last:
+            report.skip(f"{path}:{line}", f"frame {values[0]:g} comes after {last:g}")
+        else:
+            last = values[0]
+            frames.append(values[1:].reshape(2, 15, 3))
+    return np.stack(frames) if frames else np.zeros((0, 2, 15, 3))
+
+
+def to_metres(normalised: np.ndarray) -> np.ndarray:
+    """The files' numbers (..., 3) to metres: x to the side, y up, z away from the Kinect."""
+    scale = np.array([-2560, -1920, 10000 / 7.8125])
+    return (np.array([1280, 960, 0]) + normalised * scale) / 1000
+
+
+def read(root: Path, writer: StoreWriter, units: str = "metres") -> None:
+    """Adds the clips in the order of their paths."""
+    if units not in UNITS:
+        raise DatasetError(unknown_name("units", units, UNITS, of="sbu"))
+    clips, frames = 0, 0
+    for path in find_files(root):
+        pair, kind, take = path.parts[-4:-1]
+        if pair not in PAIRS or not kind.isdecimal() or not take.isdecimal():
+            writer.report.skip(path, "its folders are not sXXsYY/CC/NNN of a known pair")
+            continue
+        if not 1 <= int(kind) <= len(CLASSES):
+            writer.report.skip(path, f"there is no class {kind}: they are 01 to 08")
+            continue
+        try:
+            clip = read_clip(path, writer.report)
+        except OSError as error:
+            writer.report.skip(path, error.strerror or str(error))
+            continue
+        if not len(clip):
+            writer.report.skip(path, "has no frames")
+            continue
+        writer.add(
+            to_metres(clip) if units == "metres" else clip,
+            name=f"{pair}_{kind}_{take}",
+            label=int(kind) - 1,
+            subject=PAIRS.index(pair) + 1,
+            view=1,
+            setup=1,
+            repetition=int(take),
+            actor1=int(pair[1:3]),
+            actor2=int(pair[4:6]),
+        )
+        clips += 1
+        frames += len(clip)
+    writer.report.expect("usable clips", clips, SBU.clips)
+    writer.report.expect("frames", frames, FRAMES)
+
+
+def five_folds(samples: pd.DataFrame) -> Iterator[Fold]:
+    """The release's folds: the pairs of one test, the others train."""
+    for fold, pairs in enumerate(FOLDS):
+        subjects = [PAIRS.index(pair) + 1 for pair in pairs]
+        test = samples["subject"].isin(subjects).to_numpy()
+        yield split(samples, test, group_holdout("subject", groups=2), fold)
+
+
+SBU = Source(
+    name="sbu",
+    title="SBU Kinect Interaction (Yun et al., 2012)",
+    skeleton="sbu",
+    classes=CLASSES,
+    protocols={"5fold": five_folds},
+    files=find_files,
+    read=read,
+    layout=LAYOUT,
+    clips=282,
+    options={"units": "metres"},
+)
