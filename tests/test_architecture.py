@@ -1,0 +1,79 @@
+"""The package's arrows go one way, and only two rooms know TensorFlow."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
+
+# Each room and the rooms that it may import from (itself always).
+ALLOWED = {
+    "names": set(),
+    "skeletons": {"names"},
+    "transforms": {"skeletons", "names"},
+    "datasets": {"skeletons", "names", "transforms", "__init__"},
+    "layers": {"names"},
+    "models": {"layers", "transforms", "skeletons", "names"},
+    "pipeline": {"datasets", "transforms", "skeletons"},
+    "plots": {"skeletons"},
+    "animation": {"plots", "skeletons"},
+    "evaluation": {"plots", "skeletons"},
+    "training": {
+        "models", "layers", "pipeline", "datasets", "transforms", "evaluation", "plots",
+        "skeletons", "names", "__init__",
+    },
+    "cli": {
+        "training", "evaluation", "models", "datasets", "plots", "animation", "names", "skeletons",
+    },
+    "__init__": {"datasets", "models", "transforms"},
+}  # fmt: skip
+
+
+def room_of(path):
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imports(path):
+    """Modules that a file imports anywhere, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            yield module
+            if module == "keras_skeleton":
+                yield from (f"keras_skeleton.{alias.name}" for alias in node.names)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_go_one_way(path):
+    room = room_of(path)
+    for module in imports(path):
+        if module.startswith("keras_skeleton."):
+            other = module.split(".")[1]
+            other = "__init__" if other.startswith("__") else other
+            assert other == room or other in ALLOWED[room], f"{room} imports {module}"
+
+
+def test_only_the_pipeline_and_the_logs_import_tensorflow():
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        if any(module.split(".")[0] == "tensorflow" for module in imports(path))
+    }
+    assert users == {"pipeline.py", "training/tensorboard.py"}
+
+
+def test_reading_data_needs_neither_keras_nor_tensorflow():
+    code = (
+        "import sys, keras_skeleton; keras_skeleton.load_dataset; import keras_skeleton.transforms;"
+        "assert not {'keras', 'tensorflow', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
