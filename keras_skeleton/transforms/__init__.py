@@ -1,15 +1,32 @@
-"""Pure functions on clips (T, M, V, 3): geometry, time, and the images that CNNs read."""
+"""Pure functions on clips (T, M, V, 3): geometry, bodies, time, and the images that CNNs read."""
 
+from keras_skeleton.transforms.bodies import drop_ghosts, merge_bodies, order_by_motion, two_actors
 from keras_skeleton.transforms.geometry import body_frame, to_body_frame, to_hips
 from keras_skeleton.transforms.image import mans_image
+from keras_skeleton.transforms.missing import fill_missing
+from keras_skeleton.transforms.normalise import per_torso, to_actor_frame, to_first_spine
+from keras_skeleton.transforms.sample import crop_time, pad_end, sample_segments
+from keras_skeleton.transforms.smooth import savitzky_golay
 from keras_skeleton.transforms.time import pad_time, resize, subsample_time
 
 __all__ = [
     "body_frame",
+    "crop_time",
+    "drop_ghosts",
+    "fill_missing",
     "mans_image",
+    "merge_bodies",
+    "order_by_motion",
+    "pad_end",
     "pad_time",
+    "per_torso",
     "resize",
+    "sample_segments",
+    "savitzky_golay",
     "subsample_time",
+    "to_actor_frame",
     "to_body_frame",
+    "to_first_spine",
     "to_hips",
+    "two_actors",
 ]

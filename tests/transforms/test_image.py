@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+from test_geometry import standing
 
 from keras_skeleton.transforms import mans_image, to_body_frame
 from keras_skeleton.transforms.image import image_rows
@@ -31,6 +33,22 @@ def released_image(clip, size):
 def test_default_is_the_released_preprocessing(T, size):
     clip = clip_of(T)
     np.testing.assert_allclose(mans_image(clip, size), released_image(clip, size), atol=1e-5)
+
+
+@given(turn=st.integers(0, 999), shift=st.tuples(*[st.floats(-9, 9)] * 3))
+def test_a_turned_and_shifted_clip_gives_the_same_image(turn, shift):
+    clip = standing("kinect_v2", T=60, M=2)
+    moved = clip @ Rotation.random(random_state=turn).as_matrix().T + shift
+    np.testing.assert_allclose(mans_image(moved), mans_image(clip), atol=1e-5)
+
+
+def test_the_hips_are_the_origin_in_every_frame():
+    clip = standing("kinect_v1", T=50) + np.linspace(0, 3, 50)[:, None, None, None]
+    image = mans_image(clip, 50, "kinect_v1", coordinates="hips")
+    hips = image[:, [15 + 12, 15 + 16]].mean(axis=1)
+    np.testing.assert_allclose(hips, 0, atol=1e-6)
+    clip[10] = 0  # an absent body stays zero
+    assert (mans_image(clip, 50, "kinect_v1", coordinates="hips")[10] == 0).all()
 
 
 def test_fifty_columns_hold_two_kinect_bodies_exactly():
