@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from keras_skeleton.datasets import ntu
-from keras_skeleton.datasets.ntu_text import parse_skeleton
+from keras_skeleton.datasets.formats.ntu_text import parse_skeleton
 from keras_skeleton.datasets.store import StoreWriter
 
 KILOBYTES = 300  # the size of file that times are given for

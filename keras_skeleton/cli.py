@@ -208,12 +208,14 @@ def prepare(words: Sequence[str]) -> None:
     frames = int(dataset.samples["frames"].sum())
     print(f"{dataset.name}: {len(dataset)} clips, {frames} frames, {len(dataset.classes)} classes")
     for protocol in dataset.protocols:
-        for number, fold in enumerate(dataset.folds(protocol), start=1):
-            if number > 3:
-                print("    ...")
-                break
+        try:
+            folds = list(dataset.folds(protocol))
+        except DatasetError as error:  # of a user's own clips: too few subjects, say
+            print(f"  {protocol}: {error}")
+            continue
+        for number, fold in enumerate(folds[:3], start=1):
             print(
-                f"  {protocol} fold {number}: {len(fold.train)} train, "
+                f"  {protocol} fold {number}/{len(folds)}: {len(fold.train)} train, "
                 f"{len(fold.validation)} validation, {len(fold.test)} test"
             )
     print(f"store: {dataset.info['store']}")
@@ -267,12 +269,15 @@ def report(words: Sequence[str]) -> None:
 
 
 def list_all(words: Sequence[str]) -> None:
-    """`run.py list`: models, datasets, protocols, and what is prepared on this machine."""
+    """`run.py list`: models, datasets, protocols, and what of them is on this machine."""
     parser = argparse.ArgumentParser(prog="run.py list", description=list_all.__doc__)
+    parser.add_argument("--data-dir", type=Path, help="folder with the datasets as downloaded")
     parser.add_argument("--cache-dir", type=Path)
     args = parser.parse_args(words)
+    if args.data_dir is not None and not args.data_dir.is_dir():
+        raise DatasetError(f"{args.data_dir}: no such folder")
     _start_keras()
-    from keras_skeleton.datasets.store import read_manifest
+    from keras_skeleton.datasets.overview import describe
     from keras_skeleton.models import MODELS
 
     print("models")
@@ -281,18 +286,7 @@ def list_all(words: Sequence[str]) -> None:
     cache = args.cache_dir or default_cache_dir()
     print("\ndatasets")
     for source in SOURCES.values():
-        print(
-            f"  {source.name:<18}{', '.join(source.protocols):<14}"
-            f"{source.title}, {source.clips} clips"
-        )
-        for folder in sorted(cache.glob(f"{source.name}-*")):
-            try:
-                manifest = read_manifest(folder)
-            except DatasetError as error:
-                print(f"  {'':<18}{error}")
-                continue
-            if manifest["dataset"] == source.name:
-                print(f"  {'':<18}prepared: {manifest['clips']} clips from {manifest['source']}")
+        print("\n".join(describe(source, cache, args.data_dir)))
     print(f"\nprepared datasets are kept in {cache}")
 
 

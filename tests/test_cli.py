@@ -158,7 +158,7 @@ def test_prepare_and_list(ut, tmp_path, capsys):
     assert main(["prepare", "--dataset", "ut_kinect", *where]) == 0
     out = capsys.readouterr().out
     assert "6 clips, 120 frames, 10 classes" in out
-    assert "loocv fold 1: 2 train, 2 validation, 2 test" in out
+    assert "loocv fold 1/3: 2 train, 2 validation, 2 test" in out
     assert "6 found, 199 published" in out
     assert main(["list", "--cache-dir", str(tmp_path)]) == 0
     out = capsys.readouterr().out

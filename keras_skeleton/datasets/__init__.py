@@ -7,18 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from keras_skeleton.datasets.dataset import DatasetError, Fold, SkeletonDataset
+from keras_skeleton.datasets.folder import FOLDER
 from keras_skeleton.datasets.hdm05 import HDM05
 from keras_skeleton.datasets.ntu import NTU, NTU120
 from keras_skeleton.datasets.nucla import NUCLA
+from keras_skeleton.datasets.pku_mmd import PKU_MMD
+from keras_skeleton.datasets.pyskl import PYSKL
 from keras_skeleton.datasets.sbu import SBU
 from keras_skeleton.datasets.source import Source, load
 from keras_skeleton.datasets.synthetic import SYNTHETIC
+from keras_skeleton.datasets.sysu3d import SYSU3D
+from keras_skeleton.datasets.uestc import UESTC
 from keras_skeleton.datasets.ut_kinect import UT_KINECT
 from keras_skeleton.names import unknown_name
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (NTU, NTU120, SBU, UT_KINECT, NUCLA, HDM05, SYNTHETIC)
-}
+    source.name: source
+    for source in (
+        NTU, NTU120, PYSKL, SBU, UT_KINECT, NUCLA, HDM05, SYSU3D, PKU_MMD, UESTC, SYNTHETIC, FOLDER,
+    )
+}  # fmt: skip
 
 
 def get_source(name: str) -> Source:

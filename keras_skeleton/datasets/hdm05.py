@@ -9,8 +9,8 @@ Layout:
     HDM05_cut_amc/<class>/HDM_<actor>_<class>_<NNN>_120.amc        a clip: their angles, 120 Hz
     (the .asf may also lie next to the clips)
 
-Clip: (T, 1, 31, 3) in metres, y up, by forward kinematics (`asf_amc.py`): the root, then the end
-point of each bone of the .asf. The floor is near y = 0.
+Clip: (T, 1, 31, 3) in metres, y up, by forward kinematics (`formats/asf_amc.py`): the root, then
+the end point of each bone of the .asf. The floor is near y = 0.
 
 The papers use 65 classes. They go back to Cho and Chen (2014), who merged classes that differ in
 the number of repetitions and the like. The list itself was not found: `lists/hdm05_classes.csv`
@@ -40,8 +40,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.asf_amc import Body, MotionTextError, parse_amc, parse_asf, positions
 from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
+from keras_skeleton.datasets.formats.asf_amc import (
+    Body,
+    MotionTextError,
+    parse_amc,
+    parse_asf,
+    positions,
+)
 from keras_skeleton.datasets.protocols import (
     group_holdout,
     leave_one_out,
@@ -271,5 +277,6 @@ HDM05 = Source(
     clips=2337,
     options={"classes": 65, "fps": RATE, "mapping": ""},
     protocol_options={"10fold": {"classes": 65}, "10fold130": {"classes": 130}},
+    count=lambda root: sum(path.suffix.lower() == ".amc" for path in find_files(root)),
     fps=RATE,
 )

@@ -50,7 +50,13 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import DatasetError
-from keras_skeleton.datasets.ntu_text import JOINTS, SkeletonText, SkeletonTextError, parse_skeleton
+from keras_skeleton.datasets.formats.ntu_text import (
+    JOINTS,
+    SkeletonText,
+    SkeletonTextError,
+    parse_skeleton,
+)
+from keras_skeleton.datasets.lists import read_list, read_names
 from keras_skeleton.datasets.protocols import Holdout, random_holdout, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
@@ -73,7 +79,6 @@ CSET_SETUPS = range(2, 33, 2)
 PARALLEL_FROM = 2000
 _CHUNK = 16  # files a process is given at a time
 
-_LISTS = Path(__file__).parent / "lists"
 _LAYOUT = """\
 {title}: ask the ROSE Lab for access at
 https://rose1.ntu.edu.sg/dataset/actionRecognition/ and download the 3D skeletons,
@@ -96,13 +101,7 @@ LAYOUT_120 = _LAYOUT.format(
 )
 
 
-def read_list(name: str) -> list[str]:
-    """The lines of a file in `lists/`, without its comments."""
-    lines = (_LISTS / name).read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-CLASSES = tuple(line.split(" ", 1)[1] for line in read_list("ntu_classes.txt"))
+CLASSES = read_names("ntu_classes.txt")
 
 
 def parse_name(name: str) -> dict[str, Any] | None:
@@ -148,6 +147,12 @@ def find_files(root: Path, actions: int) -> list[Path]:
     """The clips' files of the first `actions` actions, sorted by name."""
     end = f"{actions:03d}"
     return [p for p in scan(root) if NAME.fullmatch(p.stem) and "000" < p.stem[-3:] <= end]
+
+
+def count(root: Path, actions: int) -> int:
+    """The clips that are there and not on the release's list of missing skeletons."""
+    missing = set(read_list(f"ntu{actions}_missing.txt"))
+    return sum(path.stem not in missing for path in find_files(root, actions))
 
 
 # ---------------------------------------------------------------- one clip
@@ -338,6 +343,7 @@ NTU = Source(
     files=partial(find_files, actions=60),
     read=partial(read, actions=60),
     layout=LAYOUT_60,
+    count=partial(count, actions=60),
     clips=56_578,
     options={"bodies": "tracking"},
     fps=30.0,
@@ -351,6 +357,7 @@ NTU120 = Source(
     files=partial(find_files, actions=120),
     read=partial(read, actions=120),
     layout=LAYOUT_120,
+    count=partial(count, actions=120),
     clips=113_945,
     options={"bodies": "tracking"},
     fps=30.0,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.dataset import Fold, Protocol
+from keras_skeleton.datasets.dataset import DatasetError, Fold, Protocol
 
 # Chooses validation clips: (samples, training indices, fold number) -> boolean mask over indices.
 Holdout = Callable[[pd.DataFrame, np.ndarray, int], np.ndarray]
@@ -59,6 +59,25 @@ def train_on(column: str, values: Iterable[int], holdout: Holdout) -> Protocol:
 
     def protocol(samples: pd.DataFrame) -> Iterator[Fold]:
         yield split(samples, ~samples[column].isin(wanted).to_numpy(), holdout)
+
+    return protocol
+
+
+TRAIN, TEST, NEITHER = 1, 0, -1  # the values of a column that a published list fills
+
+
+def listed(column: str, holdout: Holdout, absent: str) -> Protocol:
+    """One fold: clips with TRAIN in that column train, those with TEST test, others do neither.
+
+    `absent` is the DatasetError's message where there is nothing to train or to test on.
+    """
+
+    def protocol(samples: pd.DataFrame) -> Iterator[Fold]:
+        train, test = samples[column] == TRAIN, samples[column] == TEST
+        if not (train.any() and test.any()):
+            raise DatasetError(absent)
+        fold = split(samples, ~train.to_numpy(), holdout)
+        yield fold._replace(test=np.flatnonzero(test))
 
     return protocol
 

@@ -31,6 +31,7 @@ class Source:
         options: Reader options with their defaults; each choice makes a store of its own.
         protocol_options: Options that a protocol needs; it is offered only by a dataset that was
             read with them (`10fold130` of HDM05 needs its 130 classes).
+        count: Counts the clips under a folder without reading them; by default its files.
         needs_root: False for a dataset that is made, not read.
         watch: Look at the sizes and dates of the files, too, to see whether they have changed:
             for files that a user edits in place.
@@ -49,6 +50,7 @@ class Source:
     clips: int
     options: Mapping[str, Any] = field(default_factory=dict)
     protocol_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    count: Callable[[Path], int] | None = None
     needs_root: bool = True
     watch: bool = False
     fps: float | None = None
@@ -70,6 +72,10 @@ class Source:
         if not files:
             raise DatasetError(f"{root}: holds no files of '{self.name}'.\n{self.layout}")
         return files
+
+    def count_clips(self, root: Path) -> int:
+        """How many clips the files under `root` should give; nothing is read but lists."""
+        return self.count(root) if self.count is not None else len(self.files(root))
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """All reader options, given or default; a DatasetError for an unknown one."""

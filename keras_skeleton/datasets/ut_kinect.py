@@ -179,6 +179,17 @@ def read(root: Path, writer: StoreWriter) -> None:
     writer.report.expect("usable clips", clips, UT_KINECT.clips)
 
 
+def count(root: Path) -> int:
+    """The labelled intervals of the sequences that are there."""
+    folder = joints_folder(root)
+    there = {path.stem.removeprefix("joints_") for path in find_files(root)}
+    for name in ("actionLabel_modified.txt", "actionLabel.txt"):
+        if (folder / name).is_file():
+            labels = read_labels(folder / name, ReadReport())
+            return sum(len(intervals) for key, intervals in labels.items() if key in there)
+    return 0
+
+
 _SEQUENCE_COLUMNS = ["subject", "repetition"]
 PROTOCOLS = {
     "loocv": leave_one_out(_SEQUENCE_COLUMNS, group_holdout(_SEQUENCE_COLUMNS, groups=2)),
@@ -196,4 +207,5 @@ UT_KINECT = Source(
     read=read,
     layout=LAYOUT,
     clips=199,
+    count=count,
 )

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_skeleton.datasets.asf_amc import INCH, parse_amc, parse_asf, positions
 from keras_skeleton.datasets.dataset import DatasetError
+from keras_skeleton.datasets.formats.asf_amc import INCH, parse_amc, parse_asf, positions
 from keras_skeleton.datasets.hdm05 import (
     ACTORS,
     BONES,

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_ntu_text import plain_reader, skeleton_lines, text_of
+from ntu_files import plain_reader, skeleton_lines, text_of
 
 from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.dataset import DatasetError
-from keras_skeleton.datasets.ntu_text import SkeletonText
+from keras_skeleton.datasets.formats.ntu_text import SkeletonText
 from keras_skeleton.datasets.source import load
 
 

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_skeleton.datasets.asf_amc import INCH, MotionTextError, parse_amc, parse_asf, positions
+from keras_skeleton.datasets.formats.asf_amc import (
+    INCH,
+    MotionTextError,
+    parse_amc,
+    parse_asf,
+    positions,
+)
 
 # Axes, orders and units are as unusual as the format allows.
 ASF = """\

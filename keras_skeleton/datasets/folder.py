@@ -1,0 +1,340 @@
+"""Your own clips: a folder with `labels.csv`, `skeleton.toml` and one file a clip.
+
+    labels.csv      columns file, label, and if you have them subject and view
+    skeleton.toml   what the joints are; see `formats/skeleton_toml.py`
+    *.npy *.npz *.json *.csv   the clips, also in folders inside
+
+Clips: an array (T, V, 3) or (T, M, V, 3) for M people, (T, V, 2) for flat ones (z = 0), or with
+the joints of a frame in a row, (T, V * 3). `.npz`: the array `clip`, else the first. `.json`: a
+list of frames, or an object that has one as `skeletons`. `.csv`: a row a frame, with a header or
+without. Nothing is ever unpickled. A body that is absent in a frame is all zero or NaN. A joint
+that was not seen is NaN (in CSV an empty field, in JSON null): it is filled from the frames
+around, and how many were is reported and kept in the column `filled` of the table of clips.
+
+Classes are the labels in alphabetical order (in numerical order where all are numbers). Subjects
+and views that are not numbers are numbered from 1 in alphabetical order. Clips come in the order
+of their names.
+
+Reader option `skeleton`: a known layout or pose format, in place of the joints in skeleton.toml.
+
+Protocols:
+    cs      half of the subjects train (the first ones, one more if their number is odd), the
+            others test; without subjects a random split, as 'random'
+    loso    leave one subject out: as many folds as subjects
+    cv      leave one view out: as many folds as views
+    random  70 % of every class train, 30 % test, always the same draw
+Validation holds out one of the training subjects (cs, loso), or a tenth of every class where
+only one trains and in the other protocols. What needs two subjects or views is refused where
+there is one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
+from keras_skeleton.datasets.formats.clip_file import (
+    MAX_BYTES,
+    READERS,
+    ClipError,
+    finish_clip,
+    read_array,
+)
+from keras_skeleton.datasets.formats.skeleton_toml import EXAMPLE, read_layout
+from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
+from keras_skeleton.datasets.protocols import (
+    group_holdout,
+    leave_one_out,
+    random_holdout,
+    split,
+    train_on,
+)
+from keras_skeleton.datasets.source import Source
+from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.skeletons import KINECT_V2, Skeleton
+from keras_skeleton.transforms.geometry import present
+
+LABELS = "labels.csv"
+
+LAYOUT = f"""\
+A folder of your own clips:
+  PATH/labels.csv        file,label,subject,view   (subject and view only if you have them)
+                         jump/ann_01.npy,jump,ann,front
+  PATH/jump/ann_01.npy   (T, V, 3) or (T, M, V, 3); also .npz, .json, .csv
+  PATH/skeleton.toml     what the joints are:
+{EXAMPLE}
+then give --data-dir PATH."""
+
+
+# ---------------------------------------------------------------- labels.csv
+
+
+class Row(NamedTuple):
+    """One clip that labels.csv names, with the texts of its columns ('' where there is none)."""
+
+    name: str
+    path: Path
+    label: str
+    subject: str
+    view: str
+
+
+def read_labels(root: Path, report: ReadReport) -> list[Row]:
+    """The clips that `labels.csv` names and that are there, sorted by name.
+
+    Raises:
+        DatasetError: The file cannot be read at all.
+    """
+    path = root / LABELS
+    if path.stat().st_size > MAX_BYTES:
+        raise DatasetError(f"{path}: larger than {MAX_BYTES >> 20} MiB; is it a list of clips?")
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: {error}; save it as UTF-8") from None
+    first = text.split("\n", 1)[0]
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True
+    )
+    rows: list[Row] = []
+    seen: dict[Path, int] = {}
+    try:
+        header = [column.strip().lower() for column in next(reader, [])]
+        if missing := [column for column in ("file", "label") if column not in header]:
+            raise DatasetError(f"{path}:1: no column {missing}; the first line names the columns")
+        for words in reader:
+            where, words = f"{path}:{reader.line_num}", [word.strip() for word in words]
+            if not any(words):
+                continue
+            if len(words) != len(header):
+                report.skip(where, f"{len(words)} fields, expected {len(header)}")
+                continue
+            entry = dict(zip(header, words, strict=True))
+            if empty := [c for c in ("file", "label", "subject", "view") if entry.get(c) == ""]:
+                report.skip(where, f"no {', '.join(empty)}")
+                continue
+            try:
+                name, clip = _locate(root, entry["file"])
+            except ClipError as error:
+                report.skip(where, str(error))
+                continue
+            if clip in seen:
+                report.skip(where, f"'{name}' is already in line {seen[clip]}")
+                continue
+            seen[clip] = reader.line_num
+            subject, view = entry.get("subject", ""), entry.get("view", "")
+            rows.append(Row(name, clip, entry["label"], subject, view))
+    except csv.Error as error:
+        raise DatasetError(f"{path}:{reader.line_num}: {error}") from None
+    return sorted(rows)
+
+
+def _locate(root: Path, file: str) -> tuple[str, Path]:
+    """Name and path of a clip that labels.csv names; it must lie inside the folder."""
+    name = os.path.normpath(file.replace("\\", "/"))
+    try:
+        path = (root / name).resolve()
+        if not path.is_relative_to(root.resolve()):
+            raise ClipError(f"'{file}' lies outside the folder")
+        if not path.is_file():
+            raise ClipError(f"'{file}' is not there")
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
+        raise ClipError(f"'{file[:80]}' is no file's name: {error}") from None
+    if path.suffix.lower() not in READERS:
+        raise ClipError(f"'{file}': clips are {', '.join(READERS)} files")
+    return name, path
+
+
+def _numbers(texts: Sequence[str], what: str, report: ReadReport) -> dict[str, int]:
+    """A number for every text: itself where all are numbers, 0 for '', else 1, 2, ... in order."""
+    known = sorted(set(texts))
+    if known == [""]:
+        return {"": 0}
+    if all(re.fullmatch(r"[0-9]{1,9}", text) for text in known):
+        return {text: int(text) for text in known}
+    listed = ", ".join(f"{i} = {text}" for i, text in enumerate(known[:20], start=1))
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    report.note(f"{what} are numbered: {listed}{more}")
+    return {text: i for i, text in enumerate(known, start=1)}
+
+
+def _class_names(labels: Sequence[str]) -> list[str]:
+    """Every label once, in numerical order where all are numbers, else in alphabetical order."""
+    known = set(labels)
+    if all(re.fullmatch(r"[0-9]{1,9}", label) for label in known):
+        return sorted(known, key=lambda label: (int(label), label))
+    return sorted(known)
+
+
+# ---------------------------------------------------------------- the folder
+
+
+def find_files(root: Path) -> list[Path]:
+    """labels.csv, skeleton.toml and all files that may be clips; nothing without labels.csv."""
+    if not (root / LABELS).is_file():
+        return []
+    settings = [path for path in (root / LABELS, root / SKELETON) if path.is_file()]
+    return settings + find_clips(root)
+
+
+def find_clips(root: Path) -> list[Path]:
+    """Every file that may be a clip, in the folder and the folders inside, sorted."""
+    found = []
+    for folder, inside, files in os.walk(root):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        found += [
+            Path(folder, name)
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in READERS
+        ]
+    return sorted(path for path in found if path != root / LABELS and path.is_file())
+
+
+def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
+    """Adds every clip that labels.csv names, sorted by name."""
+    layout = read_layout(root, skeleton)
+    report = writer.report
+    rows = read_labels(root, report)
+    listed = {row.path for row in rows}
+    for path in find_clips(root):
+        if path.resolve() not in listed:
+            report.skip(path, f"{LABELS} has no usable line for it")
+    classes = _class_names([row.label for row in rows])
+    subjects = _numbers([row.subject for row in rows], "subjects", report)
+    views = _numbers([row.view for row in rows], "views", report)
+    writer.declare(layout.skeleton, classes)
+    gaps = _Gaps(layout.skeleton)
+    clips = np.zeros(len(classes), int)
+    for row in rows:
+        try:
+            clip, filled = finish_clip(read_array(row.path), layout)
+        except ClipError as error:
+            report.skip(f"{row.path}:{error.line}" if error.line else row.path, str(error))
+            continue
+        label = classes.index(row.label)
+        writer.add(
+            clip,
+            name=row.name,
+            label=label,
+            subject=subjects[row.subject],
+            view=views[row.view],
+            filled=gaps.add(row.name, clip, filled),
+        )
+        clips[label] += 1
+    gaps.tell(report)
+    if empty := [classes[i] for i in np.flatnonzero(clips == 0)]:
+        report.note(f"classes without a usable clip: {', '.join(empty)}")
+    if set(subjects.values()) == {0}:
+        report.note(f"{LABELS} has no subjects: protocol 'cs' is a random split here")
+
+
+class _Gaps:
+    """Counts the joints that were not seen and had to be filled."""
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        self.skeleton = skeleton
+        self.shares: dict[str, float] = {}
+        self.never: Counter[str] = Counter()
+
+    def add(self, name: str, clip: np.ndarray, filled: np.ndarray) -> float:
+        """Notes one clip; returns the part of its joints (T, M, V) that were filled."""
+        there = present(clip)
+        share = float(filled.sum() / (there.sum() * self.skeleton.size))
+        self.shares[name] = share
+        never = filled.sum(axis=0) == there.sum(axis=0)[:, None]  # (M, V)
+        joints = np.flatnonzero(np.any(never, axis=0))
+        self.never.update(self.skeleton.joints[j] for j in joints)
+        return round(share, 4)
+
+    def tell(self, report: ReadReport) -> None:
+        """What was filled, as notes of the report."""
+        gaps = {name: share for name, share in self.shares.items() if share}
+        if gaps:
+            worst = max(gaps, key=lambda name: gaps[name])
+            report.note(
+                f"{len(gaps)} of {len(self.shares)} clips had joints that were not seen; they were "
+                f"filled from the frames around (most in '{worst}': {gaps[worst]:.0%})"
+            )
+        if self.never:
+            joints = ", ".join(f"{joint} ({n})" for joint, n in self.never.most_common(20))
+            report.note(
+                f"joints never seen in a clip lie on the next joint that is (clips): {joints}"
+            )
+
+
+# ---------------------------------------------------------------- protocols
+
+
+def _groups(samples: pd.DataFrame, column: str, protocol: str) -> np.ndarray:
+    """The sorted subjects or views; a DatasetError where there are fewer than two."""
+    groups = np.unique(samples[column].to_numpy())
+    if len(groups) < 2:
+        have = f"has no {column}s" if not groups.any() else f"names one {column}"
+        raise DatasetError(
+            f"protocol '{protocol}' needs two {column}s or more, and {LABELS} {have}: use 'random'"
+        )
+    return groups
+
+
+def _hold_people(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
+    """A training subject; a tenth of every class where only one subject trains."""
+    alone = samples["subject"].iloc[train].nunique() < 2
+    holdout = random_holdout() if alone else group_holdout("subject")
+    return holdout(samples, train, fold)
+
+
+def cross_subject(samples: pd.DataFrame) -> Iterator[Fold]:
+    """One fold: the first half of the subjects train; a random split where there are none."""
+    if not samples["subject"].any():
+        yield from random_split(samples)
+        return
+    people = _groups(samples, "subject", "cs")
+    yield from train_on("subject", people[: (len(people) + 1) // 2], _hold_people)(samples)
+
+
+def leave_subject_out(samples: pd.DataFrame) -> Iterator[Fold]:
+    """A fold a subject, in order: that subject tests."""
+    _groups(samples, "subject", "loso")
+    yield from leave_one_out("subject", _hold_people)(samples)
+
+
+def leave_view_out(samples: pd.DataFrame) -> Iterator[Fold]:
+    """A fold a view, in order: that view tests."""
+    _groups(samples, "view", "cv")
+    yield from leave_one_out("view", random_holdout())(samples)
+
+
+def random_split(samples: pd.DataFrame) -> Iterator[Fold]:
+    """One fold: 30 % of every class test, drawn from a fixed seed."""
+    test = random_holdout(0.3)(samples, np.arange(len(samples)), 0)
+    yield split(samples, test, random_holdout(seed=1))
+
+
+FOLDER = Source(
+    name="folder",
+    title="Your own clips",
+    skeleton=KINECT_V2.name,  # until skeleton.toml is read
+    classes=(),
+    protocols={
+        "cs": cross_subject,
+        "loso": leave_subject_out,
+        "cv": leave_view_out,
+        "random": random_split,
+    },
+    files=find_files,
+    read=read,
+    layout=LAYOUT,
+    clips=0,
+    options={"skeleton": None},
+    watch=True,
+)

@@ -1,0 +1,191 @@
+"""One clip of a folder: .npy, .npz, .json or .csv to float32 (T, M, V, 3).
+
+Files are a user's own, or a stranger's: nothing is unpickled, sizes are bounded, and whatever is
+wrong becomes a `ClipError` that says what.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from keras_skeleton.datasets.formats.poses import (
+    MEDIAPIPE33,
+    image_to_camera,
+    split_coordinates,
+    to_kinect_v2,
+)
+from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, Layout
+from keras_skeleton.transforms.geometry import present
+from keras_skeleton.transforms.missing import fill_missing
+from keras_skeleton.transforms.normalise import per_torso
+
+MAX_BYTES = 256 << 20  # a quarter of an hour of Kinect v2 takes 8 MiB of float32
+
+
+class ClipError(Exception):
+    """A clip's file cannot be used; `line` is 0 where lines mean nothing."""
+
+    def __init__(self, why: str, line: int = 0) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+def read_array(path: Path) -> np.ndarray:
+    """float64: the numbers in a clip's file, in whatever shape they have.
+
+    Raises:
+        ClipError: Too large, of another format than its name says, or not only numbers.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ClipError(f"larger than {MAX_BYTES >> 20} MiB")
+        return READERS[path.suffix.lower()](path)
+    except UnicodeDecodeError as error:
+        raise ClipError(f"is not UTF-8 text: {error}") from None
+    except (
+        OSError, ValueError, TypeError, EOFError, MemoryError, OverflowError, KeyError,
+        RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        raise ClipError(f"cannot be read: {str(error)[:200] or type(error).__name__}") from None
+
+
+def _read_numpy(path: Path) -> np.ndarray:
+    if zipfile.is_zipfile(path):  # an .npz; a small one may unpack to more than there is memory
+        with zipfile.ZipFile(path) as archive:
+            if max((item.file_size for item in archive.infolist()), default=0) > MAX_BYTES:
+                raise ClipError(f"unpacks to more than {MAX_BYTES >> 20} MiB")
+    data = np.load(path, allow_pickle=False)
+    if isinstance(data, np.lib.npyio.NpzFile):
+        with data:
+            if not data.files:
+                raise ClipError("holds no array")
+            data = data["clip" if "clip" in data.files else data.files[0]]
+    array = np.asarray(data)
+    if array.dtype.kind not in "fiu":
+        raise ClipError(f"holds {array.dtype}, not numbers")
+    return array.astype(np.float64)
+
+
+def _read_json(path: Path) -> np.ndarray:
+    data = json.loads(path.read_text("utf-8-sig"))
+    if isinstance(data, dict):
+        if "skeletons" not in data:
+            raise ClipError("is neither a list of frames nor an object that has 'skeletons'")
+        data = data["skeletons"]
+    try:
+        return np.array(data, np.float64)  # null becomes NaN
+    except (ValueError, TypeError):
+        raise ClipError("frames differ in shape, or hold something that is not a number") from None
+
+
+def _read_csv(path: Path) -> np.ndarray:
+    rows: list[list[float]] = []
+    separator: str | None = None
+    header = True  # may the next line be one?
+    for line, text in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+        if not text.strip():
+            continue
+        if header:
+            separator = next((mark for mark in ";\t," if mark in text), None)
+        words = [word.strip() for word in text.split(separator)]
+        numbers = [_number(word) for word in words]
+        if header:
+            header = False
+            # Names of columns, or 0, 1, 2, ... as pandas writes them.
+            counted = len(numbers) > 2 and numbers == list(range(len(numbers)))
+            if counted or all(number is None for number in numbers):
+                continue
+        if None in numbers:
+            raise ClipError(f"'{words[numbers.index(None)][:40]}' is not a number", line)
+        if rows and len(numbers) != len(rows[0]):
+            raise ClipError(f"{len(numbers)} columns, {len(rows[0])} in the lines before", line)
+        rows.append([number for number in numbers if number is not None])
+    if not rows:
+        raise ClipError("holds no frames")
+    return np.array(rows)
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word or "nan")
+    except ValueError:
+        return None
+
+
+READERS: dict[str, Callable[[Path], np.ndarray]] = {
+    ".npy": _read_numpy,
+    ".npz": _read_numpy,
+    ".json": _read_json,
+    ".csv": _read_csv,
+}
+
+
+def as_points(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, str]:
+    """Joints (T, M, K, C) in the file's own layout, and what its C coordinates are.
+
+    Raises:
+        ClipError: A shape that does not fit the layout.
+    """
+    K, coordinates = layout.size, layout.coordinates
+    if array.size == 0 or not 2 <= array.ndim <= 4:
+        raise ClipError(f"has shape {array.shape}; expected (T, {K}, 3) or (T, M, {K}, 3)")
+    if array.ndim == 2:  # all joints of a frame in a row
+        columns = array.shape[1]
+        C = len(coordinates) if coordinates else columns // K
+        if C not in (2, 3, 4) or columns % (C * K) or (coordinates is None and C == 4):
+            raise ClipError(
+                f"has {columns} columns; {K} joints have {2 * K} (x, y) or {3 * K} (x, y, z), "
+                f"all else needs 'coordinates' in {FILE}"
+            )
+        array = array.reshape(len(array), -1, K, C)
+    elif array.ndim == 3:
+        array = array[:, None]
+    C = array.shape[3]
+    if array.shape[2] != K:
+        raise ClipError(f"has {array.shape[2]} joints, expected {K}")
+    if coordinates is None:
+        if C == 3 and layout.pose not in (None, MEDIAPIPE33):
+            raise ClipError(
+                "three numbers a key point are x, y, z or x, y, confidence: "
+                f'say coordinates = "xyz" or "xyc" in {FILE}'
+            )
+        coordinates = {2: "xy", 3: "xyz", 4: "xyzc"}.get(C, "xyz")
+    if len(coordinates) != C:
+        raise ClipError(f"has {C} numbers a joint, expected {len(coordinates)} ({coordinates})")
+    return array, coordinates
+
+
+def finish_clip(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """A clip float32 (T, M, V, 3) from a file's numbers, and which joints were filled (T, M, V).
+
+    Raises:
+        ClipError: Wrong shape, infinity, no body in any frame, or no torso to scale by.
+    """
+    points, coordinates = as_points(array, layout)
+    if (infinite := np.isinf(points)).any():
+        raise ClipError(f"holds infinity first in frame {np.argwhere(infinite)[0, 0]}")
+    clip = split_coordinates(points, coordinates, layout.min_confidence)
+    clip = to_kinect_v2(clip, layout.pose) if layout.pose else clip
+    clip = image_to_camera(clip) if layout.down else clip
+    clip, filled = fill_missing(clip, layout.skeleton)
+    bodies = present(clip).any(axis=0)
+    if not bodies.any():
+        raise ClipError("no body in any frame: all joints are zero or missing")
+    clip, filled = clip[:, bodies], filled[:, bodies]
+    flat_pose = layout.pose is not None and "z" not in coordinates
+    if (layout.scale or ("torso" if flat_pose else "none")) == "torso":
+        try:
+            clip = per_torso(clip, layout.skeleton)
+        except ValueError as error:
+            raise ClipError(f'{error}; {FILE} can say scale = "none"') from None
+    with np.errstate(over="ignore"):
+        clip = (clip * UNITS[layout.unit]).astype(np.float32)
+    if not np.isfinite(clip).all():
+        raise ClipError("holds a number that is too large")
+    return clip, filled

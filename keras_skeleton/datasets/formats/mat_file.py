@@ -1,0 +1,130 @@
+"""Reads one array of numbers from a MATLAB file ("MAT-File Level 5 Format").
+
+`scipy.io.loadmat` ends the whole process on some damaged files, with a segmentation fault. These
+lines read less (real arrays of floats, compressed or not) and trust nothing that a file claims.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+MAX_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; a minute of Kinect takes 1 MB
+
+_MATRIX, _COMPRESSED = 14, 15
+_NUMBERS = {
+    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
+}  # fmt: skip
+_CLASSES = (
+    "?", "cell", "struct", "object", "char", "sparse", "double", "single",
+    "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+)  # fmt: skip
+_FLOATS = ("double", "single")
+_COMPLEX = 0x0800
+
+
+class MatFileError(ValueError):
+    """The file is no MATLAB file, is damaged, or lacks the array; says which."""
+
+
+def read_array(path: str | Path, names: Sequence[str]) -> tuple[str, np.ndarray]:
+    """The variable with one of the names, the first if there are several: name and float64 values.
+
+    Raises:
+        MatFileError: See there.
+        OSError: The file cannot be read.
+    """
+    path = Path(path)
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise MatFileError(f"{size} bytes are too many (limit {MAX_BYTES})")
+    data = path.read_bytes()
+    if data[:10] != b"MATLAB 5.0" or data[126:128] not in (b"IM", b"MI"):
+        hint = " (HDF5: save it with -v7)" if data[:10] == b"MATLAB 7.3" else ""
+        raise MatFileError(f"is not a MATLAB 5.0 MAT-file{hint}")
+    order = "<" if data[126:128] == b"IM" else ">"
+    try:
+        variables = {variable.name: variable for variable in _variables(data, order)}
+        name = next((name for name in names if name in variables), None)
+        if name is None:
+            has = ascii(", ".join(variables))[1:-1][:60] or "nothing"
+            raise MatFileError(f"has no variable {' or '.join(map(repr, names))} (it has {has})")
+        return name, _values(variables[name], order)
+    except (struct.error, zlib.error) as error:
+        raise MatFileError(f"is damaged ({error})") from None
+
+
+class _Variable(NamedTuple):
+    """An array; `parts` are the data elements that follow its name, the first has its numbers."""
+
+    name: str
+    flags: int
+    shape: tuple[int, ...]
+    parts: Iterator[tuple[int, memoryview]]
+
+
+def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+    """The data elements in `data`: type and content of each."""
+    position = 0
+    while position < len(data):
+        kind, size = struct.unpack_from(order + "II", data, position)
+        start = position + 8
+        if kind >> 16:  # up to four bytes lie in the tag itself
+            kind, size, start = kind & 0xFFFF, kind >> 16, position + 4
+        if size > len(data) - start or (start == position + 4 and size > 4):
+            raise MatFileError(f"is damaged (an element of {size} bytes does not fit in)")
+        yield kind, data[start : start + size]
+        # Elements begin at every eighth byte, except after a compressed one.
+        end = start + size
+        position = end if kind == _COMPRESSED else end + -end % 8
+
+
+def _next(elements: Iterator[tuple[int, memoryview]]) -> tuple[int, memoryview]:
+    if (element := next(elements, None)) is None:
+        raise MatFileError("is damaged (an array without one of its parts)")
+    return element
+
+
+def _variables(data: bytes, order: str) -> Iterator[_Variable]:
+    """Every array of the file."""
+    left = MAX_BYTES
+    for kind, content in _elements(memoryview(data)[128:], order):
+        if kind == _COMPRESSED:
+            unpacker = zlib.decompressobj()
+            unpacked = unpacker.decompress(content, left + 1)
+            left -= len(unpacked)
+            if left < 0:
+                raise MatFileError(f"unpacks to more than {MAX_BYTES} bytes")
+            if not unpacker.eof:
+                raise MatFileError("is damaged (a compressed element is cut off)")
+            kind, content = _next(_elements(memoryview(unpacked), order))
+        if kind != _MATRIX or not content:
+            continue
+        parts = _elements(content, order)
+        (flags,) = struct.unpack_from(order + "I", _next(parts)[1])
+        if flags & 0xFF >= len(_CLASSES):
+            continue  # function handles and the like have no shape
+        shape = tuple(n for (n,) in struct.iter_unpack(order + "i", _next(parts)[1]))
+        name = _next(parts)[1].tobytes().decode("ascii", "replace")
+        yield _Variable(name, flags, shape, parts)
+
+
+def _values(variable: _Variable, order: str) -> np.ndarray:
+    name, flags, shape, parts = variable
+    kind = "complex " * bool(flags & _COMPLEX) + _CLASSES[flags & 0xFF]
+    if kind not in _FLOATS:
+        raise MatFileError(f"'{name}' is of type {kind}, expected real floats")
+    stored, content = _next(parts)  # whole numbers may be stored in fewer bytes
+    if stored not in _NUMBERS or len(content) % np.dtype(_NUMBERS[stored]).itemsize:
+        raise MatFileError(f"is damaged ('{name}' has {len(content)} bytes of type {stored})")
+    numbers = np.frombuffer(content, order + _NUMBERS[stored])
+    if not 2 <= len(shape) <= 32 or min(shape) < 0 or math.prod(shape) != len(numbers):
+        raise MatFileError(f"is damaged ('{name}' has {len(numbers)} numbers for {shape!s:.60})")
+    if not len(numbers):
+        shape = (0, 0)  # whatever the other axes are
+    return numbers.astype(np.float64).reshape(shape, order="F")

@@ -1,0 +1,252 @@
+"""Reads pickles of plain data and NumPy arrays, and refuses all others.
+
+`pickle.Unpickler` runs what a file tells it to. With a `find_class` that allows little it still
+lets nine bytes take a gigabyte (a large memo index) and 300 bytes take hours (the hash of
+nested tuples). So nothing is unpickled here: `pickletools` takes the file apart into its opcodes,
+and `load` follows the few that such data need. No name of the file is ever looked up or called.
+
+Read are protocols 2 to 5 with None, booleans, numbers, strings, bytes, tuples, lists, dicts whose
+keys are strings, and NumPy arrays and scalars of booleans, whole numbers and floats. Arrays are
+views of the bytes that the file holds: a shape that promises more is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import pickletools
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MAX_BYTES = 16 * 2**30  # all of it goes to memory
+MAX_OPCODES = 20_000_000  # the 114,000 clips of NTU RGB+D 120 take some five million
+NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
+
+
+class PickleError(ValueError):
+    """The file is not a pickle, is damaged, or holds something else than plain data."""
+
+
+def load(path: str | Path) -> Any:
+    """The data in the file; its arrays cannot be written to.
+
+    Raises:
+        PickleError: Anything that is not plain data; the message is one sentence with the file
+            and the byte where it is.
+        OSError: The file cannot be opened.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    if not 0 < size <= MAX_BYTES:
+        raise PickleError(f"{path}: {size} bytes long, expected 1 to {MAX_BYTES}")
+    # A memory map gives no more than it has, however much an opcode claims to hold.
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # pickletools about odd names, NumPy about odd comparisons
+        machine = _Machine(size)
+        after: int | None = 0
+        try:
+            opcodes = pickletools.genops(content)  # type: ignore[arg-type]
+            for count, (opcode, argument, position) in enumerate(opcodes):
+                after = position
+                if count > MAX_OPCODES:
+                    raise PickleError(f"has more than {MAX_OPCODES} opcodes")
+                machine.follow(opcode.name, argument)
+            return machine.result
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+            why = str(error) if isinstance(error, PickleError) else f"is damaged ({error!s:.200})"
+            raise PickleError(f"{path}: byte {after}: {why}") from None
+
+
+# What GLOBAL and STACK_GLOBAL may name, and what they then stand for.
+_NAMES = {
+    ("numpy", "dtype"): "dtype",
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy.core.multiarray", "_reconstruct"): "array",
+    ("numpy._core.multiarray", "_reconstruct"): "array",
+    ("numpy.core.multiarray", "scalar"): "scalar",
+    ("numpy._core.multiarray", "scalar"): "scalar",
+    ("numpy.core.numeric", "_frombuffer"): "buffer",
+    ("numpy._core.numeric", "_frombuffer"): "buffer",
+    ("_codecs", "encode"): "encode",  # protocol 2 writes bytes as a string to be encoded
+    ("__builtin__", "bytes"): "no bytes",
+}
+
+
+class _Name:
+    """A name of `_NAMES` on the stack."""
+
+    def __init__(self, meaning: str) -> None:
+        self.meaning = meaning
+
+
+class _Unfinished:
+    """An array, or with `code` a data type, whose BUILD opcode is still to come."""
+
+    def __init__(self, code: str | None = None) -> None:
+        self.code = code
+        self.memos: list[int] = []  # where the finished one has to go, too
+
+
+class _Machine:
+    """The stack and the memo that opcodes work on."""
+
+    def __init__(self, size: int) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []  # how long the stack was at each
+        self.memo: dict[int, Any] = {}
+        self.result: Any = None
+        self.left_to_encode = size  # a string that is encoded again and again would fill the memory
+        push = self.stack.append
+        self.steps: dict[str, Callable[[Any], object]] = {
+            "PROTO": lambda version: None,
+            "FRAME": lambda size: None,
+            "MARK": lambda _: self.marks.append(len(self.stack)),
+            "NONE": lambda _: push(None),
+            "NEWTRUE": lambda _: push(True),
+            "NEWFALSE": lambda _: push(False),
+            "EMPTY_TUPLE": lambda _: push(()),
+            "EMPTY_LIST": lambda _: push([]),
+            "EMPTY_DICT": lambda _: push({}),
+            "TUPLE1": lambda _: push(tuple(self.pop(1))),
+            "TUPLE2": lambda _: push(tuple(self.pop(2))),
+            "TUPLE3": lambda _: push(tuple(self.pop(3))),
+            "TUPLE": lambda _: push(tuple(self.pop_mark())),
+            "APPEND": lambda _: self.extend(self.pop(1)),
+            "APPENDS": lambda _: self.extend(self.pop_mark()),
+            "SETITEM": lambda _: self.update(self.pop(2)),
+            "SETITEMS": lambda _: self.update(self.pop_mark()),
+            "MEMOIZE": lambda _: self.put(len(self.memo)),
+            "GLOBAL": lambda text: self.name(*text.split(" ", 1)),
+            "STACK_GLOBAL": lambda _: self.name(*self.pop(2)),
+            "REDUCE": lambda _: push(self.call(*self.pop(2))),
+            "BUILD": lambda _: self.build(*self.pop(2)),
+            "STOP": lambda _: self.stop(),
+        }
+        for name in ("BINPUT", "LONG_BINPUT"):
+            self.steps[name] = self.put
+        for name in ("BINGET", "LONG_BINGET"):
+            self.steps[name] = lambda index: push(self.memo[index])
+        for name in (
+            "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE",
+            "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8",
+        ):  # fmt: skip
+            self.steps[name] = push
+
+    def follow(self, opcode: str, argument: Any) -> None:
+        step = self.steps.get(opcode)
+        if step is None:
+            raise PickleError(f"holds more than plain data (opcode {opcode})")
+        step(argument)
+
+    def pop(self, count: int) -> list[Any]:
+        """The last values, all of them since the last mark."""
+        if len(self.stack) - count < (self.marks[-1] if self.marks else 0):
+            raise PickleError("is damaged (an opcode without its values)")
+        return self.cut(len(self.stack) - count)
+
+    def pop_mark(self) -> list[Any]:
+        """The values since the last mark."""
+        return self.cut(self.marks.pop())
+
+    def cut(self, start: int) -> list[Any]:
+        values = self.stack[start:]
+        del self.stack[start:]
+        return values
+
+    def extend(self, values: list[Any]) -> None:
+        if type(self.stack[-1]) is not list:
+            raise PickleError("is damaged (an item without a list)")
+        self.stack[-1].extend(values)
+
+    def update(self, values: list[Any]) -> None:
+        keys = values[::2]
+        if type(self.stack[-1]) is not dict or len(values) % 2:
+            raise PickleError("is damaged (an item without a dict)")
+        if not all(type(key) is str for key in keys):
+            raise PickleError("holds a dict whose keys are no strings")
+        self.stack[-1].update(zip(keys, values[1::2], strict=True))
+
+    def put(self, index: int) -> None:
+        value = self.memo[index] = self.stack[-1]
+        if isinstance(value, _Unfinished):
+            value.memos.append(index)
+
+    def name(self, module: Any, name: Any) -> None:
+        # The types first: the hash of a tuple may take forever.
+        if type(module) is not str or type(name) is not str or (module, name) not in _NAMES:
+            what = f"{module}.{name}" if type(module) is type(name) is str else "?"
+            raise PickleError(f"names {what!a:.80}, which is neither plain data nor an array")
+        self.stack.append(_Name(_NAMES[module, name]))
+
+    def stop(self) -> None:
+        (self.result,) = self.stack
+
+    def call(self, name: Any, arguments: Any) -> Any:
+        """REDUCE: what calling the name with these arguments would give."""
+        match name.meaning if isinstance(name, _Name) else None, arguments:
+            case "array", (_Name(meaning="ndarray"), tuple(), bytes()):
+                return _Unfinished()
+            case "dtype", (str(code), *_):
+                return _Unfinished(code)
+            case "scalar", (np.dtype() as kind, bytes(data)):
+                return _array(data, kind, (), False).item()
+            case "buffer", (bytes() | bytearray() as data, np.dtype() as kind, shape, str(order)):
+                return _array(data, kind, shape, order == "F")
+            case "encode", (str(text), "latin1"):
+                self.left_to_encode -= len(text)
+                if self.left_to_encode < 0:
+                    raise PickleError("unpacks to more than the file holds")
+                return text.encode("latin1")
+            case "no bytes", ():
+                return b""
+        raise PickleError("calls something with arguments that no array has")
+
+    def build(self, unfinished: Any, state: Any) -> None:
+        """BUILD: finishes an array or a data type, here and in the memo."""
+        finished: Any
+        match unfinished, state:
+            case _Unfinished(code=None), (1, shape, np.dtype() as kind, order, bytes(data)):
+                finished = _array(data, kind, shape, bool(order))
+            case _Unfinished(code=str(code)), (3, str(order), None, None, None, *_):
+                finished = _dtype(code, order)
+            case _Unfinished(code=str(code)), _:
+                raise PickleError(f"holds an array of type {code!a:.20} with fields")
+            case _Unfinished(code=None), (1, _, _, _, list()):
+                raise PickleError("holds an array of Python objects")
+            case _:
+                raise PickleError("sets the state of something that is no array")
+        self.stack.append(finished)
+        for index in unfinished.memos:
+            if self.memo[index] is unfinished:
+                self.memo[index] = finished
+
+
+def _dtype(code: str, order: str) -> np.dtype:
+    if code not in NUMBERS or order not in tuple("<>|="):
+        what = "of Python objects" if code.startswith("O") else f"of type {code!a:.20}"
+        raise PickleError(f"holds an array {what}, where only numbers are read")
+    return np.dtype(order + code)
+
+
+def _array(data: bytes | bytearray, kind: np.dtype, shape: Any, fortran: bool) -> np.ndarray:
+    if (
+        type(shape) is not tuple
+        or len(shape) > 32
+        or not all(type(n) is int and n >= 0 for n in shape)
+    ):
+        raise PickleError("holds an array with a wrong shape")
+    if math.prod(shape) * kind.itemsize != len(data):
+        raise PickleError(
+            f"holds an array of shape {shape!s:.60} and type {kind} in {len(data)} bytes"
+        )
+    values = np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
+    values.flags.writeable = False
+    return values

@@ -1,0 +1,229 @@
+"""`skeleton.toml`: what the numbers in the clips of a folder mean.
+
+One of three:
+    skeleton = "kinect_v2"        a known layout
+    skeleton = "coco17"           key points, which become Kinect v2 joints (`formats/poses.py`)
+    joints, bones, root, [roles]  a layout of your own, see `EXAMPLE`
+and, where they are needed:
+    units = "mm"                  m, cm and mm become metres; pixels and other stay (default)
+    coordinates = "xyc"           the numbers of a joint: xy, xyz, xyc, xyzc (c: confidence)
+    min_confidence = 0.2          joints with less were not seen (default: only those with 0)
+    y = "down"                    as in images (default for key points, else "up"): x and y are
+                                  turned, see `poses.image_to_camera`
+    scale = "torso"               lengths in torsos, see `normalise.per_torso` (default for flat
+                                  key points, else "none")
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_skeleton.datasets.dataset import DatasetError
+from keras_skeleton.datasets.formats.poses import COORDINATES, POSES, Pose
+from keras_skeleton.names import unknown_name
+from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
+
+FILE = "skeleton.toml"
+MAX_JOINTS = 1000
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "pixels": 1.0, "other": 1.0}
+
+OWN_KEYS = ("name", "joints", "bones", "root", "roles")
+KEYS = ("skeleton", "units", "coordinates", "min_confidence", "y", "scale", *OWN_KEYS)
+ROLES = ("hips", "shoulders", "spine", "hands")
+
+EXAMPLE = """\
+  skeleton = "kinect_v2"    (or kinect_v1, sbu, hdm05, coco17, openpose_body25, mediapipe33)
+or a layout of your own, joints in the order of the files:
+  joints = ["pelvis", "chest", "left_hip", "left_knee", ...]
+  bones = [["pelvis", "chest"], ["pelvis", "left_hip"], ...]   # parent, child
+  [roles]
+  hips = ["left_hip", "right_hip"]
+  shoulders = ["left_shoulder", "right_shoulder"]
+  spine = ["pelvis", "chest"]                                  # lower, upper
+  hands = ["left_wrist", "right_wrist"]
+  feet = [["left_ankle", "left_toes"], ["right_ankle", "right_toes"]]   # if there are any"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the numbers in the clips' files mean; see the top of this file.
+
+    Attributes:
+        skeleton: The joints of a finished clip.
+        pose: The key points in the files, where they are not the skeleton's joints.
+        coordinates: As declared; None where the shape of a clip says it.
+        min_confidence: Joints with less were not seen.
+        down: y points down in the files.
+        scale: `"torso"`, `"none"`, or None for the default.
+        unit: Key of `UNITS`.
+    """
+
+    skeleton: Skeleton
+    pose: Pose | None = None
+    coordinates: str | None = None
+    min_confidence: float = 0.0
+    down: bool = False
+    scale: str | None = None
+    unit: str = "other"
+
+    @property
+    def size(self) -> int:
+        """The number of joints in the files."""
+        return self.pose.size if self.pose else self.skeleton.size
+
+
+def read_layout(root: Path, skeleton: str | None = None) -> Layout:
+    """What the folder's `skeleton.toml` says; `skeleton` takes the place of the joints in it.
+
+    Raises:
+        DatasetError: No file and no `skeleton`, or something in it that is wrong.
+    """
+    path = root / FILE
+    table: dict[str, Any] = {}
+    if path.is_file():
+        if path.stat().st_size > 1 << 20:
+            raise DatasetError(f"{path}: larger than 1 MiB; it should be a page of text")
+        try:
+            table = tomllib.loads(path.read_text("utf-8"))
+        except ValueError as error:  # both bad UTF-8 and bad TOML
+            raise DatasetError(f"{path}: {error}") from None
+    elif skeleton is None:
+        raise DatasetError(f"{path}: missing; it says what the joints are, in one line:\n{EXAMPLE}")
+    if skeleton is not None:
+        table = {key: value for key, value in table.items() if key not in OWN_KEYS}
+        table["skeleton"] = skeleton
+    try:
+        return _layout(table)
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from None
+
+
+def _layout(table: dict[str, Any]) -> Layout:
+    for key in table:
+        if key not in KEYS:
+            raise ValueError(unknown_name("key", key, KEYS))
+    pose = None
+    if "skeleton" in table:
+        if both := [key for key in OWN_KEYS if key in table]:
+            raise ValueError(f"'skeleton' names a known layout: take out {both} or 'skeleton'")
+        name = str(_choice(table, "skeleton", (*SKELETONS, *POSES)))
+        pose = POSES.get(name)
+        skeleton = KINECT_V2 if pose else SKELETONS[name]
+    else:
+        skeleton = own_skeleton(table)
+    confidence = table.get("min_confidence", 0.0)
+    if type(confidence) not in (int, float) or not 0 <= confidence <= 1:
+        raise ValueError(f"min_confidence = {confidence!r}: it is a number from 0 to 1")
+    return Layout(
+        skeleton=skeleton,
+        pose=pose,
+        coordinates=_choice(table, "coordinates", COORDINATES),
+        min_confidence=confidence,
+        down=_choice(table, "y", ("up", "down"), "down" if pose else "up") == "down",
+        scale=_choice(table, "scale", ("torso", "none")),
+        unit=_choice(table, "units", UNITS) or "other",
+    )
+
+
+def _choice(
+    table: dict[str, Any], key: str, known: Iterable[str], default: str | None = None
+) -> str | None:
+    value = table.get(key, default)
+    if value is not None and value not in list(known):
+        raise ValueError(unknown_name(f"value of '{key}'", str(value), known))
+    return value
+
+
+def own_skeleton(table: dict[str, Any]) -> Skeleton:
+    """A layout from the keys joints, bones and roles, and if they are there name and root.
+
+    Raises:
+        ValueError: Something is missing, of the wrong kind, or the bones are no tree.
+    """
+    joints = _names(table.get("joints"), "joints")
+    if not 2 <= len(joints) <= MAX_JOINTS or "" in joints:
+        raise ValueError(f"joints: a list of 2 to {MAX_JOINTS} names")
+    if twice := [joint for joint, count in Counter(joints).items() if count > 1]:
+        raise ValueError(f"joints: {twice} are there more than once")
+    for joint in joints:
+        for side, other in (("left_", "right_"), ("right_", "left_")):
+            if joint.startswith(side) and other + joint.removeprefix(side) not in joints:
+                raise ValueError(f"joints: '{joint}' has no '{other}{joint.removeprefix(side)}'")
+
+    def at(value: Any, what: str) -> tuple[int, ...]:
+        names = _names(value, what)
+        for name in names:
+            if name not in joints:
+                raise ValueError(f"{what}: {unknown_name('joint', name, joints)}")
+        return tuple(joints.index(name) for name in names)
+
+    def pair(value: Any, what: str) -> tuple[int, int]:
+        found = at(value, what)
+        if len(found) != 2:
+            raise ValueError(f"{what}: {len(found)} joints, expected 2")
+        return found[0], found[1]
+
+    bones = tuple(pair(bone, "bones") for bone in _items(table.get("bones"), "bones"))
+    root = _tree_root(joints, bones)
+    if "root" in table and at([table["root"]], "root") != (root,):
+        raise ValueError(f"root = '{table['root']}': the bones start from '{joints[root]}'")
+    roles = table.get("roles")
+    if not isinstance(roles, dict):
+        raise ValueError("[roles] is missing: it names hips, shoulders, spine and hands")
+    for role in roles:
+        if role not in (*ROLES, "torso", "feet"):
+            raise ValueError(unknown_name("role", role, (*ROLES, "torso", "feet")))
+    hips, shoulders, spine, hands = (pair(roles.get(role), f"roles.{role}") for role in ROLES)
+    name = table.get("name", "own")
+    if not isinstance(name, str) or not name or name in SKELETONS or name in POSES:
+        raise ValueError(f"name = {name!r}: any text that is not a known layout's name")
+    feet = _items(roles.get("feet", []), "roles.feet")
+    return Skeleton(
+        name=name,
+        joints=tuple(joints),
+        bones=bones,
+        root=root,
+        hips=hips,
+        shoulders=shoulders,
+        spine=spine,
+        torso=at(roles["torso"], "roles.torso")
+        if "torso" in roles
+        else tuple(dict.fromkeys(spine + shoulders + hips)),
+        feet=tuple(pair(foot, "roles.feet") for foot in feet),
+        hands=hands,
+    )
+
+
+def _items(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{what}: a list is expected, not {value!r}")
+    return value
+
+
+def _names(value: Any, what: str) -> list[str]:
+    if not all(isinstance(name, str) for name in _items(value, what)):
+        raise ValueError(f"{what}: a list of joint names is expected, not {value!r}")
+    return value
+
+
+def _tree_root(joints: Sequence[str], bones: Sequence[tuple[int, int]]) -> int:
+    """The joint that all others hang from, or a ValueError that says why there is none."""
+    parents = Counter(child for _, child in bones)
+    if twice := [joints[child] for child, count in parents.items() if count > 1]:
+        raise ValueError(f"bones: {twice} have more than one parent")
+    roots = [j for j in range(len(joints)) if j not in parents]
+    if len(roots) != 1:
+        names = [joints[j] for j in roots]
+        raise ValueError(f"bones: all joints but the root have a parent; without one are {names}")
+    reached = {roots[0]}
+    for _ in joints:
+        reached |= {child for parent, child in bones if parent in reached}
+    if len(reached) < len(joints):
+        names = [joint for j, joint in enumerate(joints) if j not in reached]
+        raise ValueError(f"bones: {names} go in a circle")
+    return roots[0]

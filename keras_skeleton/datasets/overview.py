@@ -1,0 +1,50 @@
+"""What is on this machine: for every dataset, the files found and the stores prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_skeleton.datasets.dataset import DatasetError
+from keras_skeleton.datasets.source import Source
+from keras_skeleton.datasets.store import read_manifest
+
+INDENT = " " * 14
+
+
+def find_under(source: Source, data_dir: Path) -> Path | None:
+    """The folder that holds the dataset's files: one with its name, or `data_dir` itself."""
+    for folder in (data_dir / source.name, data_dir):
+        if folder.is_dir() and source.files(folder):
+            return folder
+    return None
+
+
+def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Iterator[str]:
+    """Lines about one dataset: name and protocols, what was found, what was prepared."""
+    published = f", {source.clips:,} clips" if source.clips else ""
+    yield f"  {source.name:<12}{source.title}{published}"
+    yield f"{INDENT}protocols: {', '.join(source.protocols)}"
+    if data_dir is not None and source.needs_root:
+        folder = find_under(source, data_dir)
+        if folder is None:
+            yield f"{INDENT}not found under {data_dir}: {source.layout.splitlines()[0]}"
+        else:
+            found = source.count_clips(folder)
+            missing = source.clips - found
+            rest = f", {missing:,} of those published are missing" if missing > 0 else ""
+            yield f"{INDENT}found: {found:,} clips in {folder}{rest}"
+    for store in sorted(cache.glob(f"{source.name}-*")):
+        try:
+            manifest = read_manifest(store)
+        except DatasetError as error:
+            yield f"{INDENT}{error}"
+            continue
+        if manifest["dataset"] == source.name:
+            chosen = {k: v for k, v in manifest["options"].items() if v != source.options.get(k)}
+            options = "".join(f", {key}={value}" for key, value in chosen.items())
+            left_out = f", {len(manifest['skipped'])} left out" if manifest["skipped"] else ""
+            yield (
+                f"{INDENT}prepared: {manifest['clips']:,} clips from {manifest['source']}"
+                f"{options}{left_out}"
+            )
