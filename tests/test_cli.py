@@ -134,6 +134,7 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
             "--model stcm9 --dataset synthetic --protocol cs --resume --out nowhere",
             "no run to resume",
         ),
+        ("--model stcm9 --dataset synthetic --protocol untrimmed --cache-dir .", "for detection"),
         ("prepair --dataset ntu", "Did you mean 'prepare'"),
         ("report nowhere", "nowhere"),
         ("info --model mans8", "Did you mean 'mans9'"),

@@ -24,13 +24,15 @@ as the test clips are other views of performances that were trained on: judge mo
 Ground truth: the columns `action_start` and `action_end` of the samples (frames, the end not
 included) and the extra `informative_joints`, bool (n, 2, 25): the joints that the action moves.
 
-`write_skeleton_files` writes the clips as NTU RGB+D's files, `untrimmed` makes longer recordings
-of several actions.
+Reader options: `seed`, `subjects`, `repetitions`, and `clips`: "trimmed" (default), or "untrimmed"
+for longer recordings of several actions with pauses, whose labels are 0 and mean nothing (what
+happens when is in `dataset.intervals`). `write_skeleton_files` writes clips as NTU RGB+D's files.
 
 Protocols:
     cs      odd subjects train (one of them validates), even ones test; a subject and the partner
             in the classes with two people are both odd or both even
     cv      cameras 2 and 3 train, camera 1 tests
+    untrimmed   the subjects of cs, on untrimmed recordings
 """
 
 from __future__ import annotations
@@ -148,9 +150,19 @@ def untrimmed(
 
 
 def read(
-    root: Path | None, writer: StoreWriter, seed: int = 0, subjects: int = 10, repetitions: int = 2
+    root: Path | None,
+    writer: StoreWriter,
+    seed: int = 0,
+    subjects: int = 10,
+    repetitions: int = 2,
+    clips: str = "trimmed",
 ) -> None:
-    """Makes the clips; there is no `root`."""
+    """Makes the clips, or the untrimmed recordings; there is no `root`."""
+    if clips == "untrimmed":
+        add_streams(writer, seed, subjects, takes=repetitions)
+        return
+    if clips != "trimmed":
+        raise DatasetError(f"clips='{clips}' is not known; choose trimmed or untrimmed")
     for clip in make_clips(seed, subjects, repetitions):
         writer.add(
             clip.joints,
@@ -164,6 +176,27 @@ def read(
             action_start=clip.action.start,
             action_end=clip.action.end,
         )
+
+
+def add_streams(writer: StoreWriter, seed: int, subjects: int, takes: int) -> None:
+    """Adds every take of every subject from every camera as one clip, with its intervals."""
+    for subject in _numbers("subjects", subjects):
+        for take in _numbers("repetitions", takes):
+            for view in VIEWS:
+                stream = untrimmed(seed, subject, take, view)
+                name = f"C{view:03}P{subject:03}T{take:03}"
+                writer.add(
+                    stream.joints,
+                    name=name,
+                    label=0,
+                    subject=subject,
+                    view=view,
+                    setup=1,
+                    repetition=take,
+                    video=name,
+                )
+                for action in stream.actions:
+                    writer.add_interval(name, action.label, action.start, action.end)
 
 
 def informative_frames(dataset: SkeletonDataset, i: int) -> np.ndarray:
@@ -264,9 +297,11 @@ def write_skeleton_files(
     return paths
 
 
+ODD_SUBJECTS = train_on("subject", range(1, 1000, 2), group_holdout("subject"))
 PROTOCOLS = {
-    "cs": train_on("subject", range(1, 1000, 2), group_holdout("subject")),
+    "cs": ODD_SUBJECTS,
     "cv": train_on("view", (2, 3), random_holdout(0.1)),
+    "untrimmed": ODD_SUBJECTS,
 }
 
 SYNTHETIC = Source(
@@ -279,7 +314,12 @@ SYNTHETIC = Source(
     read=read,
     layout=LAYOUT,
     clips=840,
-    options={"seed": 0, "subjects": 10, "repetitions": 2},
+    options={"seed": 0, "subjects": 10, "repetitions": 2, "clips": "trimmed"},
+    protocol_options={
+        "cs": {"clips": "trimmed"},
+        "cv": {"clips": "trimmed"},
+        "untrimmed": {"clips": "untrimmed"},
+    },
     needs_root=False,
     fps=30.0,
 )

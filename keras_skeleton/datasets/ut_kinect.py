@@ -13,6 +13,11 @@ repeat: the first row of each number is kept. Clip: (T, 1, 20, 3), 5 to 110 fram
 the uncorrected labels). The files are untrimmed; about half of their frames belong to no
 action. 199 clips are usable: the interval of s10_e02's 'carry' is 'NaN NaN'.
 
+Reader option `clips`:
+    trimmed     (default) a clip an action
+    untrimmed   a clip a whole sequence, for detection; its label is 0 and means nothing. What
+                happens when is in `dataset.intervals`
+
 Protocols:
     loocv   20 folds, each leaves one sequence out (Xia et al.; the MANs paper, Sec. 3.1)
     cs      subjects 1 to 5 train, 6 to 10 test
@@ -36,6 +41,7 @@ CLASSES = (
     "walk", "sitDown", "standUp", "pickUp", "carry",
     "throw", "push", "pull", "waveHands", "clapHands",
 )  # fmt: skip
+CLIPS = ("trimmed", "untrimmed")
 SEQUENCE = re.compile(r"joints_s(\d\d)_e(\d\d)\.txt")
 
 LAYOUT = """\
@@ -160,23 +166,34 @@ def sequences(
         yield name, numbers, frames, kept
 
 
-def read(root: Path, writer: StoreWriter) -> None:
-    """Cuts the sequences into clips."""
-    clips = 0
+def read(root: Path, writer: StoreWriter, clips: str = "trimmed") -> None:
+    """Adds the sequences; clips are views into them."""
+    if clips not in CLIPS:
+        raise DatasetError(f"clips='{clips}' is not known; choose one of {', '.join(CLIPS)}")
+    actions = 0
     for name, numbers, frames, intervals in sequences(root, writer.report):
+        columns = {
+            "subject": int(name[1:3]), "view": 1, "setup": 1, "repetition": int(name[5:7]),
+            "bodies": 1, "video": name,
+        }  # fmt: skip
+        row = writer.add_rows(frames)
         for interval in intervals:
-            inside = (numbers >= interval.start) & (numbers <= interval.end)
-            writer.add(
-                frames[inside],
-                name=f"{name}_{interval.action}",
-                label=CLASSES.index(interval.action),
-                subject=int(name[1:3]),
-                view=1,
-                setup=1,
-                repetition=int(name[5:7]),
-            )
-            clips += 1
-    writer.report.expect("usable clips", clips, UT_KINECT.clips)
+            label = CLASSES.index(interval.action)
+            start = int(np.searchsorted(numbers, interval.start))
+            end = int(np.searchsorted(numbers, interval.end, side="right"))
+            writer.add_interval(name, label, start, end)
+            if clips == "trimmed":
+                writer.add_sample(
+                    name=f"{name}_{interval.action}",
+                    label=label,
+                    start=row + start,
+                    frames=end - start,
+                    **columns,
+                )
+        if clips == "untrimmed":
+            writer.add_sample(name=name, label=0, start=row, frames=len(frames), **columns)
+        actions += len(intervals)
+    writer.report.expect("usable clips", actions, UT_KINECT.clips)
 
 
 def count(root: Path) -> int:
@@ -207,5 +224,6 @@ UT_KINECT = Source(
     read=read,
     layout=LAYOUT,
     clips=199,
+    options={"clips": "trimmed"},
     count=count,
 )

@@ -71,6 +71,11 @@ class Experiment:
     say: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
+        if self.dataset.info.get("options", {}).get("clips") == "untrimmed":
+            raise RunError(
+                f"'{self.protocol}' of '{self.dataset.name}' holds untrimmed recordings, whose "
+                "labels mean nothing: they are for detection, not for training a classifier"
+            )
         self.folds: list[Fold] = list(self.dataset.folds(self.protocol))
         if not self.folds:
             raise RunError(f"protocol '{self.protocol}' gives no folds on this data")

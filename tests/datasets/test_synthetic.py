@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from keras_skeleton import load_dataset
 from keras_skeleton.datasets import studio, synthetic
 from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.source import load
@@ -479,3 +480,19 @@ def test_orientations_follow_the_bones():
     np.testing.assert_allclose(along, np.broadcast_to((0, 1, 0), along.shape), atol=1e-6)
     base = Rotation.from_quat(quaternions[:, 0, 0][:, [1, 2, 3, 0]])
     assert (base.apply((0, 0, 1)) * front(joints[:, 0])).sum(-1).min() > 0.9
+
+
+def test_untrimmed_set_has_a_protocol_of_its_own(tmp_path):
+    streams = load_dataset(
+        "synthetic", cache_dir=tmp_path, clips="untrimmed", subjects=4, repetitions=1
+    )
+    assert len(streams) == 4 * 3
+    assert list(streams.protocols) == ["untrimmed"]
+    assert len(streams.intervals) == 12 * 8
+    lengths = dict(zip(streams.samples["name"], streams.samples["frames"], strict=True))
+    for _, row in streams.intervals.iterrows():
+        assert 0 <= row["start"] < row["end"] <= lengths[row["video"]]
+    (fold,) = streams.folds("untrimmed")
+    assert set(streams.samples["subject"][fold.test]) == {2, 4}
+    with pytest.raises(DatasetError, match="choose trimmed or untrimmed"):
+        load_dataset("synthetic", cache_dir=tmp_path, clips="all")

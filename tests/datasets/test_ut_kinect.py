@@ -147,3 +147,30 @@ def test_any_text_is_read_or_reported(tmp_path, text):
         for interval in intervals:
             assert interval.action in CLASSES
             assert 0 <= interval.start <= interval.end
+
+
+def test_untrimmed_sequences_keep_all_frames_and_know_what_happens_when(real_data, tmp_path):
+    root = real_data("ut_kinect")
+    trimmed = load_dataset("ut_kinect", root, tmp_path)
+    whole = load_dataset("ut_kinect", root, tmp_path, clips="untrimmed")
+    assert len(whole) == 20
+    assert len(whole.intervals) == len(trimmed.intervals) == 199
+    np.testing.assert_array_equal(whole.rows, trimmed.rows)  # clips are views
+    shares = []
+    for i, video in enumerate(whole.samples["name"]):
+        frames = whole.clip(i)
+        carried = np.zeros(len(frames), bool)
+        inside = whole.intervals[whole.intervals["video"] == video]
+        for label, start, end in inside[["label", "start", "end"]].to_numpy():
+            name = f"{video}_{CLASSES[label]}"
+            clip = trimmed.clip(list(trimmed.samples["name"]).index(name))
+            np.testing.assert_array_equal(frames[start:end], clip)
+            carried[start:end] = True
+        shares.append(carried.mean())
+    assert 0.3 < np.mean(shares) < 0.7  # about half of the frames belong to no action
+    assert len(list(whole.folds("loocv"))) == 20
+
+
+def test_unknown_choice_of_clips_is_refused(folder, tmp_path):
+    with pytest.raises(DatasetError, match="clips='whole' is not known; choose one of trimmed"):
+        load_dataset("ut_kinect", folder, tmp_path / "cache", clips="whole")
