@@ -53,10 +53,16 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", required=True, help="see run.py list")
     parser.add_argument("--protocol", required=True, help="see run.py list")
     _add_data_arguments(parser)
-    parser.add_argument("--recipe", default="paper", help="paper (default) or released")
+    parser.add_argument("--recipe", default="paper", help="paper (default), released or tuned")
     parser.add_argument("--epochs", type=_positive, help="instead of the recipe's")
     parser.add_argument("--batch-size", type=_positive, help="instead of the recipe's")
     parser.add_argument("--attention", help="of MANs: learned, frozen, none or frame_gate")
+    parser.add_argument(
+        "--end-to-end", action="store_true", help="of STA-LSTM: no stages, one training"
+    )
+    parser.add_argument(
+        "--no-attention-regularizer", action="store_true", help="of STA-LSTM: lambda 1 and 2 are 0"
+    )
     parser.add_argument("--fold", type=_positive, action="append", help="only this fold, from 1")
     parser.add_argument("--seed", type=int, default=0, help="fold k trains from seed + k - 1")
     parser.add_argument(
@@ -170,6 +176,10 @@ def train(args: argparse.Namespace) -> None:
     recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
     if args.attention is not None:
         recipe = replace(recipe, model={**recipe.model, "attention": args.attention})
+    if args.end_to_end:
+        recipe = replace(recipe, stages=())
+    if args.no_attention_regularizer:
+        recipe = replace(recipe, model={**recipe.model, "lambda1": 0.0, "lambda2": 0.0})
 
     base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
     out = args.out or (base if args.resume else free_folder(base))

@@ -28,7 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -172,7 +172,7 @@ def read(root: Path, writer: StoreWriter, clips: str = "trimmed") -> None:
         raise DatasetError(f"clips='{clips}' is not known; choose one of {', '.join(CLIPS)}")
     actions = 0
     for name, numbers, frames, intervals in sequences(root, writer.report):
-        columns = {
+        columns: dict[str, Any] = {
             "subject": int(name[1:3]), "view": 1, "setup": 1, "repetition": int(name[5:7]),
             "bodies": 1, "video": name,
         }  # fmt: skip

@@ -1,19 +1,27 @@
 """Attention layers: one idea a file, written in `keras.ops`, registered as serializable."""
 
+from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
 from keras_skeleton.layers.augmentation import RandomRotation, RandomScale, RandomTemporalCrop
 from keras_skeleton.layers.frame_attention import FrameAttention
 from keras_skeleton.layers.frame_gate import FrameGate
 from keras_skeleton.layers.grouped import GroupedBiGRU, GroupedDense, PerGroup
+from keras_skeleton.layers.joint_gate import JointGate
+from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
 from keras_skeleton.layers.tarm import tarm
 
 __all__ = [
+    "EqualJointAttention",
     "FrameAttention",
+    "FrameAttentionNorm",
     "FrameGate",
+    "FrameMask",
     "GroupedBiGRU",
     "GroupedDense",
+    "JointGate",
     "PerGroup",
     "RandomRotation",
     "RandomScale",
     "RandomTemporalCrop",
+    "ScoreAccumulation",
     "tarm",
 ]

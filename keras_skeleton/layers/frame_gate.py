@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, regularizers
 
 
 @keras.saving.register_keras_serializable("keras_skeleton")
@@ -25,18 +25,29 @@ class FrameGate(keras.layers.Layer):
 
     Args:
         units: Size of h.
+        penalty: On beta, given the mask too; `FrameAttentionNorm` for Eq. 7.
+        kernel_regularizer: On all connection matrices (the L1 term of Eq. 7).
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
+    def __init__(
+        self, units: int, penalty: Any = None, kernel_regularizer: Any = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
+        self.penalty = regularizers.get(penalty)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.supports_masking = True
         policy = self.dtype_policy
-        self.lstm = keras.layers.LSTM(units, return_sequences=True, dtype=policy, name="lstm")
-        self.input_weights = keras.layers.Dense(
-            1, bias_initializer="ones", dtype=policy, name="input"
+        shared = {"kernel_regularizer": self.kernel_regularizer, "dtype": policy}
+        self.lstm = keras.layers.LSTM(
+            units,
+            return_sequences=True,
+            recurrent_regularizer=self.kernel_regularizer,
+            name="lstm",
+            **shared,
         )
-        self.state_weights = keras.layers.Dense(1, use_bias=False, dtype=policy, name="state")
+        self.input_weights = keras.layers.Dense(1, bias_initializer="ones", name="input", **shared)
+        self.state_weights = keras.layers.Dense(1, use_bias=False, name="state", **shared)
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 3 or input_shape[-1] is None:
@@ -51,10 +62,14 @@ class FrameGate(keras.layers.Layer):
         states = self.lstm(inputs, mask=mask)
         before = ops.pad(states[:, :-1], ((0, 0), (1, 0), (0, 0)))
         beta = ops.relu(self.input_weights(inputs) + self.state_weights(before))[..., 0]
-        return beta if mask is None else beta * ops.cast(mask, beta.dtype)
+        if mask is not None:
+            beta = beta * ops.cast(mask, beta.dtype)
+        if self.penalty is not None:
+            self.add_loss(self.penalty(beta, mask))
+        return beta
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return mask
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        return None  # gates of padded frames are 0: nothing further on has to know
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return tuple(input_shape[:2])
@@ -65,4 +80,9 @@ class FrameGate(keras.layers.Layer):
         return 2 * T * (4 * self.units * (D + self.units) + D + self.units)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units}
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "penalty": regularizers.serialize(self.penalty),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+        }

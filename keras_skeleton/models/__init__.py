@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_skeleton.models import mans
+from keras_skeleton.models import mans, sta_lstm
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.names import unknown_name
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
-MODELS: dict[str, ModelEntry] = {**mans.MODELS}
+MODELS: dict[str, ModelEntry] = {**mans.MODELS, **sta_lstm.MODELS}
 
 # Which layer's output is which attention, for every model that has it.
 ATTENTION_LAYERS = {

@@ -19,9 +19,12 @@ class ModelEntry(NamedTuple):
         rows: `rows(length, frames, **choices)` gives, for a clip of that length, the clip's
             frame behind every step of the network's time axis; NaN where it is padding.
         paper: Where the model comes from.
+        sequence: It reads clips at their own length: `frames` is the longest one's, and `build`
+            takes the number of bodies.
     """
 
     build: Callable[..., keras.Model]
     read: Callable[..., Callable[[np.ndarray], np.ndarray]]
     rows: Callable[..., np.ndarray]
     paper: str
+    sequence: bool = False

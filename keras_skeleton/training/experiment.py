@@ -34,6 +34,8 @@ from keras_skeleton.plots import attention_on_frames, attention_strip_figure, sa
 from keras_skeleton.training.fold import FoldFit, Row
 from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.training.staged import stage_epochs, train_stages
+from keras_skeleton.training.stages import Stage, freeze
 from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee
 
@@ -80,16 +82,28 @@ class Experiment:
         if not self.folds:
             raise RunError(f"protocol '{self.protocol}' gives no folds on this data")
 
-    def build(self) -> keras.Model:
-        """A new network for this dataset."""
-        return build_model(
-            self.model, self.dataset.skeleton, len(self.dataset.classes), **self.recipe.model
-        )
+    @property
+    def frames(self) -> int | None:
+        """T of the network's input: the recipe's, at most the longest clip where that matters."""
+        if not MODELS[self.model].sequence:
+            return self.recipe.frames
+        longest = int(self.dataset.samples["frames"].max())
+        return min(self.recipe.frames or longest, longest)
+
+    def build(self, **changes: Any) -> keras.Model:
+        """A new network for this dataset; `changes` are arguments other than the recipe's."""
+        arguments = {**self.recipe.model, **changes}
+        if MODELS[self.model].sequence:
+            arguments["bodies"] = self.dataset.max_bodies
+        classes = len(self.dataset.classes)
+        return build_model(self.model, self.dataset.skeleton, classes, self.frames, **arguments)
 
     def inputs(self) -> Inputs:
         """The network's view of all clips."""
-        read = MODELS[self.model].read(self.dataset.skeleton, **self.recipe.read)
-        return Inputs(self.dataset, read)
+        entry = MODELS[self.model]
+        return Inputs(
+            self.dataset, entry.read(self.dataset.skeleton, self.frames, **self.recipe.read)
+        )
 
     def describe(self) -> dict[str, Any]:
         """The content of run.json: what must agree for runs to be parts of one experiment."""
@@ -160,20 +174,44 @@ class Experiment:
             self.say(f"{done} folds are finished already")
         if open_folds:
             inputs = self.inputs()
-            trainee = Trainee(self.build, self.recipe)
-            progress = Progress(len(open_folds), self.recipe.epochs)
+            trainees = self.trainees()
+            progress = Progress(len(open_folds), self.epochs(self.folds[open_folds[0] - 1]))
             for number in open_folds:
                 fold = self.folds[number - 1]
                 self.say(self.split_line(number, fold))
                 progress.begin(number)
                 seed = self.seed + number - 1
                 folder = self.fold_folder(number)
-                metrics = FoldFit(trainee, inputs, fold, number, seed, folder, progress.epoch).run(
-                    resume
-                )
+                if self.recipe.stages:
+                    metrics = train_stages(
+                        self.recipe.stages, trainees, inputs, fold, number, seed, folder, progress,
+                        resume,
+                    )  # fmt: skip
+                else:
+                    metrics = FoldFit(
+                        trainees[""], inputs, fold, number, seed, folder, progress.epoch
+                    ).run(resume)
                 progress.end(metrics)
-            self.draw_attention(trainee.model, inputs, self.folds[open_folds[-1] - 1])
+            final = trainees[self.recipe.stages[-1].name if self.recipe.stages else ""]
+            self.draw_attention(final.model, inputs, self.folds[open_folds[-1] - 1])
         return write_report(self.folder, self.folder)
+
+    def trainees(self) -> dict[str, Trainee]:
+        """A network made ready for each stage by its name; one, named "", without stages."""
+        if not self.recipe.stages:
+            return {"": Trainee(self.build, self.recipe)}
+        return {
+            stage.name: Trainee(self._builder(stage), self.recipe) for stage in self.recipe.stages
+        }
+
+    def _builder(self, stage: Stage) -> Callable[[], keras.Model]:
+        return lambda: freeze(self.build(**stage.model), stage.train)
+
+    def epochs(self, fold: Fold) -> int:
+        """Epochs of a fold, of all its stages together."""
+        batch = self.recipe.batch_size
+        stages = (stage_epochs(stage, len(fold.train), batch) for stage in self.recipe.stages)
+        return sum(stages) or self.recipe.epochs
 
     def split_line(self, number: int, fold: Fold) -> str:
         """How many clips train, validate and test."""
@@ -227,7 +265,7 @@ class Experiment:
         table = self.dataset.samples
         for i, attention in zip(firsts, maps["frames"], strict=True):
             clip = self.dataset.clip(i)
-            rows = MODELS[self.model].rows(len(clip), **self.recipe.read)
+            rows = MODELS[self.model].rows(len(clip), self.frames, **self.recipe.read)
             row = table.iloc[i]
             interval = None
             if "action_start" in table.columns:

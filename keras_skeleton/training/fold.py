@@ -94,6 +94,8 @@ class FoldFit:
         seed: Of the weights, dropout and shuffling.
         folder: Where `history.csv`, `scores.npz`, `metrics.json` and the weights go.
         tell: Called after every epoch with its row of the history.
+        epochs: Instead of the recipe's.
+        start: Called with the network before the first epoch, to take weights over.
     """
 
     def __init__(
@@ -105,6 +107,8 @@ class FoldFit:
         seed: int,
         folder: Path,
         tell: Callable[[Row], None] = lambda row: None,
+        epochs: int | None = None,
+        start: Callable[[keras.Model], object] = lambda model: None,
     ) -> None:
         self.trainee = trainee
         self.inputs = inputs
@@ -113,6 +117,8 @@ class FoldFit:
         self.seed = seed
         self.folder = folder
         self.tell = tell
+        self.epochs = epochs or trainee.recipe.epochs
+        self.start = start
         self.state_file = folder / "state.npz"
         self.evaluated = np.concatenate([fold.validation, fold.test])
         size = min(EVALUATION_BATCH, max(len(self.evaluated), 1))
@@ -123,7 +129,7 @@ class FoldFit:
         """Sets the optimizer's rate for this epoch, from the history before it."""
         recipe = self.trainee.recipe
         losses = [row["val_loss"] for row in self.state.history]
-        factor = recipe.schedule.factor(epoch, recipe.epochs, losses)
+        factor = recipe.schedule.factor(epoch, self.epochs, losses)
         self.rate = recipe.learning_rate * factor
         self.trainee.optimizer.learning_rate = self.rate
 
@@ -174,6 +180,7 @@ class FoldFit:
         self.folder.mkdir(parents=True, exist_ok=True)
         recipe = self.trainee.recipe
         self.trainee.reset(self.seed)
+        self.start(self.trainee.model)
         self.state = TrainingState(self.trainee.values())
         if resume and self.state_file.exists():
             self.state = TrainingState.load(self.state_file)
@@ -183,12 +190,12 @@ class FoldFit:
             self.inputs, self.fold.train, recipe.batch_size, self.seed, first_epoch=done
         )
         with ScalarLog(self.folder / "tensorboard") as self.log:
-            if done < recipe.epochs:
+            if done < self.epochs:
                 self.trainee.training_model.fit(
                     batches,
                     steps_per_epoch=steps,
                     initial_epoch=done,
-                    epochs=recipe.epochs,
+                    epochs=self.epochs,
                     callbacks=[_Evaluator(self)],
                     shuffle=False,  # the batches are shuffled already
                     verbose=0,

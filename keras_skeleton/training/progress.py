@@ -15,7 +15,7 @@ class Progress:
 
     Args:
         folds: How many folds are trained in this run.
-        epochs: Epochs a fold.
+        epochs: Epochs a fold, of all its steps together.
         out: Where to print; standard output by default.
     """
 
@@ -26,17 +26,28 @@ class Progress:
         self.terminal = self.out.isatty()
         self.finished = 0
         self.number = 0
+        self.step_epochs = epochs
+        self.before = 0
         self.trained = 0  # epochs trained in this run, not those of a run that is continued
         self.spent = 0.0
         self.printed = 0.0
 
-    def begin(self, number: int) -> None:
-        """A fold starts."""
+    def begin(
+        self, number: int, step: str = "", epochs: int | None = None, before: int = 0
+    ) -> None:
+        """A fold starts, or a step of it that takes `epochs` after `before` epochs of others."""
         self.number = number
+        self.step_epochs, self.before = epochs or self.epochs, before
+        if step:
+            self.out.write(f"{self._over()}fold {number}, {step}, {self.step_epochs} epochs\n")
+            self.printed = 0.0
+
+    def _over(self) -> str:
+        return "\r\x1b[K" if self.terminal else ""
 
     def time_left(self, epoch: int) -> float:
         """Seconds still to go after `epoch` of the current fold, at the pace so far."""
-        left = self.epochs - epoch + self.epochs * (self.folds - self.finished - 1)
+        left = self.epochs - self.before - epoch + self.epochs * (self.folds - self.finished - 1)
         return left * self.spent / max(self.trained, 1)
 
     def epoch(self, row: dict[str, float]) -> None:
@@ -45,16 +56,16 @@ class Progress:
         self.spent += row["seconds"]
         self.trained += 1
         now = time.monotonic()
-        last = epoch == self.epochs
+        last = epoch == self.step_epochs
         if not self.terminal and not last and self.printed and now - self.printed < EVERY:
             return
         self.printed = now
         line = (
-            f"fold {self.number}  epoch {epoch}/{self.epochs}  loss {row['loss']:.3f}  "
+            f"fold {self.number}  epoch {epoch}/{self.step_epochs}  loss {row['loss']:.3f}  "
             f"train {percent(row['accuracy'])}  validation {percent(row['val_accuracy'])}  "
             f"{row['seconds']:.1f} s an epoch  {clock(self.time_left(epoch))} left"
         )
-        self.out.write(f"\r\x1b[K{line}" if self.terminal else f"{line}\n")
+        self.out.write(f"{self._over()}{line}" + ("" if self.terminal else "\n"))
         self.out.flush()
 
     def end(self, metrics: dict[str, Any]) -> None:
@@ -65,7 +76,7 @@ class Progress:
             f"(epoch {metrics['epoch_selected']}, selected on validation), "
             f"{100 * metrics['accuracy_last']:.2f} % after the last epoch"
         )
-        self.out.write(f"\r\x1b[K{line}\n" if self.terminal else f"{line}\n")
+        self.out.write(f"{self._over()}{line}\n")
         self.out.flush()
 
 

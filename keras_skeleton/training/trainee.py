@@ -47,6 +47,7 @@ class Trainee:
             optimizer=OPTIMIZERS[recipe.optimizer](recipe),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
+            jit_compile=recipe.jit,
         )
         self.optimizer = self.training_model.optimizer
         self.optimizer.build(self.training_model.trainable_variables)

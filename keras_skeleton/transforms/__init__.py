@@ -4,7 +4,12 @@ from keras_skeleton.transforms.bodies import drop_ghosts, merge_bodies, order_by
 from keras_skeleton.transforms.geometry import body_frame, to_body_frame, to_hips
 from keras_skeleton.transforms.image import mans_image
 from keras_skeleton.transforms.missing import fill_missing
-from keras_skeleton.transforms.normalise import per_torso, to_actor_frame, to_first_spine
+from keras_skeleton.transforms.normalise import (
+    per_torso,
+    to_actor_frame,
+    to_first_spine,
+    to_pair_frame,
+)
 from keras_skeleton.transforms.sample import crop_time, pad_end, sample_segments
 from keras_skeleton.transforms.smooth import savitzky_golay
 from keras_skeleton.transforms.time import pad_time, resize, subsample_time
@@ -28,5 +33,6 @@ __all__ = [
     "to_body_frame",
     "to_first_spine",
     "to_hips",
+    "to_pair_frame",
     "two_actors",
 ]

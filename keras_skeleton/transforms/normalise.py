@@ -124,6 +124,40 @@ def to_first_spine(
     return moved if move_absent else np.where(there[:, :, None, None], moved, 0.0)
 
 
+def to_pair_frame(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndarray:
+    """Two people as they stand to each other: float64 (T, M, V, 3), free of place and direction.
+
+    In every frame the origin lies midway between the roots of bodies 0 and 1. In the first frame
+    in which both are there, x is the horizontal direction from body 0 to body 1 (y stays up);
+    this turn is kept for the whole clip. Where one body is alone the origin is its own root, and
+    without a frame of both there is no turn. Absent bodies stay zero; lengths stay as they are.
+    Our own, for interactions.
+
+    Args:
+        clip: (T, M, V, 3), y up.
+        skeleton: The joint layout.
+
+    Raises:
+        ValueError: Wrong shape, NaN or infinity.
+    """
+    layout = get_skeleton(skeleton)
+    clip = check_clip(clip, layout).astype(np.float64)
+    there = present(clip)[:, :2]
+    roots = clip[:, :2, layout.root]  # (T, 2, 3)
+    count = np.maximum(there.sum(axis=1), 1)[:, None]
+    origin = (roots * there[..., None]).sum(axis=1) / count
+    moved = np.where(present(clip)[:, :, None, None], clip - origin[:, None, None], 0.0)
+    if there.shape[1] < 2 or not there.all(axis=1).any():
+        return moved
+    t = int(np.argmax(there.all(axis=1)))
+    x, _, z = roots[t, 1] - roots[t, 0]
+    length = np.hypot(x, z)
+    if length < 1e-12:  # one above the other
+        return moved
+    c, s = x / length, z / length
+    return moved @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+
+
 def torso_length(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> float:
     """Median distance from the middle of the shoulders to the middle of the hips, in the clip's
     unit, over all bodies and frames; 0 for a clip without bodies."""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from keras_skeleton.skeletons import SKELETONS, get_skeleton
-from keras_skeleton.transforms import per_torso, to_actor_frame, to_first_spine
+from keras_skeleton.transforms import per_torso, to_actor_frame, to_first_spine, to_pair_frame
 from keras_skeleton.transforms.normalise import main_actor, torso_length
 
 seeds = st.integers(0, 999)
@@ -181,3 +181,39 @@ def test_wrong_clips_are_refused():
     for nothing in (np.zeros((4, 1, 25, 3)), np.ones((4, 1, 25, 3))):
         with pytest.raises(ValueError, match="no torso to measure by"):
             per_torso(nothing)
+
+
+def test_pair_frame_step_by_step():
+    clip = np.random.default_rng(0).normal(size=(5, 2, 15, 3)) + [0, 1, 3]
+    out = to_pair_frame(clip, "sbu")
+    root = get_skeleton("sbu").root
+    np.testing.assert_allclose(out[:, :, root].sum(axis=1), 0, atol=1e-12)  # midway, every frame
+    apart = out[0, 1, root] - out[0, 0, root]
+    assert apart[0] == pytest.approx(np.hypot(*(clip[0, 1, root] - clip[0, 0, root])[[0, 2]]))
+    assert apart[2] == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(  # turned about the vertical alone: lengths and heights are kept
+        np.linalg.norm(out[:, 0] - out[:, 1], axis=-1),
+        np.linalg.norm(clip[:, 0] - clip[:, 1], axis=-1),
+    )
+    heights = clip[..., 1] - clip[:, :, root, 1].mean(axis=1)[:, None, None]
+    np.testing.assert_allclose(out[..., 1], heights)
+
+
+@given(degrees=st.floats(-180, 180), shift=st.tuples(*[st.floats(-9, 9)] * 3))
+def test_pair_frame_does_not_depend_on_place_or_heading(degrees, shift):
+    clip = np.random.default_rng(1).normal(size=(4, 2, 15, 3)) + [[[0.0]], [[2.0]]] * np.ones(3)
+    turn = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+    np.testing.assert_allclose(
+        to_pair_frame(clip @ turn.T + shift, "sbu"), to_pair_frame(clip, "sbu"), atol=1e-8
+    )
+
+
+def test_pair_frame_of_one_person_and_of_absent_ones():
+    alone = np.random.default_rng(2).normal(size=(4, 1, 15, 3)) + 5
+    root = get_skeleton("sbu").root
+    np.testing.assert_allclose(to_pair_frame(alone, "sbu"), alone - alone[:, :, root : root + 1])
+    clip = np.random.default_rng(3).normal(size=(4, 2, 15, 3)) + 5
+    clip[:2, 1] = 0
+    out = to_pair_frame(clip, "sbu")
+    assert (out[:2, 1] == 0).all()
+    np.testing.assert_allclose(out[0, 0, root], 0, atol=1e-12)

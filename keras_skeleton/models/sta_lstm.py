@@ -1,0 +1,179 @@
+"""STA-LSTM: Song et al., "Spatio-Temporal Attention-Based LSTM Networks for 3D Action
+Recognition and Detection", IEEE Transactions on Image Processing 2018 (and AAAI 2017).
+
+    lstm       the main LSTM network alone
+    sa_lstm    with joint-selection gates (spatial attention)
+    ta_lstm    with frame-selection gates (temporal attention)
+    sta_lstm   with both
+
+All people's joints are gated together: K = M * V. Sequences keep their length, padded with
+zeros at the end; padded frames are masked everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, regularizers
+
+from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
+from keras_skeleton.layers.frame_gate import FrameGate
+from keras_skeleton.layers.joint_gate import JointGate
+from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
+from keras_skeleton.models.entry import ModelEntry
+from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.transforms.geometry import check_clip, to_hips
+from keras_skeleton.transforms.normalise import to_actor_frame, to_first_spine, to_pair_frame
+from keras_skeleton.transforms.sample import pad_end
+from keras_skeleton.transforms.smooth import savitzky_golay
+from keras_skeleton.transforms.time import subsample_time
+
+# Name: (spatial attention, temporal attention).
+VARIANTS = {
+    "lstm": (False, False),
+    "sa_lstm": (True, False),
+    "ta_lstm": (False, True),
+    "sta_lstm": (True, True),
+}
+
+COORDINATES: dict[str, Callable[..., np.ndarray]] = {
+    "actor": to_actor_frame,
+    "actor_first": partial(to_actor_frame, reference="first"),
+    "first_spine": to_first_spine,
+    "hips": to_hips,
+    "pair": to_pair_frame,
+    "camera": check_clip,
+}
+
+
+def sta_lstm(
+    name: str,
+    joints: int,
+    classes: int,
+    frames: int | None = None,
+    spatial: bool = True,
+    temporal: bool = True,
+    main_layers: int = 3,
+    units: int = 100,
+    hidden: int | None = None,
+    dropout: float = 0.5,
+    lambda1: float = 0.0,
+    lambda2: float = 0.0,
+    lambda3: float = 0.0,
+) -> keras.Model:
+    """Builds the network: (B, T, K, 3) to logits (B, classes).
+
+    Args:
+        name: Of the model.
+        joints: K, the joints of all people together.
+        classes: Number of classes.
+        frames: T; any length by default.
+        spatial: With joint-selection gates; else all joints count as ones.
+        temporal: With frame-selection gates; else all frames count as ones.
+        main_layers: LSTM layers of the main network.
+        units: Neurons of every LSTM layer.
+        hidden: Width of the joint gates' tanh layer; `units` by default, as the paper gives the
+            width of the LSTMs only. (50 gives the 483,411 parameters of two Kinect v2 bodies and
+            60 classes, 100 gives 498,461; MANs quotes 0.5M.)
+        dropout: After every LSTM layer of the main network.
+        lambda1: Weight of equal attention to joints (Eq. 7).
+        lambda2: Weight of the frame gates' norm (Eq. 7).
+        lambda3: Weight of the L1 norm of all connection matrices (Eq. 7); biases not included.
+    """
+    l1 = regularizers.L1(lambda3) if lambda3 else None
+    x = keras.Input((frames, joints, 3), name="skeleton")
+    mask = FrameMask(name="mask")(x)  # (B, T)
+    h = x
+    if spatial:
+        alpha = JointGate(  # Eqs. 2 and 3: (B, T, K)
+            units,
+            hidden,
+            penalty=EqualJointAttention(lambda1) if lambda1 else None,
+            kernel_regularizer=l1,
+            name="joint_attention",
+        )(x, mask=mask)
+        weights = layers.Reshape((-1, joints, 1), name="joint_weights")(alpha)
+        h = layers.Multiply(name="modulated")([x, weights])  # x'(t,k) = alpha(t,k) x(t,k)
+
+    h = layers.Reshape((-1, joints * 3), name="flat")(h)  # (B, T, 3K)
+    for i in range(1, main_layers + 1):
+        h = layers.LSTM(
+            units,
+            return_sequences=True,
+            kernel_regularizer=l1,
+            recurrent_regularizer=l1,
+            name=f"main_lstm_{i}",
+        )(h, mask=mask)
+        h = layers.Dropout(dropout, name=f"main_dropout_{i}")(h)
+    z = layers.Dense(classes, kernel_regularizer=l1, name="main_scores")(h)  # (B, T, C)
+
+    beta = mask
+    if temporal:
+        beta = FrameGate(  # Eq. 6: (B, T)
+            units,
+            penalty=FrameAttentionNorm(lambda2) if lambda2 else None,
+            kernel_regularizer=l1,
+            name="frame_attention",
+        )(layers.Reshape((-1, joints * 3), name="frames")(x), mask=mask)
+    logits = ScoreAccumulation(name="logits", dtype="float32")(z, beta)  # g, Eq. 4: (B, C)
+    return keras.Model(x, logits, name=name)  # Eq. 5 is in the loss
+
+
+def sequence(
+    clip: np.ndarray,
+    skeleton: Skeleton,
+    frames: int,
+    coordinates: str = "first_spine",
+    smooth: bool = False,
+) -> np.ndarray:
+    """A clip (T, M, V, 3) as the network reads it: float32 (frames, M * V, 3), zeros at the end.
+
+    Args:
+        clip: Positions; absent bodies are zero.
+        skeleton: The joint layout.
+        frames: Length after padding. A longer clip is subsampled evenly.
+        coordinates: A key of `COORDINATES`.
+        smooth: Savitzky-Golay over five frames first (the paper does so for SBU).
+    """
+    if coordinates not in COORDINATES:
+        raise ValueError(f"coordinates='{coordinates}' is unknown; it is one of {[*COORDINATES]}")
+    if smooth:
+        clip = savitzky_golay(clip)
+    clip = COORDINATES[coordinates](clip, skeleton)
+    if len(clip) > frames:
+        clip = subsample_time(clip, frames)
+    T, M, V, C = clip.shape
+    return pad_end(clip.reshape(T, M * V, C), frames).astype(np.float32)
+
+
+def _entry(name: str) -> ModelEntry:
+    spatial, temporal = VARIANTS[name]
+
+    def build(
+        skeleton: Skeleton,
+        classes: int,
+        frames: int | None = None,
+        bodies: int = 2,
+        **arguments: Any,
+    ) -> keras.Model:
+        parts = {"spatial": spatial, "temporal": temporal, **arguments}
+        return sta_lstm(name, bodies * skeleton.size, classes, frames, **parts)
+
+    def read(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
+        return partial(sequence, skeleton=skeleton, frames=frames or 300, **choices)
+
+    def rows(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
+        frames = frames or 300
+        shown = np.arange(min(length, frames), dtype=float)
+        if length > frames:
+            shown = subsample_time(np.arange(length, dtype=float), frames)
+        return np.pad(shown, (0, frames - len(shown)), constant_values=np.nan)
+
+    return ModelEntry(build, read, rows, paper="STA-LSTM (Song et al., TIP 2018)", sequence=True)
+
+
+MODELS = {name: _entry(name) for name in VARIANTS}

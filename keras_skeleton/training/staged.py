@@ -1,0 +1,98 @@
+"""Trains one fold in the stages of a joint training, each in a folder of its own.
+
+    fold_01/step2/ ...   what `fold.py` leaves of every stage
+    fold_01/             the last stage's results, and the history of all stages
+
+A stopped run goes on in the stage where it stopped: finished stages are not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.pipeline import Inputs
+from keras_skeleton.training.fold import FoldFit
+from keras_skeleton.training.progress import Progress
+from keras_skeleton.training.stages import Stage, take_over
+from keras_skeleton.training.state import write_json
+from keras_skeleton.training.trainee import Trainee
+
+RESULTS = ("scores.npz", "best.weights.h5", "last.weights.h5")
+
+
+def stage_epochs(stage: Stage, clips: int, batch_size: int) -> int:
+    """Passes over the training clips that make at least the stage's iterations."""
+    steps = -(-clips // batch_size)
+    return -(-stage.iterations // steps)
+
+
+def train_stages(
+    stages: tuple[Stage, ...],
+    trainees: Mapping[str, Trainee],
+    inputs: Inputs,
+    fold: Fold,
+    number: int,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Trains a fold stage by stage; returns the last stage's metrics.
+
+    Args:
+        stages: In order.
+        trainees: A network for each stage, by its name.
+        inputs, fold, number, seed, folder: As for `FoldFit`.
+        progress: Told which stage is at work.
+        resume: Keep finished stages and continue a stopped one.
+    """
+    done, histories, metrics = 0, [], {}
+    for stage in stages:
+        trainee, place = trainees[stage.name], folder / stage.name
+        epochs = stage_epochs(stage, len(fold.train), trainee.recipe.batch_size)
+        progress.begin(number, f"{stage.name}: {stage.what}", epochs, done)
+        if resume and (place / "metrics.json").exists():
+            metrics = json.loads((place / "metrics.json").read_text("utf-8"))
+        else:
+            start = _taking(stage, trainees, folder)
+            metrics = FoldFit(
+                trainee, inputs, fold, number, seed, place, progress.epoch, epochs, start
+            ).run(resume)
+        history = pd.read_csv(place / "history.csv")
+        histories.append(history.assign(stage=stage.name, epoch=history["epoch"] + done))
+        done += epochs
+
+    for name in RESULTS:
+        shutil.copyfile(place / name, folder / name)
+    whole = pd.concat(histories)
+    whole.to_csv(folder / "history.csv", index=False)
+    before = done - epochs  # epochs are counted over all stages
+    metrics = {
+        **metrics,
+        "epoch_selected": metrics["epoch_selected"] + before,
+        "epoch_paper": metrics["epoch_paper"] + before,
+        "epochs": done,
+        "seconds": float(whole["seconds"].sum()),
+        "stages": [stage.name for stage in stages],
+    }
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def _taking(stage: Stage, trainees: Mapping[str, Trainee], folder: Path) -> Callable[[Any], None]:
+    """Loads what the stage takes from earlier ones, as they were after their last epoch."""
+
+    def start(model: Any) -> None:
+        for name, layers in stage.take:
+            earlier = trainees[name].model
+            earlier.load_weights(folder / name / "last.weights.h5")
+            take_over(model, earlier, layers)
+
+    return start

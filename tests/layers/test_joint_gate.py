@@ -1,0 +1,82 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_skeleton.layers import EqualJointAttention, JointGate
+
+B, T, K, H, U = 2, 6, 4, 5, 3
+
+
+def inputs(seed=0, length=B):
+    return np.random.default_rng(seed).normal(size=(length, T, K, 3)).astype("float32")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_states(x, w, u, b):
+    """h(t) of an LSTM over x (T, D), from its equations; gates i, f, c, o side by side."""
+    h, c, states = np.zeros(H), np.zeros(H), []
+    for x_t in x:
+        i, f, g, o = np.split(x_t @ w + h @ u + b, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.array(states)
+
+
+def test_against_equations_2_and_3():
+    layer = JointGate(H, hidden=U)
+    x = inputs()
+    out = np.asarray(layer(x))
+    assert out.shape == (B, T, K) == layer.compute_output_shape(x.shape)
+    D = 3 * K
+    assert layer.count_params() == 4 * (D * H + H * H + H) + D * U + U + H * U + U * K + K
+    w, u, b, w_x, b_s, w_h, u_s, b_us = (np.asarray(v) for v in layer.get_weights())
+    for clip in range(B):
+        flat = x[clip].reshape(T, D)
+        before = np.vstack([np.zeros(H), lstm_states(flat, w, u, b)[:-1]])  # h(t - 1)
+        s = np.tanh(flat @ w_x + before @ w_h + b_s) @ u_s + b_us  # Eq. 2
+        alpha = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)  # Eq. 3
+        np.testing.assert_allclose(out[clip], alpha, atol=1e-5)
+
+
+def test_the_tanh_layer_is_as_wide_as_the_lstm_by_default():
+    layer = JointGate(100)
+    layer.build((None, None, 50, 3))
+    assert layer.count_params() == 130_550
+    narrow = JointGate(100, hidden=50)
+    narrow.build((None, None, 50, 3))
+    assert narrow.count_params() == 115_500
+
+
+def test_padded_frames_get_nothing_and_change_nothing():
+    layer = JointGate(H)
+    x = inputs()
+    mask = np.tile(np.arange(T) < 4, (B, 1))
+    out = np.asarray(layer(x, mask=mask))
+    assert (out[:, 4:] == 0).all()
+    np.testing.assert_allclose(out[:, :4].sum(axis=2), 1, atol=1e-6)
+    np.testing.assert_allclose(out[:, :4], np.asarray(layer(x[:, :4])), atol=1e-6)
+
+
+def test_trains_and_round_trips():
+    layer = JointGate(H, U, EqualJointAttention(0.1), keras.regularizers.L1(1e-3))
+    model = keras.Sequential([keras.Input((T, K, 3)), layer])
+    model.compile("adam", "mse")
+    before = layer.get_weights()
+    model.fit(inputs(length=8), np.zeros((8, T, K)), epochs=2, verbose=0)
+    assert all(np.abs(a - b).max() > 0 for a, b in zip(before, layer.get_weights(), strict=True))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
+    again.set_weights(layer.get_weights())
+    np.testing.assert_allclose(again(inputs()), layer(inputs()), atol=1e-6)
+
+
+def test_mixed_precision_and_wrong_shapes():
+    layer = JointGate(H, dtype="mixed_bfloat16")
+    assert keras.backend.standardize_dtype(layer(inputs()).dtype) == "bfloat16"
+    assert all(w.dtype == "float32" for w in layer.weights)
+    with pytest.raises(ValueError, match=r"takes \(B, T, K, C\)"):
+        JointGate(H)(np.zeros((2, 3, 4), "float32"))
