@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_skeleton import load_dataset
-from keras_skeleton.transforms.image import COORDINATES, mans_image
+from keras_skeleton.transforms.image import mans_image
+
+COORDINATES = ("body", "hips", "camera")
 
 
 def kernel(features: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
     python benchmarks/prepare_memory.py
 
-Writes 2,000 `.skeleton` files of the synthetic studio (about 600 MB in the temporary folder),
+Writes 2,200 `.skeleton` files of the synthetic studio (about 700 MB in the temporary folder),
 prepares growing parts of them, each in a process of its own, and extrapolates the line through
 the peaks to the 56,880 files of NTU RGB+D 60.
 """
@@ -58,7 +58,7 @@ def measure(data: Path, cache: Path) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--files", type=int, default=2200)
     files = parser.parse_args().files
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

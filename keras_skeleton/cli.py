@@ -6,19 +6,20 @@ import argparse
 import os
 import sys
 import tempfile
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.datasets import SOURCES, DatasetError, get_source, load_dataset
-from keras_skeleton.datasets.store import default_cache_dir
-from keras_skeleton.names import unknown_name
+from keras_skeleton.datasets.store import default_cache_dir, verify_store
+from keras_skeleton.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset
+    from keras_skeleton.datasets.source import Source
 
 COMMANDS = ("prepare", "inspect", "report", "list", "info")
 DESCRIPTION = """\
@@ -40,6 +41,13 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"where prepared datasets are kept (default {default_cache_dir()})",
     )
     parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a reader option of the dataset, see its file: --option units=normalised",
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="stop at the first bad file instead of leaving it out"
     )
 
@@ -54,17 +62,21 @@ def train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--protocol", required=True, help="see run.py list")
     _add_data_arguments(parser)
     parser.add_argument("--recipe", default="paper", help="paper (default), released or tuned")
-    parser.add_argument("--epochs", type=_positive, help="instead of the recipe's")
-    parser.add_argument("--batch-size", type=_positive, help="instead of the recipe's")
-    parser.add_argument("--attention", help="of MANs: learned, frozen, none or frame_gate")
+    parser.add_argument("--epochs", type=whole_number(1), help="instead of the recipe's")
+    parser.add_argument("--batch-size", type=whole_number(1), help="instead of the recipe's")
+    parser.add_argument(
+        "--attention", choices=("learned", "frozen", "none", "frame_gate"), help="of MANs"
+    )
     parser.add_argument(
         "--end-to-end", action="store_true", help="of STA-LSTM: no stages, one training"
     )
     parser.add_argument(
         "--no-attention-regularizer", action="store_true", help="of STA-LSTM: lambda 1 and 2 are 0"
     )
-    parser.add_argument("--fold", type=_positive, action="append", help="only this fold, from 1")
-    parser.add_argument("--seed", type=int, default=0, help="fold k trains from seed + k - 1")
+    parser.add_argument(
+        "--fold", type=whole_number(1), action="append", help="only this one, from 1"
+    )
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
     parser.add_argument(
         "--out", type=Path, help="folder of results (default runs/MODEL_DATASET_PROTOCOL)"
     )
@@ -73,45 +85,43 @@ def train_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
-    return value
+def whole_number(least: int) -> Callable[[str], int]:
+    """An argument's type: a whole number, `least` or more."""
+
+    def parse(text: str) -> int:
+        if not text.lstrip("-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} up")
+        return int(text)
+
+    return parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (0, or 2 with a message for a user's error)."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        if words and words[0] in COMMANDS:
+        if words[0] in COMMANDS:
             commands: dict[str, Any] = {
                 "prepare": prepare, "inspect": inspect, "report": report, "list": list_all,
                 "info": info,
             }  # fmt: skip
             commands[words[0]](words[1:])
-        elif words and not words[0].startswith("-"):
-            raise ValueError(unknown_name("command", words[0], COMMANDS))
+        elif not words[0].startswith("-"):
+            raise UnknownNameError("command", words[0], COMMANDS)
         else:
             train(train_parser().parse_args(words))
     except KeyboardInterrupt:
-        print("\nstopped; add --resume to the same command to go on", file=sys.stderr)
+        print("\nstopped", file=sys.stderr)
         return 130
-    except Exception as error:
-        if not _is_users(error):
-            raise
+    except UserError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a folder where a file should be, no space, no permission
+        if error.filename is None:
+            raise
+        print(f"run.py: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     return 0
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether the message alone tells a user what to do; anything else shows its traceback."""
-    if type(error).__name__ in ("DatasetError", "DivergedError", "ResultsError", "RunError"):
-        return True
-    # Our own checks raise plain ValueErrors; those of other libraries are faults to be traced.
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return type(error) is ValueError and Path(last.filename).is_relative_to(Path(__file__).parent)
 
 
 @contextmanager
@@ -141,21 +151,48 @@ def _start_keras() -> None:
         keras.ops.zeros(())  # the first operation looks for devices
 
 
+def reader_options(source: Source, given: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` words as reader options, each of the type of its default."""
+    options: dict[str, Any] = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UserError(f"--option {word}: write NAME=VALUE")
+        if name not in source.options:
+            raise UnknownNameError("reader option", name, source.options, of=source.name)
+        kind = type(source.options[name])
+        try:
+            options[name] = kind(value)
+        except ValueError:
+            raise UserError(f"--option {word}: '{value}' is not a {kind.__name__}") from None
+    return options
+
+
 def _load(
-    args: argparse.Namespace, options: dict[str, Any], force: bool = False
+    args: argparse.Namespace, options: dict[str, Any] | None = None, force: bool = False
 ) -> SkeletonDataset:
+    options = {**(options or {}), **reader_options(get_source(args.dataset), args.option)}
     return load_dataset(
         args.dataset, args.data_dir, args.cache_dir, args.strict, force, say=print, **options
     )
 
 
+def folders_of(base: Path) -> Iterator[Path]:
+    """`base`, `base-2`, `base-3`, ... without end: where runs without --out go."""
+    yield base
+    for n in count(2):
+        yield base.with_name(f"{base.name}-{n}")
+
+
 def free_folder(base: Path) -> Path:
-    """`base`, or `base-2`, `base-3`, ... where it exists."""
-    folder, n = base, 1
-    while folder.exists():
-        n += 1
-        folder = base.with_name(f"{base.name}-{n}")
-    return folder
+    """The first of them that is not there."""
+    return next(folder for folder in folders_of(base) if not folder.exists())
+
+
+def latest_folder(base: Path) -> Path:
+    """The last of them that is there; `base` where none is."""
+    there = list(takewhile(Path.exists, folders_of(base)))
+    return there[-1] if there else base
 
 
 def train(args: argparse.Namespace) -> None:
@@ -163,8 +200,22 @@ def train(args: argparse.Namespace) -> None:
     # Names first: a typing error should not wait for TensorFlow to start.
     source = get_source(args.dataset)
     if args.protocol not in source.protocols:
-        raise ValueError(unknown_name("protocol", args.protocol, source.protocols, of=source.name))
+        raise UnknownNameError("protocol", args.protocol, source.protocols, of=source.name)
+    if args.attention and not args.model.startswith("mans"):
+        raise UserError(f"--attention is for the MANs networks with a TARM, not for '{args.model}'")
+    if (args.end_to_end or args.no_attention_regularizer) and not args.model.endswith("lstm"):
+        raise UserError(
+            f"--end-to-end and --no-attention-regularizer are for STA-LSTM, not for '{args.model}'"
+        )
     source.find(args.data_dir)
+    base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
+    if args.weights is not None:
+        base = base.with_name(base.name + "_scored")
+    out = args.out or (latest_folder(base) if args.resume else free_folder(base))
+    if args.resume and not (out / "run.json").exists():
+        raise UserError(f"{out}: no run to resume here; give its folder with --out")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; --out takes a folder")
 
     _start_keras()
     from keras_skeleton.models import check_model
@@ -181,13 +232,10 @@ def train(args: argparse.Namespace) -> None:
     if args.no_attention_regularizer:
         recipe = replace(recipe, model={**recipe.model, "lambda1": 0.0, "lambda2": 0.0})
 
-    base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
-    out = args.out or (base if args.resume else free_folder(base))
-    if args.resume and not (out / "run.json").exists():
-        raise DatasetError(f"{out}: no run to resume here; give its folder with --out")
+    options = {**recipe.dataset, **source.protocol_options.get(args.protocol, {})}
     experiment = Experiment(
         model=args.model,
-        dataset=_load(args, {**recipe.dataset, **source.protocol_options.get(args.protocol, {})}),
+        dataset=_load(args, options),
         protocol=args.protocol,
         variant=args.recipe,
         recipe=recipe,
@@ -197,13 +245,17 @@ def train(args: argparse.Namespace) -> None:
     )
     if args.weights is not None:
         print(experiment.evaluate(args.weights, args.fold))
-    else:
-        print(
-            f"{args.model} on {args.dataset}, {args.protocol}, recipe '{args.recipe}'; "
-            f"results in {out}"
-        )
+        print(f"scores in {out}")
+        return
+    print(
+        f"{args.model} on {args.dataset}, {args.protocol}, recipe '{args.recipe}'; results in {out}"
+    )
+    try:
         print("\n" + experiment.train(args.fold, args.resume))
-        print(f"\nopen {out / 'report.html'}")
+    except KeyboardInterrupt:
+        print(f"\nto go on, add to the same command: --out {out} --resume", file=sys.stderr)
+        raise
+    print(f"\nopen {out / 'report.html'}")
 
 
 def prepare(words: Sequence[str]) -> None:
@@ -212,9 +264,10 @@ def prepare(words: Sequence[str]) -> None:
     parser.add_argument("--dataset", required=True)
     _add_data_arguments(parser)
     parser.add_argument("--force", action="store_true", help="make the store again")
+    parser.add_argument("--verify", action="store_true", help="check every byte of the store")
     args = parser.parse_args(words)
     get_source(args.dataset)
-    dataset = _load(args, {}, force=args.force)
+    dataset = _load(args, force=args.force)
     frames = int(dataset.samples["frames"].sum())
     print(f"{dataset.name}: {len(dataset)} clips, {frames} frames, {len(dataset.classes)} classes")
     for protocol in dataset.protocols:
@@ -228,6 +281,9 @@ def prepare(words: Sequence[str]) -> None:
                 f"  {protocol} fold {number}/{len(folds)}: {len(fold.train)} train, "
                 f"{len(fold.validation)} validation, {len(fold.test)} test"
             )
+    if args.verify:
+        verify_store(dataset.info["store"])
+        print("every file of the store is as it was made")
     print(f"store: {dataset.info['store']}")
 
 
@@ -243,11 +299,10 @@ def inspect(words: Sequence[str]) -> None:
     parser.add_argument("--movie", choices=("gif", "mp4"), default="gif")
     args = parser.parse_args(words)
     get_source(args.dataset)
-    dataset = _load(args, {})
+    dataset = _load(args)
     names = dataset.samples["name"].tolist()
     if args.clip is not None and args.clip not in names:
-        message = unknown_name("clip", args.clip, names[:20], of=args.dataset)
-        raise ValueError(message + (" ..." if len(names) > 20 else ""))
+        raise UnknownNameError("clip", args.clip, names, of=args.dataset)
     i = names.index(args.clip) if args.clip is not None else 0
 
     from keras_skeleton.animation import animate
@@ -304,7 +359,7 @@ def info(words: Sequence[str]) -> None:
     """`run.py info`: a model's layers, parameters and FLOPs a clip."""
     parser = argparse.ArgumentParser(prog="run.py info", description=info.__doc__)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--classes", type=_positive, default=60)
+    parser.add_argument("--classes", type=whole_number(1), default=60)
     parser.add_argument("--skeleton", default="kinect_v2")
     args = parser.parse_args(words)
     _start_keras()

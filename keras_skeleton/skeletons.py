@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_skeleton.names import unknown_name
+from keras_skeleton.errors import UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Skeleton:
         """Index of a joint by name; a KeyError that suggests the nearest name."""
         if joint in self.joints:
             return self.joints.index(joint)
-        raise KeyError(unknown_name("joint", joint, self.joints, of=self.name))
+        raise KeyError(str(UnknownNameError("joint", joint, self.joints, of=self.name)))
 
 
 def _layout(name: str, tree: str, roles: dict[str, str]) -> Skeleton:
@@ -247,5 +247,5 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
     if isinstance(skeleton, Skeleton):
         return skeleton
     if skeleton not in SKELETONS:
-        raise ValueError(unknown_name("skeleton", skeleton, SKELETONS))
+        raise UnknownNameError("skeleton", skeleton, SKELETONS)
     return SKELETONS[skeleton]

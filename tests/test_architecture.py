@@ -11,22 +11,22 @@ PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
 
 # Each room and the rooms that it may import from (itself always).
 ALLOWED = {
-    "names": set(),
-    "skeletons": {"names"},
-    "transforms": {"skeletons", "names"},
-    "datasets": {"skeletons", "names", "transforms", "__init__"},
-    "layers": {"names"},
-    "models": {"layers", "transforms", "skeletons", "names"},
+    "errors": set(),
+    "skeletons": {"errors"},
+    "transforms": {"skeletons", "errors"},
+    "datasets": {"skeletons", "errors", "transforms", "__init__"},
+    "layers": {"errors"},
+    "models": {"layers", "transforms", "skeletons", "errors"},
     "pipeline": {"datasets", "transforms", "skeletons"},
     "plots": {"skeletons"},
     "animation": {"plots", "skeletons"},
-    "evaluation": {"plots", "skeletons"},
+    "evaluation": {"plots", "skeletons", "errors"},
     "training": {
         "models", "layers", "pipeline", "datasets", "transforms", "evaluation", "plots",
-        "skeletons", "names", "__init__",
+        "skeletons", "errors", "__init__",
     },
     "cli": {
-        "training", "evaluation", "models", "datasets", "plots", "animation", "names", "skeletons",
+        "training", "evaluation", "models", "datasets", "plots", "animation", "errors", "skeletons",
     },
     "__init__": {"datasets", "models", "transforms"},
 }  # fmt: skip

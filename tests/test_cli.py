@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_skeleton.cli import main
+from keras_skeleton.cli import free_folder, latest_folder, main
 from keras_skeleton.evaluation.scores import read_scores
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,8 +118,15 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
         read_scores(whole / "fold_02" / "scores.npz").logits,
         atol=1e-4,
     )
-    assert train(tmp_path / "x", "--weights", str(tmp_path / "none.h5")) == 2
+    assert train(tmp_path / "x", "--weights", str(tmp_path / "none.h5"), "--fold", "1") == 2
     assert "no such file" in capsys.readouterr().err
+    # Without its fold the weights would be scored on clips that trained them.
+    assert train(tmp_path / "x", "--weights", str(weights)) == 2
+    assert "say with --fold which one these weights were trained on" in capsys.readouterr().err
+    before = (whole / "metrics.json").read_bytes()
+    assert train(whole, "--weights", str(weights), "--fold", "2") == 2
+    assert "holds a run; choose another --out" in capsys.readouterr().err
+    assert (whole / "metrics.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -135,6 +143,15 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
             "no run to resume",
         ),
         ("--model stcm9 --dataset synthetic --protocol untrimmed --cache-dir .", "for detection"),
+        ("--model lstm --dataset synthetic --protocol cs --attention none", "for the MANs"),
+        ("--model mans9 --dataset synthetic --protocol cs --end-to-end", "for STA-LSTM"),
+        ("--model stcm9 --dataset synthetic --protocol cs --out file", "file is a file"),
+        ("--model stcm9 --dataset ntu --protocol cs --data-dir file", "file is a file"),
+        ("prepare --dataset synthetic --cache-dir file/cache", "file"),
+        ("prepare --dataset sbu --data-dir . --option unit=m", "Did you mean 'units'"),
+        ("prepare --dataset synthetic --cache-dir . --option sed=1", "Did you mean 'seed'"),
+        ("prepare --dataset synthetic --cache-dir . --option seed=x", "'x' is not a int"),
+        ("prepare --dataset synthetic --cache-dir . --option seed", "write NAME=VALUE"),
         ("prepair --dataset ntu", "Did you mean 'prepare'"),
         ("report nowhere", "nowhere"),
         ("info --model mans8", "Did you mean 'mans9'"),
@@ -142,11 +159,68 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
 )
 def test_errors_say_what_to_do(arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
     assert main(arguments.split()) == 2
     error = capsys.readouterr().err
     assert error.startswith("run.py: ")
     assert message in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("words", ["--seed -1", "--fold 0", "--epochs x", "--attention soft"])
+def test_arguments_out_of_range(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--model", "mans9", "--dataset", "synthetic", "--protocol", "cs", *words.split()])
+    assert stopped.value.code == 2
+    assert words.split()[0] in capsys.readouterr().err
+
+
+def test_resume_without_out_takes_the_latest_run(tmp_path):
+    base = tmp_path / "runs" / "x"
+    assert free_folder(base) == latest_folder(base) == base
+    base.mkdir(parents=True)
+    assert free_folder(base) == base.with_name("x-2")
+    assert latest_folder(base) == base
+    base.with_name("x-2").mkdir()
+    assert free_folder(base) == base.with_name("x-3")
+    assert latest_folder(base) == base.with_name("x-2")
+
+
+def test_a_damaged_or_incomplete_run_says_what_to_delete(whole, train, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    shutil.copytree(whole, broken)
+    (broken / "fold_02" / "scores.npz").unlink()
+    assert train(broken, "--resume") == 2
+    assert "fold_02 is finished but lacks scores.npz; delete the folder" in capsys.readouterr().err
+    for text in ("{", "[]", "3"):
+        (broken / "run.json").write_text(text)
+        assert train(broken, "--resume") == 2
+        assert "run.json is damaged" in capsys.readouterr().err or text == "[]"
+
+
+def test_reader_options(tmp_path, capsys):
+    options = ["--option", "subjects=2", "--option", "repetitions=1"]
+    assert main(["prepare", "--dataset", "synthetic", "--cache-dir", str(tmp_path), *options]) == 0
+    out = capsys.readouterr().out
+    assert "84 clips" in out
+    more = [*options, "--option", "clips=untrimmed", "--verify"]
+    assert main(["prepare", "--dataset", "synthetic", "--cache-dir", str(tmp_path), *more]) == 0
+    out = capsys.readouterr().out
+    assert "6 clips" in out
+    assert "untrimmed fold 1/1" in out
+    assert "every file of the store is as it was made" in out
+
+
+def test_a_fold_without_clips_is_refused_before_training(real_data, tmp_path, capsys):
+    one = tmp_path / "ntu"
+    one.mkdir()
+    name = "S001C001P001R001A001.skeleton"
+    (one / name).write_bytes((real_data("ntu") / "nturgb+d_skeletons" / name).read_bytes())
+    command = "--model stcm9 --dataset ntu --protocol cs".split()
+    where = ["--data-dir", str(one), "--cache-dir", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main([*command, *where]) == 2
+    assert "fold 1 of 'cs' on 'ntu' has no clips to test on: 1 clips" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_folds_that_are_not_there(train, tmp_path, capsys):

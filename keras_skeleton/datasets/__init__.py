@@ -19,7 +19,7 @@ from keras_skeleton.datasets.synthetic import SYNTHETIC
 from keras_skeleton.datasets.sysu3d import SYSU3D
 from keras_skeleton.datasets.uestc import UESTC
 from keras_skeleton.datasets.ut_kinect import UT_KINECT
-from keras_skeleton.names import unknown_name
+from keras_skeleton.errors import UnknownNameError
 
 SOURCES: dict[str, Source] = {
     source.name: source
@@ -32,7 +32,7 @@ SOURCES: dict[str, Source] = {
 def get_source(name: str) -> Source:
     """The dataset of that name; a ValueError that suggests the nearest one."""
     if name not in SOURCES:
-        raise ValueError(unknown_name("dataset", name, SOURCES))
+        raise UnknownNameError("dataset", name, SOURCES)
     return SOURCES[name]
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.names import unknown_name
+from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.skeletons import Skeleton
 
 # One row a clip. `start` counts rows of `SkeletonDataset.rows`, `frames` is T, `bodies` is M of
@@ -28,7 +28,7 @@ SAMPLE_COLUMNS = (
 INTERVAL_COLUMNS = ("video", "label", "start", "end")
 
 
-class DatasetError(Exception):
+class DatasetError(UserError):
     """The data cannot be used; the message says what is wrong, where, and what to do."""
 
 
@@ -132,7 +132,9 @@ class SkeletonDataset:
     def check_protocol(self, protocol: str) -> str:
         """The name, or a DatasetError that lists the right ones."""
         if protocol not in self.protocols:
-            raise DatasetError(unknown_name("protocol", protocol, self.protocols, of=self.name))
+            raise DatasetError(
+                str(UnknownNameError("protocol", protocol, self.protocols, of=self.name))
+            )
         return protocol
 
 

@@ -156,11 +156,11 @@ def _locate(root: Path, file: str) -> tuple[str, Path]:
 
 
 def _numbers(texts: Sequence[str], what: str, report: ReadReport) -> dict[str, int]:
-    """A number for every text: itself where all are numbers, 0 for '', else 1, 2, ... in order."""
+    """A number for every text: itself where all are numbers from 1, 0 for '', else 1, 2, ..."""
     known = sorted(set(texts))
     if known == [""]:
         return {"": 0}
-    if all(re.fullmatch(r"[0-9]{1,9}", text) for text in known):
+    if all(re.fullmatch(r"[0-9]{1,9}", text) and int(text) for text in known):
         return {text: int(text) for text in known}
     listed = ", ".join(f"{i} = {text}" for i, text in enumerate(known[:20], start=1))
     more = f" and {len(known) - 20} more" if len(known) > 20 else ""

@@ -57,7 +57,7 @@ from keras_skeleton.datasets.formats.ntu_text import (
     parse_skeleton,
 )
 from keras_skeleton.datasets.lists import read_list, read_names
-from keras_skeleton.datasets.protocols import Holdout, random_holdout, train_on
+from keras_skeleton.datasets.protocols import PERFORMANCE, Holdout, group_holdout, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 
@@ -327,11 +327,11 @@ def hold_subjects(*subjects: int) -> Holdout:
 # A120: our choice.
 NTU_PROTOCOLS = {
     "cs": train_on("subject", CS_SUBJECTS, hold_subjects(4, 19, 31)),
-    "cv": train_on("view", CV_CAMERAS, random_holdout(0.05)),
+    "cv": train_on("view", CV_CAMERAS, group_holdout(PERFORMANCE, groups=0.05)),
 }
 NTU120_PROTOCOLS = {
     "csub": train_on("subject", CSUB_SUBJECTS, hold_subjects(4, 19, 31, 74, 86, 91)),
-    "cset": train_on("setup", CSET_SETUPS, random_holdout(0.05)),
+    "cset": train_on("setup", CSET_SETUPS, group_holdout(PERFORMANCE, groups=0.05)),
 }
 
 NTU = Source(
@@ -345,6 +345,7 @@ NTU = Source(
     layout=LAYOUT_60,
     count=partial(count, actions=60),
     clips=56_578,
+    test_clips={"cs": (16_487,), "cv": (18_932,)},
     options={"bodies": "tracking"},
     fps=30.0,
 )

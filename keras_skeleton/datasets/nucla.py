@@ -160,4 +160,5 @@ NUCLA = Source(
     read=read,
     layout=LAYOUT,
     clips=1484,
+    test_clips={"cv": (464,), "cv1": (516,), "cv2": (504,)},
 )

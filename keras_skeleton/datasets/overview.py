@@ -28,7 +28,10 @@ def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Itera
     if data_dir is not None and source.needs_root:
         folder = find_under(source, data_dir)
         if folder is None:
-            yield f"{INDENT}not found under {data_dir}: {source.layout.splitlines()[0]}"
+            yield (
+                f"{INDENT}not found under {data_dir} (run.py prepare --dataset {source.name} says "
+                "what to download)"
+            )
         else:
             found = source.count_clips(folder)
             missing = source.clips - found

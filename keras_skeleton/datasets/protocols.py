@@ -26,21 +26,31 @@ def random_holdout(fraction: float = 0.1, seed: int = 0) -> Holdout:
         held = np.zeros(len(train), bool)
         for label in np.unique(labels):
             members = rng.permutation(np.flatnonzero(labels == label))
-            held[members[: round(fraction * len(members))]] = True
+            enough = 1 if len(members) >= 3 else 0  # a small class holds out one, a tiny one none
+            held[members[: max(round(fraction * len(members)), enough)]] = True
         return held
 
     return choose
 
 
-def group_holdout(columns: str | list[str], groups: int = 1, seed: int = 0) -> Holdout:
-    """Whole groups (subjects, sequences): the model is chosen on people it has not seen."""
+# A performance is filmed by several cameras: its views must not be parted, or the validation
+# clips are known from another side.
+PERFORMANCE = ["setup", "subject", "repetition", "label"]
+
+
+def group_holdout(columns: str | list[str], groups: float = 1, seed: int = 0) -> Holdout:
+    """Whole groups (subjects, sequences): the model is chosen on people it has not seen.
+
+    `groups` is their number, or below 1 a share of them.
+    """
     keys = [columns] if isinstance(columns, str) else columns
 
     def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
         group = samples.iloc[train].groupby(keys, sort=True).ngroup().to_numpy()
         count = int(group.max()) + 1
         order = np.random.default_rng((seed, fold)).permutation(count)
-        drawn = order[: min(groups, count - 1)]  # somebody must be left to train on
+        wanted = max(round(groups * count), 1) if groups < 1 else int(groups)
+        drawn = order[: min(wanted, count - 1)]  # somebody must be left to train on
         return np.isin(group, drawn)
 
     return choose

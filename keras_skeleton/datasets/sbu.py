@@ -41,7 +41,7 @@ from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
 from keras_skeleton.datasets.protocols import group_holdout, split
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.names import unknown_name
+from keras_skeleton.errors import UnknownNameError
 
 CLASSES = (
     "approaching", "departing", "kicking", "pushing",
@@ -112,7 +112,7 @@ def to_metres(normalised: np.ndarray) -> np.ndarray:
 def read(root: Path, writer: StoreWriter, units: str = "metres") -> None:
     """Adds the clips in the order of their paths."""
     if units not in UNITS:
-        raise DatasetError(unknown_name("units", units, UNITS, of="sbu"))
+        raise DatasetError(str(UnknownNameError("units", units, UNITS, of="sbu")))
     clips, frames = 0, 0
     for path in find_files(root):
         pair, kind, take = path.parts[-4:-1]
@@ -165,5 +165,6 @@ SBU = Source(
     read=read,
     layout=LAYOUT,
     clips=282,
+    test_clips={"5fold": (55, 52, 56, 54, 65)},
     options={"units": "metres"},
 )

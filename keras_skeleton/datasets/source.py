@@ -31,6 +31,8 @@ class Source:
         options: Reader options with their defaults; each choice makes a store of its own.
         protocol_options: Options that a protocol needs; it is offered only by a dataset that was
             read with them (`10fold130` of HDM05 needs its 130 classes).
+        test_clips: Published test clips of each fold of a protocol; checked where the dataset is
+            complete.
         count: Counts the clips under a folder without reading them; by default its files.
         needs_root: False for a dataset that is made, not read.
         watch: Look at the sizes and dates of the files, too, to see whether they have changed:
@@ -50,6 +52,7 @@ class Source:
     clips: int
     options: Mapping[str, Any] = field(default_factory=dict)
     protocol_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    test_clips: Mapping[str, Sequence[int]] = field(default_factory=dict)
     count: Callable[[Path], int] | None = None
     needs_root: bool = True
     watch: bool = False
@@ -66,6 +69,8 @@ class Source:
                 f"(root= in Python).\n{self.layout}"
             )
         root = Path(root)
+        if root.is_file():
+            raise DatasetError(f"{root} is a file; --data-dir takes a folder.\n{self.layout}")
         if not root.is_dir():
             raise DatasetError(f"{root}: no such folder.\n{self.layout}")
         files = list(self.files(root))
@@ -95,6 +100,18 @@ def _fingerprint(files: Sequence[Path], watch: bool = False) -> str:
         facts = [(file, file.stat()) for file in sorted(files)]
         names = [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in facts]
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def _check_splits(source: Source, dataset: SkeletonDataset) -> None:
+    """A DatasetError where a complete dataset is not split as published."""
+    for name, published in source.test_clips.items():
+        if name in dataset.protocols:
+            found = [len(fold.test) for fold in dataset.folds(name)]
+            if found != list(published):
+                raise DatasetError(
+                    f"'{name}' of '{source.name}' tests {found} clips in its folds, published are "
+                    f"{list(published)}: please report this"
+                )
 
 
 def load(
@@ -132,6 +149,8 @@ def load(
             manifest = store.read_manifest(path)
             if manifest.get("fingerprint") != fingerprint:
                 reason = f"the source has changed since {manifest.get('made')}"
+            elif store.skipped_files(manifest["skipped_files"]) != manifest["skipped_files"]:
+                reason = "a file that was left out has changed"
             elif strict and manifest["skipped"]:
                 reason = f"--strict, and {len(manifest['skipped'])} items were left out before"
         except DatasetError as error:
@@ -161,6 +180,8 @@ def load(
         if source.protocol_options.get(name, {}).items() <= chosen.items()
     }
     dataset = store.open_store(path, source.name, protocols)
+    if len(dataset) == source.clips:
+        _check_splits(source, dataset)
     for note in dataset.info["notes"]:
         say(f"note: {note}")
     if skipped := dataset.info["skipped"]:

@@ -21,7 +21,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,10 @@ class StoreWriter:
 
     def __enter__(self) -> StoreWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        shutil.rmtree(self._folder, ignore_errors=True)
+        # Jobs on several machines may prepare the same store at once: each has a folder of its own.
+        self._folder = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.part")
         self._folder.mkdir()
+        _sweep(self.path)
         self._file = open(self._folder / "rows.npy", "wb")
         self._write_header()
         return self
@@ -115,6 +117,8 @@ class StoreWriter:
 
     def add_sample(self, extras: dict[str, np.ndarray] | None = None, **columns: Any) -> None:
         """Adds a clip over rows that `add_rows` has written (views may overlap)."""
+        if columns["frames"] < 1 or columns["bodies"] < 1:
+            raise DatasetError(f"clip '{columns.get('name')}' has no frames")
         self._table.append({column: 0 for column in SAMPLE_COLUMNS} | columns)
         for key, value in (extras or {}).items():
             self._extras.setdefault(key, []).append(np.asarray(value))
@@ -160,13 +164,19 @@ class StoreWriter:
             **self.info,
             "notes": self.report.notes,
             "skipped": [list(item) for item in self.report.skipped],
+            "skipped_files": skipped_files(item.where for item in self.report.skipped),
             "files": files,
         }
         text = json.dumps(manifest, indent=1, default=str) + "\n"
         (self._folder / "manifest.json").write_text(text, "utf-8")
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        os.replace(self._folder, self.path)
+        try:
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            os.replace(self._folder, self.path)
+        except OSError:
+            # Another job was faster, and its store is whole: ours would be the same.
+            shutil.rmtree(self._folder, ignore_errors=True)
+            read_manifest(self.path)
 
 
 def _skeleton_entry(skeleton: Skeleton) -> str | dict[str, Any]:
@@ -185,6 +195,20 @@ def _skeleton_of(entry: str | dict[str, Any]) -> Skeleton:
     return Skeleton(**{key: tuples(value) for key, value in entry.items()})
 
 
+def _sweep(path: Path) -> None:
+    """Removes what preparations of the same store left behind that were killed a day ago."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        if time.time() - part.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def skipped_files(places: Iterable[str]) -> dict[str, list[int]]:
+    """Size and date of the files among places like `folder/file.txt:12`, to see them mended."""
+    names = {place if Path(place).is_file() else place.rpartition(":")[0] for place in places}
+    facts = {name: Path(name).stat() for name in sorted(names) if name and Path(name).is_file()}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in facts.items()}
+
+
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -199,6 +223,8 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise DatasetError(f"{path}: no prepared store here (manifest.json is missing)") from None
     except ValueError as error:
         raise DatasetError(f"{path / 'manifest.json'}: {error}; delete the folder") from None
+    if not isinstance(manifest, dict):
+        raise DatasetError(f"{path / 'manifest.json'}: not a manifest; delete the folder")
     if manifest.get("format") != FORMAT:
         raise DatasetError(
             f"{path}: made by another version (format {manifest.get('format')}, this one reads "

@@ -46,7 +46,7 @@ from scipy.spatial.transform import Rotation
 
 from keras_skeleton.datasets import studio
 from keras_skeleton.datasets.dataset import DatasetError, SkeletonDataset
-from keras_skeleton.datasets.protocols import group_holdout, random_holdout, train_on
+from keras_skeleton.datasets.protocols import PERFORMANCE, group_holdout, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.skeletons import KINECT_V2
@@ -300,7 +300,7 @@ def write_skeleton_files(
 ODD_SUBJECTS = train_on("subject", range(1, 1000, 2), group_holdout("subject"))
 PROTOCOLS = {
     "cs": ODD_SUBJECTS,
-    "cv": train_on("view", (2, 3), random_holdout(0.1)),
+    "cv": train_on("view", (2, 3), group_holdout(PERFORMANCE, groups=0.1)),
     "untrimmed": ODD_SUBJECTS,
 }
 

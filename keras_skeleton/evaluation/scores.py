@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from keras_skeleton.errors import UserError
 
-class ResultsError(Exception):
+
+class ResultsError(UserError):
     """Finished results cannot be used; the message says what is wrong, where, and what to do."""
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.models import mans, sta_lstm
 from keras_skeleton.models.entry import ModelEntry
-from keras_skeleton.names import unknown_name
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
 MODELS: dict[str, ModelEntry] = {**mans.MODELS, **sta_lstm.MODELS}
@@ -25,7 +25,7 @@ ATTENTION_LAYERS = {
 def check_model(name: str) -> str:
     """The name, or a ValueError that suggests the nearest one."""
     if name not in MODELS:
-        raise ValueError(unknown_name("model", name, MODELS))
+        raise UnknownNameError("model", name, MODELS)
     return name
 
 

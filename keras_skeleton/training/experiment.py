@@ -26,6 +26,7 @@ import numpy as np
 
 from keras_skeleton import __version__
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models import MODELS, attention_maps, build_model
@@ -40,9 +41,10 @@ from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee
 
 PICTURES = 6  # attention figures, each of another class
+RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
 
 
-class RunError(Exception):
+class RunError(UserError):
     """The run cannot be started or continued; the message says why and what to do."""
 
 
@@ -136,7 +138,10 @@ class Experiment:
         path = self.folder / "run.json"
         mine = self.describe()
         if path.exists():
-            theirs = json.loads(path.read_text("utf-8"))
+            try:
+                theirs = dict(json.loads(path.read_text("utf-8")))
+            except (ValueError, TypeError):
+                raise RunError(f"{path} is damaged; delete it or choose another --out") from None
             free = {"command", "versions", "device", "started"}
             differ = [k for k in mine if k not in free and mine[k] != theirs.get(k)]
             if differ:
@@ -152,7 +157,7 @@ class Experiment:
                     f"{self.folder} already holds fold {', '.join(map(str, begun))}; "
                     "add --resume to continue it, or choose another --out"
                 )
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.exists() and any(p.suffix != ".part" for p in self.folder.iterdir()):
             raise RunError(f"{self.folder} is not empty and not a run; choose another --out")
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -164,12 +169,9 @@ class Experiment:
 
     def train(self, numbers: Sequence[int] | None = None, resume: bool = False) -> str:
         """Trains the folds (all of them by default) and writes the report; returns its table."""
-        wanted = list(numbers or range(1, len(self.folds) + 1))
-        for number in wanted:
-            if not 1 <= number <= len(self.folds):
-                raise RunError(f"there is no fold {number}; folds run from 1 to {len(self.folds)}")
+        wanted = self.check_folds(numbers)
         self.open_folder(wanted, resume)
-        open_folds = [k for k in wanted if not (self.fold_folder(k) / "metrics.json").exists()]
+        open_folds = [k for k in wanted if not self.finished(k)]
         if done := len(wanted) - len(open_folds):
             self.say(f"{done} folds are finished already")
         if open_folds:
@@ -192,9 +194,22 @@ class Experiment:
                         trainees[""], inputs, fold, number, seed, folder, progress.epoch
                     ).run(resume)
                 progress.end(metrics)
-            final = trainees[self.recipe.stages[-1].name if self.recipe.stages else ""]
-            self.draw_attention(final.model, inputs, self.folds[open_folds[-1] - 1])
+            model = self.build()
+            model.load_weights(self.fold_folder(open_folds[-1]) / "best.weights.h5")
+            self.draw_attention(model, inputs, self.folds[open_folds[-1] - 1])
         return write_report(self.folder, self.folder)
+
+    def finished(self, number: int) -> bool:
+        """Whether a fold is trained; RunError where only a part of its results is left."""
+        folder = self.fold_folder(number)
+        if not (folder / "metrics.json").exists():
+            return False
+        if lost := [name for name in RESULTS if not (folder / name).exists()]:
+            raise RunError(
+                f"{folder} is finished but lacks {', '.join(lost)}; delete the folder to train "
+                "this fold again"
+            )
+        return True
 
     def trainees(self) -> dict[str, Trainee]:
         """A network made ready for each stage by its name; one, named "", without stages."""
@@ -220,28 +235,53 @@ class Experiment:
             f"{len(fold.validation)} validate, {len(fold.test)} test"
         )
 
+    def check_folds(self, numbers: Sequence[int] | None) -> list[int]:
+        """The folds asked for (all by default), each with clips to train and to test on."""
+        wanted = sorted(set(numbers or range(1, len(self.folds) + 1)))
+        for number in wanted:
+            if not 1 <= number <= len(self.folds):
+                raise RunError(f"there is no fold {number}; folds run from 1 to {len(self.folds)}")
+            fold = self.folds[number - 1]
+            for what, clips in (("train", fold.train), ("test", fold.test)):
+                if not len(clips):
+                    raise RunError(
+                        f"fold {number} of '{self.protocol}' on '{self.dataset.name}' has no clips "
+                        f"to {what} on: {len(self.dataset)} clips were found in all"
+                    )
+        return wanted
+
     def evaluate(self, weights: Path, numbers: Sequence[int] | None = None) -> str:
-        """Scores trained weights on the folds' test clips; writes scores.npz and metrics.json."""
+        """Scores trained weights on one fold's test clips; writes scores.npz and metrics.json.
+
+        Raises:
+            RunError: No fold named where there are several: the other folds' test clips trained
+                these weights. Or a folder that holds a run.
+        """
+        wanted = self.check_folds(numbers)
+        if len(wanted) > 1:
+            raise RunError(
+                f"'{self.protocol}' has {len(self.folds)} folds; say with --fold which one these "
+                "weights were trained on: what the others test on is among its training clips"
+            )
+        if (self.folder / "run.json").exists():
+            raise RunError(f"{self.folder} holds a run; choose another --out for the scores")
         model = self.build()
         _load_weights(model, weights)
         inputs = self.inputs()
-        wanted = list(numbers or range(1, len(self.folds) + 1))
-        test = np.concatenate([self.folds[k - 1].test for k in wanted])
-        fold = np.concatenate([np.full(len(self.folds[k - 1].test), k) for k in wanted])
+        test = self.folds[wanted[0] - 1].test
         batches = evaluation_batches(inputs, test, min(64, len(test)))
         logits = np.concatenate(
             [keras.ops.convert_to_numpy(model.predict_on_batch(np.asarray(x))) for x, _ in batches]
         )[: len(test)]
         result = score(inputs.labels[test], logits)
         self.folder.mkdir(parents=True, exist_ok=True)
-        names = self.dataset.samples["name"].to_numpy(str)[test]
         write_scores(
             self.folder / "scores.npz",
-            names,
-            inputs.labels[test],
-            logits,
-            self.dataset.classes,
-            fold,
+            names=self.dataset.samples["name"].to_numpy(str)[test],
+            labels=inputs.labels[test],
+            logits=logits,
+            classes=self.dataset.classes,
+            fold=wanted[0],
         )
         write_json(
             self.folder / "metrics.json",
@@ -271,17 +311,22 @@ class Experiment:
             if "action_start" in table.columns:
                 interval = (row["action_start"], row["action_end"] - 1)
             label = self.dataset.classes[row["label"]]
-            figure = attention_strip_figure(
-                clip,
-                self.dataset.skeleton,
-                attention_on_frames(attention, rows, len(clip)),
-                title=f"{self.model} on {self.dataset.name}: '{label}', test clip {row['name']}",
-                interval=interval,
-                fps=self.dataset.info.get("fps"),
-                unit=self.dataset.info.get("unit", "m"),
-            )
-            (self.folder / "attention").mkdir(exist_ok=True)
-            save_figure(figure, self.folder / "attention" / f"{row['name']}.png")
+            title = f"{self.model} on {self.dataset.name}: '{label}', test clip {row['name']}"
+            try:
+                figure = attention_strip_figure(
+                    clip,
+                    self.dataset.skeleton,
+                    attention_on_frames(attention, rows, len(clip)),
+                    title=title,
+                    interval=interval,
+                    fps=self.dataset.info.get("fps"),
+                    unit=self.dataset.info.get("unit", "m"),
+                )
+            except ValueError as error:  # a clip without a body: no reason to lose the run
+                self.say(f"no picture of {row['name']}: {error}")
+                continue
+            name = row["name"].replace("/", "_")
+            save_figure(figure, self.folder / "attention" / f"{name}.png")
 
 
 def _load_weights(model: keras.Model, path: Path) -> None:

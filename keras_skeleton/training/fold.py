@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.pipeline import Inputs, evaluation_batches, training_batches
 from keras_skeleton.training.state import TrainingState, write_json
@@ -32,7 +33,7 @@ SAVE_EVERY = 30.0  # seconds between writes of the training state
 EVALUATION_BATCH = 64
 
 
-class DivergedError(Exception):
+class DivergedError(UserError):
     """The training produced NaN or infinity; the message says when and what to try."""
 
 

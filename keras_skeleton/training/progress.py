@@ -71,18 +71,20 @@ class Progress:
     def end(self, metrics: dict[str, Any]) -> None:
         """A fold is done."""
         self.finished += 1
-        line = (
-            f"fold {self.number} done: test {100 * metrics['accuracy']:.2f} % "
-            f"(epoch {metrics['epoch_selected']}, selected on validation), "
-            f"{100 * metrics['accuracy_last']:.2f} % after the last epoch"
-        )
+        last = f"{percent(metrics['accuracy_last'], 2)} after the last epoch"
+        line = f"fold {self.number} done: test {last} (no validation clips)"
+        if metrics["validation_accuracy"] is not None:
+            line = (
+                f"fold {self.number} done: test {percent(metrics['accuracy'], 2)} "
+                f"(epoch {metrics['epoch_selected']}, selected on validation), {last}"
+            )
         self.out.write(f"{self._over()}{line}\n")
         self.out.flush()
 
 
-def percent(fraction: float) -> str:
-    """One decimal; a dash where there is nothing (no validation clips)."""
-    return "-" if math.isnan(fraction) else f"{100 * fraction:.1f} %"
+def percent(fraction: float, digits: int = 1) -> str:
+    """As text; a dash where there is nothing (no validation clips)."""
+    return "-" if math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
 
 
 def clock(seconds: float) -> str:

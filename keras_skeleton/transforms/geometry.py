@@ -60,7 +60,9 @@ def body_frame(pose: np.ndarray, skeleton: str | Skeleton) -> tuple[np.ndarray, 
     return origin, axes
 
 
-def to_body_frame(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndarray:
+def to_body_frame(
+    clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2", signs: str = "each"
+) -> np.ndarray:
     """A clip seen from its own bodies: float64 (T, M, V, 3), free of the camera's place and angle.
 
     Every body gets the frame of the first pose in which it is there, kept for the whole
@@ -69,27 +71,34 @@ def to_body_frame(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> n
     hips in that pose), y forwards (feet before ankles, on average over the clip and on both
     sides, else y is turned), x to the right (right hip to the right of the left, on average).
     The released code takes the first body's signs for both, which leaves the second's to the
-    arbitrary sign of its principal component; here every body settles its own. Lengths are
-    not scaled. Absent bodies stay zero.
+    arbitrary sign of its principal component; here every body settles its own, unless
+    `signs="first"`. Lengths are not scaled. Absent bodies stay zero.
 
     Args:
         clip: (T, M, V, 3).
         skeleton: The joint layout.
+        signs: `"each"`, or `"first"` as in the released code: the first body's signs of x and y
+            for all bodies.
 
     Raises:
-        ValueError: Wrong shape, NaN or infinity.
+        ValueError: Wrong shape, NaN or infinity, or unknown `signs`.
     """
+    if signs not in ("each", "first"):
+        raise ValueError(f"signs='{signs}' is unknown; it is one of ('each', 'first')")
     layout = get_skeleton(skeleton)
     clip = check_clip(clip, layout).astype(np.float64)
     there = present(clip)
     out = np.zeros_like(clip)
+    turn = None
     for m in range(clip.shape[1]):
         frames = np.flatnonzero(there[:, m])
         if frames.size:
             origin, axes = body_frame(clip[frames[0], m], layout)
             # Axes are orthonormal, so the inverse of the released code is the transpose.
             body = (clip[frames, m] - origin) @ axes
-            out[frames, m] = body * _signs(body, layout)  # z is up already
+            if turn is None or signs == "each":
+                turn = _signs(body, layout)
+            out[frames, m] = body * turn  # z is up already
     return out
 
 

@@ -7,6 +7,9 @@ authors' released `process_data.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from keras_skeleton.skeletons import Skeleton, get_skeleton
@@ -14,7 +17,13 @@ from keras_skeleton.transforms.geometry import check_clip, to_body_frame, to_hip
 from keras_skeleton.transforms.time import pad_centred, pad_time, resize
 
 FITS = ("pad", "interpolate")
-COORDINATES = {"body": to_body_frame, "hips": to_hips, "camera": check_clip}
+COORDINATES: dict[str, Callable[..., np.ndarray]] = {
+    "body": to_body_frame,
+    "released": partial(to_body_frame, signs="first"),
+    "hips": to_hips,
+    "camera": check_clip,
+}
+BODIES = 2  # the released code has columns for two people in every image
 
 
 def mans_image(
@@ -33,10 +42,12 @@ def mans_image(
         skeleton: The joint layout.
         time: `"pad"` (released code: zeros before and after a shorter clip; of a longer
             one `size` frames evenly spread) or `"interpolate"` (always to `size` rows).
-        joints: `"pad"` (released code: the M * V columns, body after body, with zeros on
-            both sides) or `"interpolate"` (stretched to `size` columns).
-        coordinates: `"body"` (released code: every body in a frame of its own, fixed in the
-            first pose, `to_body_frame`), `"hips"` (the camera's axes, the origin between each
+        joints: `"pad"` (released code: the columns of two bodies, one after the other, with
+            zeros on both sides; a second body that is not in the clip has zeros) or
+            `"interpolate"` (the clip's own, stretched to `size` columns).
+        coordinates: `"body"` (every body in a frame of its own, fixed in the first pose,
+            `to_body_frame`), `"released"` (the same with the first body's signs for both, to the
+            letter of the released code), `"hips"` (the camera's axes, the origin between each
             body's hips in every frame), or `"camera"` (as stored).
 
     Raises:
@@ -62,7 +73,9 @@ def mans_image(
             f"{M} bodies x {V} joints do not fit into {size} columns; "
             "use joints='interpolate' or a larger size"
         )
-    image = clip.reshape(T, M * V, C)
+    if joints == "pad" and M < BODIES and size >= BODIES * V:
+        clip = np.pad(clip, ((0, 0), (0, BODIES - M), (0, 0), (0, 0)))
+    image = clip.reshape(T, -1, C)
     image = pad_time(image, size) if time == "pad" else resize(image, size)
     image = pad_centred(image, size, 1) if joints == "pad" else resize(image, size, 1)
     return image.astype(np.float32)

@@ -103,6 +103,20 @@ def test_holdouts_repeat_and_differ_between_folds():
     assert not np.array_equal(once[3].validation, once[4].validation)
 
 
+def test_a_share_of_the_groups_is_held_out_whole():
+    samples = table().assign(view=np.arange(40) % 4, performance=np.arange(40) // 4)
+    (fold,) = train_on("subject", [1, 2, 3, 4], group_holdout("performance", groups=0.25))(samples)
+    held = samples.iloc[fold.validation]
+    assert held["performance"].nunique() == 2  # of 8
+    assert len(held) == 8  # all four views of both
+
+
+def test_small_classes_hold_out_one():
+    small = pd.DataFrame({"label": [0] * 4 + [1] * 2, "subject": 1})
+    mask = random_holdout(0.1)(small, np.arange(6), 0)
+    assert list(np.bincount(small["label"][mask], minlength=2)) == [1, 0]
+
+
 def test_report_collects_or_stops():
     report = ReadReport()
     report.skip("file:3", "bad")

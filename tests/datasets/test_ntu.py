@@ -202,8 +202,10 @@ def test_load(root, tmp_path):
     (fold,) = dataset.folds("cs")
     assert [len(part) for part in fold] == [6, 3, 3]
     assert dataset.samples["subject"].to_numpy()[fold.validation].tolist() == [4, 4, 4]
-    (fold,) = dataset.folds("cv")
-    assert [len(part) for part in fold] == [8, 0, 4]
+    (fold,) = dataset.folds("cv")  # one performance validates, from both of its cameras
+    assert [len(part) for part in fold] == [6, 2, 4]
+    held = dataset.samples.iloc[fold.validation]
+    assert len(held.groupby(["setup", "subject", "repetition", "label"])) == 1
     said.clear()
     load(ntu.NTU, root, tmp_path / "cache", say=said.append)
     assert not any(line.startswith("preparing") for line in said)

@@ -16,7 +16,9 @@ def test_what_is_there_and_what_is_missing(real_data, tmp_path):
     assert "missing" not in text
     assert "found: 287 clips" in lines("hdm05", tmp_path, data)
     assert "found: 1,484 clips" in lines("nucla", tmp_path, data)
-    assert f"not found under {data}: " in lines("uestc", tmp_path, data)
+    assert f"not found under {data} (run.py prepare --dataset uestc" in lines(
+        "uestc", tmp_path, data
+    )
 
 
 def test_what_is_prepared(tmp_path):

@@ -1,9 +1,11 @@
 import json
+import os
 
 import numpy as np
 import pytest
 
 from keras_skeleton.datasets.dataset import DatasetError
+from keras_skeleton.datasets.protocols import leave_one_out, random_holdout
 from keras_skeleton.datasets.source import Source, load
 from keras_skeleton.datasets.store import StoreWriter, open_store, read_manifest, verify_store
 
@@ -166,6 +168,54 @@ def test_bad_files_are_left_out_and_told_or_stop_with_strict(folder, tmp_path):
     with pytest.raises(DatasetError, match="3.txt:1: not a number"):
         load(text_source(), folder, tmp_path / "cache", strict=True)
     assert len(load(text_source(), folder, tmp_path / "cache")) == 2  # the store is still there
+
+
+def test_a_mended_file_is_read_again(folder, tmp_path):
+    (folder / "3.txt").write_text("three")
+    assert len(load(text_source(), folder, tmp_path / "cache")) == 2
+    (folder / "3.txt").write_text("3.0")
+    said = []
+    assert len(load(text_source(), folder, tmp_path / "cache", say=said.append)) == 3
+    assert "a file that was left out has changed" in said[0]
+
+
+def test_a_complete_dataset_is_split_as_published(folder, tmp_path):
+    protocols = {"loo": leave_one_out("subject", random_holdout())}
+    load(text_source(protocols=protocols, test_clips={"loo": (2,)}), folder, tmp_path / "cache")
+    wrong = text_source(protocols=protocols, test_clips={"loo": (1, 1)})
+    with pytest.raises(DatasetError, match=r"tests \[2\] clips .* published are \[1, 1\]"):
+        load(wrong, folder, tmp_path / "cache")
+
+
+def test_two_jobs_that_prepare_at_once_leave_one_whole_store(tmp_path):
+    first = StoreWriter(tmp_path / "s", "sbu", ["a"]).__enter__()
+    second = StoreWriter(tmp_path / "s", "sbu", ["a"]).__enter__()
+    for writer in (first, second):
+        writer.info = {"dataset": "toy"}
+        writer.add(np.ones((4, 1, 15, 3)), name="x", label=0)
+    second.__exit__(None)
+    first.__exit__(None)
+    assert len(open_store(tmp_path / "s", "toy", {})) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_what_was_left_behind_a_day_ago_is_swept(tmp_path):
+    old, new = (tmp_path / f".s.{word}.part" for word in ("old", "new"))
+    for part in (old, new):
+        part.mkdir()
+    os.utime(old, (0, 0))
+    write(tmp_path / "s")
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_clip_without_frames_is_refused(tmp_path):
+    nothing = np.ones((0, 1, 15, 3))
+    with (
+        pytest.raises(DatasetError, match="clip 'x' has no frames"),
+        StoreWriter(tmp_path / "s", "sbu", ["a"]) as writer,
+    ):
+        writer.add(nothing, name="x", label=0)
 
 
 def test_nothing_there_says_what_to_download(folder, tmp_path):

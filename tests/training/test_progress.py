@@ -17,7 +17,9 @@ def test_says_where_it_stands_and_how_long_still():
     for epoch in (2, 3, 4, 5):
         progress.epoch(row(epoch))
     assert out.getvalue().count("\n") == 2  # in a file: not a line an epoch, but the last
-    progress.end({"accuracy": 0.9, "epoch_selected": 3, "accuracy_last": 0.8})
+    progress.end(
+        {"accuracy": 0.9, "epoch_selected": 3, "accuracy_last": 0.8, "validation_accuracy": 0.7}
+    )
     assert "fold 1 done: test 90.00 % (epoch 3, selected on validation)" in out.getvalue()
     assert progress.time_left(0) == 10
 

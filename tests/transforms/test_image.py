@@ -45,10 +45,25 @@ def test_a_turned_and_shifted_clip_gives_the_same_image(turn, shift):
 def test_the_hips_are_the_origin_in_every_frame():
     clip = standing("kinect_v1", T=50) + np.linspace(0, 3, 50)[:, None, None, None]
     image = mans_image(clip, 50, "kinect_v1", coordinates="hips")
-    hips = image[:, [15 + 12, 15 + 16]].mean(axis=1)
+    hips = image[:, [5 + 12, 5 + 16]].mean(axis=1)  # 2 x 20 of 50 columns, 5 on each side
     np.testing.assert_allclose(hips, 0, atol=1e-6)
     clip[10] = 0  # an absent body stays zero
     assert (mans_image(clip, 50, "kinect_v1", coordinates="hips")[10] == 0).all()
+
+
+def test_one_body_has_the_columns_of_the_first_of_two():
+    clip = clip_of(60, M=1)
+    two = np.concatenate([clip, np.zeros_like(clip)], axis=1)
+    np.testing.assert_array_equal(mans_image(clip), mans_image(two))
+    assert (mans_image(clip)[:, 25:] == 0).all()
+
+
+def test_released_signs_are_the_first_bodys():
+    clip = standing("kinect_v2", T=60, M=2)
+    clip[:, 1, :, [0, 2]] *= -1  # the second one faces the other way
+    each, first = mans_image(clip), mans_image(clip, coordinates="released")
+    np.testing.assert_array_equal(each[:, :25], first[:, :25])
+    assert mans_image(clip[:, :1]).shape == (50, 50, 3)
 
 
 def test_fifty_columns_hold_two_kinect_bodies_exactly():

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_skeleton.names import unknown_name
+from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
@@ -145,7 +145,7 @@ def get_pose(pose: str | Pose) -> Pose:
     if isinstance(pose, Pose):
         return pose
     if pose not in POSES:
-        raise ValueError(unknown_name("pose format", pose, POSES))
+        raise UnknownNameError("pose format", pose, POSES)
     return POSES[pose]
 
 
@@ -165,7 +165,7 @@ def split_coordinates(
         ValueError: Unknown coordinates, or C is not their number.
     """
     if coordinates not in COORDINATES:
-        raise ValueError(unknown_name("coordinates", coordinates, COORDINATES))
+        raise UnknownNameError("coordinates", coordinates, COORDINATES)
     points = np.asarray(points, np.float64)
     if points.ndim < 1 or points.shape[-1] != len(coordinates):
         raise ValueError(
@@ -263,7 +263,7 @@ def pose_clip(
         (60, 1, 25, 3)
     """
     if scale not in (None, "torso", "none"):
-        raise ValueError(unknown_name("scale", str(scale), ("torso", "none")))
+        raise UnknownNameError("scale", str(scale), ("torso", "none"))
     points = split_coordinates(points, coordinates, min_confidence)
     points = points[:, None] if points.ndim == 3 else points
     clip, _ = fill_missing(image_to_camera(to_kinect_v2(points, pose)), KINECT_V2)

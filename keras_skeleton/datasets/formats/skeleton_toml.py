@@ -25,7 +25,7 @@ from typing import Any
 
 from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.formats.poses import COORDINATES, POSES, Pose
-from keras_skeleton.names import unknown_name
+from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
 
 FILE = "skeleton.toml"
@@ -106,7 +106,7 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
 def _layout(table: dict[str, Any]) -> Layout:
     for key in table:
         if key not in KEYS:
-            raise ValueError(unknown_name("key", key, KEYS))
+            raise UnknownNameError("key", key, KEYS)
     pose = None
     if "skeleton" in table:
         if both := [key for key in OWN_KEYS if key in table]:
@@ -135,7 +135,7 @@ def _choice(
 ) -> str | None:
     value = table.get(key, default)
     if value is not None and value not in list(known):
-        raise ValueError(unknown_name(f"value of '{key}'", str(value), known))
+        raise UnknownNameError(f"value of '{key}'", str(value), known)
     return value
 
 
@@ -159,7 +159,7 @@ def own_skeleton(table: dict[str, Any]) -> Skeleton:
         names = _names(value, what)
         for name in names:
             if name not in joints:
-                raise ValueError(f"{what}: {unknown_name('joint', name, joints)}")
+                raise ValueError(f"{what}: {UnknownNameError('joint', name, joints)}")
         return tuple(joints.index(name) for name in names)
 
     def pair(value: Any, what: str) -> tuple[int, int]:
@@ -177,7 +177,7 @@ def own_skeleton(table: dict[str, Any]) -> Skeleton:
         raise ValueError("[roles] is missing: it names hips, shoulders, spine and hands")
     for role in roles:
         if role not in (*ROLES, "torso", "feet"):
-            raise ValueError(unknown_name("role", role, (*ROLES, "torso", "feet")))
+            raise UnknownNameError("role", role, (*ROLES, "torso", "feet"))
     hips, shoulders, spine, hands = (pair(roles.get(role), f"roles.{role}") for role in ROLES)
     name = table.get("name", "own")
     if not isinstance(name, str) or not name or name in SKELETONS or name in POSES:
