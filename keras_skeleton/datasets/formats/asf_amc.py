@@ -46,21 +46,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from keras_skeleton.datasets.formats.line_error import LineError
+
 INCH = 0.0254  # metres
 # Far beyond any body or angle; keeps what is computed from it within float32.
 LIMIT = 1e9
 
 
-class MotionTextError(ValueError):
+class MotionTextError(LineError):
     """The text is not what the format says; `line` is where, counted from 1."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(line, message)
-        self.line = line
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
 
 
 class Bone(NamedTuple):

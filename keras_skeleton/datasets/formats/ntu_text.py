@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_skeleton.datasets.formats.line_error import LineError
+
 JOINTS = 25
 BODY_VALUES = 10  # on the line that starts a body
 JOINT_VALUES = 12  # on the line of a joint
@@ -45,16 +47,8 @@ _ = np.empty(1 << 24, np.uint8)
 del _
 
 
-class SkeletonTextError(ValueError):
+class SkeletonTextError(LineError):
     """The text is not a `.skeleton` file; `line` is where, counted from 1."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(line, message)
-        self.line = line
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
 
 
 class SkeletonText(NamedTuple):
