@@ -121,8 +121,8 @@ h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .card span, .what, figcaption { color: #555; font-size: .9rem; }
 .warn { border-left: 4px solid #D55E00; padding: .4rem .8rem; background: #fdf3ec; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
+table { border-collapse: collapse; font-size: .85rem; }
+th, td { padding: .25rem .45rem; border-bottom: 1px solid #ddd; text-align: right;
          font-variant-numeric: tabular-nums; vertical-align: bottom; }
 th { border-bottom: 2px solid #999; }
 td { white-space: nowrap; }

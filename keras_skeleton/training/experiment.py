@@ -194,7 +194,7 @@ class Experiment:
                         trainees[""], inputs, fold, number, seed, folder, progress.epoch
                     ).run(resume)
                 progress.end(metrics)
-            model = self.build()
+            model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
             model.load_weights(self.fold_folder(open_folds[-1]) / "best.weights.h5")
             self.draw_attention(model, inputs, self.folds[open_folds[-1] - 1])
         return write_report(self.folder, self.folder)
