@@ -20,6 +20,7 @@ ALLOWED = {
     "pipeline": {"datasets", "transforms", "skeletons"},
     "plots": {"skeletons"},
     "animation": {"plots", "skeletons"},
+    "attention_plots": {"plots", "skeletons"},
     "evaluation": {"plots", "skeletons", "errors"},
     "training": {
         "models", "layers", "pipeline", "datasets", "transforms", "evaluation", "plots",

@@ -40,7 +40,7 @@ from keras_skeleton.datasets.dataset import (
 )
 from keras_skeleton.skeletons import SKELETONS, Skeleton, get_skeleton
 
-FORMAT = 1  # raise it when an older store must be made again
+FORMAT = 2  # raise it when an older store must be made again
 
 
 def default_cache_dir() -> Path:

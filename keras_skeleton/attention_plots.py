@@ -1,0 +1,186 @@
+"""Figures of attention over joints and frames, as in the STA-LSTM paper (Song et al., TIP 2018).
+
+    class_attention_figure    Fig. 10: a class's mean attention to joints and frames over time
+    engaged_joints_figure     Fig. 8: the joints that get most attention, on a skeleton
+    frame_curves_figure       Fig. 9: attention over frames for several settings
+    parameter_figure          Fig. 7: accuracy over the weight of a penalty
+
+As in `plots`, every function returns a matplotlib Figure made without pyplot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from keras_skeleton.plots import COLOURS, LABEL, SMALL, TITLE, WIDTH, draw_pose
+from keras_skeleton.skeletons import Skeleton, get_skeleton
+
+
+def mean_attention(maps: Sequence[ArrayLike], size: int | None = None) -> np.ndarray:
+    """The mean of attention maps of clips of different lengths, each resized in time.
+
+    Args:
+        maps: One array a clip, (T,) or (T, K), without padding.
+        size: Length to resize to, by linear interpolation; the mean length by default (the
+            paper's choice, about 85 frames for NTU RGB+D).
+
+    Returns:
+        float64 (size,) or (size, K).
+
+    Raises:
+        ValueError: No maps, or maps that differ in K.
+    """
+    arrays = [np.asarray(m, np.float64) for m in maps]
+    if not arrays:
+        raise ValueError("no attention maps to average")
+    if len({a.shape[1:] for a in arrays}) > 1 or any(a.ndim not in (1, 2) for a in arrays):
+        raise ValueError("attention maps are (T,) or (T, K) with the same K")
+    size = size or round(np.mean([len(a) for a in arrays]))
+    at = np.linspace(0, 1, size)
+    resized = []
+    for a in arrays:
+        columns = a.reshape(len(a), -1).T
+        own = np.linspace(0, 1, len(a))
+        resized.append(np.stack([np.interp(at, own, column) for column in columns], axis=1))
+    mean = np.mean(resized, axis=0)
+    return mean[:, 0] if arrays[0].ndim == 1 else mean
+
+
+def joint_names(skeleton: str | Skeleton, joints: int) -> list[str]:
+    """Names for the rows of K = M * V joints; the second body's are marked."""
+    names = get_skeleton(skeleton).joints
+    if joints % len(names):
+        raise ValueError(f"{joints} joints are not whole bodies of {len(names)}")
+    return [
+        name.replace("_", " ") + (f" ({m + 1})" if joints > len(names) else "")
+        for m in range(joints // len(names))
+        for name in names
+    ]
+
+
+def class_attention_figure(
+    joints: ArrayLike | None,
+    frames: ArrayLike | None,
+    skeleton: str | Skeleton,
+    title: str,
+) -> Figure:
+    """Mean attention of a class over time: a heat map of joints below the curve of frames.
+
+    Args:
+        joints: (T, K) attention to joints, or None.
+        frames: (T,) attention to frames, or None.
+        skeleton: Of the joints; K = M * V.
+        title: Says dataset, class and model.
+
+    Raises:
+        ValueError: Neither is given, or their lengths differ.
+    """
+    heat = None if joints is None else np.asarray(joints, np.float64)
+    curve = None if frames is None else np.asarray(frames, np.float64)
+    if heat is None and curve is None:
+        raise ValueError("neither attention to joints nor to frames is given")
+    if heat is not None and curve is not None and len(heat) != len(curve):
+        raise ValueError(f"attention to joints has {len(heat)} frames, to frames {len(curve)}")
+    K = 0 if heat is None else heat.shape[1]
+    ratios = ([1.2] if curve is not None else []) + ([0.16 * K] if K else [])
+    fig = Figure(figsize=(WIDTH, sum(ratios) + 1.3), layout="constrained")
+    panels = np.atleast_1d(fig.subplots(len(ratios), 1, sharex=True, height_ratios=ratios))
+    if curve is not None:
+        panels[0].plot(curve, color="black", linewidth=1.8)
+        panels[0].set_ylabel("frame attention", fontsize=LABEL)
+        panels[0].set_ylim(bottom=0)
+    if heat is not None:
+        ax = panels[-1]
+        image = ax.imshow(
+            heat.T, aspect="auto", cmap="cividis", vmin=0, interpolation="nearest", origin="upper"
+        )
+        ax.set_yticks(range(K), joint_names(skeleton, K), fontsize=SMALL - 2)
+        bar = fig.colorbar(image, ax=ax, pad=0.01)
+        bar.set_label("joint attention", fontsize=LABEL)
+        bar.ax.tick_params(labelsize=SMALL)
+    panels[-1].set_xlabel("frame (clips resized to their mean length)", fontsize=LABEL)
+    for ax in panels:
+        ax.tick_params(axis="x", labelsize=SMALL)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    fig.suptitle(title.replace("$", r"\$"), fontsize=TITLE)
+    return fig
+
+
+def engaged_joints_figure(
+    attention: Mapping[str, ArrayLike], pose: ArrayLike, skeleton: str | Skeleton, title: str
+) -> Figure:
+    """The joints that get most attention, one skeleton a setting; larger and darker is more.
+
+    Args:
+        attention: Setting (a class, a lambda) to (K,) mean attention to joints, K = M * V.
+        pose: (M, V, 3), the pose to draw them on; y up.
+        skeleton: The joint layout.
+        title: Says dataset and model.
+    """
+    poses = np.asarray(pose, np.float64)
+    fig = Figure(figsize=(min(2.6 * len(attention) + 1, 14), 4.2), layout="constrained")
+    panels = np.atleast_1d(fig.subplots(1, len(attention)))
+    high = max(float(np.max(a)) for a in attention.values())
+    points = poses.reshape(-1, 3)
+    for ax, (name, values) in zip(panels, attention.items(), strict=True):
+        weights = np.asarray(values, np.float64)
+        if weights.shape != (len(points),):
+            raise ValueError(
+                f"attention '{name}' has shape {weights.shape}, expected ({len(points)},)"
+            )
+        draw_pose(ax, poses, skeleton, width=1.0)
+        dots: Any = ax.scatter(
+            points[:, 0], points[:, 1], s=8 + 260 * weights / high, c=weights, cmap="cividis_r",
+            vmin=0, vmax=high, zorder=5, edgecolors="white", linewidths=0.4,
+        )  # fmt: skip
+        ax.set_title(name, fontsize=LABEL)
+    bar = fig.colorbar(dots, ax=list(panels), pad=0.01)
+    bar.set_label("mean joint attention", fontsize=LABEL)
+    fig.suptitle(title.replace("$", r"\$"), fontsize=TITLE)
+    return fig
+
+
+def frame_curves_figure(curves: Mapping[str, ArrayLike], title: str) -> Figure:
+    """Attention over frames, one curve a setting: `{"lambda2 = 0.001": (T,), ...}`."""
+    fig = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+    ax = fig.subplots()
+    for i, (name, curve) in enumerate(curves.items()):
+        ax.plot(np.asarray(curve), color=COLOURS[i % len(COLOURS)], linewidth=1.8, label=name)
+    ax.set_xlabel("frame", fontsize=LABEL)
+    ax.set_ylabel("frame attention", fontsize=LABEL)
+    ax.set_ylim(bottom=0)
+    ax.legend(fontsize=SMALL, frameon=False)
+    ax.set_title(title.replace("$", r"\$"), fontsize=TITLE)
+    return fig
+
+
+def parameter_figure(
+    accuracies: Mapping[str, Mapping[float, float]], name: str, title: str
+) -> Figure:
+    """Accuracy over the weight of a penalty, on a logarithmic axis.
+
+    Args:
+        accuracies: Curve to {weight: accuracy as a fraction}; weights above 0.
+        name: Of the weight, for the axis ("lambda 1").
+        title: Says dataset, protocol and model.
+    """
+    fig = Figure(figsize=(0.6 * WIDTH, 3.6), layout="constrained")
+    ax = fig.subplots()
+    for i, (curve, points) in enumerate(accuracies.items()):
+        weights = sorted(points)
+        if weights[0] <= 0:
+            raise ValueError(f"'{curve}' has a weight of {weights[0]}: a logarithm needs above 0")
+        values = [100 * points[w] for w in weights]
+        ax.plot(weights, values, "o-", color=COLOURS[i % len(COLOURS)], label=curve)
+    ax.set_xscale("log")
+    ax.set_xlabel(name, fontsize=LABEL)
+    ax.set_ylabel("accuracy (%)", fontsize=LABEL)
+    ax.legend(fontsize=SMALL, frameon=False)
+    ax.set_title(title.replace("$", r"\$"), fontsize=TITLE)
+    return fig

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from keras_skeleton.attention_plots import (
+    class_attention_figure,
+    engaged_joints_figure,
+    frame_curves_figure,
+    joint_names,
+    mean_attention,
+    parameter_figure,
+)
+
+
+def test_mean_attention_resizes_every_clip():
+    ramp = [np.linspace(0, 1, T) for T in (10, 20, 30)]
+    np.testing.assert_allclose(mean_attention(ramp), np.linspace(0, 1, 20))
+    maps = [np.stack([a, 1 - a], axis=1) for a in ramp]
+    np.testing.assert_allclose(mean_attention(maps, 5)[:, 1], [1, 0.75, 0.5, 0.25, 0])
+    with pytest.raises(ValueError, match="no attention maps"):
+        mean_attention([])
+    with pytest.raises(ValueError, match="the same K"):
+        mean_attention([np.zeros((4, 2)), np.zeros((4, 3))])
+
+
+def test_joint_names_tell_the_bodies_apart():
+    assert joint_names("sbu", 15)[0] == "head"
+    assert joint_names("sbu", 30)[15:17] == ["head (2)", "neck (2)"]
+    with pytest.raises(ValueError, match="31 joints are not whole bodies of 15"):
+        joint_names("sbu", 31)
+
+
+def test_class_attention_shows_both_on_one_time_axis():
+    joints = np.random.default_rng(0).dirichlet(np.ones(30), 25)
+    figure = class_attention_figure(joints, np.arange(25.0), "sbu", "sbu: kicking, sta_lstm")
+    curve, heat, bar = figure.axes
+    assert curve.get_shared_x_axes().joined(curve, heat)
+    np.testing.assert_array_equal(curve.lines[0].get_ydata(), np.arange(25.0))
+    np.testing.assert_allclose(heat.images[0].get_array(), joints.T)
+    assert [t.get_text() for t in heat.get_yticklabels()] == joint_names("sbu", 30)
+    assert bar.get_ylabel() == "joint attention"
+    assert len(class_attention_figure(None, np.ones(5), "sbu", "t").axes) == 1
+    with pytest.raises(ValueError, match="25 frames, to frames 5"):
+        class_attention_figure(joints, np.ones(5), "sbu", "t")
+    with pytest.raises(ValueError, match="neither"):
+        class_attention_figure(None, None, "sbu", "t")
+
+
+def test_engaged_joints_are_drawn_where_they_are():
+    pose = np.random.default_rng(0).normal(size=(2, 15, 3))
+    weights = np.arange(30.0)
+    figure = engaged_joints_figure({"a": weights, "b": weights / 2}, pose, "sbu", "t")
+    dots = figure.axes[0].collections[-1]
+    np.testing.assert_allclose(dots.get_offsets(), pose.reshape(-1, 3)[:, :2])
+    np.testing.assert_allclose(dots.get_array(), weights)
+    assert dots.get_sizes()[29] > dots.get_sizes()[1]
+    half = figure.axes[1].collections[-1]
+    assert half.get_sizes()[29] < dots.get_sizes()[29]  # one scale for all settings
+    with pytest.raises(ValueError, match=r"expected \(30,\)"):
+        engaged_joints_figure({"a": np.ones(15)}, pose, "sbu", "t")
+
+
+def test_curves_and_parameters_are_labelled():
+    figure = frame_curves_figure({"lambda 2 = 0.1": np.ones(4), "lambda 2 = 1": np.zeros(4)}, "t")
+    (ax,) = figure.axes
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["lambda 2 = 0.1", "lambda 2 = 1"]
+    figure = parameter_figure({"cs": {0.1: 0.5, 0.01: 0.75}}, "lambda 1", "t")
+    (ax,) = figure.axes
+    assert ax.get_xscale() == "log"
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.01, 0.1])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [75, 50])
+    with pytest.raises(ValueError, match="a logarithm needs above 0"):
+        parameter_figure({"cs": {0.0: 0.5}}, "lambda 1", "t")
