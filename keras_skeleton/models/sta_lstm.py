@@ -61,6 +61,7 @@ def sta_lstm(
     units: int = 100,
     hidden: int | None = None,
     dropout: float = 0.5,
+    gate_gain: str = "paper",
     lambda1: float = 0.0,
     lambda2: float = 0.0,
     lambda3: float = 0.0,
@@ -80,10 +81,15 @@ def sta_lstm(
             width of the LSTMs only. (50 gives the 483,411 parameters of two Kinect v2 bodies and
             60 classes, 100 gives 498,461; MANs quotes 0.5M.)
         dropout: After every LSTM layer of the main network.
+        gate_gain: `"paper"`: x' = alpha x. `"joints"`: x' = K alpha x, so that equal attention to
+            all K joints leaves the input as it is. With the former the input shrinks K-fold at
+            the start, and the gates are drawn to a few joints to make up for it.
         lambda1: Weight of equal attention to joints (Eq. 7).
         lambda2: Weight of the frame gates' norm (Eq. 7).
         lambda3: Weight of the L1 norm of all connection matrices (Eq. 7); biases not included.
     """
+    if gate_gain not in ("paper", "joints"):
+        raise ValueError(f"gate_gain='{gate_gain}' is unknown; it is 'paper' or 'joints'")
     l1 = regularizers.L1(lambda3) if lambda3 else None
     x = keras.Input((frames, joints, 3), name="skeleton")
     mask = FrameMask(name="mask")(x)  # (B, T)
@@ -98,6 +104,8 @@ def sta_lstm(
         )(x, mask=mask)
         weights = layers.Reshape((-1, joints, 1), name="joint_weights")(alpha)
         h = layers.Multiply(name="modulated")([x, weights])  # x'(t,k) = alpha(t,k) x(t,k)
+        if gate_gain == "joints":
+            h = layers.Rescaling(joints, name="gate_gain")(h)
 
     h = layers.Reshape((-1, joints * 3), name="flat")(h)  # (B, T, 3K)
     for i in range(1, main_layers + 1):

@@ -112,3 +112,14 @@ def test_clips_are_read_at_their_own_length(coordinates):
 def test_unknown_coordinates_are_refused():
     with pytest.raises(ValueError, match="coordinates='room' is unknown"):
         MODELS["lstm"].read(get_skeleton("sbu"), 10, coordinates="room")(np.ones((3, 2, 15, 3)))
+
+
+def test_gain_makes_equal_attention_the_plain_input():
+    model = sta_lstm("m", 8, 5, units=6, gate_gain="joints")
+    gate = model.get_layer("joint_attention")
+    gate.scores.set_weights([w * 0 for w in gate.scores.get_weights()])  # equal scores
+    x = clips()
+    out = keras.Model(model.input, model.get_layer("gate_gain").output)(x)
+    np.testing.assert_allclose(np.asarray(out), x, atol=1e-6)
+    with pytest.raises(ValueError, match="gate_gain='none' is unknown"):
+        sta_lstm("m", 8, 5, gate_gain="none")
