@@ -25,23 +25,31 @@ def lengths(gates: Any, mask: Any) -> Any:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class EqualJointAttention(keras.regularizers.Regularizer):
-    """weight * sum over joints of (1 - mean over time of alpha)^2, for gates alpha (B, T, K).
+    """weight * sum over joints of (1 - mean over time of gain alpha)^2, for gates (B, T, K).
 
     Keeps the joint-selection gates from ignoring joints throughout a sequence. Padded frames
     have alpha = 0.
+
+    Args:
+        weight: lambda 1.
+        gain: 1 is the formula as printed. There alpha sums to 1 over K joints, no mean can come
+            near 1, and between equal attention and a single joint lies no more than `weight`.
+            With gain K the penalty is 0 for equal attention and weight * K (K - 1) for a single
+            joint, which is what the text asks of it.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float, gain: float = 1.0) -> None:
         self.weight = weight
+        self.gain = gain
 
     def __call__(self, gates: Any, mask: Any = None) -> Any:
-        gates = ops.cast(gates, "float32")
+        gates = self.gain * ops.cast(gates, "float32")
         total = lengths(gates, mask)
         mean = ops.sum(gates, axis=1) / (total if mask is None else total[:, None])  # (B, K)
         return self.weight * ops.mean(ops.sum(ops.square(1.0 - mean), axis=1))
 
     def get_config(self) -> dict[str, Any]:
-        return {"weight": self.weight}
+        return {"weight": self.weight, "gain": self.gain}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

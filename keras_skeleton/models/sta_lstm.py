@@ -81,15 +81,17 @@ def sta_lstm(
             width of the LSTMs only. (50 gives the 483,411 parameters of two Kinect v2 bodies and
             60 classes, 100 gives 498,461; MANs quotes 0.5M.)
         dropout: After every LSTM layer of the main network.
-        gate_gain: `"paper"`: x' = alpha x. `"joints"`: x' = K alpha x, so that equal attention to
-            all K joints leaves the input as it is. With the former the input shrinks K-fold at
-            the start, and the gates are drawn to a few joints to make up for it.
+        gate_gain: `"paper"`: x' = alpha x, as printed. `"joints"`: K alpha in place of alpha, in
+            x' and in the penalty, so that equal attention to all K joints leaves the input as it
+            is and costs nothing. With the former the input shrinks K-fold at the start, the
+            gates are drawn to a few joints to make up for it, and the penalty hardly sees it.
         lambda1: Weight of equal attention to joints (Eq. 7).
         lambda2: Weight of the frame gates' norm (Eq. 7).
         lambda3: Weight of the L1 norm of all connection matrices (Eq. 7); biases not included.
     """
     if gate_gain not in ("paper", "joints"):
         raise ValueError(f"gate_gain='{gate_gain}' is unknown; it is 'paper' or 'joints'")
+    gain = joints if gate_gain == "joints" else 1
     l1 = regularizers.L1(lambda3) if lambda3 else None
     x = keras.Input((frames, joints, 3), name="skeleton")
     mask = FrameMask(name="mask")(x)  # (B, T)
@@ -98,14 +100,14 @@ def sta_lstm(
         alpha = JointGate(  # Eqs. 2 and 3: (B, T, K)
             units,
             hidden,
-            penalty=EqualJointAttention(lambda1) if lambda1 else None,
+            penalty=EqualJointAttention(lambda1, gain) if lambda1 else None,
             kernel_regularizer=l1,
             name="joint_attention",
         )(x, mask=mask)
         weights = layers.Reshape((-1, joints, 1), name="joint_weights")(alpha)
         h = layers.Multiply(name="modulated")([x, weights])  # x'(t,k) = alpha(t,k) x(t,k)
-        if gate_gain == "joints":
-            h = layers.Rescaling(joints, name="gate_gain")(h)
+        if gain != 1:
+            h = layers.Rescaling(gain, name="gate_gain")(h)
 
     h = layers.Reshape((-1, joints * 3), name="flat")(h)  # (B, T, 3K)
     for i in range(1, main_layers + 1):

@@ -26,7 +26,9 @@ import numpy as np
 
 from keras_skeleton import __version__
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.errors import UserError
+from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models import MODELS, attention_maps, build_model
@@ -41,6 +43,7 @@ from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee
 
 PICTURES = 6  # attention figures, each of another class
+ATTENTION_BATCH = 64
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
 
 
@@ -177,6 +180,7 @@ class Experiment:
         if open_folds:
             inputs = self.inputs()
             trainees = self.trainees()
+            model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
             progress = Progress(len(open_folds), self.epochs(self.folds[open_folds[0] - 1]))
             for number in open_folds:
                 fold = self.folds[number - 1]
@@ -193,9 +197,9 @@ class Experiment:
                     metrics = FoldFit(
                         trainees[""], inputs, fold, number, seed, folder, progress.epoch
                     ).run(resume)
+                model.load_weights(folder / "best.weights.h5")
+                self.score_attention(model, inputs, number)
                 progress.end(metrics)
-            model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
-            model.load_weights(self.fold_folder(open_folds[-1]) / "best.weights.h5")
             self.draw_attention(model, inputs, self.folds[open_folds[-1] - 1])
         return write_report(self.folder, self.folder)
 
@@ -294,18 +298,52 @@ class Experiment:
             f"{100 * result.mean_class_accuracy:.2f} %"
         )
 
+    def attention(
+        self, model: keras.Model, inputs: Inputs, clips: np.ndarray
+    ) -> list[dict[str, np.ndarray]]:
+        """Attention at each clip's own frames: `"joints"` (T, K), `"frames"` (T,), as there are."""
+        result = []
+        for some in np.array_split(clips, -(-len(clips) // ATTENTION_BATCH)):
+            maps = attention_maps(model, inputs.batch(some))
+            for b, i in enumerate(some):
+                length = int(self.dataset.samples["frames"].iloc[i])
+                rows = MODELS[self.model].rows(length, self.frames, **self.recipe.read)
+                result.append(
+                    {
+                        name: attention_on_frames(values[b], rows, length)
+                        for name, values in maps.items()
+                        if name in ("joints", "frames")
+                    }
+                )
+        return result
+
+    def score_attention(self, model: keras.Model, inputs: Inputs, number: int) -> None:
+        """Writes the fold's attention.csv, where it is known what carries the actions."""
+        if "informative_joints" not in self.dataset.extras:
+            return
+        test = self.folds[number - 1].test
+        maps = self.attention(model, inputs, test)
+        if not maps[0]:
+            return
+        table = attention_shares(
+            [self.dataset.clip(i) for i in test],
+            self.dataset.labels[test],
+            self.dataset.classes,
+            maps,
+            [informative_joints(self.dataset, i) for i in test],
+            [informative_frames(self.dataset, i) for i in test],
+        )
+        table.to_csv(self.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
+
     def draw_attention(self, model: keras.Model, inputs: Inputs, fold: Fold) -> None:
         """Draws the frame attention of the first test clip of some classes."""
         labels = inputs.labels[fold.test]
         firsts = [fold.test[np.argmax(labels == label)] for label in np.unique(labels)[:PICTURES]]
-        batch = inputs.batch(np.array(firsts))
-        maps = attention_maps(model, batch)
-        if "frames" not in maps:
-            return
         table = self.dataset.samples
-        for i, attention in zip(firsts, maps["frames"], strict=True):
+        for i, maps in zip(firsts, self.attention(model, inputs, np.array(firsts)), strict=True):
+            if "frames" not in maps:
+                return
             clip = self.dataset.clip(i)
-            rows = MODELS[self.model].rows(len(clip), self.frames, **self.recipe.read)
             row = table.iloc[i]
             interval = None
             if "action_start" in table.columns:
@@ -316,7 +354,7 @@ class Experiment:
                 figure = attention_strip_figure(
                     clip,
                     self.dataset.skeleton,
-                    attention_on_frames(attention, rows, len(clip)),
+                    maps["frames"],
                     title=title,
                     interval=interval,
                     fps=self.dataset.info.get("fps"),
