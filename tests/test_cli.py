@@ -290,3 +290,7 @@ def test_the_readmes_first_command_in_short(tmp_path):
     history = pd.read_csv(tmp_path / "run" / "fold_01" / "history.csv")
     assert history["loss"].iloc[1] < history["loss"].iloc[0]
     assert len(list((tmp_path / "run" / "attention").glob("*.png"))) == 6
+    shares = pd.read_csv(tmp_path / "run" / "attention.csv")  # known here, as the set is ours
+    assert len(shares) == 14
+    assert shares["frames"].between(0, 1).all()
+    assert "Attention where the action is" in (tmp_path / "run" / "report.html").read_text("utf-8")

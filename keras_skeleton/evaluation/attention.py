@@ -104,3 +104,14 @@ def attention_shares(
     means.insert(0, "class", [classes[label] for label in means.index])
     means.insert(1, "clips", counts)
     return means.reset_index(drop=True)
+
+
+def merge_shares(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of several folds as one: means over all clips of a class."""
+    whole = pd.concat(tables)
+    values = list(COLUMNS[2:])
+    summed = whole[values].mul(whole["clips"], axis=0).groupby(whole["class"], sort=False)
+    clips = whole.groupby("class", sort=False)["clips"].sum()
+    merged = summed.sum(min_count=1).div(clips, axis=0)
+    merged.insert(0, "clips", clips)
+    return merged.reset_index()[list(COLUMNS)]

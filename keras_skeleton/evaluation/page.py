@@ -200,6 +200,24 @@ def _class_rows(table: pd.DataFrame) -> list[list[str]]:
     ]  # fmt: skip
 
 
+_SHARES_TEXT = """
+<h2>Attention where the action is</h2>
+<p class="what">Shares of the attention that fall on the joints and on the frames that carry the
+action, means over the test clips, beside what uniform attention would spend there.</p>
+"""
+
+
+def _share_rows(shares: pd.DataFrame) -> list[list[str]]:
+    return [
+        [str(row["class"]), str(row["clips"])]
+        + [
+            "-" if pd.isna(row[c]) else percent(row[c])
+            for c in ("joints", "joints_uniform", "frames", "frames_uniform")
+        ]
+        for row in shares.to_dict("records")
+    ]
+
+
 def _facts(merged: Mapping[str, Any]) -> list[tuple[str, str]]:
     keys = (
         "model", "variant", "parameters", "dataset", "clips", "skeleton", "protocol", "seed",
@@ -216,6 +234,7 @@ def html_page(
     classes: pd.DataFrame,
     figures: Mapping[str, Path],
     attention: Sequence[Path] = (),
+    shares: pd.DataFrame | None = None,
 ) -> str:
     """The page as text.
 
@@ -224,6 +243,7 @@ def html_page(
         classes: From `scores.per_class_table`.
         figures: PNG files by their captions.
         attention: More PNG files, shown with their names; at most `MAX_PICTURES` of them.
+        shares: From `attention.attention_shares`, where it is known what carries the actions.
     """
     warnings = [] if merged["complete"] else [_missing(merged)]
     warned = "\n".join(
@@ -251,6 +271,11 @@ def html_page(
             _picture(path, path.stem) for path in attention[:MAX_PICTURES]
         )
         seen += f"\n<p>{more} more are in the runs' attention folders.</p>" if more > 0 else ""
+    if shares is not None:
+        seen += _SHARES_TEXT + _table(
+            ("class", "clips", "joints", "if uniform", "frames", "if uniform"), _share_rows(shares),
+            text=(0,),
+        )  # fmt: skip
     title = html.escape(title_of(merged))
     return f"""\
 <!DOCTYPE html>

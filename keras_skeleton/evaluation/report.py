@@ -30,6 +30,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.evaluation.attention import merge_shares
 from keras_skeleton.evaluation.page import PARTS, html_page, percent, summary, title_of
 from keras_skeleton.evaluation.scores import (
     ClipScores,
@@ -395,6 +396,13 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
     model = str(merged["model"])
     epochs = [fold.metrics.get("epoch_selected", -1) for fold in experiment.folds]
     save_figure(curves_figure({model: histories}, title, {model: epochs}), out / "curves.png")
+    found = [f for fold in experiment.folds if (f := fold.folder / "attention.csv").exists()]
+    shares = merge_shares([pd.read_csv(path) for path in found]) if found else None
+    if shares is not None:
+        _replace(
+            out / "attention.csv",
+            lambda path: shares.to_csv(path, index=False, float_format="%.4f", lineterminator="\n"),
+        )
     page = html_page(
         merged,
         table,
@@ -403,6 +411,7 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
             "All test clips: true class against predicted class.": out / "confusion.png",
         },
         [path for run in experiment.runs for path in sorted((run / "attention").glob("*.png"))],
+        shares,
     )
     _replace(out / "report.html", lambda path: path.write_text(page, "utf-8"))
     text = json.dumps(_json_ready(merged), indent=1, allow_nan=False) + "\n"

@@ -1,7 +1,12 @@
 """Attention layers: one idea a file, written in `keras.ops`, registered as serializable."""
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
-from keras_skeleton.layers.augmentation import RandomRotation, RandomScale, RandomTemporalCrop
+from keras_skeleton.layers.augmentation import (
+    RandomRotation,
+    RandomScale,
+    RandomSymmetry,
+    RandomTemporalCrop,
+)
 from keras_skeleton.layers.frame_attention import FrameAttention
 from keras_skeleton.layers.frame_gate import FrameGate
 from keras_skeleton.layers.grouped import GroupedBiGRU, GroupedDense, PerGroup
@@ -21,6 +26,7 @@ __all__ = [
     "PerGroup",
     "RandomRotation",
     "RandomScale",
+    "RandomSymmetry",
     "RandomTemporalCrop",
     "ScoreAccumulation",
     "tarm",

@@ -7,6 +7,7 @@ draws anew for every clip of the batch, and does nothing outside training.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -124,3 +125,41 @@ class RandomTemporalCrop(_Augmentation):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "smallest": self.smallest}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RandomSymmetry(_Augmentation):
+    """Replaces every second clip, on average, by its image under a symmetry of the data.
+
+    Joints are on the last axis but one. A left-right mirror exchanges the joints of both sides and turns one
+    coordinate's sign; two people who change places exchange all their joints and turn two.
+
+    Args:
+        order: K numbers: joint k of the image is joint order[k] of the clip.
+        signs: What x, y and z are multiplied with.
+    """
+
+    def __init__(
+        self, order: Sequence[int], signs: tuple[float, float, float], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.order = [int(k) for k in order]
+        self.signs = tuple(signs)
+        if sorted(self.order) != list(range(len(self.order))):
+            raise ValueError(f"order={self.order} does not name each joint once")
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(input_shape)
+        if input_shape[-2] != len(self.order):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' was given the order of {len(self.order)} "
+                f"joints and takes (B, T, ..., {len(self.order)}, 3), not {tuple(input_shape)}"
+            )
+
+    def change(self, clips: Any) -> Any:
+        image = ops.take(clips, self.order, axis=-2) * ops.cast(self.signs, clips.dtype)
+        drawn = self.uniform(clips, 0.0, 1.0, *[1] * (len(clips.shape) - 1))
+        return ops.where(drawn < 0.5, image, clips)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "order": self.order, "signs": self.signs}

@@ -1,7 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from keras_skeleton.evaluation.attention import attention_shares, frame_share, joint_share
+from keras_skeleton.evaluation.attention import (
+    attention_shares,
+    frame_share,
+    joint_share,
+    merge_shares,
+)
 
 
 def test_shares_by_hand():
@@ -55,3 +61,17 @@ def test_a_row_for_every_class():
     np.testing.assert_allclose(table["frames"], [2 / 5, (2 / 4 + 2 / 6) / 2])
     without = attention_shares(clips, [1, 0, 1], ["sit", "wave"], [{}] * 3, [joints] * 3, truth)
     assert without[["joints", "frames"]].isna().all(axis=None)
+
+
+def test_folds_are_merged_over_clips():
+    columns = ["class", "clips", "joints", "joints_uniform", "frames", "frames_uniform"]
+    a = pd.DataFrame([["sit", 1, np.nan, np.nan, 0.5, 0.2]], columns=columns)
+    b = pd.DataFrame(
+        [["sit", 3, np.nan, np.nan, 0.9, 0.4], ["wave", 2, np.nan, np.nan, 0.6, 0.5]],
+        columns=columns,
+    )
+    merged = merge_shares([a, b])
+    assert merged["class"].tolist() == ["sit", "wave"]
+    assert merged["clips"].tolist() == [4, 2]
+    np.testing.assert_allclose(merged["frames"], [(0.5 + 3 * 0.9) / 4, 0.6])
+    assert merged["joints"].isna().all()

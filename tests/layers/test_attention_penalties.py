@@ -30,6 +30,18 @@ def test_equal_joint_attention_is_equation_7():
     assert float(EqualJointAttention(0.5)(alpha, mask)) == pytest.approx(0.5 * expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("K", [4, 30])
+def test_what_the_gain_does_to_equal_and_to_narrow_attention(K):
+    equal = np.full((1, 6, K), 1 / K, "float32")
+    single = np.eye(K, dtype="float32")[None, [0] * 6]
+    printed, gained = EqualJointAttention(0.5), EqualJointAttention(0.5, gain=K)
+    assert float(printed(single)) - float(printed(equal)) == pytest.approx(
+        0.5 * (1 - 1 / K), rel=1e-4
+    )
+    assert float(gained(equal)) == pytest.approx(0, abs=1e-6)
+    assert float(gained(single)) == pytest.approx(0.5 * K * (K - 1), rel=1e-5)
+
+
 def test_frame_attention_norm_is_equation_7():
     _, beta, mask, lengths = gates()
     expected = np.mean([sum(abs(beta[b, : lengths[b]])) / lengths[b] for b in range(3)])
@@ -68,8 +80,9 @@ def test_gates_add_them_to_the_loss_once():
     assert [float(v) for v in gate.losses] == [pytest.approx(float(FrameAttentionNorm(0.1)(beta)))]
 
 
-@pytest.mark.parametrize("penalty", [EqualJointAttention(0.3), FrameAttentionNorm(0.3)])
+@pytest.mark.parametrize("penalty", [EqualJointAttention(0.3, gain=4), FrameAttentionNorm(0.3)])
 def test_round_trip(penalty):
     again = keras.regularizers.deserialize(keras.regularizers.serialize(penalty))
     assert type(again) is type(penalty)
+    assert again.get_config() == penalty.get_config()
     assert again.weight == 0.3

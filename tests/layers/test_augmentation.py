@@ -2,9 +2,19 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers import RandomRotation, RandomScale, RandomTemporalCrop
+from keras_skeleton.layers import (
+    RandomRotation,
+    RandomScale,
+    RandomSymmetry,
+    RandomTemporalCrop,
+)
 
-LAYERS = [RandomRotation((10, 10, 30)), RandomScale(0.2), RandomTemporalCrop(0.5)]
+LAYERS = [
+    RandomRotation((10, 10, 30)),
+    RandomScale(0.2),
+    RandomTemporalCrop(0.5),
+    RandomSymmetry([1, 0, 2, 4, 3], (-1, 1, 1)),
+]
 
 
 def clips(B=64, T=20, V=5):
@@ -63,3 +73,21 @@ def test_wrong_shapes_and_arguments_are_refused():
         RandomScale()(np.zeros((2, 5, 4), "float32"), training=True)
     with pytest.raises(ValueError, match=r"smallest=0 is not in \(0, 1\]"):
         RandomTemporalCrop(0)
+
+
+def test_symmetry_gives_the_clip_or_its_image():
+    x = clips()
+    order, signs = [1, 0, 2, 4, 3], (-1, 1, 1)
+    out = np.asarray(RandomSymmetry(order, signs, seed=1)(x, training=True))
+    image = x[..., order, :] * np.float32(signs)
+    kept = (out == x).all(axis=(1, 2, 3, 4))
+    changed = (out == image).all(axis=(1, 2, 3, 4))
+    assert (kept ^ changed).all()
+    assert 20 < kept.sum() < 44
+
+
+def test_symmetry_refuses_what_is_none():
+    with pytest.raises(ValueError, match="does not name each joint once"):
+        RandomSymmetry([0, 0, 1], (1, 1, 1))
+    with pytest.raises(ValueError, match="the order of 3 joints"):
+        RandomSymmetry([0, 1, 2], (1, 1, 1))(clips())
