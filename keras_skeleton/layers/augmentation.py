@@ -131,8 +131,9 @@ class RandomTemporalCrop(_Augmentation):
 class RandomSymmetry(_Augmentation):
     """Replaces every second clip, on average, by its image under a symmetry of the data.
 
-    Joints are on the last axis but one. A left-right mirror exchanges the joints of both sides and turns one
-    coordinate's sign; two people who change places exchange all their joints and turn two.
+    Joints are on the last axis but one. A left-right mirror exchanges the joints of both sides
+    and turns one coordinate's sign; two people who change places exchange all their joints and
+    turn two.
 
     Args:
         order: K numbers: joint k of the image is joint order[k] of the clip.
