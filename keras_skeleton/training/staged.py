@@ -24,6 +24,7 @@ from keras_skeleton.training.stages import Stage, take_over
 from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee
 
+FIGURES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy", "seconds")
 RESULTS = ("scores.npz", "best.weights.h5", "last.weights.h5")
 
 
@@ -53,7 +54,7 @@ def train_stages(
         progress: Told which stage is at work.
         resume: Keep finished stages and continue a stopped one.
     """
-    done, histories, metrics = 0, [], {}
+    done, histories, metrics, steps = 0, [], {}, []
     for stage in stages:
         trainee, place = trainees[stage.name], folder / stage.name
         epochs = stage_epochs(stage, len(fold.train), trainee.recipe.batch_size)
@@ -67,6 +68,7 @@ def train_stages(
             ).run(resume)
         history = pd.read_csv(place / "history.csv")
         histories.append(history.assign(stage=stage.name, epoch=history["epoch"] + done))
+        steps.append({"name": stage.name, "what": stage.what, **{k: metrics[k] for k in FIGURES}})
         done += epochs
 
     for name in RESULTS:
@@ -80,7 +82,7 @@ def train_stages(
         "epoch_paper": metrics["epoch_paper"] + before,
         "epochs": done,
         "seconds": float(whole["seconds"].sum()),
-        "stages": [stage.name for stage in stages],
+        "stages": steps,
     }
     write_json(folder / "metrics.json", metrics)
     return metrics

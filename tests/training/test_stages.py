@@ -108,6 +108,18 @@ def test_the_fold_reports_its_last_step(finished):
     assert metrics["epoch_selected"] == 8
     assert metrics["seconds"] == pytest.approx(history["seconds"].sum())
     assert metrics["accuracy_last"] == history["test_accuracy"].iloc[-1]
+    assert [stage["name"] for stage in metrics["stages"]] == [stage.name for stage in STAGES]
+    ends = history.groupby("stage")["test_accuracy"].last()
+    assert all(stage["accuracy_last"] == ends[stage["name"]] for stage in metrics["stages"])
+
+
+def test_one_attention_alone_is_a_part_of_the_whole_training(finished, tmp_path):
+    """So the ablation's rows can be read off the steps 4 and 7 of one run."""
+    run, folder = finished
+    alone = replace(experiment(tmp_path, without(STAGES, True, False)), model="sa_lstm")
+    alone.train()
+    one, other = (weights(run, f, "step7", "best") for f in (folder, tmp_path))
+    assert all(same(one[name], other[name]) for name in one)
 
 
 class StopError(Exception):
