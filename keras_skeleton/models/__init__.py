@@ -8,11 +8,11 @@ import keras
 import numpy as np
 
 from keras_skeleton.errors import UnknownNameError
-from keras_skeleton.models import mans, sta_lstm
+from keras_skeleton.models import csta_cnn, mans, sta_lstm
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
-MODELS: dict[str, ModelEntry] = {**mans.MODELS, **sta_lstm.MODELS}
+MODELS: dict[str, ModelEntry] = {**mans.MODELS, **sta_lstm.MODELS, **csta_cnn.MODELS}
 
 # Which layer's output is which attention, for every model that has it.
 ATTENTION_LAYERS = {
@@ -20,6 +20,7 @@ ATTENTION_LAYERS = {
     "frames": "frame_attention",
     "parts": "part_attention",
 }
+COUPLED_LAYERS = {"joints": "position_joints", "frames": "position_frames"}  # of CSTA-CNN
 
 
 def check_model(name: str) -> str:
@@ -68,13 +69,14 @@ def attention_maps(model: keras.Model, batch: Any) -> dict[str, np.ndarray]:
         the coordinates have attention of their own, and `"parts"` (B, K).
     """
     names = {layer.name for layer in model.layers}
-    outputs = {
-        key: model.get_layer(name).output for key, name in ATTENTION_LAYERS.items() if name in names
-    }
+    coupled = names & set(COUPLED_LAYERS.values())
+    wanted = COUPLED_LAYERS if coupled else ATTENTION_LAYERS
+    outputs = {key: model.get_layer(name).output for key, name in wanted.items() if name in names}
     if not outputs:
         return {}
     maps = keras.Model(model.input, outputs)(batch, training=False)
-    return {key: keras.ops.convert_to_numpy(value) for key, value in maps.items()}
+    found = {key: keras.ops.convert_to_numpy(value) for key, value in maps.items()}
+    return csta_cnn.maps(found) if coupled else found
 
 
 __all__ = ["MODELS", "ModelEntry", "attention_maps", "build_model", "check_model"]

@@ -12,7 +12,6 @@ zeros at the end; padded frames are masked everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,8 +25,7 @@ from keras_skeleton.layers.joint_gate import JointGate
 from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
-from keras_skeleton.transforms.geometry import check_clip, to_hips
-from keras_skeleton.transforms.normalise import to_actor_frame, to_first_spine, to_pair_frame
+from keras_skeleton.transforms.coordinates import check_coordinates
 from keras_skeleton.transforms.sample import pad_end
 from keras_skeleton.transforms.smooth import savitzky_golay
 from keras_skeleton.transforms.time import subsample_time
@@ -38,15 +36,6 @@ VARIANTS = {
     "sa_lstm": (True, False),
     "ta_lstm": (False, True),
     "sta_lstm": (True, True),
-}
-
-COORDINATES: dict[str, Callable[..., np.ndarray]] = {
-    "actor": to_actor_frame,
-    "actor_first": partial(to_actor_frame, reference="first"),
-    "first_spine": to_first_spine,
-    "hips": to_hips,
-    "pair": to_pair_frame,
-    "camera": check_clip,
 }
 
 
@@ -146,14 +135,11 @@ def sequence(
         clip: Positions; absent bodies are zero.
         skeleton: The joint layout.
         frames: Length after padding. A longer clip is subsampled evenly.
-        coordinates: A key of `COORDINATES`.
+        coordinates: A key of `transforms.coordinates.COORDINATES`.
         smooth: Savitzky-Golay over five frames first (the paper does so for SBU).
     """
-    if coordinates not in COORDINATES:
-        raise ValueError(f"coordinates='{coordinates}' is unknown; it is one of {[*COORDINATES]}")
-    if smooth:
-        clip = savitzky_golay(clip)
-    clip = COORDINATES[coordinates](clip, skeleton)
+    place = check_coordinates(coordinates)
+    clip = place(savitzky_golay(clip) if smooth else clip, skeleton)
     if len(clip) > frames:
         clip = subsample_time(clip, frames)
     T, M, V, C = clip.shape

@@ -1,0 +1,131 @@
+"""Coupled spatial-temporal attention (Wang, CSTA-CNN, ICIP 2019 submission, Sec. 2.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import activations, initializers, ops
+
+from keras_skeleton.layers.grouped import PACKAGE
+
+BIASES = ("each", "shared")
+
+
+class _Scores(keras.layers.Layer):
+    """One dense layer with a single output, applied to every joint or to every frame.
+
+    Args:
+        activation: sigma of Eq. 1. The paper names none; it shows absolute weights, so they have
+            signs: tanh, which keeps the product of two scores bounded, unlike a linear one.
+        bias: Eq. 1 prints one weight vector and a bias b_i with an index: `"each"` joint (or
+            frame) has its own. `"shared"`: one for all.
+
+    Biases start at 1: the weights are then alike and far from 0, and the product of both scores
+    lets the input through.
+    """
+
+    def __init__(self, activation: Any = "tanh", bias: str = "each", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if bias not in BIASES:
+            raise ValueError(f"bias='{bias}' is unknown; it is one of {BIASES}")
+        self.activation = activations.get(activation)
+        self.bias_kind = bias
+
+    def sizes(self, shape: tuple) -> tuple[int, int]:
+        """Size of the axis that each score sums over with C, and how many scores there are."""
+        raise NotImplementedError
+
+    def build(self, input_shape: tuple) -> None:
+        if len(input_shape) != 5 or None in (input_shape[1], *input_shape[3:]):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' takes (B, T, M, V, C) with known T, V and C, "
+                f"not {tuple(input_shape)}"
+            )
+        summed, scores = self.sizes(input_shape)
+        C = input_shape[-1]
+        self.kernel = self.add_weight(
+            (summed, C),
+            # Fans of a dense layer from summed * C numbers to one, not of a matrix.
+            initializers.VarianceScaling(scale=1 / C, mode="fan_in", distribution="uniform"),
+            name="kernel",
+        )
+        self.bias = self.add_weight(
+            (scores if self.bias_kind == "each" else 1,), initializers.Ones(), name="bias"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "activation": activations.serialize(self.activation),
+            "bias": self.bias_kind,
+        }
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class JointScores(_Scores):
+    """A weight for every joint from its T x C numbers: (B, T, M, V, C) to (B, M, V), Eq. 1."""
+
+    def sizes(self, shape: tuple) -> tuple[int, int]:
+        return shape[1], shape[3]
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(ops.einsum("btmvc,tc->bmv", inputs, self.kernel) + self.bias)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        B, _, M, V, _ = input_shape
+        return (B, M, V)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class FrameScores(_Scores):
+    """A weight for every frame from its V x C numbers: (B, T, M, V, C) to (B, M, T)."""
+
+    def sizes(self, shape: tuple) -> tuple[int, int]:
+        return shape[3], shape[1]
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(ops.einsum("btmvc,vc->bmt", inputs, self.kernel) + self.bias)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        B, T, M, _, _ = input_shape
+        return (B, M, T)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class CoupledAttention(keras.layers.Layer):
+    """The outer product of frame scores (B, M, T) and joint scores (B, M, V), Eq. 2.
+
+    Output (B, T, M, V). Call it as `CoupledAttention()(frames, joints)`.
+    """
+
+    def call(self, frames: Any, joints: Any) -> Any:
+        return ops.einsum("bmt,bmv->btmv", frames, joints)
+
+    def compute_output_shape(self, frames_shape: tuple, joints_shape: tuple) -> tuple:
+        B, M, T = frames_shape
+        return (B, T, M, joints_shape[-1])
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Attend(keras.layers.Layer):
+    """Multiplies a clip (B, T, M, V, C) with attention, the same for all coordinates (Eq. 3).
+
+    `Attend(axes)(x, attention)`; `axes` names the attention's axes: `"btmv"`, or `"bmv"` and
+    `"bmt"` where only joints or only frames have weights.
+    """
+
+    def __init__(self, axes: str = "btmv", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if axes not in ("btmv", "bmv", "bmt"):
+            raise ValueError(f"axes='{axes}' is none of btmv, bmv and bmt")
+        self.axes = axes
+
+    def call(self, x: Any, attention: Any) -> Any:
+        return ops.einsum(f"btmvc,{self.axes}->btmvc", x, attention)
+
+    def compute_output_shape(self, x_shape: tuple, attention_shape: tuple) -> tuple:
+        return tuple(x_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axes": self.axes}

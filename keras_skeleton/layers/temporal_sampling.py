@@ -1,0 +1,137 @@
+"""Random temporal sampling and cropping (CSTA-CNN, Sec. 2.4 and 3.1) on whole batches.
+
+`transforms.sample` has the same for single clips, in NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops, random
+
+from keras_skeleton.layers.grouped import PACKAGE
+
+
+def lengths(clips: Any) -> Any:
+    """int32 (B,): frames up to the last one that is not all zeros; at least 1."""
+    T = ops.shape(clips)[1]
+    there = ops.any(ops.not_equal(clips, 0), axis=tuple(range(2, len(clips.shape))))  # (B, T)
+    return ops.maximum(ops.max(ops.cast(there, "int32") * (1 + ops.arange(T)), axis=1), 1)
+
+
+def uniform_rows(start: Any, length: Any, size: int) -> Any:
+    """int32 (B, size): the middle frames of `size` equal segments of `length` (B,) frames."""
+    middle = (ops.arange(size, dtype="float32") + 0.5) / size
+    steps = ops.cast(ops.floor(ops.cast(length, "float32")[:, None] * middle), "int32")
+    return start[:, None] + ops.minimum(steps, length[:, None] - 1)
+
+
+def drawn_rows(length: Any, keys: Any, size: int) -> Any:
+    """int32 (B, size): frames drawn from `length` (B,), in order, none twice if they are enough.
+
+    In a shorter clip every frame comes size / length times, rounded up or down. `keys` (B, T) are
+    uniform random numbers.
+    """
+    T = ops.shape(keys)[1]
+    inside = ops.arange(T) < length[:, None]
+    order = ops.argsort(ops.where(inside, keys, 2.0), axis=1)
+    rank = ops.argsort(order, axis=1)
+    times = ops.floor_divide(size, length)[:, None] + ops.cast(
+        rank < ops.mod(size, length)[:, None], "int32"
+    )
+    end = ops.cumsum(times * ops.cast(inside, "int32"), axis=1)  # (B, T): rows used up to frame t
+    # Row k shows the first frame whose end lies beyond k.
+    passed = ops.expand_dims(end, 1) <= ops.reshape(ops.arange(size), (1, size, 1))
+    return ops.sum(ops.cast(passed, "int32"), axis=2)
+
+
+def take_rows(clips: Any, rows: Any) -> Any:
+    """Frames `rows` (B, S) of clips (B, T, ...): (B, S, ...)."""
+    shape = ops.shape(clips)
+    first = ops.arange(shape[0], dtype="int32")[:, None] * shape[1]
+    flat = ops.reshape(clips, (shape[0] * shape[1], -1))
+    taken = ops.take(flat, ops.reshape(first + rows, (-1,)), axis=0)
+    return ops.reshape(taken, (shape[0], rows.shape[1], *clips.shape[2:]))
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class TemporalSampling(keras.layers.Layer):
+    """Clips of any length to `size` frames: (B, T, ...) to (B, size, ...).
+
+    Clips shorter than T end with zeros. Outside training: the middle frames of `size` equal
+    segments. In training each clip of the batch is drawn anew in one of two ways, by a coin:
+
+        sampling    `size` frames at random, in order
+        cropping    a part of the clip, `crop` of its length, anywhere; then as outside training
+
+    The paper trains on 8 fixed copies of each clip, 4 of either kind. Drawing anew in every epoch
+    is the same augmentation without a limit to its variety.
+
+    Args:
+        size: T of the result.
+        crop: Smallest and largest part that cropping keeps: (0.5, 1) on UESTC, (0.9, 1) on NTU.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        crop: tuple[float, float] = (0.5, 1.0),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        low, high = crop
+        if size < 1 or not 0 < low <= high <= 1:
+            raise ValueError(f"size={size}, crop={crop}: size is 1 or more, 0 < low <= high <= 1")
+        self.size = size
+        self.crop = (float(low), float(high))
+        self.seed = seed
+        self.seed_generator = random.SeedGenerator(seed)
+
+    def build(self, input_shape: tuple) -> None:
+        if len(input_shape) < 3:
+            raise ValueError(f"TemporalSampling takes (B, T, ..., C), not {tuple(input_shape)}")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if training:
+            return self.draw(inputs, None, [self.seed_generator] * 4)
+        length = lengths(inputs)
+        return take_rows(inputs, uniform_rows(ops.zeros_like(length), length, self.size))
+
+    def draw(self, clips: Any, cropped: bool | None, seeds: Any) -> Any:
+        """One random copy of each clip.
+
+        Args:
+            clips: (B, T, ...).
+            cropped: Whether all are cropped, or none; a coin for each where None.
+            seeds: Four numbers, or four times the same generator.
+        """
+        B, T = ops.shape(clips)[:2]
+        length = lengths(clips)
+        keys = random.uniform((B, T), dtype="float32", seed=seeds[0])
+        sampled = drawn_rows(length, keys, self.size)
+        share = random.uniform((B,), *self.crop, dtype="float32", seed=seeds[1])
+        part = ops.cast(ops.round(share * ops.cast(length, "float32")), "int32")
+        part = ops.clip(part, 1, length)
+        place = random.uniform((B,), dtype="float32", seed=seeds[2])
+        room = length - part
+        start = ops.cast(ops.floor(place * ops.cast(room + 1, "float32")), "int32")
+        cut = uniform_rows(ops.minimum(start, room), part, self.size)
+        if cropped is None:
+            coin = random.uniform((B, 1), dtype="float32", seed=seeds[3]) < 0.5
+            return take_rows(clips, ops.where(coin, cut, sampled))
+        return take_rows(clips, cut if cropped else sampled)
+
+    def copies(self, clips: Any, count: int, seed: int = 0) -> list[Any]:
+        """`count` copies of the clips, every second one cropped; the same seed, the same copies."""
+        return [
+            self.draw(clips, bool(i % 2), [4 * (count * seed + i) + j for j in range(4)])
+            for i in range(count)
+        ]
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], self.size, *input_shape[2:])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "crop": self.crop, "seed": self.seed}

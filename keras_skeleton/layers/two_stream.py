@@ -1,0 +1,66 @@
+"""Small layers of two-stream CNNs on skeletons (Li et al., ICMEW 2017, and CSTA-CNN)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_skeleton.layers.grouped import PACKAGE
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Motion(keras.layers.Layer):
+    """Differences of neighbouring frames, x(t+1) - x(t): (B, T, ...) to the same shape.
+
+    The last frame has no next one: its motion is 0.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return ops.concatenate(
+            [inputs[:, 1:] - inputs[:, :-1], ops.zeros_like(inputs[:, :1])], axis=1
+        )
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class BodiesToBatch(keras.layers.Layer):
+    """(B, T, M, V, C) to (B * M, T, V, C): every person goes through the same network."""
+
+    def build(self, input_shape: tuple) -> None:
+        if len(input_shape) != 5:
+            raise ValueError(f"BodiesToBatch takes (B, T, M, V, C), not {tuple(input_shape)}")
+
+    def call(self, inputs: Any) -> Any:
+        T, _, V, C = inputs.shape[1:]
+        return ops.reshape(ops.transpose(inputs, (0, 2, 1, 3, 4)), (-1, T, V, C))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        B, T, M, V, C = input_shape
+        return (None if B is None else B * M, T, V, C)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class MaxOverBodies(keras.layers.Layer):
+    """(B * M, D) to (B, D): the largest value of all people.
+
+    Args:
+        bodies: M.
+    """
+
+    def __init__(self, bodies: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bodies = bodies
+
+    def call(self, inputs: Any) -> Any:
+        return ops.max(ops.reshape(inputs, (-1, self.bodies, inputs.shape[-1])), axis=1)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        B, D = input_shape
+        return (None if B is None else B // self.bodies, D)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "bodies": self.bodies}

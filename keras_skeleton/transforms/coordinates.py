@@ -1,0 +1,27 @@
+"""The coordinate frames that a recipe can choose for networks that read positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from keras_skeleton.transforms.geometry import check_clip, to_hips
+from keras_skeleton.transforms.normalise import to_actor_frame, to_first_spine, to_pair_frame
+
+COORDINATES: dict[str, Callable[..., np.ndarray]] = {
+    "actor": to_actor_frame,
+    "actor_first": partial(to_actor_frame, reference="first"),
+    "first_spine": to_first_spine,
+    "hips": to_hips,
+    "pair": to_pair_frame,
+    "camera": check_clip,
+}
+
+
+def check_coordinates(name: str) -> Callable[..., np.ndarray]:
+    """The function from a clip (T, M, V, 3) and its skeleton to a clip, or a ValueError."""
+    if name not in COORDINATES:
+        raise ValueError(f"coordinates='{name}' is unknown; it is one of {[*COORDINATES]}")
+    return COORDINATES[name]

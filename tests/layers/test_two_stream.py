@@ -1,0 +1,35 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_skeleton.layers.two_stream import BodiesToBatch, MaxOverBodies, Motion
+
+
+def clips(B=3, T=5, M=2, V=4):
+    return np.random.default_rng(0).normal(size=(B, T, M, V, 3)).astype("float32")
+
+
+def test_motion_is_the_next_frame_less_this_one_and_ends_with_zero():
+    x = clips()
+    motion = np.asarray(Motion()(x))
+    np.testing.assert_allclose(motion[:, :-1], np.diff(x, axis=1), atol=1e-6)
+    assert (motion[:, -1] == 0).all()
+
+
+def test_people_are_folded_and_their_maximum_unfolds_them():
+    x = clips()
+    folded = np.asarray(BodiesToBatch()(x))
+    assert folded.shape == BodiesToBatch().compute_output_shape(x.shape) == (6, 5, 4, 3)
+    for b in range(3):
+        for m in range(2):
+            np.testing.assert_array_equal(folded[2 * b + m], x[b, :, m])
+    found = np.asarray(MaxOverBodies(2)(folded.reshape(6, -1)))
+    np.testing.assert_array_equal(found, x.transpose(0, 2, 1, 3, 4).reshape(3, 2, -1).max(axis=1))
+    with pytest.raises(ValueError, match=r"takes \(B, T, M, V, C\)"):
+        BodiesToBatch()(x[:, :, 0])
+
+
+@pytest.mark.parametrize("layer", [Motion(), BodiesToBatch(), MaxOverBodies(3)])
+def test_round_trip(layer):
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
