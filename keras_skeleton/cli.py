@@ -74,6 +74,10 @@ def train_parser() -> argparse.ArgumentParser:
         "--no-attention-regularizer", action="store_true", help="of STA-LSTM: lambda 1 and 2 are 0"
     )
     parser.add_argument(
+        "--test-copies", type=whole_number(1), metavar="N",
+        help="of CSTA-CNN: score the mean over N random copies of each test clip, too",
+    )  # fmt: skip
+    parser.add_argument(
         "--fold", type=whole_number(1), action="append", help="only this one, from 1"
     )
     parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
@@ -207,6 +211,8 @@ def train(args: argparse.Namespace) -> None:
         raise UserError(
             f"--end-to-end and --no-attention-regularizer are for STA-LSTM, not for '{args.model}'"
         )
+    if args.test_copies and args.model not in ("csta_cnn", "two_stream_cnn"):
+        raise UserError(f"--test-copies is for CSTA-CNN and its base, not for '{args.model}'")
     source.find(args.data_dir)
     base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
     if args.weights is not None:
@@ -229,6 +235,8 @@ def train(args: argparse.Namespace) -> None:
         recipe = replace(recipe, model={**recipe.model, "attention": args.attention})
     if args.end_to_end:
         recipe = replace(recipe, stages=())
+    if args.test_copies:
+        recipe = replace(recipe, test_copies=args.test_copies)
     if args.no_attention_regularizer:
         recipe = replace(recipe, model={**recipe.model, "lambda1": 0.0, "lambda2": 0.0})
 

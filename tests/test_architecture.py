@@ -21,7 +21,7 @@ ALLOWED = {
     "plots": {"skeletons"},
     "animation": {"plots", "skeletons"},
     "attention_plots": {"plots", "skeletons"},
-    "evaluation": {"plots", "skeletons", "errors"},
+    "evaluation": {"transforms", "plots", "skeletons", "errors"},
     "training": {
         "models", "layers", "pipeline", "datasets", "transforms", "evaluation", "plots",
         "skeletons", "errors", "__init__",

@@ -145,6 +145,7 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
         ("--model stcm9 --dataset synthetic --protocol untrimmed --cache-dir .", "for detection"),
         ("--model lstm --dataset synthetic --protocol cs --attention none", "for the MANs"),
         ("--model mans9 --dataset synthetic --protocol cs --end-to-end", "for STA-LSTM"),
+        ("--model lstm --dataset synthetic --protocol cs --test-copies 8", "for CSTA-CNN"),
         ("--model stcm9 --dataset synthetic --protocol cs --out file", "file is a file"),
         ("--model stcm9 --dataset ntu --protocol cs --data-dir file", "file is a file"),
         ("prepare --dataset synthetic --cache-dir file/cache", "file"),

@@ -247,6 +247,11 @@ def _merge(experiment: Experiment) -> dict[str, Any]:
         whole = len(values) == len(folds)
         merged[key] = float(np.mean(values)) if whole else None
         merged[key + "_std"] = float(np.std(values)) if whole else None
+    copies = [
+        fold.metrics["accuracy_copies"] for fold in folds if "accuracy_copies" in fold.metrics
+    ]
+    if len(copies) == len(folds):
+        merged["accuracy_copies"] = float(np.mean(copies))
     pooled = _pool(folds)
     together = score(pooled.labels, pooled.logits)
     merged |= {
@@ -265,6 +270,12 @@ def _merge(experiment: Experiment) -> dict[str, Any]:
         "versions": run.get("versions", {}),
         "notes": _notes(experiment),
     }
+    if "accuracy_copies" in merged:
+        merged["notes"].append(
+            "The weights selected on validation, with the mean over random copies of each test "
+            f"clip (test_copies={run['recipe']['test_copies']}): "
+            f"{percent(merged['accuracy_copies'])}."
+        )
     return merged
 
 

@@ -131,12 +131,12 @@ class RandomTemporalCrop(_Augmentation):
 class RandomSymmetry(_Augmentation):
     """Replaces every second clip, on average, by its image under a symmetry of the data.
 
-    Joints are on the last axis but one. A left-right mirror exchanges the joints of both sides
-    and turns one coordinate's sign; two people who change places exchange all their joints and
-    turn two.
+    A left-right mirror exchanges the joints of both sides and turns one coordinate's sign; two
+    people who change places exchange all their joints and turn two.
 
     Args:
-        order: K numbers: joint k of the image is joint order[k] of the clip.
+        order: Joint k of the image is joint order[k] of the clip, counted over all people: K = V
+            or M * V, whatever lies between the axes of time and of coordinates.
         signs: What x, y and z are multiplied with.
     """
 
@@ -151,14 +151,17 @@ class RandomSymmetry(_Augmentation):
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
-        if input_shape[-2] != len(self.order):
+        if math.prod(input_shape[2:-1]) != len(self.order):
             raise ValueError(
                 f"{type(self).__name__} '{self.name}' was given the order of {len(self.order)} "
-                f"joints and takes (B, T, ..., {len(self.order)}, 3), not {tuple(input_shape)}"
+                f"joints, the clips have other ones: {tuple(input_shape)}"
             )
 
     def change(self, clips: Any) -> Any:
-        image = ops.take(clips, self.order, axis=-2) * ops.cast(self.signs, clips.dtype)
+        shape = ops.shape(clips)
+        flat = ops.reshape(clips, (*shape[:2], len(self.order), 3))
+        image = ops.take(flat, self.order, axis=2) * ops.cast(self.signs, clips.dtype)
+        image = ops.reshape(image, shape)
         drawn = self.uniform(clips, 0.0, 1.0, *[1] * (len(clips.shape) - 1))
         return ops.where(drawn < 0.5, image, clips)
 

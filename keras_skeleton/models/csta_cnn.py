@@ -25,7 +25,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import initializers, layers, regularizers
+from keras import initializers, layers, ops, regularizers
 
 from keras_skeleton.layers.coupled_attention import (
     Attend,
@@ -196,6 +196,24 @@ def maps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "frames" in size:
         result["frames"] = size["frames"].mean(axis=1)
     return result
+
+
+def copies_logits(model: keras.Model, clips: Any, copies: int, seed: int = 0) -> np.ndarray:
+    """float32 (B, classes): log of the mean probability over random copies of each clip.
+
+    Every second copy is cropped; the same seed draws the same copies.
+
+    Args:
+        model: A network that begins with `TemporalSampling`.
+        clips: (B, T, M, V, 3).
+        copies: How many, 1 or more.
+        seed: Of the copies.
+    """
+    sampling = model.get_layer("sampling")
+    network = keras.Model(sampling.output, model.output)
+    logits = [network(copy, training=False) for copy in sampling.copies(clips, copies, seed)]
+    mean = ops.mean(ops.softmax(ops.stack(logits), axis=-1), axis=0)
+    return ops.convert_to_numpy(ops.log(mean + 1e-12)).astype(np.float32)
 
 
 def _entry(name: str) -> ModelEntry:

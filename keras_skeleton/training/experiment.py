@@ -32,6 +32,7 @@ from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models import MODELS, attention_maps, build_model
+from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.pipeline import Inputs, evaluation_batches
 from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
 from keras_skeleton.training.fold import FoldFit, Row
@@ -277,6 +278,11 @@ class Experiment:
         logits = np.concatenate(
             [keras.ops.convert_to_numpy(model.predict_on_batch(np.asarray(x))) for x, _ in batches]
         )[: len(test)]
+        if copies := self.recipe.test_copies:
+            parts = np.array_split(test, -(-len(test) // 64))
+            logits = np.concatenate(
+                [copies_logits(model, inputs.batch(part), copies, self.seed) for part in parts]
+            )
         result = score(inputs.labels[test], logits)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_scores(
@@ -292,7 +298,8 @@ class Experiment:
             {**self.describe(), **result.as_dict(), "weights": str(weights), "folds": wanted},
         )
         return (
-            f"{self.model} on {self.dataset.name} {self.protocol}, weights {weights}: "
+            f"{self.model} on {self.dataset.name} {self.protocol}, weights {weights}"
+            f"{f', {copies} copies a clip' if copies else ''}: "
             f"{100 * result.accuracy:.2f} % of {len(test)} test clips, "
             f"top 5 {100 * result.top5:.2f} %, mean over classes "
             f"{100 * result.mean_class_accuracy:.2f} %"

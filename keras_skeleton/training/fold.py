@@ -7,6 +7,7 @@ What is chosen how, all in one run:
     accuracy_last   after the last epoch
     accuracy_paper  the best test accuracy of any epoch: the papers' convention, reported
                     beside the others and used for nothing
+    accuracy_copies with `test_copies`: the headline's weights on random copies of each test clip
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pandas as pd
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.scores import score, write_scores
+from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.pipeline import Inputs, evaluation_batches, training_batches
 from keras_skeleton.training.state import TrainingState, write_json
 from keras_skeleton.training.tensorboard import ScalarLog
@@ -221,6 +223,14 @@ class FoldFit:
         )
         result = score(self.inputs.labels[test], self.state.best_logits)
         metrics = fold_metrics(self.number, self.state.history, result, self.fold)
+        if copies := self.trainee.recipe.test_copies:
+            logits = np.concatenate(
+                [
+                    copies_logits(model, self.inputs.batch(part), copies, self.seed)
+                    for part in np.array_split(test, -(-len(test) // EVALUATION_BATCH))
+                ]
+            )
+            metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
         self.state_file.unlink()
         return metrics

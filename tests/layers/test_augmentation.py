@@ -86,6 +86,17 @@ def test_symmetry_gives_the_clip_or_its_image():
     assert 20 < kept.sum() < 44
 
 
+def test_symmetry_counts_the_joints_of_all_people():
+    x = np.random.default_rng(0).normal(size=(32, 4, 2, 3, 3)).astype("float32")
+    layer = RandomSymmetry([3, 4, 5, 0, 1, 2], (-1, 1, -1), seed=1)
+    out = np.asarray(layer(x, training=True))
+    image = x[:, :, ::-1] * np.array([-1, 1, -1], "float32")
+    kept, changed = ((out == v).all(axis=(1, 2, 3, 4)) for v in (x, image))
+    assert (kept ^ changed).all()
+    assert kept.any()
+    assert changed.any()
+
+
 def test_symmetry_refuses_what_is_none():
     with pytest.raises(ValueError, match="does not name each joint once"):
         RandomSymmetry([0, 0, 1], (1, 1, 1))

@@ -6,7 +6,7 @@ import pytest
 
 from keras_skeleton.layers.temporal_sampling import TemporalSampling
 from keras_skeleton.models import MODELS, attention_maps, build_model
-from keras_skeleton.models.csta_cnn import SAMPLED
+from keras_skeleton.models.csta_cnn import SAMPLED, copies_logits
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.sample import segment_rows
 
@@ -59,7 +59,10 @@ def test_attention_is_what_multiplies_the_position_stream():
     x = clips()
     inner = keras.Model(
         model.input,
-        [model.get_layer(n).output for n in ("sampling", "position_attention", "position_attended")],
+        [
+            model.get_layer(n).output
+            for n in ("sampling", "position_attention", "position_attended")
+        ],
     )
     position, m, attended = (np.asarray(v) for v in inner(x))
     np.testing.assert_allclose(attended, position * m[..., None], atol=1e-6)
@@ -133,3 +136,19 @@ def test_clips_are_read_with_zeros_at_their_end():
 def test_unknown_topology_is_refused():
     with pytest.raises(ValueError, match="topology='middle' is unknown"):
         build_model("csta_cnn", classes=5, topology="middle")
+
+
+def test_the_mean_over_copies_is_that_of_their_probabilities():
+    model = build_model("csta_cnn", classes=5)
+    x = clips()
+    logits = copies_logits(model, x, 4, seed=2)
+    sampling = model.get_layer("sampling")
+    each = []
+    for copy in sampling.copies(x, 4, 2):
+        # 30 frames of a 30-frame clip are the clip itself.
+        z = np.asarray(model(np.asarray(copy)))
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        each.append(e / e.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(np.exp(logits), np.mean(each, axis=0), atol=1e-4)
+    np.testing.assert_array_equal(logits, copies_logits(model, x, 4, seed=2))
+    assert (logits != copies_logits(model, x, 4, seed=3)).any()

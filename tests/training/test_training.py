@@ -1,6 +1,7 @@
 """A small network on a small task: it learns, it can be stopped and go on, it says what it did."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -8,10 +9,12 @@ import pandas as pd
 import pytest
 from conftest import make_dataset
 
+from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.pipeline import Inputs
 from keras_skeleton.training import fold as fold_module
+from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import DivergedError, FoldFit, selected_epoch
-from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.training.recipes import Recipe, get_recipe
 from keras_skeleton.training.state import TrainingState
 from keras_skeleton.training.trainee import Trainee
 
@@ -190,3 +193,28 @@ def test_metrics_are_plain_json(tmp_path):
     metrics = json.loads((tmp_path / "f" / "metrics.json").read_text())
     assert metrics["epochs"] == 1
     assert metrics["fold"] == 1
+
+
+def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
+    recipe = replace(
+        get_recipe("csta_cnn", "sbu"),
+        read={"coordinates": "hips"}, augment=(), epochs=1, batch_size=16, test_copies=3,
+    )  # fmt: skip
+    run = Experiment(
+        "csta_cnn", make_dataset(), "cs", "paper", recipe, 0, tmp_path / "run", "test",
+        say=lambda text: None,
+    )  # fmt: skip
+    run.train()
+    (fold,) = make_dataset().folds("cs")
+    model = run.build()
+    model.load_weights(tmp_path / "run" / "fold_01" / "best.weights.h5")
+    logits = copies_logits(model, run.inputs().batch(fold.test), 3, seed=0)
+    expected = (logits.argmax(axis=1) == make_dataset().labels[fold.test]).mean()
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["accuracy_copies"] == pytest.approx(expected)
+    assert "test_copies=3" in metrics["notes"][-1]
+    text = replace(run, folder=tmp_path / "scored").evaluate(
+        tmp_path / "run" / "fold_01" / "best.weights.h5"
+    )
+    assert "3 copies a clip" in text
+    assert f"{100 * expected:.2f} %" in text
