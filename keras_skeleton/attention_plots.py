@@ -5,6 +5,10 @@
     frame_curves_figure       Fig. 9: attention over frames for several settings
     parameter_figure          Fig. 7: accuracy over the weight of a penalty
 
+and in the CSTA-CNN paper (Wang, 2019):
+
+    attended_poses_figure     Fig. 4: poses over time, joints and frames marked by their attention
+
 As in `plots`, every function returns a matplotlib Figure made without pyplot.
 """
 
@@ -14,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
@@ -183,4 +189,92 @@ def parameter_figure(
     ax.set_ylabel("accuracy (%)", fontsize=LABEL)
     ax.legend(fontsize=SMALL, frameon=False)
     ax.set_title(title.replace("$", r"\$"), fontsize=TITLE)
+    return fig
+
+
+def attended_poses_figure(
+    clip: ArrayLike,
+    skeleton: str | Skeleton,
+    joints: ArrayLike,
+    frames: ArrayLike,
+    title: str,
+    poses: int = 6,
+    side: int = 0,
+    up: int = 1,
+    unit: str = "m",
+) -> Figure:
+    """Poses of a clip, evenly over time, with what a model attends to (CSTA-CNN, Fig. 4).
+
+    Joints grow and change colour with their attention in that frame; a frame's border grows with
+    the frame's attention, which is also written on top, as a share of the clip's largest.
+
+    Args:
+        clip: (T, M, V, 3); absent bodies are zero.
+        skeleton: The joint layout.
+        joints: (T, M * V), not negative.
+        frames: (T,), not negative.
+        title: Says dataset, class, model and weights.
+        poses: How many frames are drawn.
+        side, up, unit: As for `draw_pose`.
+
+    Raises:
+        ValueError: Shapes that do not fit, or negative attention.
+    """
+    layout = get_skeleton(skeleton)
+    positions = np.asarray(clip, np.float64)
+    joint, frame = np.asarray(joints, np.float64), np.asarray(frames, np.float64)
+    T, K = len(positions), int(np.prod(positions.shape[1:3]))
+    if positions.ndim != 4 or joint.shape != (T, K) or frame.shape != (T,):
+        raise ValueError(
+            f"clip has shape {positions.shape}, joints {joint.shape} and frames {frame.shape}, "
+            "expected (T, M, V, 3), (T, M * V) and (T,)"
+        )
+    if joint.min() < 0 or frame.min() < 0:
+        raise ValueError("attention is negative; give its absolute value")
+    there = (positions != 0).any(axis=(2, 3))  # (T, M)
+    if not there.any():
+        raise ValueError("the clip has no body in any frame")
+    shown = np.unique(np.linspace(0, T - 1, min(poses, T)).round().astype(int))
+    points = positions[..., [side, up]]
+    used = points[there].reshape(-1, 2)
+    low, high = used.min(axis=0), used.max(axis=0)
+    margin = 0.08 * (high - low).max()
+    share = frame / max(frame.max(), 1e-12)
+    size = joint.reshape(positions.shape[:3])
+    norm = Normalize(0, max(size[shown][there[shown]].max(), 1e-12))
+
+    width, height = high - low + 2 * margin
+    fig = Figure(
+        figsize=(WIDTH, min(max(WIDTH / len(shown) * height / width, 1.6), 4) + 1.3),
+        layout="compressed",
+    )
+    axes = fig.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, t in zip(axes, shown, strict=True):
+        for body in np.flatnonzero(there[t]):
+            bones = points[t, body][np.array(layout.bones)]
+            ax.add_collection(LineCollection(bones, colors="0.75", linewidths=1.5, zorder=2))
+            order = np.argsort(size[t, body])  # the largest on top
+            dots = ax.scatter(
+                *points[t, body][order].T,
+                s=8 + 70 * norm(size[t, body][order]),
+                c=size[t, body][order], norm=norm, cmap="cividis_r", linewidths=0, zorder=3,
+            )  # fmt: skip
+        ax.set_xlim(low[0] - margin, high[0] + margin)
+        ax.set_ylim(low[1] - margin, high[1] + margin)
+        ax.set_aspect("equal")
+        for spine in ax.spines.values():
+            spine.set_linewidth(0.5 + 4 * share[t])
+            spine.set_color(COLOURS[1] if share[t] > 0.5 else "0.5")
+        ax.set_title(f"frame {t}\n{100 * share[t]:.0f} %", fontsize=SMALL)
+        ax.tick_params(labelsize=SMALL, length=2)
+        ax.xaxis.set_major_locator(MaxNLocator(2))
+        ax.set_xlabel(f"{'xyz'[side]} ({unit})" if unit else "xyz"[side], fontsize=SMALL)
+    axes[0].set_ylabel(f"{'xyz'[up]} ({unit})" if unit else "xyz"[up], fontsize=LABEL)
+    bar = fig.colorbar(dots, ax=axes, shrink=0.8, pad=0.01)
+    bar.set_label("attention to the joint", fontsize=LABEL)
+    bar.ax.tick_params(labelsize=SMALL)
+    fig.suptitle(
+        f"{title}\nborders and percentages: attention to the frame, of the clip's largest",
+        fontsize=TITLE, wrap=True,
+    )  # fmt: skip
     return fig

@@ -135,6 +135,48 @@ def confusion_figure(matrix: ArrayLike, classes: Sequence[str], title: str) -> F
     return fig
 
 
+def confusion_pair_figure(
+    matrices: Mapping[str, ArrayLike], classes: int | None = None, title: str = ""
+) -> Figure:
+    """Confusion matrices of two settings side by side, classes numbered (CSTA-CNN, Fig. 3).
+
+    Args:
+        matrices: Counts (C, C) by what their panel is called; rows are true classes.
+        classes: C, checked where given.
+        title: Above both.
+
+    Raises:
+        ValueError: A matrix that is not (C, C), or matrices of different sizes.
+    """
+    counts = {name: np.asarray(matrix, np.float64) for name, matrix in matrices.items()}
+    C = classes or len(next(iter(counts.values())))
+    if any(matrix.shape != (C, C) for matrix in counts.values()):
+        shapes = {name: matrix.shape for name, matrix in counts.items()}
+        raise ValueError(f"confusion matrices have shapes {shapes}, expected ({C}, {C})")
+    fig = Figure(figsize=(WIDTH, WIDTH / len(counts) + 0.5), layout="constrained")
+    axes = fig.subplots(1, len(counts), squeeze=False)[0]
+    step = max(1, C // 10)
+    ticks = [*range(0, C, step)]
+    for ax, (name, matrix) in zip(axes, counts.items(), strict=True):
+        clips = matrix.sum(axis=1, keepdims=True)
+        share = np.full(matrix.shape, np.nan)
+        np.divide(matrix, clips, out=share, where=clips > 0)
+        ax.set_facecolor("#D9D9D9")
+        image = ax.imshow(np.ma.masked_invalid(share), cmap="cividis", norm=PowerNorm(0.5, 0, 1))
+        ax.set_xticks(ticks, [str(i + 1) for i in ticks], fontsize=SMALL)
+        ax.set_yticks(ticks, [str(i + 1) for i in ticks], fontsize=SMALL)
+        ax.set_xlabel("predicted class", fontsize=LABEL)
+        ax.set_title(_plain(name), fontsize=TITLE)
+    axes[0].set_ylabel("true class", fontsize=LABEL)
+    bar = fig.colorbar(image, ax=axes, shrink=0.8, pad=0.01, format=PercentFormatter(1.0, 0))
+    bar.set_ticks([0, 0.05, 0.2, 0.4, 0.6, 0.8, 1])
+    bar.set_label("share of the true class's clips", fontsize=LABEL)
+    bar.ax.tick_params(labelsize=SMALL)
+    if title:
+        fig.suptitle(_plain(title), fontsize=TITLE)
+    return fig
+
+
 # Learning curves
 
 

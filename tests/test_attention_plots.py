@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_skeleton.attention_plots import (
+    attended_poses_figure,
     class_attention_figure,
     engaged_joints_figure,
     frame_curves_figure,
@@ -9,6 +10,7 @@ from keras_skeleton.attention_plots import (
     mean_attention,
     parameter_figure,
 )
+from keras_skeleton.skeletons import get_skeleton
 
 
 def test_mean_attention_resizes_every_clip():
@@ -70,3 +72,33 @@ def test_curves_and_parameters_are_labelled():
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [75, 50])
     with pytest.raises(ValueError, match="a logarithm needs above 0"):
         parameter_figure({"cs": {0.0: 0.5}}, "lambda 1", "t")
+
+
+def test_attended_poses_mark_joints_and_frames_where_they_are():
+    rng = np.random.default_rng(0)
+    clip = rng.normal(size=(11, 2, 15, 3))
+    clip[:, 1] = 0  # nobody there
+    joints, frames = rng.random((11, 30)), np.linspace(0, 2, 11)
+    figure = attended_poses_figure(clip, "sbu", joints, frames, "csta_cnn on sbu", poses=3)
+    *panels, bar = figure.axes
+    assert [ax.get_title() for ax in panels] == ["frame 0\n0 %", "frame 5\n50 %", "frame 10\n100 %"]
+    borders = [ax.spines["left"].get_linewidth() for ax in panels]
+    assert borders == sorted(borders)
+    for ax, t in zip(panels, (0, 5, 10), strict=True):
+        bones, dots = ax.collections
+        assert len(bones.get_segments()) == len(get_skeleton("sbu").bones)  # one body
+        order = np.argsort(joints[t, :15])
+        np.testing.assert_allclose(dots.get_offsets(), clip[t, 0][order][:, :2])
+        np.testing.assert_allclose(dots.get_array(), joints[t, :15][order])
+        assert (np.diff(dots.get_sizes()) >= 0).all()
+    assert bar.get_ylabel() == "attention to the joint"
+
+
+def test_attended_poses_refuse_what_does_not_fit():
+    clip = np.ones((4, 1, 15, 3))
+    with pytest.raises(ValueError, match="expected"):
+        attended_poses_figure(clip, "sbu", np.ones((4, 14)), np.ones(4), "")
+    with pytest.raises(ValueError, match="negative"):
+        attended_poses_figure(clip, "sbu", -np.ones((4, 15)), np.ones(4), "")
+    with pytest.raises(ValueError, match="no body"):
+        attended_poses_figure(clip * 0, "sbu", np.ones((4, 15)), np.ones(4), "")

@@ -298,6 +298,19 @@ def test_confusion_refuses():
         plots.confusion_figure(np.ones((2, 2)), "abc", "")
 
 
+def test_two_settings_side_by_side(tmp_path):
+    one, other = np.diag([2, 0, 4]), np.array([[1, 1, 0], [0, 3, 0], [2, 0, 2]])
+    fig = plots.confusion_pair_figure({"cs": one, "cv2": other}, title="csta_cnn on UESTC")
+    draw(fig, tmp_path)
+    left, right, _ = fig.axes
+    assert (left.get_title(), right.get_title()) == ("cs", "cv2")
+    assert left.images[0].get_array().mask[1].all()  # a class without clips
+    np.testing.assert_allclose(right.images[0].get_array()[2], [0.5, 0, 0.5])
+    assert [label.get_text() for label in right.get_xticklabels()] == ["1", "2", "3"]
+    with pytest.raises(ValueError, match="expected"):
+        plots.confusion_pair_figure({"cs": one, "cv2": other[:2, :2]})
+
+
 # Curves
 
 
