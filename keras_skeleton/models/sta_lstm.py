@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, regularizers
+from keras import initializers, layers, regularizers
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
 from keras_skeleton.layers.frame_gate import FrameGate
@@ -51,6 +51,7 @@ def sta_lstm(
     hidden: int | None = None,
     dropout: float = 0.5,
     gate_gain: str = "paper",
+    score_stddev: float | None = None,
     lambda1: float = 0.0,
     lambda2: float = 0.0,
     lambda3: float = 0.0,
@@ -74,6 +75,10 @@ def sta_lstm(
             x' and in the penalty, so that equal attention to all K joints leaves the input as it
             is and costs nothing. With the former the input shrinks K-fold at the start, the
             gates are drawn to a few joints to make up for it, and the penalty hardly sees it.
+        score_stddev: The weights of the scores z start from a Gaussian of this width (Algorithm 1,
+            step 1, names no width); Glorot's, about 0.1, by default. Scores are summed over all
+            frames: in long clips the first logits are then so large that the first steps can
+            close the frame gates for good. 0.01 avoids it.
         lambda1: Weight of equal attention to joints (Eq. 7).
         lambda2: Weight of the frame gates' norm (Eq. 7).
         lambda3: Weight of the L1 norm of all connection matrices (Eq. 7); biases not included.
@@ -108,7 +113,10 @@ def sta_lstm(
             name=f"main_lstm_{i}",
         )(h, mask=mask)
         h = layers.Dropout(dropout, name=f"main_dropout_{i}")(h)
-    z = layers.Dense(classes, kernel_regularizer=l1, name="main_scores")(h)  # (B, T, C)
+    start = initializers.RandomNormal(stddev=score_stddev) if score_stddev else "glorot_uniform"
+    z = layers.Dense(classes, kernel_initializer=start, kernel_regularizer=l1, name="main_scores")(
+        h
+    )  # (B, T, C)
 
     beta = mask
     if temporal:
