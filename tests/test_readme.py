@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from keras_skeleton.datasets import SOURCES
@@ -14,28 +16,66 @@ README = (ROOT / "README.md").read_text("utf-8")
 RESULTS = [json.loads(path.read_text()) for path in sorted(ROOT.glob("results/*/metrics.json"))]
 
 
-def rows(heading):
-    """Cells of the table rows below a heading, without marks."""
+def rows(heading, columns=None):
+    """Cells of the table rows below a heading, without marks; of one table by its columns."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
-    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+    table = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in table if columns in (None, len(row))]
+
+
+def of(model, dataset, protocol, recipe):
+    """The stored runs of one row of the table: one, or several seeds."""
+    wanted = (model, dataset.lower().replace("-", "_"), protocol, recipe)
+    return [r for r in RESULTS if (r["model"], r["dataset"], r["protocol"], r["variant"]) == wanted]
 
 
 def test_every_result_is_stored():
-    table = rows("Results")
-    assert len(table) == len(RESULTS)
+    table = rows("Results", 7)
+    shown_runs = 0
     for model, where, recipe, selected, last, paper, _ in table:
-        dataset, protocol = where.replace("`", "").split(", ")
-        name = dataset.lower().replace("-", "_")
-        (run,) = [
-            r
-            for r in RESULTS
-            if (r["model"], r["dataset"], r["protocol"], r["variant"])
-            == (model, name, protocol, recipe)
+        runs = of(model, *where.replace("`", "").split(", "), recipe)
+        assert all(run["complete"] for run in runs)
+        assert len({run["seed"] for run in runs}) == len(runs) > 0
+        shown_runs += len(runs)
+        shown = [
+            f"{100 * np.mean([run[key] for run in runs]):.1f}"
+            for key in ("accuracy", "accuracy_last", "accuracy_paper")
         ]
-        assert run["complete"]
-        shown = [f"{100 * run[key]:.1f}" for key in ("accuracy", "accuracy_last", "accuracy_paper")]
         assert [selected, last, paper] == shown
+    assert shown_runs == len(RESULTS)
+
+
+def test_the_rows_of_figure_6_are_stored():
+    """LSTM has runs of its own; TA-LSTM and SA-LSTM are steps 4 and 7 of STA-LSTM's."""
+    steps = {"ta_lstm": "step4", "sa_lstm": "step7", "sta_lstm": "step9"}
+    table = rows("Results", 5)
+    assert [row[0] for row in table] == ["lstm", *steps]
+    for model, *shown, _ in table:
+        runs = of("sta_lstm" if model in steps else model, "sbu", "5fold", "tuned")
+        assert len(runs) == 3
+        for cell, key in zip(shown, ("accuracy", "accuracy_last", "accuracy_paper"), strict=True):
+            seeds = [
+                np.mean(
+                    [
+                        next(s[key] for s in fold["stages"] if s["name"] == steps[model])
+                        if model in steps
+                        else fold[key]
+                        for fold in run["folds"]
+                    ]
+                )
+                for run in runs
+            ]
+            assert cell == f"{100 * np.mean(seeds):.1f} ± {100 * np.std(seeds):.1f}"
+
+
+def test_attention_on_the_known_truth_is_stored():
+    stored = pd.read_csv(ROOT / "results" / "sta_lstm_synthetic_cs" / "attention.csv")
+    table = rows("Results", 6)
+    assert [row[0] for row in table] == stored["class"].tolist()
+    for row, found in zip(table, stored.itertuples(index=False), strict=True):
+        assert row[1] == str(found.clips)
+        assert row[2:] == [f"{100 * value:.1f}" for value in found[2:]]
 
 
 def test_the_choice_of_coordinates_is_stored():

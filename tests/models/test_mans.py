@@ -1,11 +1,5 @@
 """Parameter counts of the paper's networks as integers, and that they train on every backend."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -154,24 +148,3 @@ def test_wrong_names_suggest_the_nearest():
         build_model("mans9", classes=1)
     with pytest.raises(TypeError, match="depth"):
         build_model("mans9", depth=3)
-
-
-STEP = """
-import numpy as np, keras
-from keras_skeleton import attention_maps, build_model
-assert keras.backend.backend() == "jax"
-x = np.random.default_rng(0).normal(size=(4, 50, 50, 3)).astype("float32")
-for attention in ("learned", "frame_gate"):
-    model = build_model("mans9", classes=5, attention=attention)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.01), loss)
-    assert np.isfinite(model.train_on_batch(x, np.arange(4)))
-    assert attention_maps(model, x)["frames"].shape == (4, 50, 3)
-"""
-
-
-@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
-def test_trains_a_step_on_jax():
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(root)}
-    subprocess.run([sys.executable, "-c", STEP], check=True, env=environment, timeout=300)

@@ -4,8 +4,9 @@ import pytest
 
 from keras_skeleton import attention_maps, build_model
 from keras_skeleton.models import MODELS
-from keras_skeleton.models.sta_lstm import COORDINATES, sta_lstm
+from keras_skeleton.models.sta_lstm import sta_lstm
 from keras_skeleton.skeletons import get_skeleton
+from keras_skeleton.transforms.coordinates import COORDINATES
 
 
 def clips(B=4, T=9, K=8, lengths=(9, 6, 4, 1)):
@@ -123,3 +124,10 @@ def test_gain_makes_equal_attention_the_plain_input():
     np.testing.assert_allclose(np.asarray(out), x, atol=1e-6)
     with pytest.raises(ValueError, match="gate_gain='none' is unknown"):
         sta_lstm("m", 8, 5, gate_gain="none")
+
+
+def test_scores_can_start_small():
+    plain = sta_lstm("m", 8, 5, units=50).get_layer("main_scores").get_weights()[0]
+    small = sta_lstm("m", 8, 5, units=50, score_stddev=0.01).get_layer("main_scores")
+    assert 0.008 < small.get_weights()[0].std() < 0.012
+    assert plain.std() > 0.1
