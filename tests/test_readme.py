@@ -13,6 +13,7 @@ from keras_skeleton.models import MODELS, build_model
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+NAMES = {"N-UCLA": "nucla"}
 RESULTS = [json.loads(path.read_text()) for path in sorted(ROOT.glob("results/*/metrics.json"))]
 
 
@@ -26,7 +27,7 @@ def rows(heading, columns=None):
 
 def of(model, dataset, protocol, recipe):
     """The stored runs of one row of the table: one, or several seeds."""
-    wanted = (model, dataset.lower().replace("-", "_"), protocol, recipe)
+    wanted = (model, NAMES.get(dataset, dataset.lower().replace("-", "_")), protocol, recipe)
     return [r for r in RESULTS if (r["model"], r["dataset"], r["protocol"], r["variant"]) == wanted]
 
 

@@ -182,7 +182,7 @@ class Experiment:
             inputs = self.inputs()
             trainees = self.trainees()
             model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
-            progress = Progress(len(open_folds), self.epochs(self.folds[open_folds[0] - 1]))
+            progress = Progress([self.epochs(self.folds[number - 1]) for number in open_folds])
             for number in open_folds:
                 fold = self.folds[number - 1]
                 self.say(self.split_line(number, fold))

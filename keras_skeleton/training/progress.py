@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 EVERY = 10.0  # seconds between lines where the output is a file and a line cannot be overwritten
@@ -14,19 +15,17 @@ class Progress:
     """Prints a line an epoch, over the last one on a terminal.
 
     Args:
-        folds: How many folds are trained in this run.
-        epochs: Epochs a fold, of all its steps together.
+        epochs: Epochs of each fold that is trained in this run, of all its steps together.
         out: Where to print; standard output by default.
     """
 
-    def __init__(self, folds: int, epochs: int, out: TextIO | None = None) -> None:
-        self.folds = folds
-        self.epochs = epochs
+    def __init__(self, epochs: Sequence[int], out: TextIO | None = None) -> None:
+        self.epochs = list(epochs)
         self.out = out or sys.stdout
         self.terminal = self.out.isatty()
         self.finished = 0
         self.number = 0
-        self.step_epochs = epochs
+        self.step_epochs = 0
         self.before = 0
         self.trained = 0  # epochs trained in this run, not those of a run that is continued
         self.spent = 0.0
@@ -37,7 +36,7 @@ class Progress:
     ) -> None:
         """A fold starts, or a step of it that takes `epochs` after `before` epochs of others."""
         self.number = number
-        self.step_epochs, self.before = epochs or self.epochs, before
+        self.step_epochs, self.before = epochs or self.epochs[self.finished], before
         if step:
             self.out.write(f"{self._over()}fold {number}, {step}, {self.step_epochs} epochs\n")
             self.printed = 0.0
@@ -47,7 +46,7 @@ class Progress:
 
     def time_left(self, epoch: int) -> float:
         """Seconds still to go after `epoch` of the current fold, at the pace so far."""
-        left = self.epochs - self.before - epoch + self.epochs * (self.folds - self.finished - 1)
+        left = sum(self.epochs[self.finished :]) - self.before - epoch
         return left * self.spent / max(self.trained, 1)
 
     def epoch(self, row: dict[str, float]) -> None:

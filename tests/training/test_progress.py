@@ -9,7 +9,7 @@ def row(epoch, seconds=2.0):
 
 def test_says_where_it_stands_and_how_long_still():
     out = io.StringIO()
-    progress = Progress(folds=2, epochs=5, out=out)
+    progress = Progress([5, 5], out)
     progress.begin(1)
     progress.epoch(row(1))
     assert "fold 1  epoch 1/5  loss 1.500  train 25.0 %  validation 50.0 %" in out.getvalue()
@@ -26,14 +26,25 @@ def test_says_where_it_stands_and_how_long_still():
 
 def test_no_validation_clips_is_a_dash():
     out = io.StringIO()
-    progress = Progress(folds=1, epochs=2, out=out)
+    progress = Progress([2], out)
     progress.epoch({**row(1), "val_accuracy": float("nan")})
     assert "validation -  " in out.getvalue()
 
 
 def test_a_continued_run_counts_only_its_own_epochs():
-    progress = Progress(folds=1, epochs=100, out=io.StringIO())
+    progress = Progress([100], io.StringIO())
     progress.begin(1)
     progress.epoch(row(91, 3.0))
     assert progress.time_left(91) == 27
     assert clock(3661.4) == "1:01:01"
+
+
+def test_folds_of_different_length_are_counted():
+    progress = Progress([4, 6], io.StringIO())
+    progress.begin(1)
+    progress.trained, progress.spent = 1, 2.0
+    assert progress.time_left(1) == 2.0 * (3 + 6)
+    progress.finished = 1
+    progress.begin(2)
+    assert progress.step_epochs == 6
+    assert progress.time_left(6) == 0
