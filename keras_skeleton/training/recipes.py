@@ -244,7 +244,7 @@ _STA = {
             "all": "our choice: the rate falls to zero in every step; equal attention to all "
             "joints leaves the input as it is (gate_gain); small first scores keep the frame "
             "gates open (score_stddev); what two people do is the same in a mirror and with "
-            "places exchanged. Tried out on folds 1, 3 and 5, so not blind to "
+            "places exchanged. Tried out on folds 1, 3, 4 and 5, so not blind to "
             "them. Batch size, lambdas, N1 and N2 are the paper's",
             "read": _STA_SBU.sources["read"],
         },
