@@ -110,8 +110,9 @@ def merge_shares(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The tables of several folds as one: means over all clips of a class."""
     whole = pd.concat(tables)
     values = list(COLUMNS[2:])
-    summed = whole[values].mul(whole["clips"], axis=0).groupby(whole["class"], sort=False)
-    clips = whole.groupby("class", sort=False)["clips"].sum()
-    merged = summed.sum(min_count=1).div(clips, axis=0)
+    weights = whole[values].notna().mul(whole["clips"], axis=0)
+    by = {"by": whole["class"], "sort": False}
+    clips = whole["clips"].groupby(**by).sum()
+    merged = (whole[values] * weights).groupby(**by).sum(min_count=1) / weights.groupby(**by).sum()
     merged.insert(0, "clips", clips)
     return merged.reset_index()[list(COLUMNS)]

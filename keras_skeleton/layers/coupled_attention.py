@@ -25,6 +25,10 @@ class _Scores(keras.layers.Layer):
     lets the input through.
     """
 
+    equation: str  # (B, T, M, V, C) and weights to scores
+    summed: int  # the input's axis that a score sums over, with C
+    scored: int  # the input's axis that has a score each
+
     def __init__(self, activation: Any = "tanh", bias: str = "each", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if bias not in BIASES:
@@ -32,17 +36,13 @@ class _Scores(keras.layers.Layer):
         self.activation = activations.get(activation)
         self.bias_kind = bias
 
-    def sizes(self, shape: tuple) -> tuple[int, int]:
-        """Size of the axis that each score sums over with C, and how many scores there are."""
-        raise NotImplementedError
-
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 5 or None in (input_shape[1], *input_shape[3:]):
             raise ValueError(
                 f"{type(self).__name__} '{self.name}' takes (B, T, M, V, C) with known T, V and C, "
                 f"not {tuple(input_shape)}"
             )
-        summed, scores = self.sizes(input_shape)
+        summed, scores = (input_shape[axis] for axis in (self.summed, self.scored))
         C = input_shape[-1]
         self.kernel = self.add_weight(
             (summed, C),
@@ -53,6 +53,12 @@ class _Scores(keras.layers.Layer):
         self.bias = self.add_weight(
             (scores if self.bias_kind == "each" else 1,), initializers.Ones(), name="bias"
         )
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(ops.einsum(self.equation, inputs, self.kernel) + self.bias)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], input_shape[2], input_shape[self.scored])
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -66,30 +72,14 @@ class _Scores(keras.layers.Layer):
 class JointScores(_Scores):
     """A weight for every joint from its T x C numbers: (B, T, M, V, C) to (B, M, V), Eq. 1."""
 
-    def sizes(self, shape: tuple) -> tuple[int, int]:
-        return shape[1], shape[3]
-
-    def call(self, inputs: Any) -> Any:
-        return self.activation(ops.einsum("btmvc,tc->bmv", inputs, self.kernel) + self.bias)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        B, _, M, V, _ = input_shape
-        return (B, M, V)
+    equation, summed, scored = "btmvc,tc->bmv", 1, 3
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameScores(_Scores):
     """A weight for every frame from its V x C numbers: (B, T, M, V, C) to (B, M, T)."""
 
-    def sizes(self, shape: tuple) -> tuple[int, int]:
-        return shape[3], shape[1]
-
-    def call(self, inputs: Any) -> Any:
-        return self.activation(ops.einsum("btmvc,vc->bmt", inputs, self.kernel) + self.bias)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        B, T, M, _, _ = input_shape
-        return (B, M, T)
+    equation, summed, scored = "btmvc,vc->bmt", 3, 1
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

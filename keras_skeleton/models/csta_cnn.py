@@ -37,8 +37,8 @@ from keras_skeleton.layers.temporal_sampling import TemporalSampling
 from keras_skeleton.layers.two_stream import BodiesToBatch, MaxOverBodies, Motion
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
-from keras_skeleton.transforms.coordinates import check_coordinates
-from keras_skeleton.transforms.sample import pad_end, segment_rows
+from keras_skeleton.transforms.padded import padded
+from keras_skeleton.transforms.sample import segment_rows
 from keras_skeleton.transforms.time import subsample_time
 
 TOPOLOGIES = ("late", "early")
@@ -155,23 +155,6 @@ def csta_cnn(
         x = layers.PReLU(initializers.Constant(0.1), shared_axes=[1], name=f"fc{i}_activation")(x)
     logits = layers.Dense(classes, kernel_regularizer=decay, name="logits", dtype="float32")(x)
     return keras.Model(clips, logits, name=name)
-
-
-def padded(
-    clip: np.ndarray, skeleton: Skeleton, frames: int, coordinates: str = "first_spine"
-) -> np.ndarray:
-    """A clip (T, M, V, 3) as the network reads it: float32 (frames, M, V, 3), zeros at the end.
-
-    Args:
-        clip: Positions; absent bodies are zero.
-        skeleton: The joint layout.
-        frames: Length after padding. A longer clip is subsampled evenly.
-        coordinates: A key of `transforms.coordinates.COORDINATES`.
-    """
-    clip = check_coordinates(coordinates)(clip, skeleton)
-    if len(clip) > frames:
-        clip = subsample_time(clip, frames)
-    return pad_end(clip, frames).astype(np.float32)
 
 
 def maps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -25,8 +25,7 @@ from keras_skeleton.layers.joint_gate import JointGate
 from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
-from keras_skeleton.transforms.coordinates import check_coordinates
-from keras_skeleton.transforms.sample import pad_end
+from keras_skeleton.transforms.padded import padded
 from keras_skeleton.transforms.smooth import savitzky_golay
 from keras_skeleton.transforms.time import subsample_time
 
@@ -146,12 +145,8 @@ def sequence(
         coordinates: A key of `transforms.coordinates.COORDINATES`.
         smooth: Savitzky-Golay over five frames first (the paper does so for SBU).
     """
-    place = check_coordinates(coordinates)
-    clip = place(savitzky_golay(clip) if smooth else clip, skeleton)
-    if len(clip) > frames:
-        clip = subsample_time(clip, frames)
-    T, M, V, C = clip.shape
-    return pad_end(clip.reshape(T, M * V, C), frames).astype(np.float32)
+    clip = savitzky_golay(clip) if smooth else clip
+    return padded(clip, skeleton, frames, coordinates).reshape(frames, -1, 3)
 
 
 def _entry(name: str) -> ModelEntry:

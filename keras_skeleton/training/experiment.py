@@ -32,10 +32,9 @@ from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models import MODELS, attention_maps, build_model
-from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.pipeline import Inputs, evaluation_batches
 from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
-from keras_skeleton.training.fold import FoldFit, Row
+from keras_skeleton.training.fold import FoldFit, Row, predict_copies
 from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.staged import stage_epochs, train_stages
@@ -279,10 +278,7 @@ class Experiment:
             [keras.ops.convert_to_numpy(model.predict_on_batch(np.asarray(x))) for x, _ in batches]
         )[: len(test)]
         if copies := self.recipe.test_copies:
-            parts = np.array_split(test, -(-len(test) // 64))
-            logits = np.concatenate(
-                [copies_logits(model, inputs.batch(part), copies, self.seed) for part in parts]
-            )
+            logits = predict_copies(model, inputs, test, copies, self.seed)
         result = score(inputs.labels[test], logits)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_scores(

@@ -72,6 +72,14 @@ def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict
     }
 
 
+def predict_copies(
+    model: keras.Model, inputs: Inputs, clips: np.ndarray, copies: int, seed: int
+) -> np.ndarray:
+    """float32 (n, C): `copies_logits` of these clips, batch by batch."""
+    parts = np.array_split(clips, -(-len(clips) // EVALUATION_BATCH))
+    return np.concatenate([copies_logits(model, inputs.batch(p), copies, seed) for p in parts])
+
+
 class _Evaluator(keras.callbacks.Callback):
     """After every epoch: rate, scores, the best epoch so far, and the state to disk."""
 
@@ -224,12 +232,7 @@ class FoldFit:
         result = score(self.inputs.labels[test], self.state.best_logits)
         metrics = fold_metrics(self.number, self.state.history, result, self.fold)
         if copies := self.trainee.recipe.test_copies:
-            logits = np.concatenate(
-                [
-                    copies_logits(model, self.inputs.batch(part), copies, self.seed)
-                    for part in np.array_split(test, -(-len(test) // EVALUATION_BATCH))
-                ]
-            )
+            logits = predict_copies(model, self.inputs, test, copies, self.seed)
             metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
         self.state_file.unlink()

@@ -75,3 +75,5 @@ def test_folds_are_merged_over_clips():
     assert merged["clips"].tolist() == [4, 2]
     np.testing.assert_allclose(merged["frames"], [(0.5 + 3 * 0.9) / 4, 0.6])
     assert merged["joints"].isna().all()
+    closed = a.assign(frames=np.nan)  # a fold whose gates are closed says nothing, not zero
+    assert merge_shares([closed, b])["frames"].iloc[0] == pytest.approx(0.9)

@@ -1,0 +1,27 @@
+"""Clips at their own length, as recurrent and sampling networks read them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.transforms.coordinates import check_coordinates
+from keras_skeleton.transforms.sample import pad_end
+from keras_skeleton.transforms.time import subsample_time
+
+
+def padded(
+    clip: np.ndarray, skeleton: Skeleton, frames: int, coordinates: str = "first_spine"
+) -> np.ndarray:
+    """A clip (T, M, V, 3) in the chosen coordinates: float32 (frames, M, V, 3), zeros at the end.
+
+    Args:
+        clip: Positions; absent bodies are zero.
+        skeleton: The joint layout.
+        frames: Length after padding. A longer clip is subsampled evenly.
+        coordinates: A key of `transforms.coordinates.COORDINATES`.
+    """
+    clip = check_coordinates(coordinates)(clip, skeleton)
+    if len(clip) > frames:
+        clip = subsample_time(clip, frames)
+    return pad_end(clip, frames).astype(np.float32)
