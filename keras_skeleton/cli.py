@@ -211,8 +211,8 @@ def train(args: argparse.Namespace) -> None:
         raise UserError(
             f"--end-to-end and --no-attention-regularizer are for STA-LSTM, not for '{args.model}'"
         )
-    if args.test_copies and args.model not in ("csta_cnn", "two_stream_cnn"):
-        raise UserError(f"--test-copies is for CSTA-CNN and its base, not for '{args.model}'")
+    if args.test_copies and not args.model.endswith("_cnn"):
+        raise UserError(f"--test-copies is for CSTA-CNN and its variants, not for '{args.model}'")
     source.find(args.data_dir)
     base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
     if args.weights is not None:

@@ -152,7 +152,7 @@ def load(
             elif store.skipped_files(manifest["skipped_files"]) != manifest["skipped_files"]:
                 reason = "a file that was left out has changed"
             elif strict and manifest["skipped"]:
-                reason = f"--strict, and {len(manifest['skipped'])} items were left out before"
+                reason = f"--strict, and items were left out before: {len(manifest['skipped'])}"
         except DatasetError as error:
             reason = "first use" if not path.exists() else str(error)
     if reason is not None:
@@ -185,6 +185,7 @@ def load(
     for note in dataset.info["notes"]:
         say(f"note: {note}")
     if skipped := dataset.info["skipped"]:
-        say(f"{len(skipped)} items were left out; the first: {skipped[0][0]}: {skipped[0][1]}")
+        what = "item was" if len(skipped) == 1 else "items were"
+        say(f"{len(skipped)} {what} left out; the first: {skipped[0][0]}: {skipped[0][1]}")
         say(f"all of them: {path / 'manifest.json'}")
     return dataset

@@ -2,8 +2,10 @@
 Recognition", 2019.
 
     csta_cnn          coupled attention on both streams of the base network
-    two_stream_cnn    the base network alone: Li et al., "Skeleton-based action recognition with
-                      convolutional neural networks", ICMEW 2017
+    sa_cnn            spatial attention alone (Table 3, "without T")
+    ta_cnn            temporal attention alone (Table 3, "without S")
+    two_stream_cnn    the base network alone ("without ST"): Li et al., "Skeleton-based action
+                      recognition with convolutional neural networks", ICMEW 2017
 
 Two topologies of the base network are known, `topology`:
 
@@ -45,7 +47,12 @@ TOPOLOGIES = ("late", "early")
 SAMPLED = 30  # frames, Sec. 3.1
 
 # Name: (spatial attention, temporal attention).
-VARIANTS = {"csta_cnn": (True, True), "two_stream_cnn": (False, False)}
+VARIANTS = {
+    "csta_cnn": (True, True),
+    "sa_cnn": (True, False),
+    "ta_cnn": (False, True),
+    "two_stream_cnn": (False, False),
+}
 
 
 def attend(x: Any, stream: str, spatial: bool, temporal: bool, activation: str, bias: str) -> Any:

@@ -321,11 +321,28 @@ _TURNED = (
     ("RandomRotation", {"degrees": (5, 20, 5)}),
     ("RandomScale", {"amount": 0.1}),
 )
+# Found on the training views of N-UCLA alone: trained on view 1, tested on view 2.
+_OTHER_VIEWS = (
+    ("RandomRotation", {"degrees": (15, 60, 15)}),
+    ("RandomScale", {"amount": 0.1}),
+)
+_FROM_OTHER_VIEWS = {
+    "read": "our choice: origin at the spine in the first frame, the camera's axes; the turns of "
+    "`augment` teach the view. Trained on view 1 and tested on view 2, 73.8 %, with each frame in "
+    "the actor's own axes 64.2 %",
+    "augment": "our choice: up to 60 degrees about the vertical, as cameras stand around a scene",
+}
 _CSTA = {
     ("uestc", "paper"): _CSTA_UESTC,
     ("ntu", "paper"): _CSTA_NTU,
     ("ntu120", "paper"): _CSTA_NTU,
-    ("nucla", "paper"): replace(_CSTA_SMALL, augment=_TURNED, batch_size=32),
+    ("nucla", "paper"): replace(
+        _CSTA_SMALL,
+        read={"coordinates": "first_spine"},
+        augment=_OTHER_VIEWS,
+        batch_size=32,
+        sources={**_CSTA_SMALL.sources, **_FROM_OTHER_VIEWS},
+    ),
     ("ut_kinect", "paper"): replace(
         _CSTA_SMALL,
         read={"coordinates": "hips"},
@@ -368,7 +385,7 @@ RECIPES: dict[tuple[str, str, str], Recipe] = (
     }
     | {
         (model, dataset, variant): recipe
-        for model in ("csta_cnn", "two_stream_cnn")
+        for model in ("csta_cnn", "sa_cnn", "ta_cnn", "two_stream_cnn")
         for (dataset, variant), recipe in _CSTA.items()
     }
 )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from keras_skeleton.datasets import nucla
 from keras_skeleton.datasets.dataset import DatasetError, ReadReport
 from keras_skeleton.datasets.nucla import ACTIONS, NUCLA, read_clip, read_frame
+from keras_skeleton.datasets.protocols import PERFORMANCE
 from keras_skeleton.datasets.source import load
 
 FRAME = [[j / 10, 1.0, 3] for j in range(20)]
@@ -76,8 +77,12 @@ def test_real_protocols(real, real_data):
         assert set(real.samples["view"][fold.test]) == {view}
         assert len(fold.test) == clips
         assert view not in set(real.samples["view"][fold.train])
-        held, trained = (set(real.samples["subject"][part]) for part in (fold[1], fold[0]))
-        assert (len(held), len(trained)) == (1, 9)
+        held, trained = (
+            set(map(tuple, real.samples.iloc[part][PERFORMANCE].to_numpy()))
+            for part in (fold.validation, fold.train)
+        )
+        assert not held & trained
+        assert len(held) == round(0.1 * len(held | trained))
         assert not held & trained
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from keras_skeleton.layers.temporal_sampling import TemporalSampling
 from keras_skeleton.models import MODELS, attention_maps, build_model
-from keras_skeleton.models.csta_cnn import SAMPLED, copies_logits
+from keras_skeleton.models.csta_cnn import SAMPLED, VARIANTS, copies_logits
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.sample import segment_rows
 
@@ -44,14 +44,17 @@ def test_rows_of_table_3():
     both = names(build_model("csta_cnn", classes=5))
     assert {"position_joints", "position_frames", "motion_joints", "motion_frames"} <= both
     assert {"position_attention", "motion_attention"} <= both
-    without_s = names(build_model("csta_cnn", classes=5, spatial=False))
+    without_s = names(build_model("ta_cnn", classes=5))
     assert "position_frames" in without_s
     assert not without_s & {"position_joints", "motion_joints", "position_attention"}
-    without_t = names(build_model("csta_cnn", classes=5, temporal=False))
+    without_t = names(build_model("sa_cnn", classes=5))
     assert "motion_joints" in without_t
     assert "motion_frames" not in without_t
-    neither = build_model("csta_cnn", classes=5, spatial=False, temporal=False)
-    assert names(neither) == names(build_model("two_stream_cnn", classes=5))
+    neither = names(build_model("two_stream_cnn", classes=5))
+    assert not neither & (both - without_s | both - without_t)
+    for name, parts in VARIANTS.items():
+        rebuilt = build_model("csta_cnn", classes=5, spatial=parts[0], temporal=parts[1])
+        assert names(rebuilt) == names(build_model(name, classes=5))
 
 
 def test_attention_is_what_multiplies_the_position_stream():
@@ -70,7 +73,7 @@ def test_attention_is_what_multiplies_the_position_stream():
     np.testing.assert_allclose(maps["joints"], np.abs(m).reshape(4, 30, 50), atol=1e-6)
     assert maps["frames"].shape == (4, 30)
     assert (maps["frames"] >= 0).all()
-    only = attention_maps(build_model("csta_cnn", classes=5, temporal=False), x)
+    only = attention_maps(build_model("sa_cnn", classes=5), x)
     assert {k: v.shape for k, v in only.items()} == {"joints": (4, 30, 50)}
     assert attention_maps(build_model("two_stream_cnn", classes=5), x) == {}
 
@@ -106,7 +109,7 @@ def test_learns_which_joint_moves():
     assert model.evaluate(x[32:], y[32:], verbose=0)[1] > 0.9
 
 
-@pytest.mark.parametrize("name", ["csta_cnn", "two_stream_cnn"])
+@pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_saved_and_restored(name, tmp_path):
     model = build_model(name, classes=5, frames=40)
     x = clips()
