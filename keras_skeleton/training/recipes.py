@@ -171,6 +171,11 @@ _MANS = {
     ("*", "released"): _MANS_RELEASED,
 }
 
+_TURNED = (
+    ("RandomRotation", {"degrees": (5, 20, 5)}),
+    ("RandomScale", {"amount": 0.1}),
+)
+
 # --- STA-LSTM (Song et al., TIP 2018) ----------------------------------------------------------
 
 _STA_SOURCES = {
@@ -254,17 +259,29 @@ _STA = {
     ("pku_mmd", "paper"): _STA_NTU,
     ("ut_kinect", "paper"): replace(
         _STA_LONGER,
-        read={"coordinates": "hips"},
-        sources=_STA_OTHER | {"read": _FIXED_CAMERA["read"]},
+        read={"coordinates": "hips", "unit": 0.2},
+        augment=_TURNED,
+        sources=_STA_OTHER
+        | {
+            "read": f"{_FIXED_CAMERA['read']}. In units of 0.2 m: LSTMs learn slowly from numbers "
+            "far below 1",
+            "augment": "our choice: a training set of 80 clips",
+        },
     ),
     ("nucla", "paper"): replace(
         _STA_LONGER,
         read={"coordinates": "actor"},
+        augment=(
+            ("RandomRotation", {"degrees": (20, 30, 20)}),
+            ("RandomScale", {"amount": 0.1}),
+        ),
         batch_size=16,
         frames=100,
         sources=_STA_OTHER
         | {
             "read": "paper, Sec. IV.A: as Shahroudy et al., for independence of the view",
+            "augment": "our choice, found on the training views alone: an LSTM trained on view 1 "
+            "gets 75.2 % of view 2, without 67.7 %",
             "frames": "our choice: a few clips are longer (up to 201 frames) and are subsampled; "
             "the mean is 39",
         },
@@ -317,13 +334,9 @@ _CSTA_SMALL = replace(
         "read": "our choice: as Shahroudy et al., for independence of the view",
     },
 )
-_TURNED = (
-    ("RandomRotation", {"degrees": (5, 20, 5)}),
-    ("RandomScale", {"amount": 0.1}),
-)
 # Found on the training views of N-UCLA alone: trained on view 1, tested on view 2.
 _OTHER_VIEWS = (
-    ("RandomRotation", {"degrees": (15, 60, 15)}),
+    ("RandomRotation", {"degrees": (10, 30, 10)}),
     ("RandomScale", {"amount": 0.1}),
 )
 _FROM_OTHER_VIEWS = {
@@ -338,9 +351,10 @@ _CSTA = {
     ("ntu120", "paper"): _CSTA_NTU,
     ("nucla", "paper"): replace(
         _CSTA_SMALL,
-        read={"coordinates": "first_spine"},
+        read={"coordinates": "facing"},
         augment=_OTHER_VIEWS,
-        batch_size=32,
+        epochs=120,
+        model={**_CSTA_SMALL.model, "dropout": 0.3},
         sources={**_CSTA_SMALL.sources, **_FROM_OTHER_VIEWS},
     ),
     ("ut_kinect", "paper"): replace(

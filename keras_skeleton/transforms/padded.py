@@ -11,7 +11,11 @@ from keras_skeleton.transforms.time import subsample_time
 
 
 def padded(
-    clip: np.ndarray, skeleton: Skeleton, frames: int, coordinates: str = "first_spine"
+    clip: np.ndarray,
+    skeleton: Skeleton,
+    frames: int,
+    coordinates: str = "first_spine",
+    unit: float = 1.0,
 ) -> np.ndarray:
     """A clip (T, M, V, 3) in the chosen coordinates: float32 (frames, M, V, 3), zeros at the end.
 
@@ -20,8 +24,13 @@ def padded(
         skeleton: The joint layout.
         frames: Length after padding. A longer clip is subsampled evenly.
         coordinates: A key of `transforms.coordinates.COORDINATES`.
+        unit: Length of 1 in the result, in units of those coordinates. Networks without
+            normalization learn slowly from small numbers: poses in metres are below 1, their
+            differences from frame to frame about 0.01.
     """
-    clip = check_coordinates(coordinates)(clip, skeleton)
+    if unit <= 0:
+        raise ValueError(f"unit={unit} is not a length")
+    clip = check_coordinates(coordinates)(clip, skeleton) / unit
     if len(clip) > frames:
         clip = subsample_time(clip, frames)
     return pad_end(clip, frames).astype(np.float32)
