@@ -1,0 +1,131 @@
+"""I3D: Inception-v1 with its filters inflated to three dimensions.
+
+J. Carreira, A. Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset",
+CVPR 2017. Video (B, T, H, W, channels), values in [-1, 1], 3 channels for RGB and 2 for flow.
+
+Layers are called as in the known Keras port (dlpbc/keras-kinetics-i3d), so that its weight files
+load by name. Padding is TensorFlow's "same"; batch normalization has epsilon 1e-3 and no scale.
+12,704,544 parameters with 400 classes for RGB, counted with the moving statistics.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+EPSILON = 1e-3
+
+# Inception block: filters of its branches 0 (1x1), 1 (1x1, 3x3), 2 (1x1, 3x3), 3 (1x1 after
+# pooling). A pooling: its window and strides.
+TRUNK: dict[str, Any] = {
+    "Mixed_3b": (64, (96, 128), (16, 32), 32),
+    "Mixed_3c": (128, (128, 192), (32, 96), 64),
+    "MaxPool2d_4a_3x3": ((3, 3, 3), (2, 2, 2)),
+    "Mixed_4b": (192, (96, 208), (16, 48), 64),
+    "Mixed_4c": (160, (112, 224), (24, 64), 64),
+    "Mixed_4d": (128, (128, 256), (24, 64), 64),
+    "Mixed_4e": (112, (144, 288), (32, 64), 64),
+    "Mixed_4f": (256, (160, 320), (32, 128), 128),
+    "MaxPool2d_5a_2x2": ((2, 2, 2), (2, 2, 2)),
+    "Mixed_5b": (256, (160, 320), (32, 128), 128),
+    "Mixed_5c": (384, (192, 384), (48, 128), 128),
+}
+LAST = "Mixed_5c"  # eight times fewer frames, 32 times fewer rows and columns, 1,024 channels
+
+
+def conv_unit(x: Any, name: str, filters: int, size: int, strides: int = 1) -> Any:
+    """Convolution without bias, batch normalization without scale, ReLU."""
+    x = layers.Conv3D(
+        filters, size, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
+    )(x)
+    x = layers.BatchNormalization(scale=False, epsilon=EPSILON, name=f"{name}_bn")(x)
+    return layers.ReLU(name=name)(x)
+
+
+def inception(x: Any, name: str, filters: Any) -> Any:
+    """The four branches of block `Mixed_{name}`, side by side on the channels."""
+    one, (two_in, two), (three_in, three), four = filters
+    conv = f"Conv3d_{name}"
+    a = conv_unit(x, f"{conv}_0a_1x1", one, 1)
+    b = conv_unit(conv_unit(x, f"{conv}_1a_1x1", two_in, 1), f"{conv}_1b_3x3", two, 3)
+    c = conv_unit(conv_unit(x, f"{conv}_2a_1x1", three_in, 1), f"{conv}_2b_3x3", three, 3)
+    d = layers.MaxPooling3D(3, strides=1, padding="same", name=f"MaxPool2d_{name}_3a_3x3")(x)
+    d = conv_unit(d, f"{conv}_3b_1x1", four, 1)
+    return layers.Concatenate(name=f"Mixed_{name}")([a, b, c, d])
+
+
+def stem(x: Any) -> Any:
+    """Video to what the first inception block reads: half the frames, an eighth of the rows and
+    columns."""
+    x = conv_unit(x, "Conv3d_1a_7x7", 64, 7, strides=2)
+    x = layers.MaxPooling3D((1, 3, 3), (1, 2, 2), padding="same", name="MaxPool2d_2a_3x3")(x)
+    x = conv_unit(x, "Conv3d_2b_1x1", 64, 1)
+    x = conv_unit(x, "Conv3d_2c_3x3", 192, 3)
+    return layers.MaxPooling3D((1, 3, 3), (1, 2, 2), padding="same", name="MaxPool2d_3a_3x3")(x)
+
+
+def blocks(x: Any, after: str | None = None, until: str = LAST) -> Any:
+    """The part of `TRUNK` behind endpoint `after` (the stem, if None), `until` included."""
+    names = list(TRUNK)
+    for name in names[names.index(after) + 1 if after else 0 : names.index(until) + 1]:
+        if name.startswith("Mixed"):
+            x = inception(x, name.removeprefix("Mixed_"), TRUNK[name])
+        else:
+            window, strides = TRUNK[name]
+            x = layers.MaxPooling3D(window, strides, padding="same", name=name)(x)
+    return x
+
+
+def head(x: Any, classes: int, dropout: float) -> Any:
+    """Features of the last block (B, T', H', W', 1024) to logits (B, classes).
+
+    Averages over two frames and all of the image, classifies every such place by a 1 x 1 x 1
+    convolution and takes the mean over time.
+    """
+    T, H, W = x.shape[1:4]
+    x = layers.AveragePooling3D((min(2, T), H, W), strides=1, name="global_avg_pool")(x)
+    x = layers.Dropout(dropout, name="dropout")(x)
+    x = layers.Conv3D(classes, 1, name="Conv3d_6a_1x1_conv")(x)
+    x = layers.Reshape((-1, classes), name="logits_over_time")(x)
+    return layers.GlobalAveragePooling1D(name="logits", dtype="float32")(x)
+
+
+def check_size(frames: int, size: int) -> None:
+    """ValueError where a clip is too small for the five halvings of the image, or has no frame."""
+    if frames < 1 or size < 32:
+        raise ValueError(
+            f"frames={frames}, size={size}: I3D needs at least 1 frame of 32 x 32 pixels "
+            "(64 of 224 x 224 in the paper)"
+        )
+
+
+def i3d(
+    classes: int = 400,
+    frames: int = 64,
+    size: int = 224,
+    channels: int = 3,
+    top: bool = True,
+    until: str = LAST,
+    dropout: float = 0.0,
+    name: str = "i3d",
+) -> keras.Model:
+    """Builds the network: video (B, T, size, size, channels) to logits (B, classes).
+
+    Args:
+        classes: Number of classes.
+        frames: T.
+        size: Height and width of a frame, 32 at least.
+        channels: 3 for RGB, 2 for flow.
+        top: With the classifier; without, features (B, ceil(T / 8), ceil(size / 32), .., 1024).
+        until: Without the classifier: the last block or pooling, a key of `TRUNK`.
+        dropout: In front of the classifier.
+        name: Of the model.
+    """
+    check_size(frames, size)
+    if until not in TRUNK:
+        raise ValueError(f"until='{until}' is unknown; it is one of {[*TRUNK]}")
+    video = keras.Input((frames, size, size, channels), name="video")
+    x = blocks(stem(video), until=LAST if top else until)
+    return keras.Model(video, head(x, classes, dropout) if top else x, name=name)
