@@ -1,0 +1,77 @@
+"""Crops of body parts out of video, where the network works (Das et al., WACV 2019, Eq. 1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_skeleton.layers.grouped import PACKAGE
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Glimpse(keras.layers.Layer):
+    """Boxes of every frame, resized to a square: values from -1 to 1, as I3D reads them.
+
+    Inputs: video (B, T, H, W, 3), 0 to 255 (`uint8` is best: a clip of 64 full-size NTU frames
+    has 400 MB as bytes), and boxes (B, T, K, 4) as (top, left, bottom, right) in pixels, see
+    `transforms.glimpses`. Output (B, T, K, size, size, 3).
+
+    Pixels are interpolated between their four neighbours, so the result can be differentiated
+    by the boxes. Outside the image all is grey.
+
+    Args:
+        size: Height and width of the result.
+        grey: Value outside the image, of 0 to 255.
+    """
+
+    def __init__(self, size: int = 224, grey: float = 128.0, **kwargs: Any) -> None:
+        kwargs.setdefault("autocast", False)  # half precision cannot tell pixels 1919 and 1920
+        super().__init__(**kwargs)
+        if size < 1:
+            raise ValueError(f"size={size}: a glimpse has at least one pixel")
+        self.size = size
+        self.grey = grey
+
+    def build(self, video_shape: tuple, boxes_shape: tuple) -> None:
+        if len(video_shape) != 5 or video_shape[-1] != 3:
+            raise ValueError(f"Glimpse takes video (B, T, H, W, 3), not {tuple(video_shape)}")
+        if len(boxes_shape) != 4 or boxes_shape[-1] != 4:
+            raise ValueError(f"Glimpse takes boxes (B, T, K, 4), not {tuple(boxes_shape)}")
+
+    def call(self, video: Any, boxes: Any) -> Any:
+        B, T, H, W, _ = ops.shape(video)
+        boxes = ops.cast(boxes, "float32")
+        top, left, bottom, right = (boxes[..., i, None] for i in range(4))
+        place = (ops.arange(self.size, dtype="float32") + 0.5) / self.size
+        # Beyond one pixel outside all is grey, however far: (B, T, K, size).
+        y = ops.clip(top + place * (bottom - top) - 0.5, -1.0, ops.cast(H, "float32"))
+        x = ops.clip(left + place * (right - left) - 0.5, -1.0, ops.cast(W, "float32"))
+        pixels = ops.reshape(video, (-1, 3))
+        first = ops.reshape(ops.arange(B * T) * (H * W), (B, T, 1, 1, 1))
+        result = 0.0
+        for row, row_weight in _neighbours(y):
+            for column, column_weight in _neighbours(x):
+                a, b = row[..., :, None], column[..., None, :]
+                inside = (a >= 0) & (a < H) & (b >= 0) & (b < W)
+                index = first + ops.clip(a, 0, H - 1) * W + ops.clip(b, 0, W - 1)
+                value = ops.cast(ops.take(pixels, index, axis=0), "float32")
+                value = ops.where(inside[..., None], value, self.grey)
+                weight = row_weight[..., :, None] * column_weight[..., None, :]
+                result = result + weight[..., None] * value
+        return ops.cast(result / 127.5 - 1.0, self.compute_dtype)
+
+    def compute_output_shape(self, video_shape: tuple, boxes_shape: tuple) -> tuple:
+        return (*boxes_shape[:3], self.size, self.size, 3)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "grey": self.grey}
+
+
+def _neighbours(at: Any) -> list[tuple[Any, Any]]:
+    """The pixels before and behind a place, as int32, with their shares."""
+    before = ops.floor(at)
+    share = at - before
+    index = ops.cast(before, "int32")
+    return [(index, 1.0 - share), (index + 1, share)]
