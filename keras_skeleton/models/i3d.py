@@ -78,16 +78,16 @@ def blocks(x: Any, after: str | None = None, until: str = LAST) -> Any:
     return x
 
 
-def head(x: Any, classes: int, dropout: float) -> Any:
+def head(x: Any, classes: int, dropout: float, decay: Any = None) -> Any:
     """Features of the last block (B, T', H', W', 1024) to logits (B, classes).
 
     Averages over two frames and all of the image, classifies every such place by a 1 x 1 x 1
-    convolution and takes the mean over time.
+    convolution and takes the mean over time. `decay` is a regularizer of that convolution.
     """
     T, H, W = x.shape[1:4]
     x = layers.AveragePooling3D((min(2, T), H, W), strides=1, name="global_avg_pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    x = layers.Conv3D(classes, 1, name="Conv3d_6a_1x1_conv")(x)
+    x = layers.Conv3D(classes, 1, kernel_regularizer=decay, name="Conv3d_6a_1x1_conv")(x)
     x = layers.Reshape((-1, classes), name="logits_over_time")(x)
     return layers.GlobalAveragePooling1D(name="logits", dtype="float32")(x)
 

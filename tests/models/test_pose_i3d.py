@@ -1,0 +1,97 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_skeleton.models import attention_maps
+from keras_skeleton.models.i3d import i3d
+from keras_skeleton.models.pose_i3d import STREAM_ENDS, pose_classifier, pose_i3d, stream_shape
+from keras_skeleton.transforms.glimpses import PARTS
+
+SMALL = {"steps": 5, "values": 60, "classes": 4, "frames": 8, "size": 32, "units": 16}
+
+
+def batch(seed=0, features=False, aggregate="attention"):
+    rng = np.random.default_rng(seed)
+    shape = stream_shape(8, 32, aggregate) if features else (8, 32, 32, 3)
+    x = {part: rng.uniform(-1, 1, (2, *shape)).astype("float32") for part in PARTS}
+    if aggregate == "attention":
+        x["skeleton"] = rng.normal(size=(2, 5, 60)).astype("float32")
+    return x
+
+
+def test_the_released_models_numbers_of_parameters():
+    def count(model, *names):
+        return sum(model.get_layer(name).count_params() for name in names)
+
+    lstm = [f"pose_lstm_{i}" for i in (1, 2, 3)]
+    ntu = pose_i3d(20, 150, 60, states="last", features=True)
+    assert count(ntu, *lstm) == 5_556_224
+    assert count(ntu, "part_attention") == 65_664 + 387
+    assert count(ntu, "Conv3d_6a_1x1_conv") == 61_500
+    assert count(pose_i3d(5, 60, 12, units=128, features=True), *lstm) == 359_936
+    everything = pose_i3d(20, 150, 60, states="last")
+    assert everything.count_params() - ntu.count_params() == 3 * 12_294_544
+    concatenated = pose_i3d(20, 150, 60, features=True).get_layer("part_attention")
+    assert concatenated.count_params() == 20 * 512 * 128 + 128 + 387  # the paper's h^s
+    alone = pose_classifier(20, 150, 60)
+    assert count(alone, *lstm) == 5_556_224
+
+
+@pytest.mark.parametrize("aggregate", list(STREAM_ENDS))
+def test_rows_of_table_1(aggregate):
+    keras.utils.set_random_seed(0)
+    model = pose_i3d(**SMALL, aggregate=aggregate)
+    x = batch(aggregate=aggregate)
+    assert set(model.input) == set(x)
+    assert model(x).shape == (2, 4)
+    # From features of the streams on, all is the same.
+    rest = pose_i3d(**SMALL, aggregate=aggregate, features=True)
+    for layer in rest.layers:
+        if layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    seen = {part: np.asarray(model.get_layer(f"i3d_{part}")(x[part])) for part in PARTS}
+    np.testing.assert_allclose(rest({**x, **seen}), model(x), atol=1e-5)
+
+
+def test_the_aggregation_is_the_weighted_sum():
+    keras.utils.set_random_seed(1)
+    model = pose_i3d(**SMALL, features=True)
+    attention = model.get_layer("part_attention")
+    rng = np.random.default_rng(0)
+    attention.set_weights([rng.normal(size=w.shape) for w in attention.get_weights()])
+    x = batch(features=True)
+    alpha = attention_maps(model, x)["parts"]
+    assert alpha.shape == (2, 3)
+    np.testing.assert_allclose(alpha.sum(axis=1), 1, rtol=1e-6)
+    assert alpha.std() > 0.01
+    summed = np.asarray(keras.Model(model.input, model.get_layer("aggregated").output)(x))
+    expected = sum(alpha[:, k, None, None, None, None] * x[part] for k, part in enumerate(PARTS))
+    np.testing.assert_allclose(summed, expected, atol=1e-6)
+    plain = pose_i3d(**SMALL, aggregate="sum_0", features=True)
+    assert attention_maps(plain, batch(features=True, aggregate="sum_0")) == {}
+
+
+def test_streams_take_published_weights_by_name():
+    stream = pose_i3d(**SMALL).get_layer("i3d_left_hand")
+    alone = i3d(frames=8, size=32, top=False)
+    assert [v.path.split("/", 1)[-1] for v in stream.weights] == [
+        v.path.split("/", 1)[-1] for v in alone.weights
+    ]
+
+
+def test_saved_and_restored(tmp_path):
+    keras.utils.set_random_seed(2)
+    model = pose_i3d(**SMALL, features=True, lambda1=1e-3, lambda2=1e-3)
+    model.save_weights(tmp_path / "m.weights.h5")
+    again = keras.Model.from_config(model.get_config())
+    again.load_weights(tmp_path / "m.weights.h5")
+    x = batch(features=True)
+    np.testing.assert_allclose(again(x), model(x), atol=1e-6)
+    assert len(model.losses) == 4  # equal parts; W_h, W_s and the classifier
+
+
+def test_wrong_choices_are_refused():
+    with pytest.raises(ValueError, match="aggregate='sum_3' is unknown"):
+        pose_i3d(**SMALL, aggregate="sum_3")
+    with pytest.raises(ValueError, match="states='first' is unknown"):
+        pose_i3d(**SMALL, states="first")
