@@ -117,6 +117,17 @@ def to_hips(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndar
     return np.where(present(clip)[:, :, None, None], clip - hips, 0.0)
 
 
+def level(clip: np.ndarray, degrees: float) -> np.ndarray:
+    """A clip of a camera that looks down by that angle, with y up: float64, the same shape.
+
+    Args:
+        clip: (..., 3), camera coordinates: x to a side, y up in the image, z away.
+        degrees: Between the camera's axis and the floor; absent bodies (zeros) stay zero.
+    """
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.asarray(clip, np.float64) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]).T
+
+
 def _signs(body: np.ndarray, layout: Skeleton) -> np.ndarray:
     """+1 or -1 for x, y and z (3,) of a body (T, V, 3), so that x is right and y forwards."""
     right = body[:, layout.hips[1], 0].mean() >= body[:, layout.hips[0], 0].mean()

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.coordinates import check_coordinates
+from keras_skeleton.transforms.geometry import level
 from keras_skeleton.transforms.sample import pad_end
 from keras_skeleton.transforms.time import subsample_time
 
@@ -16,6 +17,7 @@ def padded(
     frames: int,
     coordinates: str = "first_spine",
     unit: float = 1.0,
+    tilt: float = 0.0,
 ) -> np.ndarray:
     """A clip (T, M, V, 3) in the chosen coordinates: float32 (frames, M, V, 3), zeros at the end.
 
@@ -27,9 +29,11 @@ def padded(
         unit: Length of 1 in the result, in units of those coordinates. Networks without
             normalization learn slowly from small numbers: poses in metres are below 1, their
             differences from frame to frame about 0.01.
+        tilt: Degrees by which the camera looks down; the clip is made level first.
     """
     if unit <= 0:
         raise ValueError(f"unit={unit} is not a length")
+    clip = level(clip, tilt) if tilt else clip
     clip = check_coordinates(coordinates)(clip, skeleton) / unit
     if len(clip) > frames:
         clip = subsample_time(clip, frames)
