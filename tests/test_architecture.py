@@ -17,6 +17,7 @@ ALLOWED = {
     "datasets": {"skeletons", "errors", "transforms", "__init__"},
     "layers": {"errors"},
     "i3d_weights": {"errors"},
+    "video": {"errors"},
     "models": {"layers", "transforms", "skeletons", "errors"},
     "pipeline": {"datasets", "transforms", "skeletons"},
     "plots": {"skeletons"},

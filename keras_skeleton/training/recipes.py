@@ -298,7 +298,7 @@ _STA = {
         | {
             "model": "paper, Sec. IV.A: lambdas as on SBU",
             "stages": "our choice: half of the paper's N1 and N2",
-            "augment": "our choice: 378 training clips",
+            "augment": "our choice: 336 training clips",
         },
     ),
     ("*", "paper"): replace(_STA_LONGER, read={"coordinates": "actor"}, sources=_STA_OTHER),

@@ -1,0 +1,84 @@
+"""Video files to frames and back, by PyAV (ffmpeg's libraries)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from keras_skeleton.errors import UserError
+
+
+class VideoError(UserError):
+    """A video that cannot be read; the message says which, where and why."""
+
+
+def frames_of(path: str | Path) -> Iterator[np.ndarray]:
+    """Yields the frames, uint8 (H, W, 3), RGB, one at a time.
+
+    Raises:
+        VideoError: No such file, no video in it, or it breaks off.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise VideoError(f"{path}: no such video")
+    number = 0
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError(f"{path}: there is no video in this file")
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+                number += 1
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        where = f"after {number} frames" if number else "from its beginning"
+        raise VideoError(f"{path}: does not decode {where}: {reason}") from None
+    if not number:
+        raise VideoError(f"{path}: not a single frame could be decoded")
+
+
+def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarray:
+    """uint8 (T, H, W, 3): all frames, or those with the numbers `rows` (from 0, in any order).
+
+    Decoding ends with the last frame asked for; only what is asked for is kept.
+
+    Raises:
+        VideoError: As `frames_of`, or the video is shorter than `rows` ask for.
+    """
+    if rows is None:
+        return np.stack(list(frames_of(path)))
+    wanted = [int(row) for row in rows]
+    if not wanted or min(wanted) < 0:
+        raise ValueError(f"rows={wanted}: one frame at least, counted from 0")
+    found: dict[int, np.ndarray] = {}
+    number = -1
+    for number, frame in enumerate(frames_of(path)):
+        if number in wanted:
+            found[number] = frame
+        if number == max(wanted):
+            return np.stack([found[row] for row in wanted])
+    raise VideoError(f"{path}: has {number + 1} frames, frame {max(wanted)} was asked for")
+
+
+def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: int = 30) -> None:
+    """Writes frames, uint8 (H, W, 3), with MPEG-4, which every build of ffmpeg has.
+
+    Height and width must be even.
+    """
+    with av.open(str(path), "w") as container:
+        stream = None
+        for frame in frames:
+            if stream is None:
+                stream = container.add_stream("mpeg4", rate=Fraction(fps))
+                stream.height, stream.width = frame.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.bit_rate = 20 * frame.size * 8  # near to lossless for a plain picture
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            container.mux(stream.encode(picture))
+        if stream is None:
+            raise ValueError(f"{path}: no frames to write")
+        container.mux(stream.encode())
