@@ -51,7 +51,10 @@ import pandas as pd
 
 from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.formats.ntu_text import (
+    COLOR,
     JOINTS,
+    POSITION,
+    STATE,
     SkeletonText,
     SkeletonTextError,
     parse_skeleton,
@@ -159,16 +162,20 @@ def count(root: Path, actions: int) -> int:
 
 
 def follow_tracking(text: SkeletonText) -> np.ndarray:
-    """float32 (T, m, 25, 3): one slot a tracking id, the first to appear first; m <= 2."""
+    """float32 (T, m, 25, C): one slot a tracking id, the first to appear first; m <= 2.
+
+    Positions are the first three of the C columns.
+    """
     frame = np.repeat(np.arange(len(text.bodies)), text.bodies)
     ids = list(dict.fromkeys(text.ids))
     track = {name: i for i, name in enumerate(ids)}
     track_of = np.array([track[name] for name in text.ids], np.int64)
     kept = list(range(len(ids)))
     if len(ids) > MAX_BODIES:
-        motion = [text.values[track_of == i].var(axis=0, dtype=np.float64).sum() for i in kept]
+        places = text.values[..., :3]
+        motion = [places[track_of == i].var(axis=0, dtype=np.float64).sum() for i in kept]
         kept = sorted(np.argsort(motion, kind="stable")[::-1][:MAX_BODIES].tolist())
-    clip = np.zeros((len(text.bodies), len(kept), JOINTS, 3), np.float32)
+    clip = np.zeros((len(text.bodies), len(kept), JOINTS, text.values.shape[-1]), np.float32)
     for slot, i in enumerate(kept):
         rows = np.flatnonzero(track_of == i)[::-1]  # an id twice in a frame: its first body stays
         clip[frame[rows], slot] = text.values[rows]
@@ -214,6 +221,40 @@ def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
     if not clip.shape[1]:
         return Clip(path, None, path, "more than two bodies in every frame that has any")
     return Clip(path, clip)
+
+
+class SeenClip(NamedTuple):
+    """One file with what belongs to its video; bodies as in `follow_tracking`.
+
+    Attributes:
+        joints: float32 (T, m, 25, 3), metres; absent bodies are zero.
+        pixels: float32 (T, m, 25, 2), x and y in the 1920 x 1080 colour frame; 0 for absent
+            bodies, NaN or infinite where the sensor knows no pixel.
+        states: uint8 (T, m, 25): 0 not tracked, 1 inferred, 2 tracked.
+    """
+
+    joints: np.ndarray
+    pixels: np.ndarray
+    states: np.ndarray
+
+
+def read_seen_clip(path: str | Path) -> SeenClip:
+    """Reads a file with its joints' places in the colour video.
+
+    Raises:
+        DatasetError: The file cannot be used; says on which line and why.
+    """
+    try:
+        text = parse_skeleton(Path(path).read_bytes(), (*POSITION, *COLOR, STATE))
+    except SkeletonTextError as error:
+        raise DatasetError(f"{path}:{error.line}: {error.message}") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror or error}") from None
+    if not len(text.ids):
+        raise DatasetError(f"{path}: no skeleton in any of its {len(text.bodies)} frames")
+    clip = follow_tracking(text)
+    states = np.nan_to_num(clip[..., 5], posinf=0).clip(0, 2).astype(np.uint8)
+    return SeenClip(clip[..., :3], clip[..., 3:5], states)
 
 
 # ---------------------------------------------------------------- all clips

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from ntu_files import plain_reader, skeleton_lines, text_of
 
-from keras_skeleton.datasets import ntu
+from keras_skeleton.datasets import ntu, synthetic
 from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.formats.ntu_text import SkeletonText
 from keras_skeleton.datasets.source import load
@@ -42,6 +42,33 @@ def root(tmp_path):
     names = [clip_name(camera=c, person=p) for c in (1, 2, 3) for p in (1, 3, 4, 5)]
     write(tmp_path / "data" / "nturgb+d_skeletons", names)
     return tmp_path / "data"
+
+
+# ---------------------------------------------------------------- joints in the video
+
+
+def test_joints_come_with_their_pixels_and_states(tmp_path):
+    clip = next(synthetic.make_clips(labels=[10], subjects=[1], repetitions=[1], views=[2]))
+    (path,) = synthetic.write_skeleton_files(tmp_path, 0, [1], [1], [10], [2])
+    seen = ntu.read_seen_clip(path)
+    np.testing.assert_array_equal(seen.joints, ntu.read_clip(path).frames)
+    assert seen.joints.shape == clip.joints.shape == (*seen.states.shape, 3)
+    np.testing.assert_array_equal(seen.states, clip.states)
+    places = synthetic.pixels(clip.joints.astype(float), synthetic.COLOUR)
+    np.testing.assert_allclose(seen.pixels, places, rtol=1e-4)
+
+
+def test_a_file_without_usable_joints_says_where_and_why(tmp_path):
+    write(tmp_path, [clip_name()])
+    path = tmp_path / f"{clip_name()}.skeleton"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DatasetError, match=r"A001.skeleton:\d+: found"):
+        ntu.read_seen_clip(path)
+    with pytest.raises(DatasetError, match="none.skeleton: No such file"):
+        ntu.read_seen_clip(tmp_path / "none.skeleton")
+    path.write_bytes(b"1\n0\n")
+    with pytest.raises(DatasetError, match="no skeleton in any of its 1 frames"):
+        ntu.read_seen_clip(path)
 
 
 # ---------------------------------------------------------------- real files

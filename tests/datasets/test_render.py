@@ -27,10 +27,10 @@ def test_joints_are_drawn_where_their_pixels_are():
         # And nothing far from the person is.
         rows, columns = np.nonzero(changed)
         low, high = at[t, 0].min(axis=0) - 12, at[t, 0].max(axis=0) + 12
-        assert (low[0] < columns.min())
-        assert (columns.max() < high[0])
-        assert (low[1] < rows.min())
-        assert (rows.max() < high[1])
+        assert low[0] < columns.min()
+        assert columns.max() < high[0]
+        assert low[1] < rows.min()
+        assert rows.max() < high[1]
 
 
 def test_the_nearer_person_hides_the_other():

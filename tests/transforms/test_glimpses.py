@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_skeleton.datasets.formats.ntu_text import COLOR, parse_skeleton
+from keras_skeleton.datasets.ntu import read_seen_clip
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.glimpses import (
     BODY_MARGIN,
@@ -109,10 +109,10 @@ def test_outside_the_image_is_grey(corner, side):
 def test_boxes_of_real_recordings_follow_the_hands(real_data):
     folder = real_data("ntu") / "nturgb+d_skeletons"
     for name in ("S001C001P001R001A001", "S001C001P001R001A002"):
-        text = parse_skeleton((folder / f"{name}.skeleton").read_bytes(), (*COLOR, 11))
-        assert set(text.bodies) == {1}
-        pixels, state = text.values[..., :2], text.values[..., 2]
-        boxes = part_boxes(pixels, tracked=state > 0)
+        clip = read_seen_clip(folder / f"{name}.skeleton")
+        assert clip.joints.shape[1] == 1
+        pixels = clip.pixels[:, 0]
+        boxes = part_boxes(pixels, tracked=clip.states[:, 0] > 0)
         for k, joint in enumerate(layout.hands):
             seen = ~boxes.held[:, k]
             assert seen.all()  # inferred joints (state 1) have a place, too

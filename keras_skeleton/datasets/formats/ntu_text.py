@@ -32,6 +32,7 @@ BODY_VALUES = 10  # on the line that starts a body
 JOINT_VALUES = 12  # on the line of a joint
 POSITION = (0, 1, 2)  # columns of x, y, z
 COLOR = (5, 6)  # columns of the pixel in the 1920 x 1080 colour frame
+STATE = 11  # column of the tracking state: 0 not tracked, 1 inferred, 2 tracked
 
 _LINE, _SPACE, _RETURN, _MINUS, _POINT, _ZERO = b"\n \r-.0"
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.I)
