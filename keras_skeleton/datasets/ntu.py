@@ -67,6 +67,7 @@ from keras_skeleton.datasets.store import StoreWriter
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 SUFFIX = ".skeleton"
 BODIES = ("tracking", "file")
+VIDEO_SIZE = (1080, 1920)  # height and width of the colour video, which pixels count in
 MAX_BODIES = 2
 
 CS_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)

@@ -7,13 +7,18 @@ mistake it for a real recording.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
+from keras_skeleton.datasets import studio, synthetic
+from keras_skeleton.datasets.ntu import VIDEO_SIZE
 from keras_skeleton.datasets.studio import generator
 from keras_skeleton.datasets.synthetic import COLOUR, pixels
 from keras_skeleton.skeletons import KINECT_V2
+from keras_skeleton.video import write_video
 
-FULL = (1080, 1920)  # height and width of the colour camera
 CLOTHES = 5  # what the generator of colours is for; studio.py has 0 to 4
 
 # Metres: radius at either end of a bone, by the joint that ends it; others have LIMB.
@@ -56,9 +61,39 @@ def render(
     return frames
 
 
+def write_recordings(
+    folder: str | Path,
+    height: int = 270,
+    width: int = 480,
+    seed: int = 0,
+    subjects: int | Sequence[int] = 10,
+    repetitions: int | Sequence[int] = 2,
+    labels: Sequence[int] | None = None,
+    views: Sequence[int] = synthetic.VIEWS,
+) -> list[Path]:
+    """Writes clips in NTU RGB+D's layout, with their videos; see `synthetic.make_clips`.
+
+    `folder/nturgb+d_skeletons/NAME.skeleton` and `folder/nturgb+d_rgb/NAME_rgb.avi`. As in real
+    files, pixel coordinates count in 1920 x 1080 whatever the size of the video.
+
+    Returns:
+        The paths of the videos.
+    """
+    folder = Path(folder)
+    (folder / "nturgb+d_rgb").mkdir(parents=True, exist_ok=True)
+    choice = (seed, subjects, repetitions, labels, views)
+    synthetic.write_skeleton_files(folder / "nturgb+d_skeletons", *choice)
+    paths = []
+    for clip in synthetic.make_clips(*choice):
+        path = folder / "nturgb+d_rgb" / f"{clip.name}_rgb.avi"
+        write_video(path, render(clip.truth, height, width, seed, clip.subject), studio.FRAME_RATE)
+        paths.append(path)
+    return paths
+
+
 def place(points: np.ndarray, height: int, width: int) -> np.ndarray:
     """Pixels (..., 2), x and y, of camera coordinates (..., 3) in a video of that size."""
-    return pixels(points, COLOUR) * (width / FULL[1], height / FULL[0])
+    return pixels(points, COLOUR) * (width / VIDEO_SIZE[1], height / VIDEO_SIZE[0])
 
 
 def _room(height: int, width: int, seed: int) -> np.ndarray:
@@ -92,7 +127,7 @@ def _draw(image: np.ndarray, depth: np.ndarray, body: np.ndarray, colours: np.nd
     """Draws one body (25, 3), bone by bone; what is nearer hides what is behind."""
     height, width = depth.shape
     at = place(body, height, width)
-    scale = COLOUR["focal"][0] * width / FULL[1]  # pixels a metre at one metre
+    scale = COLOUR["focal"][0] * width / VIDEO_SIZE[1]  # pixels a metre at one metre
     for parent, child in KINECT_V2.bones:
         if (body[[parent, child], 2] < 0.3).any():
             continue  # behind the camera or at its lens

@@ -1,0 +1,187 @@
+"""Videos to crops of the hands and the body, once, so that training never decodes full frames.
+
+    CROPS/left_hand/NAME.avi      a video of the part, as long as the recording
+    CROPS/right_hand/, full_body/
+    CROPS/crops.csv               a row a finished recording: frames, side in pixels, and in how
+                                  many frames a part was not seen, so that its last box was kept
+
+A stopped preparation goes on where it stopped: what crops.csv lists is not made again.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_skeleton.datasets import ntu
+from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.errors import UserError
+from keras_skeleton.transforms.glimpses import PARTS, Boxes, part_boxes
+from keras_skeleton.transforms.normalise import main_actor
+from keras_skeleton.video import frames_of, write_video
+
+CHUNK = 16  # frames cropped at a time; as many of 1920 x 1080 have 100 MB
+COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS))
+
+
+class Pair(NamedTuple):
+    """A recording: its name, `.skeleton` file and video."""
+
+    name: str
+    skeleton: Path
+    video: Path
+
+
+def find_pairs(root: str | Path, report: ReadReport) -> list[Pair]:
+    """NTU RGB+D's recordings with both files, sorted by name; the others are reported.
+
+    Videos are `NAME_rgb.avi` in `root` or in one of its folders `nturgb*`.
+    """
+    root = Path(root)
+    skeletons = {path.stem: path for path in ntu.scan(root) if ntu.parse_name(path.stem)}
+    videos = {
+        path.stem.removesuffix("_rgb"): path
+        for folder in (root, *sorted(root.glob("nturgb*")))
+        for path in folder.glob("*_rgb.avi")
+    }
+    for name in sorted(videos.keys() - skeletons.keys()):
+        report.skip(videos[name], f"has no skeletons: there is no {name}.skeleton")
+    for name in sorted(skeletons.keys() - videos.keys()):
+        report.skip(skeletons[name], f"has no video: there is no {name}_rgb.avi")
+    return [Pair(n, skeletons[n], videos[n]) for n in sorted(skeletons.keys() & videos.keys())]
+
+
+def boxes_of(clip: ntu.SeenClip, height: int, width: int) -> Boxes:
+    """The boxes of the body that moves most, in pixels of a video of that size.
+
+    Raises:
+        ValueError: A part that is in no frame.
+    """
+    actor = main_actor(clip.joints)
+    scale = (width / ntu.VIDEO_SIZE[1], height / ntu.VIDEO_SIZE[0])
+    return part_boxes(clip.pixels[:, actor] * scale, "kinect_v2", clip.states[:, actor] > 0)
+
+
+def cropped(pair: Pair, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields, a chunk of frames after the other, crops uint8 (n, 3, size, size, 3) and which
+    boxes were held, bool (n, 3).
+
+    Raises:
+        UserError: Files that cannot be read or do not belong together.
+    """
+    from keras_skeleton.layers.glimpse import Glimpse
+
+    clip = ntu.read_seen_clip(pair.skeleton)
+    frames = frames_of(pair.video)
+    glimpse, boxes, done = Glimpse(size), None, 0
+    while chunk := list(islice(frames, CHUNK)):
+        if boxes is None:
+            try:
+                boxes = boxes_of(clip, *chunk[0].shape[:2])
+            except ValueError as error:
+                raise DatasetError(f"{pair.skeleton}: {error}") from None
+        if done + len(chunk) > len(boxes.edges):
+            break
+        rows = slice(done, done + len(chunk))
+        seen = glimpse(np.stack(chunk)[None], boxes.edges[None, rows].astype(np.float32))[0]
+        yield _bytes(np.asarray(seen)), boxes.held[rows]
+        done += len(chunk)
+    rest = len(chunk) + sum(1 for _ in frames)
+    if done + rest != len(clip.joints):
+        raise DatasetError(
+            f"{pair.video}: has {done + rest} frames, {pair.skeleton.name} has "
+            f"{len(clip.joints)}; they cannot be laid over each other"
+        )
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    """-1 to 1 as 0 to 255."""
+    return np.round((values + 1) * 127.5).clip(0, 255).astype(np.uint8)
+
+
+def crop_recording(pair: Pair, folder: Path, size: int) -> dict[str, int | str]:
+    """Writes the three crops of one recording; returns its row of crops.csv."""
+    crops, held = zip(*cropped(pair, size), strict=True)
+    for k, part in enumerate(PARTS):
+        path = folder / part / f"{pair.name}.avi"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_name(f"part_{path.name}")
+        write_video(half, (frame[k] for chunk in crops for frame in chunk))
+        half.replace(path)
+    missed = np.concatenate(held)
+    row = {"name": pair.name, "frames": len(missed), "size": size}
+    return row | {
+        f"held_{part}": int(count) for part, count in zip(PARTS, missed.sum(axis=0), strict=True)
+    }
+
+
+def finished(folder: Path, size: int) -> set[str]:
+    """Names of the recordings that crops.csv lists.
+
+    Raises:
+        UserError: They have another size.
+    """
+    path = folder / "crops.csv"
+    if not path.exists():
+        return set()
+    with path.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    if other := {row["size"] for row in rows} - {str(size)}:
+        raise UserError(
+            f"{path}: holds crops of {', '.join(sorted(other))} pixels, not {size}; choose "
+            "another folder"
+        )
+    return {row["name"] for row in rows}
+
+
+def prepare_crops(
+    root: str | Path,
+    folder: str | Path,
+    size: int = 224,
+    strict: bool = False,
+    say: Callable[[str], None] = print,
+) -> ReadReport:
+    """Crops every recording with video and skeletons that is not there yet.
+
+    Args:
+        root: Folder of NTU RGB+D as unpacked; only read.
+        folder: Where crops go.
+        size: Side of a crop in pixels; I3D was trained on 224.
+        strict: Stop at the first recording that cannot be used instead of leaving it out.
+        say: Receives lines for the console.
+    """
+    folder, report = Path(folder), ReadReport(strict)
+    pairs = find_pairs(root, report)
+    if not pairs:
+        raise DatasetError(
+            f"{root}: no recording with video and skeletons; expected "
+            "nturgb+d_rgb/SsssCcccPpppRrrrAaaa_rgb.avi and "
+            "nturgb+d_skeletons/SsssCcccPpppRrrrAaaa.skeleton"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    done = finished(folder, size)
+    say(f"{len(pairs)} recordings, {sum(p.name in done for p in pairs)} are cropped already")
+    for number, pair in enumerate(pairs, start=1):
+        if pair.name in done:
+            continue
+        try:
+            row = crop_recording(pair, folder, size)
+        except UserError as error:
+            report.skip(pair.name, str(error))
+            continue
+        path = folder / "crops.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as lines:
+            writer = csv.DictWriter(lines, COLUMNS)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        held = ", ".join(f"{part} {row[f'held_{part}']}" for part in PARTS if row[f"held_{part}"])
+        note = f"; last box kept in frames: {held}" if held else ""
+        say(f"{number}/{len(pairs)} {pair.name}: {row['frames']} frames{note}")
+    return report

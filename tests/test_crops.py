@@ -1,0 +1,120 @@
+import csv
+
+import numpy as np
+import pytest
+
+from keras_skeleton import crops
+from keras_skeleton.crops import Pair, boxes_of, crop_recording, find_pairs, prepare_crops
+from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.ntu import read_seen_clip
+from keras_skeleton.datasets.render import write_recordings
+from keras_skeleton.errors import UserError
+from keras_skeleton.skeletons import KINECT_V2
+from keras_skeleton.transforms.glimpses import PARTS, crop
+from keras_skeleton.video import read_video, write_video
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """Two recordings of one person, small."""
+    root = tmp_path_factory.mktemp("studio")
+    write_recordings(root, 108, 192, 0, [1], [1], [0, 3], [1])
+    return root
+
+
+def pair_of(root, name):
+    skeleton = root / "nturgb+d_skeletons" / f"{name}.skeleton"
+    return Pair(name, skeleton, root / "nturgb+d_rgb" / f"{name}_rgb.avi")
+
+
+WAVE, NOD = "S001C001P001R001A001", "S001C001P001R001A004"
+
+
+def test_crops_are_what_the_boxes_hold(studio, tmp_path):
+    pair = pair_of(studio, WAVE)
+    row = crop_recording(pair, tmp_path, 32)
+    video = read_video(pair.video)
+    clip = read_seen_clip(pair.skeleton)
+    boxes = boxes_of(clip, 108, 192)
+    assert row["frames"] == len(video) == len(clip.joints)
+    for k, part in enumerate(PARTS):
+        found = read_video(tmp_path / part / f"{WAVE}.avi").astype(float)
+        expected = crop(video[::20], boxes.edges[::20, k], 32)
+        assert np.abs(found[::20] - expected).mean() < 8  # compressed
+    # The middle of a hand's crop is the hand, at a tenth of the size that its pixels count in.
+    right = boxes.edges[:, 1].reshape(-1, 2, 2).mean(axis=1)[:, ::-1]
+    np.testing.assert_allclose(right, clip.pixels[:, 0, KINECT_V2.hands[1]] / 10, atol=1e-3)
+
+
+def test_a_stopped_preparation_goes_on(studio, tmp_path, monkeypatch):
+    said = []
+    made = []
+
+    def stopping(pair, folder, size):
+        if len(made) == 1:
+            raise KeyboardInterrupt
+        made.append(pair.name)
+        return crop_recording(pair, folder, size)
+
+    monkeypatch.setattr(crops, "crop_recording", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_crops(studio, tmp_path / "crops", 16, say=said.append)
+    monkeypatch.undo()
+    report = prepare_crops(studio, tmp_path / "crops", 16, say=said.append)
+    assert report.skipped == []
+    assert "2 recordings, 1 are cropped already" in said
+    with (tmp_path / "crops" / "crops.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["name"] for row in rows] == [WAVE, NOD]
+    assert all(row[f"held_{part}"] == "0" for row in rows for part in PARTS)
+    with pytest.raises(UserError, match="holds crops of 16 pixels, not 32"):
+        prepare_crops(studio, tmp_path / "crops", 32, say=said.append)
+
+
+def test_files_without_their_other_half_are_reported(studio, tmp_path):
+    for folder in ("nturgb+d_rgb", "nturgb+d_skeletons"):
+        (tmp_path / folder).mkdir()
+    wave, nod = pair_of(studio, WAVE), pair_of(studio, NOD)
+    (tmp_path / "nturgb+d_rgb" / wave.video.name).symlink_to(wave.video)
+    (tmp_path / "nturgb+d_skeletons" / nod.skeleton.name).symlink_to(nod.skeleton)
+    report = ReadReport()
+    assert find_pairs(tmp_path, report) == []
+    assert [s.why for s in report.skipped] == [
+        f"has no skeletons: there is no {WAVE}.skeleton",
+        f"has no video: there is no {NOD}_rgb.avi",
+    ]
+    with pytest.raises(DatasetError, match="no recording with video and skeletons"):
+        prepare_crops(tmp_path, tmp_path / "crops", 16)
+    with pytest.raises(DatasetError, match="has no skeletons"):
+        prepare_crops(tmp_path, tmp_path / "crops", 16, strict=True)
+
+
+def test_recordings_that_do_not_fit_are_left_out(studio, tmp_path):
+    for folder in ("nturgb+d_rgb", "nturgb+d_skeletons"):
+        (tmp_path / folder).mkdir()
+    for name in (WAVE, NOD):
+        pair = pair_of(studio, name)
+        (tmp_path / "nturgb+d_skeletons" / pair.skeleton.name).symlink_to(pair.skeleton)
+    frames = read_video(pair_of(studio, WAVE).video)
+    for extra in (frames[:-3], np.concatenate([frames, frames[:20]])):
+        write_video(tmp_path / "nturgb+d_rgb" / f"{WAVE}_rgb.avi", extra)
+        (tmp_path / "nturgb+d_rgb" / f"{NOD}_rgb.avi").write_bytes(b"no video")
+        report = prepare_crops(tmp_path, tmp_path / "crops", 16, say=lambda text: None)
+        (lengths, broken) = (s.why for s in report.skipped)
+        assert f"has {len(extra)} frames, {WAVE}.skeleton has {len(frames)}" in lengths
+        assert "does not decode" in broken
+        assert not (tmp_path / "crops" / "crops.csv").exists()
+        assert not list((tmp_path / "crops").rglob("*.avi"))
+
+
+def test_real_crops_follow_the_hands(real_data, tmp_path):
+    """The first chunk of a real recording, and the middle of all its boxes."""
+    pair = pair_of(real_data("ntu"), WAVE)
+    chunk, held = next(crops.cropped(pair, 64))
+    assert chunk.shape == (16, 3, 64, 64, 3)
+    assert not held.any()
+    clip = read_seen_clip(pair.skeleton)
+    boxes = boxes_of(clip, 1080, 1920)
+    for k, joint in enumerate(KINECT_V2.hands):
+        centre = boxes.edges[:, k].reshape(-1, 2, 2).mean(axis=1)[:, ::-1]
+        np.testing.assert_allclose(centre, clip.pixels[:, 0, joint], atol=1e-3)
