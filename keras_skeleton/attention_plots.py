@@ -245,7 +245,8 @@ def attended_poses_figure(
 
     width, height = high - low + 2 * margin
     fig = Figure(
-        figsize=(WIDTH, min(max(WIDTH / len(shown) * height / width, 1.6), 4) + 1.3),
+        # Panels get about four fifths of the width, the scale and the labels the rest.
+        figsize=(WIDTH, min(max(0.82 * WIDTH / len(shown) * height / width, 1.4), 4) + 1.3),
         layout="compressed",
     )
     axes = fig.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
