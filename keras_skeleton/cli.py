@@ -369,9 +369,13 @@ def info(words: Sequence[str]) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--classes", type=whole_number(1), default=60)
     parser.add_argument("--skeleton", default="kinect_v2")
+    parser.add_argument(
+        "--frames", type=whole_number(1), default=100, help="of clips read at their own length"
+    )
     args = parser.parse_args(words)
     _start_keras()
-    from keras_skeleton.models import build_model
+    from keras_skeleton.models import MODELS, build_model, check_model
     from keras_skeleton.models.summary import summary
 
-    print(summary(build_model(args.model, args.skeleton, args.classes)))
+    frames = args.frames if MODELS[check_model(args.model)].sequence else None
+    print(summary(build_model(args.model, args.skeleton, args.classes, frames)))

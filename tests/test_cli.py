@@ -13,6 +13,7 @@ import pytest
 
 from keras_skeleton.cli import free_folder, latest_folder, main
 from keras_skeleton.evaluation.scores import read_scores
+from keras_skeleton.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ("walk", "throw")
@@ -274,6 +275,20 @@ def test_info(capsys):
     out = capsys.readouterr().out
     assert "857,781 parameters" in out
     assert "MFLOPs a clip of (B, 50, 50, 3)" in out
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if not name.startswith("mans")])
+def test_info_of_every_other_model(model, capsys):
+    assert main(["info", "--model", model, "--frames", "40"]) == 0
+    out = capsys.readouterr().out
+    assert "MFLOPs a clip of (B, " in out
+    if model == "lstm":  # three layers of 100, 150 numbers a frame, 60 scores
+        products = 4 * 100 * (150 + 100) + 2 * (4 * 100 * 200) + 100 * 60
+        assert f"{2 * 40 * products / 1e6:.1f} MFLOPs a clip of (B, 40, 50, 3)" in out
+    if model == "two_stream_cnn":  # two people, two streams
+        a = 30 * 25 * 30 * 3 + 28 * 28 * 64 * 27 + 12 * 12 * 128 * 9 * 64 + 4 * 4 * 256 * 9 * 128
+        dense = 2 * 1024 * 256 + 256 * 128 + 128 * 60
+        assert f"{2 * (4 * a + dense) / 1e6:.1f} MFLOPs" in out
 
 
 def test_the_readmes_first_command_in_short(tmp_path):

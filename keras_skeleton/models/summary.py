@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import keras
@@ -14,23 +15,42 @@ def layer_flops(layer: keras.layers.Layer) -> int:
     Counts the products of convolutions, dense and recurrent layers (the custom layers say
     their own in `flops`); what works element by element counts as nothing, as is usual.
     """
+    if isinstance(layer, keras.layers.InputLayer):
+        return 0
+    read = layer.input[0] if isinstance(layer.input, list) else layer.input  # the rest: masks
     if hasattr(layer, "flops"):
-        return int(layer.flops(tuple(layer.input.shape)))
+        return int(layer.flops(tuple(read.shape)))
     if isinstance(layer, keras.layers.Conv2D):
         height, width, filters = layer.output.shape[1:]
         return 2 * math.prod(layer.kernel.shape[:3]) * height * width * filters
+    if isinstance(layer, keras.layers.LSTM):
+        T, D = read.shape[1:]
+        return 2 * T * 4 * layer.units * (D + layer.units)
+    if isinstance(layer, keras.layers.EinsumDense):
+        # Every output sums over the kernel's axes that the output lacks.
+        _, kernel, output = re.split(",|->", layer.equation)
+        size = dict(zip(kernel, layer.kernel.shape, strict=True))
+        summed = math.prod(size[axis] for axis in kernel if axis not in output)
+        return 2 * summed * math.prod(layer.output.shape[1:])
     if isinstance(layer, keras.layers.Dense):
-        return 2 * math.prod(layer.kernel.shape) * math.prod(layer.input.shape[1:-1])
+        return 2 * math.prod(layer.kernel.shape) * math.prod(read.shape[1:-1])
     return 0
 
 
 def flops(model: keras.Model) -> int:
-    """Multiplications and additions of one clip through the model."""
-    return sum(layer_flops(layer) for layer in model.layers)
+    """Multiplications and additions of one clip through the model.
+
+    A layer may see a clip several times: CSTA-CNN has its people side by side in the batch.
+    """
+    outputs = {layer.name: layer.output for layer in model.layers}
+    one = keras.ops.zeros((1, *model.input.shape[1:]))
+    seen = keras.Model(model.input, outputs)(one)
+    return sum(layer_flops(layer) * seen[layer.name].shape[0] for layer in model.layers)
 
 
 def _shape(tensor: Any) -> str:
-    return "(" + ", ".join("B" if n is None else str(n) for n in tensor.shape) + ")"
+    unknown = iter("BTHW")  # of any size: the batch, then time
+    return "(" + ", ".join(next(unknown) if n is None else str(n) for n in tensor.shape) + ")"
 
 
 def summary(model: keras.Model) -> str:
