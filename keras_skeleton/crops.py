@@ -114,9 +114,12 @@ def crop_recording(pair: Pair, folder: Path, size: int) -> dict[str, int | str]:
         write_video(half, (frame[k] for chunk in crops for frame in chunk))
         half.replace(path)
     missed = np.concatenate(held)
-    row = {"name": pair.name, "frames": len(missed), "size": size}
-    return row | {
-        f"held_{part}": int(count) for part, count in zip(PARTS, missed.sum(axis=0), strict=True)
+    counts = dict(zip(PARTS, missed.sum(axis=0), strict=True))
+    return {
+        "name": pair.name,
+        "frames": len(missed),
+        "size": size,
+        **{f"held_{part}": int(count) for part, count in counts.items()},
     }
 
 
