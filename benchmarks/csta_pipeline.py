@@ -17,9 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -28,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from measuring import cell, in_own_process, ratios
 
 FRAMES, CLASSES = 300, 60
 WARM, STEPS = 3, 30
@@ -87,16 +85,6 @@ def consumes() -> float:
     return STEPS * recipe.batch_size / (time.perf_counter() - start)
 
 
-def measure(what: str) -> float:
-    """One measurement in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--measure", what],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return float(json.loads(done.stdout.splitlines()[-1]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -110,21 +98,15 @@ def main() -> None:
     found: dict[str, list[float]] = {name: [] for name in ("consumes", *FEEDS)}
     for _ in range(arguments.rounds):
         for name, values in found.items():
-            values.append(measure(name))
+            values.append(in_own_process(__file__, name))
 
     consumed = found.pop("consumes")
     print("\nClips a second: median over the rounds (lowest to highest)")
     print("| | clips a second | times what the network consumes, round by round |")
     print("|---|---|---|")
-    print(f"| the network trains | {_cell(consumed)} | |")
+    print(f"| the network trains | {cell(consumed)} | |")
     for name, values in found.items():
-        ratio = [a / b for a, b in zip(values, consumed, strict=True)]
-        cell = f"{statistics.median(ratio):.1f} ({min(ratio):.1f} to {max(ratio):.1f})"
-        print(f"| pipeline, {FEEDS[name]} | {_cell(values)} | {cell} |")
-
-
-def _cell(values: list[float]) -> str:
-    return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+        print(f"| pipeline, {FEEDS[name]} | {cell(values)} | {ratios(values, consumed, 1)} |")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
+from measuring import cell
 
 from keras_skeleton.models.pose_i3d import pose_i3d
 from keras_skeleton.transforms.glimpses import PARTS
@@ -78,8 +78,7 @@ def main() -> None:
     print("| | seconds a clip: median (lowest to highest) | peak memory, GB |")
     print("|---|---|---|")
     for name, found, memory in rows:
-        median = statistics.median(found)
-        print(f"| {name} | {median:.1f} ({min(found):.1f} to {max(found):.1f}) | {memory:.1f} |")
+        print(f"| {name} | {cell(found, 1)} | {memory:.1f} |")
 
 
 if __name__ == "__main__":

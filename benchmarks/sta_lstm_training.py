@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -25,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from measuring import cell, in_own_process, ratios
 
 JOINTS, CLASSES = 50, 60
 CASES = ((100, 256), (50, 8))  # frames and clips a batch: NTU's, SBU's
@@ -118,16 +116,6 @@ def twin(frames: int, batch: int, steps: int) -> float:
     return steps * batch / (time.perf_counter() - start)
 
 
-def measure(what: str, *arguments: int) -> float:
-    """One measurement in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--measure", what, *map(str, arguments)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return float(json.loads(done.stdout.splitlines()[-1]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -145,19 +133,14 @@ def main() -> None:
         steps = max(5, 2000 // batch)
         for _ in range(arguments.rounds):
             for peer in peers:
-                case[peer].append(measure(peer, frames, batch, steps))
+                case[peer].append(in_own_process(__file__, peer, frames, batch, steps))
 
     print("\nTraining, clips a second: median over the rounds (lowest to highest)")
     print("| frames | batch | keras_skeleton | PyTorch twin | ratio, round by round |")
     print("|---|---|---|---|---|")
     for (frames, batch), case in found.items():
-        cells = [
-            f"{statistics.median(v):.0f} ({min(v):.0f} to {max(v):.0f})" for v in case.values()
-        ]
-        ratio = "-"
-        if "twin" in case:
-            each = [a / b for a, b in zip(case["ours"], case["twin"], strict=True)]
-            ratio = f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f})"
+        cells = [cell(values) for values in case.values()]
+        ratio = ratios(case["ours"], case["twin"], 2) if "twin" in case else "-"
         print(f"| {frames} | {batch} | {' | '.join((cells + ['not installed'])[:2])} | {ratio} |")
 
 

@@ -52,12 +52,13 @@ def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarra
     if rows is None:
         return np.stack(list(frames_of(path)))
     wanted = [int(row) for row in rows]
+    kept = set(wanted)
     if not wanted or min(wanted) < 0:
         raise ValueError(f"rows={wanted}: one frame at least, counted from 0")
     found: dict[int, np.ndarray] = {}
     number = -1
     for number, frame in enumerate(frames_of(path)):
-        if number in wanted:
+        if number in kept:
             found[number] = frame
         if number == max(wanted):
             return np.stack([found[row] for row in wanted])

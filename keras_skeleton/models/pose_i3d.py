@@ -34,13 +34,14 @@ STREAM_ENDS = {
 }
 
 
-def pose_network(x: Any, units: int, dropout: float, last: bool = True) -> Any:
-    """Three LSTMs on the skeleton (B, S, D): hidden states of the third, (B, S, units).
+def pose_network(x: Any, units: int, dropout: float, states: str) -> Any:
+    """Three LSTMs on the skeleton (B, S, D): hidden states of the third.
 
-    With `last=False` its states at the last step, (B, units).
+    `states`: `"all"`, (B, S, units), or those at the `"last"` step, (B, units).
     """
     for i in (1, 2, 3):
-        x = layers.LSTM(units, return_sequences=last or i < 3, name=f"pose_lstm_{i}")(x)
+        sequence = states == "all" or i < 3
+        x = layers.LSTM(units, return_sequences=sequence, name=f"pose_lstm_{i}")(x)
     return layers.Dropout(dropout, name="pose_dropout")(x)
 
 
@@ -49,7 +50,7 @@ def pose_classifier(
 ) -> keras.Model:
     """The pose network alone, as it is trained first (Algorithm 1, step 3): (B, S, D) to logits."""
     skeleton = keras.Input((steps, values), name="skeleton")
-    h = pose_network(skeleton, units, dropout, last=False)
+    h = pose_network(skeleton, units, dropout, "last")
     logits = layers.Dense(classes, name="pose_logits", dtype="float32")(h)
     return keras.Model(skeleton, logits, name="pose_lstm")
 
@@ -98,16 +99,18 @@ def pose_i3d(
         raise ValueError(f"states='{states}' is unknown; it is 'all' or 'last'")
     decay = regularizers.L2(lambda2) if lambda2 else None
     end = STREAM_ENDS[aggregate]
-    inputs, g = {}, []
-    for part in PARTS:
-        stream = i3d(frames=frames, size=size, top=False, until=end, name=f"i3d_{part}")
-        shape = stream.output.shape[1:] if features else (frames, size, size, 3)
-        inputs[part] = keras.Input(shape, name=part)
-        g.append(inputs[part] if features else stream(inputs[part]))  # Eq. 1
+    shape = stream_shape(frames, size, aggregate) if features else (frames, size, size, 3)
+    inputs = {part: keras.Input(shape, name=part) for part in PARTS}
+    g = list(inputs.values())
+    if not features:
+        g = [  # Eq. 1
+            i3d(frames=frames, size=size, top=False, until=end, name=f"i3d_{part}")(video)
+            for part, video in inputs.items()
+        ]
 
     if aggregate == "attention":
         inputs["skeleton"] = keras.Input((steps, values), name="skeleton")
-        h = pose_network(inputs["skeleton"], units, dropout, last=states == "all")
+        h = pose_network(inputs["skeleton"], units, dropout, states)
         if states == "all":
             h = layers.Flatten(name="pose_states")(h)  # h^s: (B, S * units)
         alpha = PartAttention(  # Eqs. 2 and 3: (B, K)

@@ -133,9 +133,8 @@ def sequence(
     clip: np.ndarray,
     skeleton: Skeleton,
     frames: int,
-    coordinates: str = "first_spine",
-    unit: float = 1.0,
     smooth: bool = False,
+    **choices: Any,
 ) -> np.ndarray:
     """A clip (T, M, V, 3) as the network reads it: float32 (frames, M * V, 3), zeros at the end.
 
@@ -143,12 +142,11 @@ def sequence(
         clip: Positions; absent bodies are zero.
         skeleton: The joint layout.
         frames: Length after padding. A longer clip is subsampled evenly.
-        coordinates: A key of `transforms.coordinates.COORDINATES`.
-        unit: Length of 1 in the result, see `transforms.padded`.
         smooth: Savitzky-Golay over five frames first (the paper does so for SBU).
+        choices: Coordinates, unit and tilt, see `transforms.padded`.
     """
     clip = savitzky_golay(clip) if smooth else clip
-    return padded(clip, skeleton, frames, coordinates, unit).reshape(frames, -1, 3)
+    return padded(clip, skeleton, frames, **choices).reshape(frames, -1, 3)
 
 
 def _entry(name: str) -> ModelEntry:

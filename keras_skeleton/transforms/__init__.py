@@ -7,7 +7,6 @@ from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import (
     per_torso,
     to_actor_frame,
-    to_facing,
     to_first_spine,
     to_pair_frame,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "subsample_time",
     "to_actor_frame",
     "to_body_frame",
-    "to_facing",
     "to_first_spine",
     "to_hips",
     "to_pair_frame",

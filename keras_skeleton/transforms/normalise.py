@@ -124,40 +124,6 @@ def to_first_spine(
     return moved if move_absent else np.where(there[:, :, None, None], moved, 0.0)
 
 
-def to_facing(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndarray:
-    """A clip turned about the vertical so that the actor faces along z: float64 (T, M, V, 3).
-
-    The origin is the middle of the main actor's spine in the first frame with that actor. x is the
-    horizontal direction from the right side to the left, shoulders and hips together, as a mean
-    over all frames: single frames of a Kinect are too noisy to turn a clip by, above all when
-    someone stands sideways. y stays up, lengths stay as they are, and so do walking and turning.
-    Absent bodies stay zero. Our own, for recordings from several sides.
-
-    Args:
-        clip: (T, M, V, 3), y up.
-        skeleton: The joint layout; the middle of the spine is the upper joint of its role `spine`.
-
-    Raises:
-        ValueError: Wrong shape, NaN or infinity.
-    """
-    layout = get_skeleton(skeleton)
-    clip = check_clip(clip, layout).astype(np.float64)
-    there = present(clip)
-    if not there.any():
-        return clip
-    actor = main_actor(clip)
-    poses = clip[there[:, actor], actor]  # (T, V, 3)
-    origin = poses[0, layout.spine[1]]
-    side = sum(poses[:, left] - poses[:, right] for left, right in (layout.shoulders, layout.hips))
-    x = side.mean(axis=0) * (1, 0, 1)
-    if np.linalg.norm(x) < 1e-12:
-        x = np.array([1.0, 0.0, 0.0])
-    x /= np.linalg.norm(x)
-    y = np.array([0.0, 1.0, 0.0])
-    axes = np.stack([x, y, np.cross(x, y)], axis=1)
-    return np.where(there[:, :, None, None], (clip - origin) @ axes, 0.0)
-
-
 def to_pair_frame(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndarray:
     """Two people as they stand to each other: float64 (T, M, V, 3), free of place and direction.
 

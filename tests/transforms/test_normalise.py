@@ -8,7 +8,6 @@ from keras_skeleton.skeletons import SKELETONS, get_skeleton
 from keras_skeleton.transforms import (
     per_torso,
     to_actor_frame,
-    to_facing,
     to_first_spine,
     to_pair_frame,
 )
@@ -121,7 +120,7 @@ def test_degenerate_poses_stay_finite_and_nobody_stays_nobody():
     line = np.zeros((4, 1, 25, 3))
     line[..., 0] = np.arange(25) + 1.0  # shoulders and spine on one line: the camera's axes
     np.testing.assert_allclose(to_actor_frame(line)[0, 0, :, 0], np.arange(25) - 1.0)
-    for function in (to_actor_frame, to_facing, to_first_spine):
+    for function in (to_actor_frame, to_first_spine):
         assert (function(np.zeros((4, 2, 25, 3))) == 0).all()
 
 
@@ -175,7 +174,7 @@ def test_the_torso_becomes_the_unit(skeleton, seed, size):
 
 
 def test_wrong_clips_are_refused():
-    for function in (to_actor_frame, to_facing, to_first_spine, per_torso):
+    for function in (to_actor_frame, to_first_spine, per_torso):
         with pytest.raises(ValueError, match=r"expected \(T, M, 25, 3\)"):
             function(np.zeros((4, 20, 3)))
         bad = clip_of()
@@ -187,40 +186,6 @@ def test_wrong_clips_are_refused():
     for nothing in (np.zeros((4, 1, 25, 3)), np.ones((4, 1, 25, 3))):
         with pytest.raises(ValueError, match="no torso to measure by"):
             per_torso(nothing)
-
-
-def test_facing_step_by_step():
-    layout = get_skeleton("kinect_v2")
-    clip = clip_of()
-    out = to_facing(clip)
-    actor = main_actor(clip)
-    np.testing.assert_allclose(out[0, actor, layout.spine[1]], 0, atol=1e-12)
-    left, right = (
-        sum(out[:, actor, pair[i]] for pair in (layout.shoulders, layout.hips)).mean(axis=0)
-        for i in (0, 1)
-    )
-    assert left[0] > right[0]
-    assert left[2] == pytest.approx(right[2], abs=1e-9)  # on average; single frames turn
-    np.testing.assert_allclose(out[..., 1], clip[..., 1] - clip[0, actor, layout.spine[1], 1])
-    np.testing.assert_allclose(  # one turn for all: every distance is kept
-        np.linalg.norm(out[:, 0] - out[0, 1], axis=-1),
-        np.linalg.norm(clip[:, 0] - clip[0, 1], axis=-1),
-    )
-    ahead = np.cross(out[0, actor, layout.hips[0]] - out[0, actor, layout.hips[1]], [0, 1, 0])
-    assert ahead @ [0, 0, 1] > 0
-
-
-@given(degrees=st.floats(-180, 180), shift=shifts)
-def test_facing_does_not_depend_on_place_or_heading(degrees, shift):
-    clip = clip_of(seed=1)
-    turn = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
-    np.testing.assert_allclose(to_facing(clip @ turn.T + shift), to_facing(clip), atol=1e-8)
-
-
-def test_facing_of_a_flat_pose_keeps_the_cameras_axes():
-    upright = np.zeros((3, 1, 25, 3))
-    upright[..., 1] = np.arange(25) + 1.0
-    np.testing.assert_allclose(to_facing(upright)[0, 0, :, 1], np.arange(25) - 1.0)
 
 
 def test_pair_frame_step_by_step():

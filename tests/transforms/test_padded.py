@@ -33,8 +33,8 @@ def test_a_tilted_cameras_clip_is_made_level_before_all_else():
     assert up[2] < 0
     np.testing.assert_allclose(level(up, 12), [0, 1, 0], atol=1e-12)
     np.testing.assert_allclose(level(seen, 12), CLIP, atol=1e-12)
-    expected = padded(CLIP, layout, 7, "facing")
-    np.testing.assert_allclose(padded(seen, layout, 7, "facing", tilt=12), expected, atol=1e-5)
+    expected = padded(CLIP, layout, 7, "actor")
+    np.testing.assert_allclose(padded(seen, layout, 7, "actor", tilt=12), expected, atol=1e-5)
     absent = CLIP.copy()
     absent[:, 1] = 0
     assert (padded(absent, layout, 7, "first_spine", tilt=12)[:, 1] == 0).all()
