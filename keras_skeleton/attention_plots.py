@@ -9,6 +9,10 @@ and in the CSTA-CNN paper (Wang, 2019):
 
     attended_poses_figure     Fig. 4: poses over time, joints and frames marked by their attention
 
+and of the pose-driven network (Das et al., WACV 2019):
+
+    parts_figure              Fig. 6: crops of the parts over time, with their weights
+
 As in `plots`, every function returns a matplotlib Figure made without pyplot.
 """
 
@@ -278,4 +282,39 @@ def attended_poses_figure(
         f"{title}\nborders and percentages: attention to the frame, of the clip's largest",
         fontsize=TITLE, wrap=True,
     )  # fmt: skip
+    return fig
+
+
+def parts_figure(
+    crops: Mapping[str, ArrayLike], frames: Sequence[int], weights: ArrayLike | None, title: str
+) -> Figure:
+    """Crops of body parts with the part's weight (Das et al., Fig. 6).
+
+    Args:
+        crops: uint8 (n, H, W, 3) by the parts' names: what is drawn.
+        frames: The numbers of these n frames, for their titles.
+        weights: (K,), in the same order, or None.
+        title: Says dataset, class, model and clip.
+    """
+    videos = {name: np.asarray(video) for name, video in crops.items()}
+    if lengths := {len(video) for video in videos.values()} - {len(frames)}:
+        raise ValueError(f"parts with {sorted(lengths)} frames, but {len(frames)} numbers of them")
+    fig = Figure(
+        figsize=(WIDTH, WIDTH * len(videos) / (len(frames) + 1) + 0.5), layout="compressed"
+    )
+    axes = fig.subplots(len(videos), len(frames), squeeze=False)
+    for k, (row, (name, video)) in enumerate(zip(axes, videos.items(), strict=True)):
+        for ax, t, picture in zip(row, frames, video, strict=True):
+            ax.imshow(picture)
+            ax.set_xticks([])
+            ax.set_yticks([])
+            for spine in ax.spines.values():
+                spine.set_visible(False)
+            if not k:
+                ax.set_title(f"frame {t}", fontsize=SMALL)
+        label = name.replace("_", " ")
+        if weights is not None:
+            label += f"\n{np.asarray(weights)[k]:.3f}"
+        row[0].set_ylabel(label, fontsize=LABEL, rotation=0, ha="right", va="center")
+    fig.suptitle(title, fontsize=TITLE)
     return fig

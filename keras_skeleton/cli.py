@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset
     from keras_skeleton.datasets.source import Source
 
-COMMANDS = ("prepare", "inspect", "report", "list", "info")
+COMMANDS = ("prepare", "crops", "inspect", "report", "list", "info")
 DESCRIPTION = """\
 Trains a model on a dataset by its paper's recipe and scores it. Other commands:
   run.py prepare --dataset D --data-dir PATH   read the raw files into the store, no training
+  run.py crops --dataset D --crops FOLDER      videos to crops of hands and body, for pose_i3d
   run.py inspect --dataset D [--clip NAME]     draw a clip: a strip of poses and an animation
   run.py report RUN_DIR...                     merge the folds of one experiment
   run.py list                                  models, datasets, protocols, what is on disk
@@ -78,6 +79,18 @@ def train_parser() -> argparse.ArgumentParser:
         help="of CSTA-CNN: score the mean over N random copies of each test clip, too",
     )  # fmt: skip
     parser.add_argument(
+        "--crops", type=Path, help="of pose_i3d: folder of what run.py crops has made"
+    )
+    parser.add_argument(
+        "--i3d", type=Path, metavar="PATH",
+        help="of pose_i3d: published I3D weights (a checkpoint or the Keras port's .h5)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--aggregate", metavar="ROW",
+        help="of pose_i3d: attention (default), sum_0, sum_1, sum_2, concat_0, or one track: "
+        "left_hand, right_hand, full_body, full_image",
+    )  # fmt: skip
+    parser.add_argument(
         "--fold", type=whole_number(1), action="append", help="only this one, from 1"
     )
     parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
@@ -106,8 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words[0] in COMMANDS:
             commands: dict[str, Any] = {
-                "prepare": prepare, "inspect": inspect, "report": report, "list": list_all,
-                "info": info,
+                "prepare": prepare, "crops": crops, "inspect": inspect, "report": report,
+                "list": list_all, "info": info,
             }  # fmt: skip
             commands[words[0]](words[1:])
         elif not words[0].startswith("-"):
@@ -213,8 +226,17 @@ def train(args: argparse.Namespace) -> None:
         )
     if args.test_copies and not args.model.endswith("_cnn"):
         raise UserError(f"--test-copies is for CSTA-CNN and its variants, not for '{args.model}'")
+    if (args.crops or args.i3d or args.aggregate) and args.model != "pose_i3d":
+        raise UserError(f"--crops, --i3d and --aggregate are for pose_i3d, not for '{args.model}'")
+    if args.model == "pose_i3d" and args.crops is None:
+        raise UserError(
+            "pose_i3d watches videos of hands and body; make them once with: python run.py crops "
+            f"--dataset {args.dataset} --data-dir PATH --crops FOLDER, then add --crops FOLDER"
+        )
     source.find(args.data_dir)
     base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
+    if args.aggregate:
+        base = base.with_name(f"{args.model}_{args.aggregate}_{args.dataset}_{args.protocol}")
     if args.weights is not None:
         base = base.with_name(base.name + "_scored")
     out = args.out or (latest_folder(base) if args.resume else free_folder(base))
@@ -224,9 +246,10 @@ def train(args: argparse.Namespace) -> None:
         raise UserError(f"{out} is a file; --out takes a folder")
 
     _start_keras()
+    from keras_skeleton.crops import open_crops
     from keras_skeleton.models import check_model
     from keras_skeleton.training.experiment import Experiment, command_line
-    from keras_skeleton.training.recipes import get_recipe
+    from keras_skeleton.training.recipes import get_recipe, with_aggregate
 
     recipe = get_recipe(check_model(args.model), args.dataset, args.recipe)
     changes = {"epochs": args.epochs, "batch_size": args.batch_size}
@@ -235,6 +258,8 @@ def train(args: argparse.Namespace) -> None:
         recipe = replace(recipe, model={**recipe.model, "attention": args.attention})
     if args.end_to_end:
         recipe = replace(recipe, stages=())
+    if args.aggregate:
+        recipe = with_aggregate(recipe, args.aggregate)
     if args.test_copies:
         recipe = replace(recipe, test_copies=args.test_copies)
     if args.no_attention_regularizer:
@@ -250,6 +275,8 @@ def train(args: argparse.Namespace) -> None:
         seed=args.seed,
         folder=out,
         command=command_line(),
+        crops=open_crops(args.crops) if args.crops else None,
+        published=args.i3d,
     )
     if args.weights is not None:
         print(experiment.evaluate(args.weights, args.fold))
@@ -293,6 +320,44 @@ def prepare(words: Sequence[str]) -> None:
         verify_store(dataset.info["store"])
         print("every file of the store is as it was made")
     print(f"store: {dataset.info['store']}")
+
+
+def crops(words: Sequence[str]) -> None:
+    """`run.py crops`: videos with skeletons to small videos of hands and body, for pose_i3d."""
+    parser = argparse.ArgumentParser(prog="run.py crops", description=crops.__doc__)
+    parser.add_argument("--dataset", required=True, help="ntu, ntu120 or synthetic")
+    _add_data_arguments(parser)
+    parser.add_argument("--crops", type=Path, required=True, help="folder where they go")
+    parser.add_argument("--size", type=whole_number(32), default=224, help="in pixels")
+    parser.add_argument("--workers", type=whole_number(1), help="processes (default: every core)")
+    args = parser.parse_args(words)
+    source = get_source(args.dataset)
+    options = reader_options(source, args.option)
+    if source.name not in ("ntu", "ntu120", "synthetic"):
+        raise UserError(
+            f"crops of '{source.name}' cannot be made: videos with the pixels of the joints come "
+            "with ntu and ntu120; synthetic renders its own"
+        )
+    if args.size % 2:
+        raise UserError(f"--size {args.size}: videos have an even number of pixels")
+    source.find(args.data_dir)
+    from keras_skeleton.datasets.ntu import cores
+
+    workers, root = args.workers or cores(), args.data_dir
+    if not source.needs_root:
+        from keras_skeleton.datasets.render import render_all
+
+        root = args.crops / "recordings"
+        given = {**source.options, **options}
+        print(f"renders recordings in {root}")
+        render_all(root, given["seed"], given["subjects"], given["repetitions"], workers)
+    _start_keras()
+    from keras_skeleton.crops import prepare_crops
+
+    report = prepare_crops(root, args.crops, args.size, args.strict, print, workers)
+    for skipped in report.skipped:
+        print(f"left out: {skipped.where}: {skipped.why}")
+    print(f"crops in {args.crops}")
 
 
 def inspect(words: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Videos to crops of the hands and the body, once, so that training never decodes full frames.
 
     CROPS/left_hand/NAME.avi      a video of the part, as long as the recording
-    CROPS/right_hand/, full_body/
+    CROPS/right_hand/, full_body/, full_image/
     CROPS/crops.csv               a row a finished recording: frames, side in pixels, and in how
                                   many frames a part was not seen, so that its last box was kept
 
@@ -11,7 +11,10 @@ A stopped preparation goes on where it stopped: what crops.csv lists is not made
 from __future__ import annotations
 
 import csv
+import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -21,12 +24,53 @@ import numpy as np
 from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.dataset import DatasetError, ReadReport
 from keras_skeleton.errors import UserError
-from keras_skeleton.transforms.glimpses import PARTS, Boxes, part_boxes
+from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
 from keras_skeleton.video import frames_of, write_video
 
 CHUNK = 16  # frames cropped at a time; as many of 1920 x 1080 have 100 MB
 COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS))
+
+
+class Crops(NamedTuple):
+    """Finished crops.
+
+    Attributes:
+        folder: Where they are.
+        size: Their side in pixels.
+        frames: Number of frames of each recording by its name.
+    """
+
+    folder: Path
+    size: int
+    frames: dict[str, int]
+
+    def video(self, track: str, name: str) -> Path:
+        """The file of one track of a recording."""
+        return self.folder / track / f"{name}.avi"
+
+
+def open_crops(folder: str | Path) -> Crops:
+    """What `prepare_crops` has made in a folder; UserError where there is nothing."""
+    folder = Path(folder)
+    rows = _rows(folder / "crops.csv")
+    if not rows:
+        raise UserError(
+            f"{folder}: no crops here (there is no crops.csv, or no recording in it); make them "
+            f"with: python run.py crops --dataset D --data-dir PATH --crops {folder}"
+        )
+    return Crops(folder, int(rows[0]["size"]), {row["name"]: int(row["frames"]) for row in rows})
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    for number, row in enumerate(rows, start=2):
+        if None in row.values() or not (row["frames"] or "").isdigit():
+            raise UserError(f"{path}, line {number}: damaged; delete this line to crop it again")
+    return rows
 
 
 class Pair(NamedTuple):
@@ -68,7 +112,7 @@ def boxes_of(clip: ntu.SeenClip, height: int, width: int) -> Boxes:
 
 
 def cropped(pair: Pair, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields, a chunk of frames after the other, crops uint8 (n, 3, size, size, 3) and which
+    """Yields, a chunk of frames after the other, crops uint8 (n, 4, size, size, 3) and which
     boxes were held, bool (n, 3).
 
     Raises:
@@ -88,7 +132,9 @@ def cropped(pair: Pair, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if done + len(chunk) > len(boxes.edges):
             break
         rows = slice(done, done + len(chunk))
-        seen = glimpse(np.stack(chunk)[None], boxes.edges[None, rows].astype(np.float32))[0]
+        whole = np.tile([0, 0, *chunk[0].shape[:2]], (len(chunk), 1, 1))
+        edges = np.concatenate([boxes.edges[rows], whole], axis=1).astype(np.float32)
+        seen = glimpse(np.stack(chunk)[None], edges[None])[0]
         yield _bytes(np.asarray(seen)), boxes.held[rows]
         done += len(chunk)
     rest = len(chunk) + sum(1 for _ in frames)
@@ -105,10 +151,10 @@ def _bytes(values: np.ndarray) -> np.ndarray:
 
 
 def crop_recording(pair: Pair, folder: Path, size: int) -> dict[str, int | str]:
-    """Writes the three crops of one recording; returns its row of crops.csv."""
+    """Writes the tracks of one recording; returns its row of crops.csv."""
     crops, held = zip(*cropped(pair, size), strict=True)
-    for k, part in enumerate(PARTS):
-        path = folder / part / f"{pair.name}.avi"
+    for k, track in enumerate(TRACKS):
+        path = folder / track / f"{pair.name}.avi"
         path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f"part_{path.name}")
         write_video(half, (frame[k] for chunk in crops for frame in chunk))
@@ -130,10 +176,7 @@ def finished(folder: Path, size: int) -> set[str]:
         UserError: They have another size.
     """
     path = folder / "crops.csv"
-    if not path.exists():
-        return set()
-    with path.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    rows = _rows(path)
     if other := {row["size"] for row in rows} - {str(size)}:
         raise UserError(
             f"{path}: holds crops of {', '.join(sorted(other))} pixels, not {size}; choose "
@@ -148,6 +191,7 @@ def prepare_crops(
     size: int = 224,
     strict: bool = False,
     say: Callable[[str], None] = print,
+    workers: int = 1,
 ) -> ReadReport:
     """Crops every recording with video and skeletons that is not there yet.
 
@@ -157,6 +201,7 @@ def prepare_crops(
         size: Side of a crop in pixels; I3D was trained on 224.
         strict: Stop at the first recording that cannot be used instead of leaving it out.
         say: Receives lines for the console.
+        workers: Processes that work at the same time.
     """
     folder, report = Path(folder), ReadReport(strict)
     pairs = find_pairs(root, report)
@@ -169,13 +214,10 @@ def prepare_crops(
     folder.mkdir(parents=True, exist_ok=True)
     done = finished(folder, size)
     say(f"{len(pairs)} recordings, {sum(p.name in done for p in pairs)} are cropped already")
-    for number, pair in enumerate(pairs, start=1):
-        if pair.name in done:
-            continue
-        try:
-            row = crop_recording(pair, folder, size)
-        except UserError as error:
-            report.skip(pair.name, str(error))
+    left = [pair for pair in pairs if pair.name not in done]
+    for number, (pair, row) in enumerate(_rows_of(left, folder, size, workers), start=1):
+        if isinstance(row, UserError):
+            report.skip(pair.name, str(row))
             continue
         path = folder / "crops.csv"
         new = not path.exists()
@@ -186,5 +228,33 @@ def prepare_crops(
             writer.writerow(row)
         held = ", ".join(f"{part} {row[f'held_{part}']}" for part in PARTS if row[f"held_{part}"])
         note = f"; last box kept in frames: {held}" if held else ""
-        say(f"{number}/{len(pairs)} {pair.name}: {row['frames']} frames{note}")
+        say(f"{number}/{len(left)} {pair.name}: {row['frames']} frames{note}")
     return report
+
+
+Outcome = dict[str, int | str] | UserError
+
+
+def _rows_of(
+    pairs: list[Pair], folder: Path, size: int, workers: int
+) -> Iterator[tuple[Pair, Outcome]]:
+    """Crops recordings; yields each with its row of crops.csv, or what is wrong with it."""
+    work = partial(_outcome, folder=folder, size=size)
+    if workers == 1 or len(pairs) < 2:
+        yield from zip(pairs, map(work, pairs), strict=True)
+        return
+    # Not forked: a process that has used TensorFlow cannot be.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(pairs)), context) as pool:
+        try:
+            yield from zip(pairs, pool.map(work, pairs), strict=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _outcome(pair: Pair, folder: Path, size: int) -> Outcome:
+    try:
+        return crop_recording(pair, folder, size)
+    except UserError as error:
+        return error

@@ -1,27 +1,60 @@
 """Clips to batches: the only room, with the TensorBoard logs, that imports TensorFlow.
 
-`Inputs` turns a clip into what a network reads and remembers it; `training_batches` and
-`evaluation_batches` put the results into `tf.data`. The order of the clips follows from
-(seed, epoch) alone, so a run can be repeated and continued in any epoch. Augmentations are
-layers (`layers.augmentation`) in front of the network: they work on whole batches, where the
-network works.
+`Inputs` turns a clip into what a network reads and remembers it (`part_inputs` is its like for
+networks that watch videos); `training_batches` and `evaluation_batches` put the results into
+`tf.data`. The order of the clips follows from (seed, epoch) alone, so a run can be repeated and
+continued in any epoch. Augmentations are layers (`layers.augmentation`) in front of the network:
+they work on whole batches, where the network works.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from keras_skeleton.datasets.dataset import DatasetError, SkeletonDataset
 
+AHEAD = 1 << 30  # bytes of batches made in advance, where one is less
+
 Read = Callable[[np.ndarray], np.ndarray]
 """A clip (T, M, V, 3) to what a network reads, float32 of a fixed shape."""
 
 
+Shape = tuple[int, ...] | dict[str, tuple[int, ...]]
+Arrays = np.ndarray | dict[str, np.ndarray]
+Draw = tuple[int, int]
+"""What a clip's random part depends on: (0, v) is the v-th fixed view of an evaluation, the first
+one being the middle of whatever could be drawn; (1 + seed, epoch) belongs to training."""
+
+
+class ClipInputs(Protocol):
+    """What batches are made of.
+
+    Attributes:
+        dataset, labels: The clips, int32 (n,).
+    """
+
+    dataset: SkeletonDataset
+    labels: np.ndarray
+
+    @property
+    def shape(self) -> Shape:
+        """Of one clip's input, or of each by its name."""
+        ...
+
+    def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> Arrays:
+        """float32 (B, ...) of the clips with these indices."""
+        ...
+
+
 class Inputs:
     """What a network reads of every clip, computed on first use and then kept.
+
+    Nothing in it is random: every draw gives the same.
 
     Args:
         dataset: The clips; read from the memory-mapped store one by one.
@@ -35,10 +68,11 @@ class Inputs:
             raise DatasetError(f"dataset '{dataset.name}' has no clips")
         self.dataset = dataset
         self.labels = dataset.labels.astype(np.int32)
-        self.shape = self._compute(0, read).shape
+        shape = self._compute(0, read).shape
+        self.shape = shape
         self._read = read
-        needed = len(dataset) * int(np.prod(self.shape)) * 4
-        self._kept = np.empty((len(dataset), *self.shape), np.float32) if needed <= memory else None
+        needed = len(dataset) * int(np.prod(shape)) * 4
+        self._kept = np.empty((len(dataset), *shape), np.float32) if needed <= memory else None
         self._known = np.zeros(len(dataset), bool)
 
     def _compute(self, i: int, read: Read) -> np.ndarray:
@@ -48,7 +82,7 @@ class Inputs:
             name = self.dataset.samples["name"].iloc[i]
             raise DatasetError(f"{self.dataset.name}, clip '{name}': {error}") from error
 
-    def batch(self, indices: np.ndarray) -> np.ndarray:
+    def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> np.ndarray:
         """float32 (B, ...) of the clips with these indices."""
         if self._kept is None:
             return np.stack([self._compute(i, self._read) for i in indices])
@@ -69,23 +103,33 @@ def epoch_order(indices: np.ndarray, batch_size: int, seed: int, epoch: int) -> 
     return np.resize(order, (steps, batch_size))
 
 
-def _batches(orders: tf.data.Dataset, inputs: Inputs) -> tf.data.Dataset:
-    """Rows of clip indices to (inputs, labels); the next batches are made while one is used."""
+def _batches(rows: tf.data.Dataset, inputs: ClipInputs) -> tf.data.Dataset:
+    """Rows of (clip indices, draw) to (inputs, labels); the next batches are made while one is
+    used."""
+    shape = inputs.shape
+    named = isinstance(shape, dict)
+    shapes = shape if isinstance(shape, dict) else {"": shape}
 
-    def gather(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return inputs.batch(indices), inputs.labels[indices]
+    def gather(indices: np.ndarray, draw: np.ndarray) -> list[np.ndarray]:
+        found: Any = inputs.batch(indices, (int(draw[0]), int(draw[1])))
+        values = [found[name] for name in shapes] if named else [found]
+        return [*values, inputs.labels[indices]]
 
-    def load(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x, y = tf.numpy_function(gather, [indices], (tf.float32, tf.int32), stateful=False)
-        x.set_shape((indices.shape[0], *inputs.shape))
+    def load(indices: tf.Tensor, draw: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        kinds = [tf.float32] * len(shapes) + [tf.int32]
+        *values, y = tf.numpy_function(gather, [indices, draw], kinds, stateful=False)
+        for value, own in zip(values, shapes.values(), strict=True):
+            value.set_shape((indices.shape[0], *own))
         y.set_shape((indices.shape[0],))
-        return x, y
+        return dict(zip(shapes, values, strict=True)) if named else values[0], y
 
-    return orders.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+    size = 4 * int(rows.element_spec[0].shape[0]) * sum(map(math.prod, shapes.values()))
+    ahead = max(1, min(4, AHEAD // size))
+    return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(ahead)
 
 
 def training_batches(
-    inputs: Inputs,
+    inputs: ClipInputs,
     indices: np.ndarray,
     batch_size: int,
     seed: int,
@@ -103,22 +147,27 @@ def training_batches(
     if not len(indices):
         raise DatasetError(f"dataset '{inputs.dataset.name}': no clips to train on in this fold")
 
-    def orders(epoch: tf.Tensor) -> tf.data.Dataset:
+    def rows(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.numpy_function(
             lambda e: epoch_order(indices, batch_size, seed, int(e)), [epoch], tf.int64
         )
         order.set_shape((None, batch_size))
-        return tf.data.Dataset.from_tensor_slices(order)
+        draw = tf.stack([tf.constant(1 + seed, tf.int64), epoch])
+        orders = tf.data.Dataset.from_tensor_slices(order)
+        return tf.data.Dataset.zip((orders, tf.data.Dataset.from_tensors(draw).repeat()))
 
     epochs = tf.data.Dataset.counter(first_epoch)
-    return _batches(epochs.flat_map(orders), inputs), -(-len(indices) // batch_size)
+    return _batches(epochs.flat_map(rows), inputs), -(-len(indices) // batch_size)
 
 
-def evaluation_batches(inputs: Inputs, indices: np.ndarray, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(
+    inputs: ClipInputs, indices: np.ndarray, batch_size: int, view: int = 0
+) -> tf.data.Dataset:
     """(inputs (B, ...), labels (B,)) in the given order; the last batch repeats clips to be full.
 
-    Cut what is predicted to `len(indices)`.
+    Cut what is predicted to `len(indices)`. `view` counts the fixed views of a clip.
     """
-    rows = -(-len(indices) // batch_size)
-    order = np.resize(np.asarray(indices, np.int64), (rows, batch_size))
-    return _batches(tf.data.Dataset.from_tensor_slices(order), inputs)
+    count = -(-len(indices) // batch_size)
+    order = np.resize(np.asarray(indices, np.int64), (count, batch_size))
+    draws = np.tile(np.array([0, view], np.int64), (count, 1))
+    return _batches(tf.data.Dataset.from_tensor_slices((order, draws)), inputs)

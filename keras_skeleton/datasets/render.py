@@ -7,7 +7,10 @@ mistake it for a real recording.
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +77,8 @@ def write_recordings(
     """Writes clips in NTU RGB+D's layout, with their videos; see `synthetic.make_clips`.
 
     `folder/nturgb+d_skeletons/NAME.skeleton` and `folder/nturgb+d_rgb/NAME_rgb.avi`. As in real
-    files, pixel coordinates count in 1920 x 1080 whatever the size of the video.
+    files, pixel coordinates count in 1920 x 1080 whatever the size of the video. Videos that are
+    there already are kept.
 
     Returns:
         The paths of the videos.
@@ -86,9 +90,31 @@ def write_recordings(
     paths = []
     for clip in synthetic.make_clips(*choice):
         path = folder / "nturgb+d_rgb" / f"{clip.name}_rgb.avi"
-        write_video(path, render(clip.truth, height, width, seed, clip.subject), studio.FRAME_RATE)
         paths.append(path)
+        if not path.exists():
+            half = path.with_name(f"part_{path.name}")
+            video = render(clip.truth, height, width, seed, clip.subject)
+            write_video(half, video, studio.FRAME_RATE)
+            half.replace(path)
     return paths
+
+
+def render_all(
+    folder: str | Path, seed: int, subjects: int, repetitions: int, workers: int = 1
+) -> None:
+    """All recordings of the synthetic dataset with these options, by several processes."""
+    folder = Path(folder)
+    work = partial(_render_subject, folder, seed, repetitions)
+    everybody = range(1, subjects + 1)
+    if workers == 1:
+        list(map(work, everybody))
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(work, everybody))
+
+
+def _render_subject(folder: Path, seed: int, repetitions: int, subject: int) -> None:
+    write_recordings(folder, seed=seed, subjects=[subject], repetitions=repetitions)
 
 
 def place(points: np.ndarray, height: int, width: int) -> np.ndarray:

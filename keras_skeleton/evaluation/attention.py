@@ -2,6 +2,8 @@
 
 Uniform attention would spend on some joints just their share of all joints; what is above that
 share was found. Joints of people who are not there count neither way.
+
+For networks that weigh body parts: the weights of every class, and of the hand that acts.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from keras_skeleton.transforms.geometry import present
+from keras_skeleton.transforms.glimpses import PARTS
 
 COLUMNS = ("class", "clips", "joints", "joints_uniform", "frames", "frames_uniform")
 
@@ -106,13 +109,41 @@ def attention_shares(
     return means.reset_index(drop=True)
 
 
-def merge_shares(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The tables of several folds as one: means over all clips of a class."""
+def part_weights(
+    weights: ArrayLike, labels: ArrayLike, classes: Sequence[str], acting: ArrayLike
+) -> pd.DataFrame:
+    """Mean weights of the body parts for every class.
+
+    Args:
+        weights: (n, K), K the parts of `transforms.glimpses.PARTS`, the hands first.
+        labels: (n,).
+        classes: Names by label.
+        acting: (n,): 0 or 1 for the one hand that acts, -1 where that is not known or both do.
+
+    Returns:
+        A row a class that occurs: `class`, `clips`, a column a part, and the weights of the
+        `acting_hand` and of the `other_hand`, NaN where no clip has just one.
+    """
+    weights, acting = np.asarray(weights, np.float64), np.asarray(acting)
+    table = pd.DataFrame(weights, columns=list(PARTS))
+    known, rows = acting >= 0, np.arange(len(weights))
+    table["acting_hand"] = np.where(known, weights[rows, np.maximum(acting, 0)], np.nan)
+    table["other_hand"] = np.where(known, weights[rows, 1 - np.maximum(acting, 0)], np.nan)
+    table["label"] = np.asarray(labels)
+    means = table.groupby("label").mean()
+    means.insert(0, "class", [classes[label] for label in means.index])
+    means.insert(1, "clips", table.groupby("label").size())
+    return means.reset_index(drop=True)
+
+
+def merge_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several folds (`class`, `clips`, then values) as one: means over all clips."""
     whole = pd.concat(tables)
-    values = list(COLUMNS[2:])
+    columns = list(whole.columns)
+    values = columns[2:]
     weights = whole[values].notna().mul(whole["clips"], axis=0)
     by = {"by": whole["class"], "sort": False}
     clips = whole["clips"].groupby(**by).sum()
     merged = (whole[values] * weights).groupby(**by).sum(min_count=1) / weights.groupby(**by).sum()
     merged.insert(0, "clips", clips)
-    return merged.reset_index()[list(COLUMNS)]
+    return merged.reset_index()[columns]

@@ -218,6 +218,21 @@ def _share_rows(shares: pd.DataFrame) -> list[list[str]]:
     ]
 
 
+_PARTS_TEXT = """
+<h2>Weights of the parts</h2>
+<p class="what">Means over the test clips; uniform weights are 33.3 %. The hand that acts is known
+where the dataset tells which joints carry an action, and that is one hand.</p>
+"""
+
+
+def _part_rows(parts: pd.DataFrame) -> list[list[str]]:
+    return [
+        [str(row["class"]), str(row["clips"])]
+        + ["-" if pd.isna(row[c]) else percent(row[c]) for c in parts.columns[2:]]
+        for row in parts.to_dict("records")
+    ]
+
+
 def _facts(merged: Mapping[str, Any]) -> list[tuple[str, str]]:
     keys = (
         "model", "variant", "parameters", "dataset", "clips", "skeleton", "protocol", "seed",
@@ -235,6 +250,7 @@ def html_page(
     figures: Mapping[str, Path],
     attention: Sequence[Path] = (),
     shares: pd.DataFrame | None = None,
+    parts: pd.DataFrame | None = None,
 ) -> str:
     """The page as text.
 
@@ -244,6 +260,7 @@ def html_page(
         figures: PNG files by their captions.
         attention: More PNG files, shown with their names; at most `MAX_PICTURES` of them.
         shares: From `attention.attention_shares`, where it is known what carries the actions.
+        parts: From `attention.part_weights`, of networks that weigh body parts.
     """
     warnings = [] if merged["complete"] else [_missing(merged)]
     warned = "\n".join(
@@ -276,6 +293,9 @@ def html_page(
             ("class", "clips", "joints", "if uniform", "frames", "if uniform"), _share_rows(shares),
             text=(0,),
         )  # fmt: skip
+    if parts is not None:
+        head = [name.replace("_", " ") for name in parts.columns]
+        seen += _PARTS_TEXT + _table(head, _part_rows(parts), text=(0,))
     title = html.escape(title_of(merged))
     return f"""\
 <!DOCTYPE html>

@@ -30,7 +30,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.evaluation.attention import merge_shares
+from keras_skeleton.evaluation.attention import merge_tables
 from keras_skeleton.evaluation.page import PARTS, html_page, percent, summary, title_of
 from keras_skeleton.evaluation.scores import (
     ClipScores,
@@ -368,6 +368,17 @@ def _json_ready(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _merged_table(experiment: Experiment, out: Path, name: str) -> pd.DataFrame | None:
+    """The folds' tables of that name as one, also written to `out`; None where no fold has it."""
+    found = [path for fold in experiment.folds if (path := fold.folder / name).exists()]
+    if not found:
+        return None
+    table = merge_tables([pd.read_csv(path) for path in found])
+    text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    _replace(out / name, lambda path: path.write_text(text, "utf-8"))
+    return table
+
+
 def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -> str:
     """Writes everything worth looking at about an experiment into one folder.
 
@@ -407,13 +418,8 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
     model = str(merged["model"])
     epochs = [fold.metrics.get("epoch_selected", -1) for fold in experiment.folds]
     save_figure(curves_figure({model: histories}, title, {model: epochs}), out / "curves.png")
-    found = [f for fold in experiment.folds if (f := fold.folder / "attention.csv").exists()]
-    shares = merge_shares([pd.read_csv(path) for path in found]) if found else None
-    if shares is not None:
-        _replace(
-            out / "attention.csv",
-            lambda path: shares.to_csv(path, index=False, float_format="%.4f", lineterminator="\n"),
-        )
+    shares = _merged_table(experiment, out, "attention.csv")
+    parts = _merged_table(experiment, out, "parts.csv")
     page = html_page(
         merged,
         table,
@@ -423,6 +429,7 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         },
         [path for run in experiment.runs for path in sorted((run / "attention").glob("*.png"))],
         shares,
+        parts,
     )
     _replace(out / "report.html", lambda path: path.write_text(page, "utf-8"))
     text = json.dumps(_json_ready(merged), indent=1, allow_nan=False) + "\n"

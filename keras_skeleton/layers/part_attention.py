@@ -88,6 +88,10 @@ class PartAttention(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], self.parts)
 
+    def flops(self, input_shape: tuple) -> int:
+        """Multiplications and additions of one clip."""
+        return 2 * self.hidden * (input_shape[-1] + self.parts)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

@@ -8,11 +8,16 @@ import keras
 import numpy as np
 
 from keras_skeleton.errors import UnknownNameError
-from keras_skeleton.models import csta_cnn, mans, sta_lstm
+from keras_skeleton.models import csta_cnn, mans, pose_i3d, sta_lstm
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
-MODELS: dict[str, ModelEntry] = {**mans.MODELS, **sta_lstm.MODELS, **csta_cnn.MODELS}
+MODELS: dict[str, ModelEntry] = {
+    **mans.MODELS,
+    **sta_lstm.MODELS,
+    **csta_cnn.MODELS,
+    **pose_i3d.MODELS,
+}
 
 # Which layer's output is which attention, for every model that has it.
 ATTENTION_LAYERS = {

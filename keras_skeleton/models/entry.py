@@ -21,6 +21,8 @@ class ModelEntry(NamedTuple):
         paper: Where the model comes from.
         sequence: It reads clips at their own length: `frames` is the longest one's, and `build`
             takes the number of bodies.
+        video: It also watches videos of a clip's parts, `frames` of them, and `read` gives what
+            its pose network sees of every frame; `build` takes the number of bodies.
     """
 
     build: Callable[..., keras.Model]
@@ -28,3 +30,4 @@ class ModelEntry(NamedTuple):
     rows: Callable[..., np.ndarray]
     paper: str
     sequence: bool = False
+    video: bool = False

@@ -10,7 +10,8 @@ load by name. Padding is TensorFlow's "same"; batch normalization has epsilon 1e
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
@@ -35,57 +36,82 @@ TRUNK: dict[str, Any] = {
 LAST = "Mixed_5c"  # eight times fewer frames, 32 times fewer rows and columns, 1,024 channels
 
 
-def conv_unit(x: Any, name: str, filters: int, size: int, strides: int = 1) -> Any:
+class Small(NamedTuple):
+    """What a network for small data changes; the published weights fit the defaults only.
+
+    Attributes:
+        width: Share of the published filters.
+        momentum: Of the moving statistics; 0.99 needs hundreds of steps to forget its start.
+    """
+
+    width: float = 1.0
+    momentum: float = 0.99
+
+
+PUBLISHED = Small()
+
+
+def conv_unit(
+    x: Any, name: str, filters: int, size: int, strides: int = 1, small: Small = PUBLISHED
+) -> Any:
     """Convolution without bias, batch normalization without scale, ReLU."""
+    filters = max(round(small.width * filters), 1)
     x = layers.Conv3D(
         filters, size, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
-    x = layers.BatchNormalization(scale=False, epsilon=EPSILON, name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(
+        scale=False, epsilon=EPSILON, momentum=small.momentum, name=f"{name}_bn"
+    )(x)
     return layers.ReLU(name=name)(x)
 
 
-def inception(x: Any, name: str, filters: Any) -> Any:
+def inception(x: Any, name: str, filters: Any, small: Small = PUBLISHED) -> Any:
     """The four branches of block `Mixed_{name}`, side by side on the channels."""
     one, (two_in, two), (three_in, three), four = filters
-    conv = f"Conv3d_{name}"
-    a = conv_unit(x, f"{conv}_0a_1x1", one, 1)
-    b = conv_unit(conv_unit(x, f"{conv}_1a_1x1", two_in, 1), f"{conv}_1b_3x3", two, 3)
-    c = conv_unit(conv_unit(x, f"{conv}_2a_1x1", three_in, 1), f"{conv}_2b_3x3", three, 3)
+    conv, unit = f"Conv3d_{name}", partial(conv_unit, small=small)
+    a = unit(x, f"{conv}_0a_1x1", one, 1)
+    b = unit(unit(x, f"{conv}_1a_1x1", two_in, 1), f"{conv}_1b_3x3", two, 3)
+    c = unit(unit(x, f"{conv}_2a_1x1", three_in, 1), f"{conv}_2b_3x3", three, 3)
     d = layers.MaxPooling3D(3, strides=1, padding="same", name=f"MaxPool2d_{name}_3a_3x3")(x)
-    d = conv_unit(d, f"{conv}_3b_1x1", four, 1)
+    d = unit(d, f"{conv}_3b_1x1", four, 1)
     return layers.Concatenate(name=f"Mixed_{name}")([a, b, c, d])
 
 
-def stem(x: Any) -> Any:
+def stem(x: Any, small: Small = PUBLISHED) -> Any:
     """Video to what the first inception block reads: half the frames, an eighth of the rows and
     columns."""
-    x = conv_unit(x, "Conv3d_1a_7x7", 64, 7, strides=2)
+    unit = partial(conv_unit, small=small)
+    x = unit(x, "Conv3d_1a_7x7", 64, 7, strides=2)
     x = layers.MaxPooling3D((1, 3, 3), (1, 2, 2), padding="same", name="MaxPool2d_2a_3x3")(x)
-    x = conv_unit(x, "Conv3d_2b_1x1", 64, 1)
-    x = conv_unit(x, "Conv3d_2c_3x3", 192, 3)
+    x = unit(x, "Conv3d_2b_1x1", 64, 1)
+    x = unit(x, "Conv3d_2c_3x3", 192, 3)
     return layers.MaxPooling3D((1, 3, 3), (1, 2, 2), padding="same", name="MaxPool2d_3a_3x3")(x)
 
 
-def blocks(x: Any, after: str | None = None, until: str = LAST) -> Any:
+def blocks(x: Any, after: str | None = None, until: str = LAST, small: Small = PUBLISHED) -> Any:
     """The part of `TRUNK` behind endpoint `after` (the stem, if None), `until` included."""
     names = list(TRUNK)
     for name in names[names.index(after) + 1 if after else 0 : names.index(until) + 1]:
         if name.startswith("Mixed"):
-            x = inception(x, name.removeprefix("Mixed_"), TRUNK[name])
+            x = inception(x, name.removeprefix("Mixed_"), TRUNK[name], small)
         else:
             window, strides = TRUNK[name]
             x = layers.MaxPooling3D(window, strides, padding="same", name=name)(x)
     return x
 
 
-def head(x: Any, classes: int, dropout: float, decay: Any = None) -> Any:
-    """Features of the last block (B, T', H', W', 1024) to logits (B, classes).
-
-    Averages over two frames and all of the image, classifies every such place by a 1 x 1 x 1
-    convolution and takes the mean over time. `decay` is a regularizer of that convolution.
-    """
+def pool(x: Any) -> Any:
+    """The average over two frames and all of the image: (B, T', H', W', c) to (B, T'', 1, 1, c)."""
     T, H, W = x.shape[1:4]
-    x = layers.AveragePooling3D((min(2, T), H, W), strides=1, name="global_avg_pool")(x)
+    return layers.AveragePooling3D((min(2, T), H, W), strides=1, name="global_avg_pool")(x)
+
+
+def classify(x: Any, classes: int, dropout: float, decay: Any = None) -> Any:
+    """What `pool` gives to logits (B, classes).
+
+    Classifies every place by a 1 x 1 x 1 convolution and takes the mean over time. `decay` is a
+    regularizer of that convolution.
+    """
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Conv3D(classes, 1, kernel_regularizer=decay, name="Conv3d_6a_1x1_conv")(x)
     x = layers.Reshape((-1, classes), name="logits_over_time")(x)
@@ -109,6 +135,7 @@ def i3d(
     top: bool = True,
     until: str = LAST,
     dropout: float = 0.0,
+    small: Small = PUBLISHED,
     name: str = "i3d",
 ) -> keras.Model:
     """Builds the network: video (B, T, size, size, channels) to logits (B, classes).
@@ -121,11 +148,12 @@ def i3d(
         top: With the classifier; without, features (B, ceil(T / 8), ceil(size / 32), .., 1024).
         until: Without the classifier: the last block or pooling, a key of `TRUNK`.
         dropout: In front of the classifier.
+        small: Fewer filters for small data.
         name: Of the model.
     """
     check_size(frames, size)
     if until not in TRUNK:
         raise ValueError(f"until='{until}' is unknown; it is one of {[*TRUNK]}")
     video = keras.Input((frames, size, size, channels), name="video")
-    x = blocks(stem(video), until=LAST if top else until)
-    return keras.Model(video, head(x, classes, dropout) if top else x, name=name)
+    x = blocks(stem(video, small), until=LAST if top else until, small=small)
+    return keras.Model(video, classify(pool(x), classes, dropout) if top else x, name=name)

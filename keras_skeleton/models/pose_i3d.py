@@ -8,20 +8,27 @@ how much each counts. Rows of the paper's Tables 1 and 2, `aggregate`:
     sum_0             the plain sum there
     sum_1, sum_2      the plain sum one or two blocks earlier; the rest of I3D works on the sum
     concat_0          side by side on the channels after the last block
+    left_hand, right_hand, full_body, full_image    that video alone
 
-A part alone, or the full image, is `models.i3d` on that video.
+Networks by what a stage of Algorithm 1 trains: `part_network`, `pose_classifier`, and `pose_i3d`
+on the streams' features or on videos.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, regularizers
 
 from keras_skeleton.layers.part_attention import EqualParts, PartAttention, WeightedParts
-from keras_skeleton.models.i3d import LAST, blocks, head, i3d
-from keras_skeleton.transforms.glimpses import PARTS
+from keras_skeleton.models.entry import ModelEntry
+from keras_skeleton.models.i3d import LAST, Small, blocks, classify, i3d, pool
+from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.transforms.coordinates import check_coordinates
+from keras_skeleton.transforms.glimpses import PARTS, TRACKS
 
 # Where the streams end, per row of Table 1. "sum_2" in the released code ends at the pooling
 # before block 5b.
@@ -32,6 +39,8 @@ STREAM_ENDS = {
     "sum_1": "Mixed_5b",
     "sum_2": "MaxPool2d_5a_2x2",
 }
+AGGREGATES = (*STREAM_ENDS, *TRACKS)
+POOLED = "global_avg_pool"  # the layer of a part's network that puts out its features
 
 
 def pose_network(x: Any, units: int, dropout: float, states: str) -> Any:
@@ -52,7 +61,21 @@ def pose_classifier(
     skeleton = keras.Input((steps, values), name="skeleton")
     h = pose_network(skeleton, units, dropout, "last")
     logits = layers.Dense(classes, name="pose_logits", dtype="float32")(h)
-    return keras.Model(skeleton, logits, name="pose_lstm")
+    return keras.Model({"skeleton": skeleton}, logits, name="pose_lstm")
+
+
+def stream(part: str, frames: int, size: int, small: Small, until: str = LAST) -> keras.Model:
+    """The I3D of one part, without its classifier: f_g of Eq. 1."""
+    return i3d(frames=frames, size=size, top=False, until=until, small=small, name=f"i3d_{part}")
+
+
+def part_network(
+    part: str, classes: int, frames: int, size: int, small: Small, dropout: float = 0.5
+) -> keras.Model:
+    """One stream with a classifier, as it is trained first (Algorithm 1, step 2)."""
+    video = keras.Input((frames, size, size, 3), name=part)
+    features = pool(stream(part, frames, size, small)(video))
+    return keras.Model({part: video}, classify(features, classes, dropout), name=part)
 
 
 def pose_i3d(
@@ -69,6 +92,8 @@ def pose_i3d(
     dropout: float = 0.5,
     lambda1: float = 0.0,
     lambda2: float = 0.0,
+    width: float = 1.0,
+    momentum: float = 0.99,
     name: str = "pose_i3d",
 ) -> keras.Model:
     """Builds the network: a dict of videos and a skeleton to logits (B, classes).
@@ -81,16 +106,18 @@ def pose_i3d(
         values: D, coordinates of all joints: 150 on NTU RGB+D (two people), 60 on N-UCLA.
         classes: Number of classes.
         frames, size: Of each video.
-        aggregate: `"attention"`, `"sum_0"`, `"sum_1"`, `"sum_2"` or `"concat_0"`.
+        aggregate: A key of `STREAM_ENDS`.
         units: Of each LSTM: 512 on NTU RGB+D, 128 on N-UCLA.
         hidden: Width of the tanh layer of Eq. 2; the released code's.
         states: h^s of Eq. 2: `"all"`, the hidden states of all steps side by side as the paper
             says, or `"last"`, those of the last step as the released code has it.
-        features: The inputs are not videos but the streams' outputs, see `stream_shape`: with
-            frozen streams, they need to be computed only once.
+        features: The inputs are not videos but what `pool` makes of the streams' outputs, see
+            `feature_shape`: with frozen streams, they need to be computed only once. Pooling
+            before the sum of Eq. 4 or behind it is the same. Not for `sum_1` and `sum_2`.
         dropout: In the pose network and in front of the classifier.
         lambda1: Weight of equal attention to parts (Eq. 5).
         lambda2: Weight decay (Eq. 5): of what is not in the streams.
+        width, momentum: See `models.i3d.Small`.
         name: Of the model.
     """
     if aggregate not in STREAM_ENDS:
@@ -98,15 +125,14 @@ def pose_i3d(
     if states not in ("all", "last"):
         raise ValueError(f"states='{states}' is unknown; it is 'all' or 'last'")
     decay = regularizers.L2(lambda2) if lambda2 else None
-    end = STREAM_ENDS[aggregate]
-    shape = stream_shape(frames, size, aggregate) if features else (frames, size, size, 3)
+    small, end = Small(width, momentum), STREAM_ENDS[aggregate]
+    if features and end != LAST:
+        raise ValueError(f"aggregate='{aggregate}' goes on from inside the streams, not their end")
+    shape = feature_shape(frames, size, small) if features else (frames, size, size, 3)
     inputs = {part: keras.Input(shape, name=part) for part in PARTS}
     g = list(inputs.values())
-    if not features:
-        g = [  # Eq. 1
-            i3d(frames=frames, size=size, top=False, until=end, name=f"i3d_{part}")(video)
-            for part, video in inputs.items()
-        ]
+    if not features:  # Eq. 1
+        g = [stream(part, frames, size, small, end)(video) for part, video in inputs.items()]
 
     if aggregate == "attention":
         inputs["skeleton"] = keras.Input((steps, values), name="skeleton")
@@ -125,12 +151,63 @@ def pose_i3d(
         x = layers.Concatenate(name="aggregated")(g)
     else:
         x = layers.Add(name="aggregated")(g)
-    x = blocks(x, after=end)  # what is left of I3D after sum_1 and sum_2
-    logits = head(x, classes, dropout, decay)
-    return keras.Model(inputs, logits, name=name)
+    if not features:
+        x = pool(blocks(x, after=end, small=small))  # what is left of I3D after sum_1 and sum_2
+    return keras.Model(inputs, classify(x, classes, dropout, decay), name=name)
 
 
-def stream_shape(frames: int, size: int, aggregate: str = "attention") -> tuple[int, ...]:
-    """Shape of what a stream puts out for one clip: (T', H', W', channels)."""
-    end = STREAM_ENDS[aggregate]
-    return tuple(i3d(frames=frames, size=size, top=False, until=end).output.shape[1:])
+def feature_shape(frames: int, size: int, small: Small) -> tuple[int, ...]:
+    """Shape of a stream's features of one clip: (T'', 1, 1, channels)."""
+    return tuple(pool(stream("any", frames, size, small).output).shape[1:])
+
+
+def joints(
+    clip: np.ndarray, skeleton: Skeleton, coordinates: str = "actor", unit: float = 1.0
+) -> np.ndarray:
+    """A clip (T, M, V, 3) as the pose network's LSTMs see its frames: float32 (T, M * V * 3)."""
+    return (
+        (check_coordinates(coordinates)(clip, skeleton) / unit).reshape(len(clip), -1).astype("f")
+    )
+
+
+def _build(
+    skeleton: Skeleton,
+    classes: int,
+    frames: int | None = None,
+    bodies: int = 2,
+    only: str | None = None,
+    aggregate: str = "attention",
+    **arguments: Any,
+) -> keras.Model:
+    """`only`: the network of one stage, a track or `"pose"`; `aggregate` also takes a track."""
+    if aggregate not in AGGREGATES:
+        raise ValueError(f"aggregate='{aggregate}' is unknown; it is one of {[*AGGREGATES]}")
+    given = {"steps": 20, "frames": frames or 64, "size": 224, "dropout": 0.5, **arguments}
+    pick = partial(_pick, given)
+    values = bodies * skeleton.size * 3
+    if only == "pose":
+        return pose_classifier(values=values, classes=classes, **pick("steps", "units", "dropout"))
+    track = only or (aggregate if aggregate in TRACKS else None)
+    if track:
+        small = Small(**pick("width", "momentum"))
+        return part_network(track, classes, small=small, **pick("frames", "size", "dropout"))
+    return pose_i3d(values=values, classes=classes, aggregate=aggregate, **given)
+
+
+def _pick(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: given[name] for name in names if name in given}
+
+
+def _read(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
+    return partial(joints, skeleton=skeleton, **choices)
+
+
+def _rows(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
+    return np.arange(length, dtype=float)
+
+
+MODELS = {
+    "pose_i3d": ModelEntry(
+        _build, _read, _rows, paper="Pose-driven attention over I3D (Das et al., 2019)", video=True
+    )
+}

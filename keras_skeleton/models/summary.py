@@ -17,12 +17,13 @@ def layer_flops(layer: keras.layers.Layer) -> int:
     """
     if isinstance(layer, keras.layers.InputLayer):
         return 0
+    if isinstance(layer, keras.Model):
+        return flops(layer)
     read = layer.input[0] if isinstance(layer.input, list) else layer.input  # the rest: masks
     if hasattr(layer, "flops"):
         return int(layer.flops(tuple(read.shape)))
-    if isinstance(layer, keras.layers.Conv2D):
-        height, width, filters = layer.output.shape[1:]
-        return 2 * math.prod(layer.kernel.shape[:3]) * height * width * filters
+    if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv3D)):
+        return 2 * math.prod(layer.kernel.shape[:-1]) * math.prod(layer.output.shape[1:])
     if isinstance(layer, keras.layers.LSTM):
         T, D = read.shape[1:]
         return 2 * T * 4 * layer.units * (D + layer.units)
@@ -42,10 +43,12 @@ def flops(model: keras.Model) -> int:
 
     A layer may see a clip several times: CSTA-CNN has its people side by side in the batch.
     """
-    outputs = {layer.name: layer.output for layer in model.layers}
-    one = keras.ops.zeros((1, *model.input.shape[1:]))
-    seen = keras.Model(model.input, outputs)(one)
-    return sum(layer_flops(layer) * seen[layer.name].shape[0] for layer in model.layers)
+    plain = [layer for layer in model.layers if not isinstance(layer, keras.Model)]
+    outputs = {layer.name: layer.output for layer in plain}
+    one = keras.tree.map_structure(lambda x: keras.KerasTensor((1, *x.shape[1:])), model.input)
+    seen = keras.Model(model.input, outputs).compute_output_spec(one)
+    streams = sum(flops(layer) for layer in model.layers if isinstance(layer, keras.Model))
+    return streams + sum(layer_flops(layer) * seen[layer.name].shape[0] for layer in plain)
 
 
 def _shape(tensor: Any) -> str:
@@ -58,14 +61,16 @@ def summary(model: keras.Model) -> str:
     lines = [f"{'layer':<28}{'kind':<22}{'output':<22}{'parameters':>12}{'MFLOPs':>10}"]
     for layer in model.layers:
         if layer.count_params() or layer.name == "frame_attention":
+            kind = "stream" if isinstance(layer, keras.Model) else type(layer).__name__
             lines.append(
-                f"{layer.name:<28}{type(layer).__name__:<22}{_shape(layer.output):<22}"
+                f"{layer.name:<28}{kind:<22}{_shape(layer.output):<22}"
                 f"{layer.count_params():>12,}{layer_flops(layer) / 1e6:>10.2f}"
             )
     trainable = sum(math.prod(w.shape) for w in model.trainable_weights)
     lines += [
         "",
         f"{model.name}: {model.count_params():,} parameters, {trainable:,} of them trainable; "
-        f"{flops(model) / 1e6:,.1f} MFLOPs a clip of {_shape(model.input)}",
+        f"{flops(model) / 1e6:,.1f} MFLOPs a clip of "
+        + " + ".join(map(_shape, keras.tree.flatten(model.input))),
     ]
     return "\n".join(lines)

@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 import platform
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import keras
 import numpy as np
 
 from keras_skeleton import __version__
+from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.errors import UserError
@@ -32,15 +34,26 @@ from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models import MODELS, attention_maps, build_model
-from keras_skeleton.pipeline import Inputs, evaluation_batches
+from keras_skeleton.part_inputs import PartInputs, Videos
+from keras_skeleton.pipeline import ClipInputs, Inputs
 from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
-from keras_skeleton.training.fold import FoldFit, Row, predict_copies
+from keras_skeleton.training.features import stream_features
+from keras_skeleton.training.fold import EVALUATION_BATCH, FoldFit, Row, predict_copies
+from keras_skeleton.training.parts import (
+    draw_parts,
+    input_shapes,
+    part_table,
+    published_start,
+    weigh_parts,
+    with_crops,
+)
 from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.staged import stage_epochs, train_stages
 from keras_skeleton.training.stages import Stage, freeze
 from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee
+from keras_skeleton.transforms.glimpses import PARTS
 
 PICTURES = 6  # attention figures, each of another class
 ATTENTION_BATCH = 64
@@ -65,6 +78,8 @@ class Experiment:
         folder: Where results go.
         command: The command line, for the record.
         say: Receives lines for the console.
+        crops: Videos of the clips' parts, for a model that watches them.
+        published: Published I3D weights that its streams start from.
     """
 
     model: str
@@ -76,6 +91,8 @@ class Experiment:
     folder: Path
     command: str
     say: Callable[[str], None] = print
+    crops: Crops | None = None
+    published: Path | None = None
 
     def __post_init__(self) -> None:
         if self.dataset.info.get("options", {}).get("clips") == "untrimmed":
@@ -86,6 +103,17 @@ class Experiment:
         self.folds: list[Fold] = list(self.dataset.folds(self.protocol))
         if not self.folds:
             raise RunError(f"protocol '{self.protocol}' gives no folds on this data")
+        self.videos: Videos | None = None
+        if MODELS[self.model].video:
+            if self.crops is None:
+                raise RunError(
+                    f"'{self.model}' watches videos of hands and body; make them with run.py crops "
+                    "and give their folder with --crops"
+                )
+            self.videos = Videos(self.crops)
+            self.folds = with_crops(self.folds, self.dataset, self.crops.frames)
+            if lost := len(set(self.dataset.samples["name"]) - set(self.crops.frames)):
+                self.say(f"{lost} clips have no crops in {self.crops.folder} and are left out")
 
     @property
     def frames(self) -> int | None:
@@ -98,17 +126,51 @@ class Experiment:
     def build(self, **changes: Any) -> keras.Model:
         """A new network for this dataset; `changes` are arguments other than the recipe's."""
         arguments = {**self.recipe.model, **changes}
-        if MODELS[self.model].sequence:
+        if MODELS[self.model].sequence or MODELS[self.model].video:
             arguments["bodies"] = self.dataset.max_bodies
+        if self.crops is not None:
+            arguments["size"] = self.crops.size
         classes = len(self.dataset.classes)
         return build_model(self.model, self.dataset.skeleton, classes, self.frames, **arguments)
 
-    def inputs(self) -> Inputs:
-        """The network's view of all clips."""
+    def inputs(
+        self, network: keras.Model, features: Mapping[str, np.ndarray] | None = None
+    ) -> ClipInputs:
+        """The network's view of all clips; `features` in place of videos."""
         entry = MODELS[self.model]
-        return Inputs(
-            self.dataset, entry.read(self.dataset.skeleton, self.frames, **self.recipe.read)
-        )
+        read = entry.read(self.dataset.skeleton, self.frames, **self.recipe.read)
+        if self.videos is None:
+            return Inputs(self.dataset, read)
+        return PartInputs(self.dataset, input_shapes(network), read, self.videos, features)
+
+    def stage_inputs(
+        self, trainees: Mapping[str, Trainee], fold: Fold, folder: Path
+    ) -> Callable[[Stage], ClipInputs]:
+        """What a stage of a fold reads, once the stages before it are finished."""
+        if self.videos is None:
+            everything = self.inputs(next(iter(trainees.values())).model)
+            return lambda stage: everything
+
+        def inputs(stage: Stage) -> ClipInputs:
+            network = trainees[stage.name].model
+            if not stage.features:
+                return self.inputs(network)
+            features = {}
+            for track in PARTS:
+                stream = trainees[track]
+                features[track] = stream_features(
+                    stream.model,
+                    folder / track / "best.weights.h5",
+                    self.inputs(stream.model),
+                    np.sort(np.concatenate(fold)),
+                    self.recipe.views,
+                    stream.recipe.batch_size,
+                    folder / "features",
+                    self.say,
+                )
+            return self.inputs(network, features)
+
+        return inputs
 
     def describe(self) -> dict[str, Any]:
         """The content of run.json: what must agree for runs to be parts of one experiment."""
@@ -128,6 +190,11 @@ class Experiment:
             "command": self.command,
             "versions": {"keras_skeleton": __version__, "python": platform.python_version()}
             | {name: _version(name) for name in names},
+            **(
+                {"crops": self.crops.size, "published": str(self.published or "")}
+                if self.crops
+                else {}
+            ),
             "device": f"{keras.backend.backend()}, {platform.machine()}, {_cores()} cores",
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
@@ -178,9 +245,10 @@ class Experiment:
         if done := len(wanted) - len(open_folds):
             self.say(f"{done} folds are finished already")
         if open_folds:
-            inputs = self.inputs()
             trainees = self.trainees()
             model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
+            inputs = self.inputs(model)
+            begin = published_start(self.published, self.crops.size if self.crops else 0)
             progress = Progress([self.epochs(self.folds[number - 1]) for number in open_folds])
             for number in open_folds:
                 fold = self.folds[number - 1]
@@ -189,10 +257,12 @@ class Experiment:
                 seed = self.seed + number - 1
                 folder = self.fold_folder(number)
                 if self.recipe.stages:
+                    read = self.stage_inputs(trainees, fold, folder)
                     metrics = train_stages(
-                        self.recipe.stages, trainees, inputs, fold, number, seed, folder, progress,
-                        resume,
+                        self.recipe.stages, trainees, read, fold, number, seed, folder, progress,
+                        resume, begin,
                     )  # fmt: skip
+                    shutil.rmtree(folder / "features", ignore_errors=True)
                 else:
                     metrics = FoldFit(
                         trainees[""], inputs, fold, number, seed, folder, progress.epoch
@@ -220,7 +290,8 @@ class Experiment:
         if not self.recipe.stages:
             return {"": Trainee(self.build, self.recipe)}
         return {
-            stage.name: Trainee(self._builder(stage), self.recipe) for stage in self.recipe.stages
+            stage.name: Trainee(self._builder(stage), replace(self.recipe, **stage.recipe))
+            for stage in self.recipe.stages
         }
 
     def _builder(self, stage: Stage) -> Callable[[], keras.Model]:
@@ -229,7 +300,10 @@ class Experiment:
     def epochs(self, fold: Fold) -> int:
         """Epochs of a fold, of all its stages together."""
         batch = self.recipe.batch_size
-        stages = (stage_epochs(stage, len(fold.train), batch) for stage in self.recipe.stages)
+        stages = (
+            stage_epochs(stage, len(fold.train), stage.recipe.get("batch_size", batch))
+            for stage in self.recipe.stages
+        )
         return sum(stages) or self.recipe.epochs
 
     def split_line(self, number: int, fold: Fold) -> str:
@@ -269,14 +343,13 @@ class Experiment:
             )
         if (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run; choose another --out for the scores")
-        model = self.build()
+        trainee = Trainee(self.build, self.recipe)
+        model = trainee.model
         _load_weights(model, weights)
-        inputs = self.inputs()
+        inputs = self.inputs(model)
         test = self.folds[wanted[0] - 1].test
-        batches = evaluation_batches(inputs, test, min(64, len(test)))
-        logits = np.concatenate(
-            [keras.ops.convert_to_numpy(model.predict_on_batch(np.asarray(x))) for x, _ in batches]
-        )[: len(test)]
+        size = self.recipe.batch_size if self.videos else EVALUATION_BATCH
+        logits = trainee.predict_views(inputs, test, min(size, len(test)), self.recipe.views)
         if copies := self.recipe.test_copies:
             logits = predict_copies(model, inputs, test, copies, self.seed)
         result = score(inputs.labels[test], logits)
@@ -302,7 +375,7 @@ class Experiment:
         )
 
     def attention(
-        self, model: keras.Model, inputs: Inputs, clips: np.ndarray
+        self, model: keras.Model, inputs: ClipInputs, clips: np.ndarray
     ) -> list[dict[str, np.ndarray]]:
         """Attention at each clip's own frames: `"joints"` (T, K), `"frames"` (T,), as there are."""
         result = []
@@ -320,8 +393,17 @@ class Experiment:
                 )
         return result
 
-    def score_attention(self, model: keras.Model, inputs: Inputs, number: int) -> None:
-        """Writes the fold's attention.csv, where it is known what carries the actions."""
+    def score_attention(self, model: keras.Model, inputs: ClipInputs, number: int) -> None:
+        """Writes the fold's attention.csv, where it is known what carries the actions; or its
+        parts.csv, where the network weighs body parts."""
+        if self.videos is not None:
+            test = self.folds[number - 1].test
+            weights = weigh_parts(model, inputs, test, self.recipe.batch_size)
+            if weights is not None:
+                table = part_table(self.dataset, test, weights)
+                path = self.fold_folder(number) / "parts.csv"
+                table.to_csv(path, index=False, float_format="%.4f")
+            return
         if "informative_joints" not in self.dataset.extras:
             return
         test = self.folds[number - 1].test
@@ -338,11 +420,18 @@ class Experiment:
         )
         table.to_csv(self.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
 
-    def draw_attention(self, model: keras.Model, inputs: Inputs, fold: Fold) -> None:
-        """Draws the frame attention of the first test clip of some classes."""
+    def draw_attention(self, model: keras.Model, inputs: ClipInputs, fold: Fold) -> None:
+        """Draws the frame attention, or the parts, of the first test clip of some classes."""
         labels = inputs.labels[fold.test]
         firsts = [fold.test[np.argmax(labels == label)] for label in np.unique(labels)[:PICTURES]]
         table = self.dataset.samples
+        if self.videos is not None:
+            weights = weigh_parts(model, inputs, np.array(firsts), self.recipe.batch_size)
+            for k, i in enumerate(firsts):
+                path = self.folder / "attention" / f"{table['name'].iloc[i]}.png"
+                own = None if weights is None else weights[k]
+                draw_parts(self.dataset, self.videos, i, own, self.model, path)
+            return
         for i, maps in zip(firsts, self.attention(model, inputs, np.array(firsts)), strict=True):
             if "frames" not in maps:
                 return

@@ -8,6 +8,9 @@ What is chosen how, all in one run:
     accuracy_paper  the best test accuracy of any epoch: the papers' convention, reported
                     beside the others and used for nothing
     accuracy_copies with `test_copies`: the headline's weights on random copies of each test clip
+
+With several `views` a clip, epochs are scored on one view (so are the choice of the epoch and
+accuracy_paper), and the weights of the first two figures again on all.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models.csta_cnn import copies_logits
-from keras_skeleton.pipeline import Inputs, evaluation_batches, training_batches
+from keras_skeleton.pipeline import ClipInputs, evaluation_batches, training_batches
 from keras_skeleton.training.state import TrainingState, write_json
 from keras_skeleton.training.tensorboard import ScalarLog
 from keras_skeleton.training.trainee import Trainee
@@ -73,7 +76,7 @@ def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict
 
 
 def predict_copies(
-    model: keras.Model, inputs: Inputs, clips: np.ndarray, copies: int, seed: int
+    model: keras.Model, inputs: ClipInputs, clips: np.ndarray, copies: int, seed: int
 ) -> np.ndarray:
     """float32 (n, C): `copies_logits` of these clips, batch by batch."""
     parts = np.array_split(clips, -(-len(clips) // EVALUATION_BATCH))
@@ -112,7 +115,7 @@ class FoldFit:
     def __init__(
         self,
         trainee: Trainee,
-        inputs: Inputs,
+        inputs: ClipInputs,
         fold: Fold,
         number: int,
         seed: int,
@@ -132,8 +135,10 @@ class FoldFit:
         self.start = start
         self.state_file = folder / "state.npz"
         self.evaluated = np.concatenate([fold.validation, fold.test])
-        size = min(EVALUATION_BATCH, max(len(self.evaluated), 1))
-        self.batches = evaluation_batches(inputs, self.evaluated, size)
+        # Videos are large: no more of them at a time than the training has.
+        most = trainee.recipe.batch_size if isinstance(inputs.shape, dict) else EVALUATION_BATCH
+        self.size = min(most, max(len(self.evaluated), 1))
+        self.batches = evaluation_batches(inputs, self.evaluated, self.size)
         self.saved = time.perf_counter()
 
     def set_learning_rate(self, epoch: int) -> None:
@@ -217,10 +222,13 @@ class FoldFit:
         """Writes weights, scores and metrics; the folder is whole once metrics.json is there."""
         self.save()
         model = self.trainee.model
+        dataset, test = self.inputs.dataset, self.fold.test
         _save_weights(model, self.folder / "last.weights.h5")
+        last = self.score_views()
         model.set_weights(self.state.best_weights)
         _save_weights(model, self.folder / "best.weights.h5")
-        dataset, test = self.inputs.dataset, self.fold.test
+        if (best := self.score_views()) is not None:
+            self.state.best_logits = best
         write_scores(
             self.folder / "scores.npz",
             names=dataset.samples["name"].to_numpy(str)[test],
@@ -231,12 +239,22 @@ class FoldFit:
         )
         result = score(self.inputs.labels[test], self.state.best_logits)
         metrics = fold_metrics(self.number, self.state.history, result, self.fold)
+        if last is not None:
+            metrics["accuracy_last"] = score(self.inputs.labels[test], last).accuracy
+            metrics["views"] = self.trainee.recipe.views
         if copies := self.trainee.recipe.test_copies:
             logits = predict_copies(model, self.inputs, test, copies, self.seed)
             metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
         self.state_file.unlink()
         return metrics
+
+    def score_views(self) -> np.ndarray | None:
+        """Mean logits of the test clips over the recipe's views, None where it has one."""
+        views = self.trainee.recipe.views
+        if views == 1:
+            return None
+        return self.trainee.predict_views(self.inputs, self.fold.test, self.size, views)
 
 
 def _save_weights(model: keras.Model, path: Path) -> None:

@@ -17,9 +17,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.models.pose_i3d import AGGREGATES
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 from keras_skeleton.training.schedules import Constant, Cosine, Plateau, Schedule
-from keras_skeleton.training.stages import Stage, sta_joint_training, without
+from keras_skeleton.training.stages import (
+    Stage,
+    aggregated,
+    pose_joint_training,
+    sta_joint_training,
+    without,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Recipe:
         stages: Stages of a joint training, in place of one training from end to end.
         test_copies: Random copies of each test clip whose mean probability is scored, too (for
             networks that sample frames).
+        views: Sub-sequences of each test clip whose mean logits are the result (for networks that
+            watch videos). During training a clip is scored on one, its middle.
         sources: Field name to where its value comes from.
     """
 
@@ -63,6 +72,7 @@ class Recipe:
     jit: bool | str = "auto"
     stages: tuple[Stage, ...] = ()
     test_copies: int = 0
+    views: int = 1
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
@@ -389,6 +399,79 @@ _CSTA = {
     ("*", "paper"): _CSTA_SMALL,
 }
 
+# --- Pose-driven attention over I3D (Das et al., WACV 2019) -------------------------------------
+
+_POSE_SOURCES = {
+    "optimizer": "paper, Sec. 4: Adam, 5e-4, falling by itself; clipped at 1: released code",
+    "schedule": "released code: a tenth after 7 epochs without a lower validation loss",
+    "batch_size": "paper, Sec. 4: 16",
+    "model": "paper, Sec. 4: 512 LSTM neurons and 20 frames of the skeleton on NTU (128 and 5 on "
+    "N-UCLA), lambda 1 = 1e-5 (1e-4), lambda 2 = 1e-3, dropout 0.5; tanh layer of 128: released "
+    "code",
+    "read": "paper, Sec. 4: position and view invariance as Shahroudy et al. (the released code "
+    "only moves the origin)",
+    "frames": "released code: 64 frames of video",
+    "views": "paper, Sec. 4: the logits of 5 sub-sequences are averaged",
+    "stages": "paper, Algorithm 1, N1 = 10 and N2 = 25 epochs; streams: released code, SGD, 0.01, "
+    "a tenth after 10 epochs without progress, epochs our choice; pose LSTMs: released code, Adam, "
+    "0.005, clipped at 1, batches of 32, 100 epochs",
+    "augment": "released code: random frames only. The paper refers to I3D, whose mirrored videos "
+    "would turn a left hand into a right one",
+    "jit": "our choice: without XLA, whose compilation takes minutes here",
+}
+_STREAMS = {
+    "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "clipnorm": None,
+    "schedule": Plateau(drop=0.1, patience=10), "epochs": 50,
+}  # fmt: skip
+_POSE_ALONE = {
+    "learning_rate": 0.005, "batch_size": 32, "schedule": Plateau(drop=0.1, patience=10),
+    "epochs": 100,
+}  # fmt: skip
+_POSE_NTU = Recipe(
+    optimizer="adam",
+    learning_rate=5e-4,
+    clipnorm=1.0,
+    schedule=Plateau(drop=0.1, patience=7),
+    batch_size=16,
+    epochs=25,
+    read={"coordinates": "actor"},
+    model={"steps": 20, "units": 512, "lambda1": 1e-5, "lambda2": 1e-3},
+    frames=64,
+    jit=False,
+    stages=pose_joint_training(_STREAMS, _POSE_ALONE),
+    views=5,
+    sources=_POSE_SOURCES,
+)
+_POSE_NUCLA = replace(_POSE_NTU, model={"steps": 5, "units": 128, "lambda1": 1e-4, "lambda2": 1e-3})
+_POSE = {
+    ("ntu", "paper"): _POSE_NTU,
+    ("ntu120", "paper"): _POSE_NTU,
+    ("nucla", "paper"): _POSE_NUCLA,
+    ("synthetic", "paper"): replace(
+        _POSE_NTU,
+        schedule=Cosine(),
+        model={
+            "steps": 20, "units": 64, "lambda1": 1e-4, "lambda2": 1e-4, "width": 0.25,
+            "momentum": 0.9,
+        },
+        frames=16,
+        stages=pose_joint_training(
+            {"learning_rate": 2e-3, "epochs": 25},
+            {"learning_rate": 2e-3, "epochs": 60},
+            n1=30,
+            n2=6,
+        ),
+        sources=_POSE_SOURCES
+        | {
+            "all": "our choice: small enough for two cores, from nothing; a quarter of I3D's "
+            "filters, 16 frames of whatever size the crops have"
+        },
+    ),
+    ("*", "paper"): replace(
+        _POSE_NTU, sources=_POSE_SOURCES | {"all": "our choice: as on NTU RGB+D"}
+    ),
+}  # fmt: skip
+
 # Name: (spatial attention, temporal attention).
 _STA_MODELS = {
     "lstm": (False, False),
@@ -413,6 +496,7 @@ RECIPES: dict[tuple[str, str, str], Recipe] = (
         for model in ("csta_cnn", "sa_cnn", "ta_cnn", "two_stream_cnn")
         for (dataset, variant), recipe in _CSTA.items()
     }
+    | {("pose_i3d", dataset, variant): recipe for (dataset, variant), recipe in _POSE.items()}
 )
 
 
@@ -427,3 +511,14 @@ def get_recipe(model: str, dataset: str, variant: str = "paper") -> Recipe:
             return RECIPES[model, name, variant]
     variants = sorted({v for m, d, v in RECIPES if m == model and d in (dataset, "*")})
     raise UnknownNameError("recipe", variant, variants, of=f"{model} on {dataset}")
+
+
+def with_aggregate(recipe: Recipe, aggregate: str) -> Recipe:
+    """The recipe of the pose-driven network for another row of its Table 1."""
+    if aggregate not in AGGREGATES:
+        raise UnknownNameError("row of Table 1", aggregate, AGGREGATES)
+    return replace(
+        recipe,
+        model={**recipe.model, "aggregate": aggregate},
+        stages=aggregated(recipe.stages, aggregate),
+    )

@@ -1,6 +1,7 @@
 """Trains one fold in the stages of a joint training, each in a folder of its own.
 
     fold_01/step2/ ...   what `fold.py` leaves of every stage
+    fold_01/features/    what fixed streams put out, see `features.py`; gone when the fold is done
     fold_01/             the last stage's results, and the history of all stages
 
 A stopped run goes on in the stage where it stopped: finished stages are not trained again.
@@ -17,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold
-from keras_skeleton.pipeline import Inputs
+from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.training.fold import FoldFit
 from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.stages import Stage, take_over
@@ -29,7 +30,9 @@ RESULTS = ("scores.npz", "best.weights.h5", "last.weights.h5")
 
 
 def stage_epochs(stage: Stage, clips: int, batch_size: int) -> int:
-    """Passes over the training clips that make at least the stage's iterations."""
+    """The stage's epochs, or passes over the training clips that make at least its iterations."""
+    if stage.epochs:
+        return stage.epochs
     steps = -(-clips // batch_size)
     return -(-stage.iterations // steps)
 
@@ -37,22 +40,25 @@ def stage_epochs(stage: Stage, clips: int, batch_size: int) -> int:
 def train_stages(
     stages: tuple[Stage, ...],
     trainees: Mapping[str, Trainee],
-    inputs: Inputs,
+    inputs: Callable[[Stage], ClipInputs],
     fold: Fold,
     number: int,
     seed: int,
     folder: Path,
     progress: Progress,
     resume: bool = False,
+    begin: Callable[[Any], None] = lambda model: None,
 ) -> dict[str, Any]:
     """Trains a fold stage by stage; returns the last stage's metrics.
 
     Args:
         stages: In order.
         trainees: A network for each stage, by its name.
-        inputs, fold, number, seed, folder: As for `FoldFit`.
+        inputs: Gives what a stage reads; called when the stages before it are finished.
+        fold, number, seed, folder: As for `FoldFit`.
         progress: Told which stage is at work.
         resume: Keep finished stages and continue a stopped one.
+        begin: Called with a stage's network before it takes anything over (for published weights).
     """
     done, histories, metrics, steps = 0, [], {}, []
     for stage in stages:
@@ -62,9 +68,9 @@ def train_stages(
         if resume and (place / "metrics.json").exists():
             metrics = json.loads((place / "metrics.json").read_text("utf-8"))
         else:
-            start = _taking(stage, trainees, folder)
+            start = _taking(stage, stages, trainees, folder, begin)
             metrics = FoldFit(
-                trainee, inputs, fold, number, seed, place, progress.epoch, epochs, start
+                trainee, inputs(stage), fold, number, seed, place, progress.epoch, epochs, start
             ).run(resume)
         history = pd.read_csv(place / "history.csv")
         histories.append(history.assign(stage=stage.name, epoch=history["epoch"] + done))
@@ -88,13 +94,21 @@ def train_stages(
     return metrics
 
 
-def _taking(stage: Stage, trainees: Mapping[str, Trainee], folder: Path) -> Callable[[Any], None]:
-    """Loads what the stage takes from earlier ones, as they were after their last epoch."""
+def _taking(
+    stage: Stage,
+    stages: tuple[Stage, ...],
+    trainees: Mapping[str, Trainee],
+    folder: Path,
+    begin: Callable[[Any], None],
+) -> Callable[[Any], None]:
+    """Loads what the stage takes from earlier ones."""
+    kept = {earlier.name: earlier.keep for earlier in stages}
 
     def start(model: Any) -> None:
+        begin(model)
         for name, layers in stage.take:
             earlier = trainees[name].model
-            earlier.load_weights(folder / name / "last.weights.h5")
+            earlier.load_weights(folder / name / f"{kept[name]}.weights.h5")
             take_over(model, earlier, layers)
 
     return start

@@ -8,7 +8,7 @@ fold reports is the last stage's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -25,14 +25,23 @@ class Stage:
         train: Beginnings of the names of the layers that are trained; all others are frozen.
         iterations: Batches to train on.
         take: Earlier stages and the beginnings of the names of the layers taken from each.
+        epochs: In place of iterations.
+        recipe: Fields of the recipe that differ in this stage.
+        keep: Which of its weights later stages take: those of its `"last"` epoch, or the `"best"`
+            on validation.
+        features: Its network reads what the streams of earlier stages put out, computed once.
     """
 
     name: str
     what: str
     model: Mapping[str, Any]
     train: tuple[str, ...]
-    iterations: int
+    iterations: int = 0
     take: tuple[tuple[str, tuple[str, ...]], ...] = field(default_factory=tuple)
+    epochs: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    keep: str = "last"
+    features: bool = False
 
 
 MAIN, SPATIAL, TEMPORAL = "main", "joint_attention", "frame_attention"
@@ -82,6 +91,81 @@ def sta_joint_training(n1: int = 1000, n2: int = 500) -> tuple[Stage, ...]:
     )  # fmt: skip
 
 
+EVERYTHING = ("",)
+CLASSIFIER = "Conv3d_6a_1x1_conv"
+
+
+def pose_joint_training(
+    streams: Mapping[str, Any], pose: Mapping[str, Any], n1: int = 10, n2: int = 25
+) -> tuple[Stage, ...]:
+    """Algorithm 1 of Das et al. (WACV 2019), its steps 2 to 6; 1 and 4 are initializations.
+
+    In step 5 the streams are fixed, as in the released code, so their outputs are computed once;
+    in step 6 the pose LSTMs are. Every step goes on from the best epoch on validation ("early
+    stopping", Sec. 4). Paper: N1 = 10, N2 = 25, which we read as epochs.
+
+    Args:
+        streams: Fields of the recipe for step 2, `epochs` among them.
+        pose: The same for step 3.
+        n1, n2: Epochs of steps 5 and 6.
+    """
+
+    def alone(name: str, what: str, recipe: Mapping[str, Any]) -> Stage:
+        other = {key: value for key, value in recipe.items() if key != "epochs"}
+        only = {"only": name}
+        return Stage(
+            name, what, only, EVERYTHING, epochs=recipe["epochs"], recipe=other, keep="best"
+        )
+
+    return (
+        alone("left_hand", "step 2, I3D on the left hand", streams),
+        alone("right_hand", "step 2, I3D on the right hand", streams),
+        alone("full_body", "step 2, I3D on the full body", streams),
+        alone("pose", "step 3, LSTMs on the skeleton", pose),
+        Stage(
+            "fixed_streams", "step 5, attention and pose LSTMs, streams fixed",
+            {"features": True}, EVERYTHING, 0, (("pose", ("pose_lstm",)),), n1, features=True,
+            keep="best",
+        ),
+        Stage(
+            "whole", "step 6, everything but the pose LSTMs",
+            {}, ("i3d_", "part_attention", "Conv3d_"), 0,
+            (
+                ("left_hand", ("i3d_",)), ("right_hand", ("i3d_",)), ("full_body", ("i3d_",)),
+                ("fixed_streams", ("pose_lstm", "part_attention", CLASSIFIER)),
+            ),
+            n2, keep="best",
+        ),
+    )  # fmt: skip
+
+
+def aggregated(stages: tuple[Stage, ...], aggregate: str) -> tuple[Stage, ...]:
+    """What is left of `pose_joint_training` in another row of Table 1, see `models.pose_i3d`.
+
+    A track alone is one stage. Plain sums need no pose network; those inside the streams
+    (`sum_1`, `sum_2`) have no features to compute once.
+    """
+    if aggregate == "attention":
+        return stages
+    by_name = {stage.name: stage for stage in stages}
+    if aggregate == "full_image":
+        only = replace(by_name["full_body"], name=aggregate, model={"only": aggregate})
+        return (replace(only, what="step 2, I3D on the full image"),)
+    if aggregate in by_name:
+        return (by_name[aggregate],)
+    gone = {"pose", *(["fixed_streams"] if aggregate in ("sum_1", "sum_2") else [])}
+    what = {"fixed_streams": "step 5, classifier, streams fixed", "whole": "step 6, everything"}
+    return tuple(
+        replace(
+            stage,
+            what=what.get(stage.name, stage.what),
+            take=tuple((name, layers) for name, layers in stage.take if name not in gone),
+        )
+        for stage in stages
+        if stage.name not in gone
+    )
+
+
 def without(stages: tuple[Stage, ...], spatial: bool, temporal: bool) -> tuple[Stage, ...]:
     """The steps that are left of Algorithm 1 where the network has only one attention, or none."""
     if spatial and temporal:
@@ -103,6 +187,9 @@ def take_over(model: keras.Model, earlier: keras.Model, layers: tuple[str, ...])
     taken = []
     for layer in model.layers:
         if layer.name in there and layer.name.startswith(layers) and layer.weights:
-            layer.set_weights(there[layer.name].get_weights())
+            if isinstance(layer, keras.Model):  # a stream, which may end earlier here
+                take_over(layer, there[layer.name], ("",))
+            else:
+                layer.set_weights(there[layer.name].get_weights())
             taken.append(layer.name)
     return taken

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_skeleton import layers
+from keras_skeleton.pipeline import ClipInputs, evaluation_batches
 from keras_skeleton.training.recipes import Recipe
 
 OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
@@ -89,7 +90,19 @@ class Trainee:
     def predict(self, batches: Any, count: int) -> np.ndarray:
         """float32 (count, C): logits of the first `count` clips of evaluation batches."""
         logits = [
-            keras.ops.convert_to_numpy(self.model.predict_on_batch(np.asarray(x)))
+            keras.ops.convert_to_numpy(
+                self.model.predict_on_batch(keras.tree.map_structure(np.asarray, x))
+            )
             for x, _ in batches
         ]
         return np.concatenate(logits)[:count].astype(np.float32)
+
+    def predict_views(
+        self, inputs: ClipInputs, clips: np.ndarray, batch_size: int, views: int
+    ) -> np.ndarray:
+        """float32 (n, C): mean logits of these clips over their first `views` fixed views."""
+        found = [
+            self.predict(evaluation_batches(inputs, clips, batch_size, view), len(clips))
+            for view in range(views)
+        ]
+        return np.stack(found).mean(axis=0)

@@ -14,6 +14,7 @@ from scipy.ndimage import median_filter
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
 PARTS = ("left_hand", "right_hand", "full_body")  # the order of the released models
+TRACKS = (*PARTS, "full_image")  # the last one for comparison only
 GREY = 128.0  # what is outside the image, of 0 to 255
 
 # Half the side of a hand's box, in lengths of the trunk: about 23 cm. The paper gives no number

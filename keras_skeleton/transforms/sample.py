@@ -63,6 +63,23 @@ def random_rows(T: int, size: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort(np.concatenate([np.repeat(np.arange(T), size // T), extra]))
 
 
+def video_rows(T: int, size: int, rng: np.random.Generator | None = None) -> np.ndarray:
+    """int64 (size,): the frames of a video of T frames that I3D sees, in order.
+
+    The rule of the released code of Das et al. (WACV 2019) for 64 of them: from more than twice
+    as many every second one, from fewer all, as many times as needed (slow motion), else
+    neighbours. Where there is a choice, `rng` draws the first one; without, the middle is taken.
+    """
+    if T < 1 or size < 1:
+        raise ValueError(f"{size} rows of {T} frames: both must be 1 or more")
+    if size > T:
+        return np.sort(np.resize(np.arange(T), size))
+    stride = 1 if 2 * size >= T else 2
+    free = T - stride * (size - 1)  # possible first frames
+    first = (free - 1) // 2 if rng is None else int(rng.integers(free))
+    return first + stride * np.arange(size)
+
+
 def crop_rows(
     T: int, low: float = 0.5, high: float = 1.0, rng: np.random.Generator | None = None
 ) -> np.ndarray:

@@ -6,7 +6,7 @@ from keras_skeleton.evaluation.attention import (
     attention_shares,
     frame_share,
     joint_share,
-    merge_shares,
+    merge_tables,
 )
 
 
@@ -70,10 +70,10 @@ def test_folds_are_merged_over_clips():
         [["sit", 3, np.nan, np.nan, 0.9, 0.4], ["wave", 2, np.nan, np.nan, 0.6, 0.5]],
         columns=columns,
     )
-    merged = merge_shares([a, b])
+    merged = merge_tables([a, b])
     assert merged["class"].tolist() == ["sit", "wave"]
     assert merged["clips"].tolist() == [4, 2]
     np.testing.assert_allclose(merged["frames"], [(0.5 + 3 * 0.9) / 4, 0.6])
     assert merged["joints"].isna().all()
     closed = a.assign(frames=np.nan)  # a fold whose gates are closed says nothing, not zero
-    assert merge_shares([closed, b])["frames"].iloc[0] == pytest.approx(0.9)
+    assert merge_tables([closed, b])["frames"].iloc[0] == pytest.approx(0.9)

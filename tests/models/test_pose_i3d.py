@@ -2,17 +2,27 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.models import attention_maps
-from keras_skeleton.models.i3d import i3d
-from keras_skeleton.models.pose_i3d import STREAM_ENDS, pose_classifier, pose_i3d, stream_shape
+from keras_skeleton.models import attention_maps, build_model
+from keras_skeleton.models.i3d import LAST, Small, i3d
+from keras_skeleton.models.pose_i3d import (
+    POOLED,
+    STREAM_ENDS,
+    feature_shape,
+    joints,
+    part_network,
+    pose_classifier,
+    pose_i3d,
+)
+from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.glimpses import PARTS
 
 SMALL = {"steps": 5, "values": 60, "classes": 4, "frames": 8, "size": 32, "units": 16}
+NARROW = {**SMALL, "width": 0.1}
 
 
 def batch(seed=0, features=False, aggregate="attention"):
     rng = np.random.default_rng(seed)
-    shape = stream_shape(8, 32, aggregate) if features else (8, 32, 32, 3)
+    shape = feature_shape(8, 32, Small()) if features else (8, 32, 32, 3)
     x = {part: rng.uniform(-1, 1, (2, *shape)).astype("float32") for part in PARTS}
     if aggregate == "attention":
         x["skeleton"] = rng.normal(size=(2, 5, 60)).astype("float32")
@@ -44,12 +54,22 @@ def test_rows_of_table_1(aggregate):
     x = batch(aggregate=aggregate)
     assert set(model.input) == set(x)
     assert model(x).shape == (2, 4)
-    # From features of the streams on, all is the same.
+    # From pooled features of the streams on, all is the same.
+    if STREAM_ENDS[aggregate] != LAST:
+        with pytest.raises(ValueError, match="goes on from inside the streams"):
+            pose_i3d(**SMALL, aggregate=aggregate, features=True)
+        return
     rest = pose_i3d(**SMALL, aggregate=aggregate, features=True)
     for layer in rest.layers:
         if layer.weights:
             layer.set_weights(model.get_layer(layer.name).get_weights())
-    seen = {part: np.asarray(model.get_layer(f"i3d_{part}")(x[part])) for part in PARTS}
+    seen = {}
+    for part in PARTS:
+        alone = part_network(part, 4, 8, 32, Small())
+        alone.get_layer(f"i3d_{part}").set_weights(model.get_layer(f"i3d_{part}").get_weights())
+        pooled = keras.Model(alone.input, alone.get_layer(POOLED).output)
+        seen[part] = np.asarray(pooled({part: x[part]}))
+        assert seen[part].shape[1:] == feature_shape(8, 32, Small())
     np.testing.assert_allclose(rest({**x, **seen}), model(x), atol=1e-5)
 
 
@@ -95,3 +115,39 @@ def test_wrong_choices_are_refused():
         pose_i3d(**SMALL, aggregate="sum_3")
     with pytest.raises(ValueError, match="states='first' is unknown"):
         pose_i3d(**SMALL, states="first")
+
+
+def test_a_narrow_network_for_small_data():
+    full, narrow = i3d(frames=8, size=32), i3d(frames=8, size=32, small=Small(0.25, 0.9))
+    assert [layer.name for layer in narrow.layers] == [layer.name for layer in full.layers]
+    convolutions = [layer for layer in full.layers if layer.name.endswith("_conv")]
+    for layer in convolutions[:-1]:  # the classifier keeps its classes
+        assert narrow.get_layer(layer.name).filters == round(layer.filters / 4)
+    assert narrow.get_layer("Conv3d_1a_7x7_bn").momentum == 0.9
+    assert full.get_layer("Conv3d_1a_7x7_bn").momentum == 0.99
+
+
+def test_networks_of_the_stages_by_name():
+    arguments = {"skeleton": "sbu", "classes": 4, "frames": 8, "size": 32, "units": 8, "width": 0.1}
+    whole = build_model("pose_i3d", **arguments, bodies=1)
+    assert {name: x.shape[1:] for name, x in whole.input.items()} == {
+        "skeleton": (20, 45), **dict.fromkeys(PARTS, (8, 32, 32, 3)),
+    }  # fmt: skip
+    pose = build_model("pose_i3d", **arguments, only="pose")
+    assert pose.input["skeleton"].shape == (None, 20, 90)
+    for part in (*PARTS, "full_image"):
+        for alone in ({"only": part}, {"aggregate": part}):
+            network = build_model("pose_i3d", **arguments, **alone)
+            assert network.name == part
+            assert list(network.input) == [part]
+            assert network.output.shape == (None, 4)
+    with pytest.raises(ValueError, match="aggregate='both_feet' is unknown"):
+        build_model("pose_i3d", aggregate="both_feet")
+
+
+def test_the_pose_network_reads_every_joint_of_a_frame():
+    clip = np.random.default_rng(0).normal(size=(7, 2, 15, 3))
+    seen = joints(clip, get_skeleton("sbu"), "camera", unit=2.0)
+    assert seen.shape == (7, 90)
+    assert seen.dtype == np.float32
+    np.testing.assert_allclose(seen[3], clip[3].ravel() / 2, rtol=1e-6)

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_skeleton.transforms import crop_time, pad_end, sample_segments
-from keras_skeleton.transforms.sample import crop_rows, random_rows, segment_rows, take_rows
+from keras_skeleton.transforms.sample import (
+    crop_rows,
+    random_rows,
+    segment_rows,
+    take_rows,
+    video_rows,
+)
 
 lengths = st.integers(1, 120)
 sizes = st.integers(1, 40)
@@ -123,3 +129,29 @@ def test_bad_arguments_are_refused():
             crop_rows(T, low, high)
     with pytest.raises(ValueError, match="length 7, more than 5"):
         pad_end(np.zeros(7), 5)
+
+
+@given(T=st.integers(1, 300), size=st.integers(1, 70), seed=seeds)
+def test_video_rows_are_neighbours_every_second_or_all(T, size, seed):
+    for rng in (np.random.default_rng(seed), None):
+        rows = video_rows(T, size, rng)
+        assert rows.shape == (size,)
+        assert rows.min() >= 0
+        assert rows.max() < T
+        steps = set(np.diff(rows).tolist())
+        if T < size:
+            assert set(rows.tolist()) == set(range(T))
+            assert steps <= {0, 1}
+        elif size > 1:
+            assert steps == {2 if T > 2 * size else 1}
+
+
+def test_video_rows_are_drawn_from_the_whole_clip():
+    rng = np.random.default_rng(0)
+    drawn = np.stack([video_rows(100, 64, rng) for _ in range(500)])
+    assert {drawn[:, 0].min(), drawn[:, 0].max()} == {0, 36}
+    np.testing.assert_array_equal(video_rows(100, 64), np.arange(18, 82))
+    np.testing.assert_array_equal(video_rows(129, 64)[[0, -1]], [1, 127])
+    np.testing.assert_array_equal(video_rows(3, 7), [0, 0, 0, 1, 1, 2, 2])
+    with pytest.raises(ValueError, match="both must be 1 or more"):
+        video_rows(0, 64)

@@ -1,0 +1,80 @@
+"""What fixed streams put out, computed once and kept on disk.
+
+    FEATURES/left_hand.npy    float16 (n, views, T'', 1, 1, channels), a row a clip of the dataset
+    FEATURES/left_hand.json   how many clips are done, and of which weights
+
+A stopped computation goes on where it stopped; other weights start anew.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_skeleton.models.pose_i3d import POOLED
+from keras_skeleton.pipeline import ClipInputs
+from keras_skeleton.training.state import write_json
+
+BLOCK = 64  # clips between two notes of what is done
+
+
+def stream_features(
+    network: keras.Model,
+    weights: Path,
+    inputs: ClipInputs,
+    clips: np.ndarray,
+    views: int,
+    batch_size: int,
+    folder: Path,
+    say: Callable[[str], None] = print,
+) -> np.ndarray:
+    """The features of one track: a read-only memory map.
+
+    Args:
+        network: `models.pose_i3d.part_network`, named after its track.
+        weights: Its trained weights.
+        inputs: Its videos.
+        clips: Which clips are needed; the rows of others stay zero.
+        views: How many fixed views of each clip; training draws among them.
+        batch_size: Clips at a time.
+        folder: Where the files go.
+        say: Receives lines for the console.
+    """
+    network.load_weights(weights)
+    pooled = network.get_layer(POOLED).output
+    stream = keras.Model(network.input, pooled)
+    shape = (len(inputs.dataset), views, *pooled.shape[1:])
+    folder.mkdir(parents=True, exist_ok=True)
+    values, note = folder / f"{network.name}.npy", folder / f"{network.name}.json"
+    mine = {"weights": zlib.crc32(weights.read_bytes()), "shape": list(shape), "clips": len(clips)}
+    done = _done(note, values, mine)
+    if not done:
+        np.lib.format.open_memmap(values, "w+", np.float16, shape).flush()
+    kept = np.lib.format.open_memmap(values, "r+")
+    for first in range(done, len(clips), BLOCK):
+        if not first % (BLOCK * 16):
+            say(f"features of {network.name}: {first} of {len(clips)} clips")
+        block = clips[first : first + BLOCK]
+        for some in np.array_split(block, -(-len(block) // batch_size)):
+            for view in range(views):
+                found = stream.predict_on_batch(inputs.batch(some, (0, view)))
+                kept[some, view] = keras.ops.convert_to_numpy(found)
+        kept.flush()
+        write_json(note, {**mine, "done": first + len(block)})
+    return np.load(values, mmap_mode="r", allow_pickle=False)
+
+
+def _done(note: Path, values: Path, mine: dict[str, object]) -> int:
+    """How many clips of the same computation are there already."""
+    if not (note.exists() and values.exists()):
+        return 0
+    try:
+        theirs = json.loads(note.read_text("utf-8"))
+        return int(theirs["done"]) if {**theirs, "done": 0} == {**mine, "done": 0} else 0
+    except (ValueError, KeyError, TypeError):
+        return 0
