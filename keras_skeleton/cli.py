@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset
     from keras_skeleton.datasets.source import Source
 
+VIDEOS = ("ntu", "ntu120", "nucla", "synthetic")  # datasets whose joints are known in videos
 COMMANDS = ("prepare", "crops", "inspect", "report", "list", "info")
 DESCRIPTION = """\
 Trains a model on a dataset by its paper's recipe and scores it. Other commands:
@@ -325,7 +326,7 @@ def prepare(words: Sequence[str]) -> None:
 def crops(words: Sequence[str]) -> None:
     """`run.py crops`: videos with skeletons to small videos of hands and body, for pose_i3d."""
     parser = argparse.ArgumentParser(prog="run.py crops", description=crops.__doc__)
-    parser.add_argument("--dataset", required=True, help="ntu, ntu120 or synthetic")
+    parser.add_argument("--dataset", required=True, help=", ".join(VIDEOS))
     _add_data_arguments(parser)
     parser.add_argument("--crops", type=Path, required=True, help="folder where they go")
     parser.add_argument("--size", type=whole_number(32), default=224, help="in pixels")
@@ -333,10 +334,10 @@ def crops(words: Sequence[str]) -> None:
     args = parser.parse_args(words)
     source = get_source(args.dataset)
     options = reader_options(source, args.option)
-    if source.name not in ("ntu", "ntu120", "synthetic"):
+    if source.name not in VIDEOS:
         raise UserError(
-            f"crops of '{source.name}' cannot be made: videos with the pixels of the joints come "
-            "with ntu and ntu120; synthetic renders its own"
+            f"crops of '{source.name}' cannot be made: its joints are not known in a video; they "
+            f"are in {', '.join(VIDEOS)}"
         )
     if args.size % 2:
         raise UserError(f"--size {args.size}: videos have an even number of pixels")
@@ -354,7 +355,7 @@ def crops(words: Sequence[str]) -> None:
     _start_keras()
     from keras_skeleton.crops import prepare_crops
 
-    report = prepare_crops(root, args.crops, args.size, args.strict, print, workers)
+    report = prepare_crops(root, args.crops, args.size, args.strict, print, workers, source.name)
     for skipped in report.skipped:
         print(f"left out: {skipped.where}: {skipped.why}")
     print(f"crops in {args.crops}")

@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_skeleton.datasets import ntu
+from keras_skeleton.datasets import ntu, nucla
 from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.errors import UserError
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
@@ -73,42 +74,93 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-class Pair(NamedTuple):
-    """A recording: its name, `.skeleton` file and video."""
+class Recordings(NamedTuple):
+    """Where a dataset has its videos, and how its joints are found in them.
 
-    name: str
-    skeleton: Path
-    video: Path
-
-
-def find_pairs(root: str | Path, report: ReadReport) -> list[Pair]:
-    """NTU RGB+D's recordings with both files, sorted by name; the others are reported.
-
-    Videos are `NAME_rgb.avi` in `root` or in one of its folders `nturgb*`.
+    Attributes:
+        skeletons, videos: From the data folder to files by the clips' names.
+        read: A file of skeletons with the pixels of its joints.
+        skeleton: The joint layout.
+        size: Height and width of the picture that these pixels count in.
+        layout: What the folder must look like, for people.
     """
-    root = Path(root)
-    skeletons = {path.stem: path for path in ntu.scan(root) if ntu.parse_name(path.stem)}
-    videos = {
+
+    skeletons: Callable[[Path], dict[str, Path]]
+    videos: Callable[[Path], dict[str, Path]]
+    read: Callable[[Path], SeenClip]
+    skeleton: str
+    size: tuple[int, int]
+    layout: str
+
+
+def _ntu_skeletons(root: Path) -> dict[str, Path]:
+    return {path.stem: path for path in ntu.scan(root) if ntu.parse_name(path.stem)}
+
+
+def _ntu_videos(root: Path) -> dict[str, Path]:
+    return {
         path.stem.removesuffix("_rgb"): path
         for folder in (root, *sorted(root.glob("nturgb*")))
         for path in folder.glob("*_rgb.avi")
     }
+
+
+def _nucla_skeletons(root: Path) -> dict[str, Path]:
+    return {path.stem: path for path in nucla.find_files(root)}
+
+
+NTU = Recordings(
+    _ntu_skeletons,
+    _ntu_videos,
+    ntu.read_seen_clip,
+    "kinect_v2",
+    ntu.VIDEO_SIZE,
+    "nturgb+d_rgb/SsssCcccPpppRrrrAaaa_rgb.avi and "
+    "nturgb+d_skeletons/SsssCcccPpppRrrrAaaa.skeleton",
+)
+NUCLA = Recordings(
+    _nucla_skeletons,
+    nucla.find_videos,
+    nucla.read_seen_clip,
+    "kinect_v1",
+    nucla.VIDEO_SIZE,
+    "multiview_action_videos/aAA/vVV_sSS_eEE.avi and all_sqe/aAA_sSS_eEE_vVV.json",
+)
+RECORDINGS = {"ntu": NTU, "ntu120": NTU, "nucla": NUCLA, "synthetic": NTU}
+
+
+class Pair(NamedTuple):
+    """A recording: its name, its file of skeletons, its video, and the dataset it belongs to."""
+
+    name: str
+    skeleton: Path
+    video: Path
+    dataset: str = "ntu"
+
+
+def find_pairs(root: str | Path, report: ReadReport, dataset: str = "ntu") -> list[Pair]:
+    """A dataset's recordings with both files, sorted by name; the others are reported."""
+    root = Path(root)
+    there = RECORDINGS[dataset]
+    skeletons, videos = there.skeletons(root), there.videos(root)
     for name in sorted(videos.keys() - skeletons.keys()):
-        report.skip(videos[name], f"has no skeletons: there is no {name}.skeleton")
+        report.skip(videos[name], f"has no skeletons: there is no file of '{name}'")
     for name in sorted(skeletons.keys() - videos.keys()):
-        report.skip(skeletons[name], f"has no video: there is no {name}_rgb.avi")
-    return [Pair(n, skeletons[n], videos[n]) for n in sorted(skeletons.keys() & videos.keys())]
+        report.skip(skeletons[name], f"has no video: there is no file of '{name}'")
+    both = sorted(skeletons.keys() & videos.keys())
+    return [Pair(name, skeletons[name], videos[name], dataset) for name in both]
 
 
-def boxes_of(clip: ntu.SeenClip, height: int, width: int) -> Boxes:
+def boxes_of(clip: SeenClip, height: int, width: int, dataset: str = "ntu") -> Boxes:
     """The boxes of the body that moves most, in pixels of a video of that size.
 
     Raises:
         ValueError: A part that is in no frame.
     """
+    there = RECORDINGS[dataset]
     actor = main_actor(clip.joints)
-    scale = (width / ntu.VIDEO_SIZE[1], height / ntu.VIDEO_SIZE[0])
-    return part_boxes(clip.pixels[:, actor] * scale, "kinect_v2", clip.states[:, actor] > 0)
+    scale = (width / there.size[1], height / there.size[0])
+    return part_boxes(clip.pixels[:, actor] * scale, there.skeleton, clip.states[:, actor] > 0)
 
 
 def cropped(pair: Pair, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -120,13 +172,14 @@ def cropped(pair: Pair, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """
     from keras_skeleton.layers.glimpse import Glimpse
 
-    clip = ntu.read_seen_clip(pair.skeleton)
+    clip = RECORDINGS[pair.dataset].read(pair.skeleton)
     frames = frames_of(pair.video)
     glimpse, boxes, done = Glimpse(size), None, 0
     while chunk := list(islice(frames, CHUNK)):
         if boxes is None:
             try:
-                boxes = boxes_of(clip, *chunk[0].shape[:2])
+                height, width, _ = chunk[0].shape
+                boxes = boxes_of(clip, height, width, pair.dataset)
             except ValueError as error:
                 raise DatasetError(f"{pair.skeleton}: {error}") from None
         if done + len(chunk) > len(boxes.edges):
@@ -192,24 +245,24 @@ def prepare_crops(
     strict: bool = False,
     say: Callable[[str], None] = print,
     workers: int = 1,
+    dataset: str = "ntu",
 ) -> ReadReport:
     """Crops every recording with video and skeletons that is not there yet.
 
     Args:
-        root: Folder of NTU RGB+D as unpacked; only read.
+        root: Folder of the dataset as unpacked; only read.
         folder: Where crops go.
         size: Side of a crop in pixels; I3D was trained on 224.
         strict: Stop at the first recording that cannot be used instead of leaving it out.
         say: Receives lines for the console.
         workers: Processes that work at the same time.
+        dataset: A key of `RECORDINGS`.
     """
     folder, report = Path(folder), ReadReport(strict)
-    pairs = find_pairs(root, report)
+    pairs = find_pairs(root, report, dataset)
     if not pairs:
         raise DatasetError(
-            f"{root}: no recording with video and skeletons; expected "
-            "nturgb+d_rgb/SsssCcccPpppRrrrAaaa_rgb.avi and "
-            "nturgb+d_skeletons/SsssCcccPpppRrrrAaaa.skeleton"
+            f"{root}: no recording with video and skeletons; expected {RECORDINGS[dataset].layout}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     done = finished(folder, size)

@@ -19,6 +19,10 @@ from keras_skeleton.video import read_video
 
 SKELETON = "skeleton"  # the name of the pose network's input
 
+# Which frames of a video are seen: neighbours, as the released code has it for 64 frames (about
+# two seconds), or one of every segment, so that a few frames cover the clip.
+VIDEO_RULES = {"neighbours": video_rows, "segments": segment_rows}
+
 
 class Videos:
     """Frames of crops, decoded once where they fit into memory.
@@ -36,14 +40,14 @@ class Videos:
         self._kept: dict[Path, np.ndarray] = {}
 
     def frames(
-        self, track: str, name: str, size: int, rng: np.random.Generator | None
+        self, track: str, name: str, size: int, rng: np.random.Generator | None, rule: str
     ) -> np.ndarray:
-        """uint8 (size, side, side, 3): frames of a recording's track, see `video_rows`.
+        """uint8 (size, side, side, 3): frames of a recording's track, see `VIDEO_RULES`.
 
         Raises:
             UserError: A video that does not decode or is not as crops.csv says.
         """
-        rows = video_rows(self.crops.frames[name], size, rng)
+        rows = VIDEO_RULES[rule](self.crops.frames[name], size, rng)
         path = self.crops.video(track, name)
         if path in self._kept:
             return self._kept[path][rows]
@@ -71,6 +75,7 @@ class PartInputs:
         read: A clip (T, M, V, 3) to what the pose network sees of every frame, (T, D).
         videos: Of the tracks.
         features: (n, views, ...) of a track by its name, see `training.features`.
+        rule: A key of `VIDEO_RULES`.
     """
 
     def __init__(
@@ -80,13 +85,17 @@ class PartInputs:
         read: Read,
         videos: Videos,
         features: Mapping[str, np.ndarray] | None = None,
+        rule: str = "neighbours",
     ) -> None:
+        if rule not in VIDEO_RULES:
+            raise ValueError(f"rule='{rule}' is unknown; it is one of {[*VIDEO_RULES]}")
         self.dataset = dataset
         self.labels = dataset.labels.astype(np.int32)
         self.shape = dict(shape)
         self._read = read
         self._videos = videos
         self._features = features or {}
+        self._rule = rule
         self._joints: dict[int, np.ndarray] = {}
 
     def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> dict[str, np.ndarray]:
@@ -113,7 +122,7 @@ class PartInputs:
                 view = int(rng.integers(views.shape[1]))
             return views[i, view].astype(np.float32)
         clip = str(self.dataset.samples["name"].iloc[i])
-        frames = self._videos.frames(name, clip, self.shape[name][0], rng)
+        frames = self._videos.frames(name, clip, self.shape[name][0], rng, self._rule)
         return frames.astype(np.float32) / 127.5 - 1.0
 
     def _skeleton(self, i: int) -> np.ndarray:

@@ -19,6 +19,7 @@ ALLOWED = {
     "i3d_weights": {"errors"},
     "video": {"errors"},
     "crops": {"layers", "datasets", "transforms", "video", "errors"},
+    "part_inputs": {"crops", "pipeline", "video", "datasets", "transforms", "errors"},
     "models": {"layers", "transforms", "skeletons", "errors"},
     "pipeline": {"datasets", "transforms", "skeletons"},
     "plots": {"skeletons"},
@@ -26,11 +27,12 @@ ALLOWED = {
     "attention_plots": {"plots", "skeletons"},
     "evaluation": {"transforms", "plots", "skeletons", "errors"},
     "training": {
-        "models", "layers", "pipeline", "datasets", "transforms", "evaluation", "plots",
-        "skeletons", "errors", "__init__",
+        "models", "layers", "pipeline", "part_inputs", "crops", "video", "i3d_weights", "datasets",
+        "transforms", "evaluation", "plots", "attention_plots", "skeletons", "errors", "__init__",
     },
     "cli": {
-        "training", "evaluation", "models", "datasets", "plots", "animation", "errors", "skeletons",
+        "training", "evaluation", "crops", "models", "datasets", "plots", "animation", "errors",
+        "skeletons",
     },
     "__init__": {"datasets", "models", "transforms"},
 }  # fmt: skip

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.cli import free_folder, latest_folder, main
+from keras_skeleton.datasets import render
+from keras_skeleton.datasets.render import write_recordings
 from keras_skeleton.evaluation.scores import read_scores
 from keras_skeleton.models import MODELS
 
@@ -157,6 +159,19 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
         ("prepair --dataset ntu", "Did you mean 'prepare'"),
         ("report nowhere", "nowhere"),
         ("info --model mans8", "Did you mean 'mans9'"),
+        ("--model lstm --dataset synthetic --protocol cs --crops x", "are for pose_i3d, not"),
+        (
+            "--model pose_i3d --dataset synthetic --protocol cs",
+            "make them once with: python run.py",
+        ),
+        (
+            "--model pose_i3d --dataset synthetic --protocol cs --crops x --aggregate sum0",
+            "Did you mean 'sum_0'",
+        ),
+        ("--model pose_i3d --dataset synthetic --protocol cs --crops x", "x: no crops here"),
+        ("crops --dataset sbu --crops x", "crops of 'sbu' cannot be made"),
+        ("crops --dataset ntu --crops x", "Unpack so that there is"),
+        ("crops --dataset synthetic --crops x --size 33", "an even number of pixels"),
     ],
 )
 def test_errors_say_what_to_do(arguments, message, capsys, monkeypatch, tmp_path):
@@ -289,6 +304,32 @@ def test_info_of_every_other_model(model, capsys):
         a = 30 * 25 * 30 * 3 + 28 * 28 * 64 * 27 + 12 * 12 * 128 * 9 * 64 + 4 * 4 * 256 * 9 * 128
         dense = 2 * 1024 * 256 + 256 * 128 + 128 * 60
         assert f"{2 * (4 * a + dense) / 1e6:.1f} MFLOPs" in out
+
+
+def test_crops_of_recordings(capsys, tmp_path):
+    write_recordings(tmp_path / "ntu", 108, 192, 0, [1], [1], [0, 3], [1])
+    words = ["crops", "--dataset", "ntu", "--data-dir", str(tmp_path / "ntu"), "--size", "32"]
+    words += ["--crops", str(tmp_path / "crops")]
+    assert main([*words, "--workers", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "2 recordings, 0 are cropped already" in out
+    assert "2/2 S001C001P001R001A004" in out
+    for track in ("left_hand", "right_hand", "full_body", "full_image"):
+        assert len(list((tmp_path / "crops" / track).glob("*.avi"))) == 2
+    assert main(words) == 0
+    assert "2 recordings, 2 are cropped already" in capsys.readouterr().out
+
+
+def test_crops_of_the_synthetic_set_render_it_first(capsys, tmp_path, monkeypatch):
+    def two_actions(folder, seed, subjects, repetitions):
+        return write_recordings(folder, 54, 96, seed, subjects, repetitions, [0, 3], [1])
+
+    monkeypatch.setattr(render, "write_recordings", two_actions)
+    words = ["crops", "--dataset", "synthetic", "--crops", str(tmp_path), "--size", "32"]
+    words += ["--option", "subjects=2", "--option", "repetitions=1", "--workers", "1"]
+    assert main(words) == 0
+    assert "4 recordings, 0 are cropped already" in capsys.readouterr().out
+    assert len(list((tmp_path / "right_hand").glob("*.avi"))) == 4
 
 
 def test_the_readmes_first_command_in_short(tmp_path):

@@ -1,4 +1,5 @@
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from keras_skeleton.datasets.dataset import DatasetError, ReadReport
 from keras_skeleton.datasets.ntu import read_seen_clip
 from keras_skeleton.datasets.render import write_recordings
 from keras_skeleton.errors import UserError
-from keras_skeleton.skeletons import KINECT_V2
+from keras_skeleton.skeletons import KINECT_V1, KINECT_V2
 from keras_skeleton.transforms.glimpses import PARTS, crop
 from keras_skeleton.video import read_video, write_video
 
@@ -80,8 +81,8 @@ def test_files_without_their_other_half_are_reported(studio, tmp_path):
     report = ReadReport()
     assert find_pairs(tmp_path, report) == []
     assert [s.why for s in report.skipped] == [
-        f"has no skeletons: there is no {WAVE}.skeleton",
-        f"has no video: there is no {NOD}_rgb.avi",
+        f"has no skeletons: there is no file of '{WAVE}'",
+        f"has no video: there is no file of '{NOD}'",
     ]
     with pytest.raises(DatasetError, match="no recording with video and skeletons"):
         prepare_crops(tmp_path, tmp_path / "crops", 16)
@@ -111,10 +112,41 @@ def test_real_crops_follow_the_hands(real_data, tmp_path):
     """The first chunk of a real recording, and the middle of all its boxes."""
     pair = pair_of(real_data("ntu"), WAVE)
     chunk, held = next(crops.cropped(pair, 64))
-    assert chunk.shape == (16, 3, 64, 64, 3)
+    assert chunk.shape == (16, 4, 64, 64, 3)  # and the whole image
+    assert held.shape == (16, 3)
     assert not held.any()
     clip = read_seen_clip(pair.skeleton)
     boxes = boxes_of(clip, 1080, 1920)
     for k, joint in enumerate(KINECT_V2.hands):
         centre = boxes.edges[:, k].reshape(-1, 2, 2).mean(axis=1)[:, ::-1]
         np.testing.assert_allclose(centre, clip.pixels[:, 0, joint], atol=1e-3)
+
+
+def test_n_ucla_joints_are_projected_into_its_videos(tmp_path):
+    """A person before the middle of the camera, a hand to each side, one raised."""
+    standing = np.zeros((20, 3))
+    points = {"spine": 0.0, "left_shoulder": 0.4, "right_shoulder": 0.4, "left_hip": 0.0,
+              "right_hip": 0.0, "head": 0.6, "left_ankle": -0.9, "right_ankle": -0.9}  # fmt: skip
+    for joint, height in points.items():
+        standing[KINECT_V1.index(joint), 1] = height
+    left, right = KINECT_V1.hands
+    standing[left], standing[right] = (0.5, 0.5, 0), (-0.5, -0.1, 0)
+    standing[:, 2] = 2.0
+    (tmp_path / "all_sqe").mkdir()
+    name = "a11_s02_e03_v01"
+    frames = [standing.tolist()] * 6
+    (tmp_path / "all_sqe" / f"{name}.json").write_text(json.dumps({"skeletons": frames}))
+    video = tmp_path / "multiview_action_videos" / "a11" / "v01_s02_e03.avi"
+    video.parent.mkdir(parents=True)
+    picture = np.zeros((480, 640, 3), np.uint8)
+    # 525 pixels a metre at one metre, the colour camera 25 mm beside the depth camera.
+    picture[90:125, 440:470] = 255  # around (319.5 + 262.5 * 0.525, 239.5 - 262.5 * 0.5)
+    write_video(video, [picture] * 6)
+    report = prepare_crops(tmp_path, tmp_path / "crops", 32, say=lambda text: None, dataset="nucla")
+    assert report.skipped == []
+    seen = {p: read_video(tmp_path / "crops" / p / f"{name}.avi")[0] for p in PARTS[:2]}
+    assert seen["left_hand"][14:18, 14:18].min() > 200  # the white patch, in the middle
+    assert seen["right_hand"].max() < 140
+    video.unlink()
+    with pytest.raises(DatasetError, match=r"expected multiview_action_videos/aAA"):
+        prepare_crops(tmp_path, tmp_path / "crops", 32, dataset="nucla")

@@ -56,6 +56,13 @@ def test_a_batch_holds_the_same_frames_of_every_track(studio, memory):
 def test_epochs_and_views_differ_and_repeat(studio):
     dataset, crops, clips = studio
     inputs = PartInputs(dataset, SHAPE, read(dataset), Videos(crops))
+    even = PartInputs(dataset, SHAPE, read(dataset), Videos(crops), rule="segments")
+    name = dataset.samples["name"].iloc[clips[0]]
+    rows = segment_rows(crops.frames[name], 8)
+    expected = read_video(crops.video("left_hand", name))[rows] / 127.5 - 1
+    np.testing.assert_allclose(even.batch(clips)["left_hand"][0], expected, atol=1e-6)
+    with pytest.raises(ValueError, match="rule='odd' is unknown"):
+        PartInputs(dataset, SHAPE, read(dataset), Videos(crops), rule="odd")
     draws = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)]
     seen = [inputs.batch(clips, draw)["skeleton"].tobytes() for draw in draws]
     assert len(set(seen)) == len(draws)

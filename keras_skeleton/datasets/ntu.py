@@ -61,6 +61,7 @@ from keras_skeleton.datasets.formats.ntu_text import (
 )
 from keras_skeleton.datasets.lists import read_list, read_names
 from keras_skeleton.datasets.protocols import PERFORMANCE, Holdout, group_holdout, train_on
+from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 
@@ -224,23 +225,9 @@ def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
     return Clip(path, clip)
 
 
-class SeenClip(NamedTuple):
-    """One file with what belongs to its video; bodies as in `follow_tracking`.
-
-    Attributes:
-        joints: float32 (T, m, 25, 3), metres; absent bodies are zero.
-        pixels: float32 (T, m, 25, 2), x and y in the 1920 x 1080 colour frame; 0 for absent
-            bodies, NaN or infinite where the sensor knows no pixel.
-        states: uint8 (T, m, 25): 0 not tracked, 1 inferred, 2 tracked.
-    """
-
-    joints: np.ndarray
-    pixels: np.ndarray
-    states: np.ndarray
-
-
 def read_seen_clip(path: str | Path) -> SeenClip:
-    """Reads a file with its joints' places in the colour video.
+    """Reads a file with its joints' places in the colour video of 1920 x 1080; bodies as in
+    `follow_tracking`.
 
     Raises:
         DatasetError: The file cannot be used; says on which line and why.

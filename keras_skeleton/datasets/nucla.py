@@ -17,6 +17,10 @@ acts: the test clips, too, show the training subjects):
     cv    views 1 and 2 train, view 3 tests: 1,020 and 464 clips; V_{1,2}^3 in papers
     cv1   views 2 and 3 train, view 1 tests
     cv2   views 1 and 3 train, view 2 tests
+
+Videos, for the networks that watch them: multiview_action_videos/aAA/vVV_sSS_eEE.avi, 640 x 480,
+as the dataset's authors distribute them. The skeletons come without pixels: `read_seen_clip`
+projects them by the Kinect v1's usual intrinsics. No video of this set could be had to check that.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import numpy as np
 
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.protocols import PERFORMANCE, group_holdout, train_on
+from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 
@@ -109,6 +114,36 @@ def read_frame(joints: object) -> np.ndarray | str:
     if not np.isfinite(frame).all():
         return "holds NaN or infinity"
     return frame
+
+
+VIDEO_SIZE = (480, 640)  # height and width of the colour video
+FOCAL, CENTRE = 525.0, (319.5, 239.5)  # pixels; the Kinect v1's colour camera
+BESIDE = 0.025  # metres from the depth camera, in whose coordinates the joints are
+
+
+def find_videos(root: Path) -> dict[str, Path]:
+    """The videos by the names of their clips, `aAA_sSS_eEE_vVV`."""
+    found = {}
+    for path in sorted((root / "multiview_action_videos").glob("a*/v*_s*_e*.avi")):
+        view, subject, episode = path.stem.split("_")
+        found[f"{path.parent.name}_{subject}_{episode}_{view}"] = path
+    return found
+
+
+def read_seen_clip(path: str | Path) -> SeenClip:
+    """Reads a file and projects its joints into the colour video of 640 x 480.
+
+    Raises:
+        DatasetError: The file cannot be used; says why.
+    """
+    joints = read_clip(Path(path), ReadReport(strict=True))
+    assert joints is not None  # a strict report raises
+    depth = joints[..., 2]
+    states = np.where(depth > 0, np.uint8(2), np.uint8(0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = CENTRE[0] + FOCAL * (joints[..., 0] + BESIDE) / depth
+        y = CENTRE[1] - FOCAL * joints[..., 1] / depth
+    return SeenClip(joints, np.stack([x, y], axis=-1).astype(np.float32), states)
 
 
 def read(root: Path, writer: StoreWriter) -> None:

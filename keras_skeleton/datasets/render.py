@@ -22,7 +22,7 @@ from keras_skeleton.datasets.synthetic import COLOUR, pixels
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.video import write_video
 
-CLOTHES = 5  # what the generator of colours is for; studio.py has 0 to 4
+CLOTHES, ROOM = 5, 6  # what a generator of colours is for; studio.py has 0 to 4
 
 # Metres: radius at either end of a bone, by the joint that ends it; others have LIMB.
 LIMB = 0.045
@@ -39,7 +39,11 @@ LEGS = ("hip", "knee", "ankle", "foot")
 
 
 def render(
-    clip: np.ndarray, height: int = 270, width: int = 480, seed: int = 0, subject: int = 1
+    clip: np.ndarray,
+    height: int = 270,
+    width: int = 480,
+    seed: int = 0,
+    wearing: Sequence[int] = (1,),
 ) -> np.ndarray:
     """uint8 (T, height, width, 3): a clip as the colour camera sees it.
 
@@ -47,13 +51,13 @@ def render(
         clip: (T, M, 25, 3), Kinect v2 joints in metres, camera coordinates; absent bodies zero.
         height, width: Of the video; 1080 x 1920 is the camera's own size.
         seed: Of the colours of skin, clothes and room.
-        subject: Whose colours; body m has those of subject + m.
+        wearing: Numbers that the colours of skin and clothes are drawn by, with each body's own.
     """
     clip = np.asarray(clip, np.float64)
     if clip.ndim != 4 or clip.shape[2:] != (KINECT_V2.size, 3):
         raise ValueError(f"clip has shape {clip.shape}; expected (T, M, {KINECT_V2.size}, 3)")
     room = _room(height, width, seed)
-    colours = [_colours(seed, subject + m) for m in range(clip.shape[1])]
+    colours = [_colours(seed, (*wearing, m)) for m in range(clip.shape[1])]
     frames = np.empty((len(clip), height, width, 3), np.uint8)
     for t, bodies in enumerate(clip):
         image, depth = room.copy(), np.full((height, width), np.inf)
@@ -80,6 +84,9 @@ def write_recordings(
     files, pixel coordinates count in 1920 x 1080 whatever the size of the video. Videos that are
     there already are kept.
 
+    Everybody changes clothes for every performance: colours of a few subjects would tell a
+    network who acts, and nothing about the action.
+
     Returns:
         The paths of the videos.
     """
@@ -93,7 +100,8 @@ def write_recordings(
         paths.append(path)
         if not path.exists():
             half = path.with_name(f"part_{path.name}")
-            video = render(clip.truth, height, width, seed, clip.subject)
+            wearing = (clip.subject, clip.repetition, clip.label)
+            video = render(clip.truth, height, width, seed, wearing)
             write_video(half, video, studio.FRAME_RATE)
             half.replace(path)
     return paths
@@ -124,7 +132,7 @@ def place(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _room(height: int, width: int, seed: int) -> np.ndarray:
     """A wall and a floor, each darker towards its far end: (height, width, 3), 0 to 255."""
-    rng = generator(seed, CLOTHES, 0)
+    rng = generator(seed, ROOM)
     wall, floor = rng.uniform(150, 220, 3), rng.uniform(70, 130, 3)
     y = np.linspace(0, 1, height)[:, None, None]
     above = wall * (1 - 0.15 * y)
@@ -132,9 +140,9 @@ def _room(height: int, width: int, seed: int) -> np.ndarray:
     return np.broadcast_to(np.where(y < 0.62, above, below), (height, width, 3)).astype(float)
 
 
-def _colours(seed: int, subject: int) -> np.ndarray:
+def _colours(seed: int, wearing: Sequence[int]) -> np.ndarray:
     """One colour a joint (25, 3), of the bone that ends in it."""
-    rng = generator(seed, CLOTHES, subject)
+    rng = generator(seed, CLOTHES, *wearing)
     skin = np.array([225, 175, 145]) * rng.uniform(0.5, 1.05)
     shirt, trousers = rng.uniform(20, 230, 3), rng.uniform(20, 150, 3)
     return np.stack(

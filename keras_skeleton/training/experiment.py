@@ -52,7 +52,7 @@ from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.staged import stage_epochs, train_stages
 from keras_skeleton.training.stages import Stage, freeze
 from keras_skeleton.training.state import write_json
-from keras_skeleton.training.trainee import Trainee
+from keras_skeleton.training.trainee import Trainee, predict_views
 from keras_skeleton.transforms.glimpses import PARTS
 
 PICTURES = 6  # attention figures, each of another class
@@ -137,11 +137,13 @@ class Experiment:
         self, network: keras.Model, features: Mapping[str, np.ndarray] | None = None
     ) -> ClipInputs:
         """The network's view of all clips; `features` in place of videos."""
-        entry = MODELS[self.model]
-        read = entry.read(self.dataset.skeleton, self.frames, **self.recipe.read)
+        choices = dict(self.recipe.read)
+        rule = choices.pop("video", "neighbours")
+        read = MODELS[self.model].read(self.dataset.skeleton, self.frames, **choices)
         if self.videos is None:
             return Inputs(self.dataset, read)
-        return PartInputs(self.dataset, input_shapes(network), read, self.videos, features)
+        shapes = input_shapes(network)
+        return PartInputs(self.dataset, shapes, read, self.videos, features, rule)
 
     def stage_inputs(
         self, trainees: Mapping[str, Trainee], fold: Fold, folder: Path
@@ -343,13 +345,12 @@ class Experiment:
             )
         if (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run; choose another --out for the scores")
-        trainee = Trainee(self.build, self.recipe)
-        model = trainee.model
+        model = self.build()
         _load_weights(model, weights)
         inputs = self.inputs(model)
         test = self.folds[wanted[0] - 1].test
         size = self.recipe.batch_size if self.videos else EVALUATION_BATCH
-        logits = trainee.predict_views(inputs, test, min(size, len(test)), self.recipe.views)
+        logits = predict_views(model, inputs, test, min(size, len(test)), self.recipe.views)
         if copies := self.recipe.test_copies:
             logits = predict_copies(model, inputs, test, copies, self.seed)
         result = score(inputs.labels[test], logits)

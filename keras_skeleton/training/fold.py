@@ -31,7 +31,7 @@ from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.pipeline import ClipInputs, evaluation_batches, training_batches
 from keras_skeleton.training.state import TrainingState, write_json
 from keras_skeleton.training.tensorboard import ScalarLog
-from keras_skeleton.training.trainee import Trainee
+from keras_skeleton.training.trainee import Trainee, predict, predict_views
 
 Row = dict[str, float]
 SAVE_EVERY = 30.0  # seconds between writes of the training state
@@ -151,7 +151,7 @@ class FoldFit:
 
     def finish_epoch(self, logs: dict[str, float], started: float) -> None:
         """Scores validation and test clips, notes the epoch, saves now and then."""
-        logits = self.trainee.predict(self.batches, len(self.evaluated))
+        logits = predict(self.trainee.model, self.batches, len(self.evaluated))
         if not np.isfinite(logits).all():
             raise DivergedError(
                 f"fold {self.number}: the network puts out NaN or infinity after epoch "
@@ -254,7 +254,7 @@ class FoldFit:
         views = self.trainee.recipe.views
         if views == 1:
             return None
-        return self.trainee.predict_views(self.inputs, self.fold.test, self.size, views)
+        return predict_views(self.trainee.model, self.inputs, self.fold.test, self.size, views)
 
 
 def _save_weights(model: keras.Model, path: Path) -> None:

@@ -450,6 +450,7 @@ _POSE = {
     ("synthetic", "paper"): replace(
         _POSE_NTU,
         schedule=Cosine(),
+        read={"coordinates": "actor", "video": "segments"},
         model={
             "steps": 20, "units": 64, "lambda1": 1e-4, "lambda2": 1e-4, "width": 0.25,
             "momentum": 0.9,
@@ -464,7 +465,7 @@ _POSE = {
         sources=_POSE_SOURCES
         | {
             "all": "our choice: small enough for two cores, from nothing; a quarter of I3D's "
-            "filters, 16 frames of whatever size the crops have"
+            "filters, 16 frames from all over the clip, of whatever size the crops have"
         },
     ),
     ("*", "paper"): replace(

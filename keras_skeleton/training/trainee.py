@@ -87,22 +87,22 @@ class Trainee:
         """Copies of the network's weights (without optimizer and random generators)."""
         return [np.array(w) for w in self.model.get_weights()]
 
-    def predict(self, batches: Any, count: int) -> np.ndarray:
-        """float32 (count, C): logits of the first `count` clips of evaluation batches."""
-        logits = [
-            keras.ops.convert_to_numpy(
-                self.model.predict_on_batch(keras.tree.map_structure(np.asarray, x))
-            )
-            for x, _ in batches
-        ]
-        return np.concatenate(logits)[:count].astype(np.float32)
 
-    def predict_views(
-        self, inputs: ClipInputs, clips: np.ndarray, batch_size: int, views: int
-    ) -> np.ndarray:
-        """float32 (n, C): mean logits of these clips over their first `views` fixed views."""
-        found = [
-            self.predict(evaluation_batches(inputs, clips, batch_size, view), len(clips))
-            for view in range(views)
-        ]
-        return np.stack(found).mean(axis=0)
+def predict(model: keras.Model, batches: Any, count: int) -> np.ndarray:
+    """float32 (count, C): logits of the first `count` clips of evaluation batches."""
+    logits = [
+        keras.ops.convert_to_numpy(model.predict_on_batch(keras.tree.map_structure(np.asarray, x)))
+        for x, _ in batches
+    ]
+    return np.concatenate(logits)[:count].astype(np.float32)
+
+
+def predict_views(
+    model: keras.Model, inputs: ClipInputs, clips: np.ndarray, batch_size: int, views: int
+) -> np.ndarray:
+    """float32 (n, C): mean logits of these clips over their first `views` fixed views."""
+    found = [
+        predict(model, evaluation_batches(inputs, clips, batch_size, view), len(clips))
+        for view in range(views)
+    ]
+    return np.stack(found).mean(axis=0)

@@ -41,7 +41,8 @@ def test_the_nearer_person_hides_the_other():
     x, y = place(standing[0, KINECT_V2.spine[1]], 270, 480).astype(int)
     alone = render(standing[:, None], 270, 480)
     np.testing.assert_array_equal(first[0, y, x], alone[0, y, x])
-    other = render(standing[:, None], 270, 480, subject=2)  # bodies swapped: its colours
+    absent = np.stack([0 * standing, standing], axis=1)
+    other = render(absent, 270, 480)  # bodies swapped: the second one's colours
     np.testing.assert_array_equal(second[0, y, x], other[0, y, x])
 
 

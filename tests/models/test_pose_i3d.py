@@ -50,26 +50,26 @@ def test_the_released_models_numbers_of_parameters():
 @pytest.mark.parametrize("aggregate", list(STREAM_ENDS))
 def test_rows_of_table_1(aggregate):
     keras.utils.set_random_seed(0)
-    model = pose_i3d(**SMALL, aggregate=aggregate)
+    model = pose_i3d(**NARROW, aggregate=aggregate)
     x = batch(aggregate=aggregate)
     assert set(model.input) == set(x)
     assert model(x).shape == (2, 4)
     # From pooled features of the streams on, all is the same.
     if STREAM_ENDS[aggregate] != LAST:
         with pytest.raises(ValueError, match="goes on from inside the streams"):
-            pose_i3d(**SMALL, aggregate=aggregate, features=True)
+            pose_i3d(**NARROW, aggregate=aggregate, features=True)
         return
-    rest = pose_i3d(**SMALL, aggregate=aggregate, features=True)
+    rest = pose_i3d(**NARROW, aggregate=aggregate, features=True)
     for layer in rest.layers:
         if layer.weights:
             layer.set_weights(model.get_layer(layer.name).get_weights())
     seen = {}
     for part in PARTS:
-        alone = part_network(part, 4, 8, 32, Small())
+        alone = part_network(part, 4, 8, 32, Small(0.1))
         alone.get_layer(f"i3d_{part}").set_weights(model.get_layer(f"i3d_{part}").get_weights())
         pooled = keras.Model(alone.input, alone.get_layer(POOLED).output)
         seen[part] = np.asarray(pooled({part: x[part]}))
-        assert seen[part].shape[1:] == feature_shape(8, 32, Small())
+        assert seen[part].shape[1:] == feature_shape(8, 32, Small(0.1))
     np.testing.assert_allclose(rest({**x, **seen}), model(x), atol=1e-5)
 
 
@@ -151,3 +151,37 @@ def test_the_pose_network_reads_every_joint_of_a_frame():
     assert seen.shape == (7, 90)
     assert seen.dtype == np.float32
     np.testing.assert_allclose(seen[3], clip[3].ravel() / 2, rtol=1e-6)
+
+
+def test_the_weights_follow_the_hand_that_tells_the_class():
+    """The skeleton says which hand acts; the other hand's features are as large, but noise."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+
+    def draw(n):
+        hand, label = rng.integers(0, 2, n), rng.integers(0, 3, n)
+        x = {part: rng.normal(0, 2, (n, 2, 1, 1, 8)).astype("f") for part in PARTS}
+        for k, part in enumerate(PARTS[:2]):
+            told = rng.normal(0, 0.3, (n, 2, 1, 1, 8)) + 2 * np.eye(8)[label][:, None, None, None]
+            x[part] = np.where((hand == k)[:, None, None, None, None], told, x[part]).astype("f")
+        x["skeleton"] = (rng.normal(0, 0.3, (n, 4, 6)) + hand[:, None, None]).astype("f")
+        return x, label, hand
+
+    model = pose_i3d(
+        4, 6, 3, frames=17, size=32, units=8, hidden=16, features=True, dropout=0.0, lambda1=1e-4,
+        width=1 / 128,
+    )  # fmt: skip
+    assert model.input["left_hand"].shape[1:] == (2, 1, 1, 8)
+    model.compile(
+        keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    x, y, _ = draw(256)
+    even = attention_maps(model, x)["parts"]
+    np.testing.assert_allclose(even, 1 / 3, atol=1e-6)  # Algorithm 1, step 4
+    model.fit(x, y, batch_size=32, epochs=25, verbose=0)
+    x, y, hand = draw(256)
+    alpha = attention_maps(model, x)["parts"]
+    rows = np.arange(256)
+    assert alpha[rows, hand].mean() > 0.8
+    assert alpha[rows, 1 - hand].mean() < 0.1
+    assert (model.predict(x, verbose=0).argmax(axis=1) == y).mean() > 0.9
