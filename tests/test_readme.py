@@ -19,7 +19,9 @@ RESULTS = [json.loads(path.read_text()) for path in sorted(ROOT.glob("results/*/
 
 def rows(heading, columns=None):
     """Cells of the table rows below a heading, without marks; of one table by its columns."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    after = README.split(f"# {heading}\n")[1]
+    own = f"\n### {heading}\n" in README  # a section of its own within another
+    section = after.split("\n##" if own else "\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     table = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
     return [row for row in table if columns in (None, len(row))]
