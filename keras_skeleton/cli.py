@@ -76,6 +76,9 @@ def train_parser() -> argparse.ArgumentParser:
         "--no-attention-regularizer", action="store_true", help="of STA-LSTM: lambda 1 and 2 are 0"
     )
     parser.add_argument(
+        "--bidirectional", action="store_true", help="of STA-LSTM: LSTMs also run from the end"
+    )
+    parser.add_argument(
         "--test-copies", type=whole_number(1), metavar="N",
         help="of CSTA-CNN: score the mean over N random copies of each test clip, too",
     )  # fmt: skip
@@ -221,9 +224,11 @@ def train(args: argparse.Namespace) -> None:
         raise UnknownNameError("protocol", args.protocol, source.protocols, of=source.name)
     if args.attention and not args.model.startswith("mans"):
         raise UserError(f"--attention is for the MANs networks with a TARM, not for '{args.model}'")
-    if (args.end_to_end or args.no_attention_regularizer) and not args.model.endswith("lstm"):
+    sta_only = args.end_to_end or args.no_attention_regularizer or args.bidirectional
+    if sta_only and not args.model.endswith("lstm"):
         raise UserError(
-            f"--end-to-end and --no-attention-regularizer are for STA-LSTM, not for '{args.model}'"
+            "--end-to-end, --no-attention-regularizer and --bidirectional are for STA-LSTM, not "
+            f"for '{args.model}'"
         )
     if args.test_copies and not args.model.endswith("_cnn"):
         raise UserError(f"--test-copies is for CSTA-CNN and its variants, not for '{args.model}'")
@@ -259,6 +264,8 @@ def train(args: argparse.Namespace) -> None:
         recipe = replace(recipe, model={**recipe.model, "attention": args.attention})
     if args.end_to_end:
         recipe = replace(recipe, stages=())
+    if args.bidirectional:
+        recipe = replace(recipe, model={**recipe.model, "bidirectional": True})
     if args.aggregate:
         recipe = with_aggregate(recipe, args.aggregate)
     if args.test_copies:

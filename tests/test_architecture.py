@@ -30,6 +30,7 @@ ALLOWED = {
         "models", "layers", "pipeline", "part_inputs", "crops", "video", "i3d_weights", "datasets",
         "transforms", "evaluation", "plots", "attention_plots", "skeletons", "errors", "__init__",
     },
+    "detection": {"errors"},
     "cli": {
         "training", "evaluation", "crops", "models", "datasets", "plots", "animation", "errors",
         "skeletons",

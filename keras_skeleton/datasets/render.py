@@ -24,6 +24,8 @@ from keras_skeleton.video import write_video
 
 CLOTHES, ROOM = 5, 6  # what a generator of colours is for; studio.py has 0 to 4
 
+OUTFITS = 12
+
 # Metres: radius at either end of a bone, by the joint that ends it; others have LIMB.
 LIMB = 0.045
 RADII = {
@@ -84,8 +86,8 @@ def write_recordings(
     files, pixel coordinates count in 1920 x 1080 whatever the size of the video. Videos that are
     there already are kept.
 
-    Everybody changes clothes for every performance: colours of a few subjects would tell a
-    network who acts, and nothing about the action.
+    For every performance one of a few outfits is put on, by everybody the same ones: colours of
+    their own would tell a network who acts, or which performance it sees, instead of the action.
 
     Returns:
         The paths of the videos.
@@ -100,7 +102,8 @@ def write_recordings(
         paths.append(path)
         if not path.exists():
             half = path.with_name(f"part_{path.name}")
-            wearing = (clip.subject, clip.repetition, clip.label)
+            drawn = generator(seed, CLOTHES, clip.subject, clip.repetition, clip.label)
+            wearing = (int(drawn.integers(OUTFITS)),)
             video = render(clip.truth, height, width, seed, wearing)
             write_video(half, video, studio.FRAME_RATE)
             half.replace(path)

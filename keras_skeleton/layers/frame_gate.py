@@ -20,6 +20,9 @@ class FrameGate(keras.layers.Layer):
     LSTM runs once over the sequence and its output is shifted by a step; h(-1) = 0. Padded
     frames (where the mask is False) get 0.
 
+    With `bidirectional` (TAP-B of the paper's Sec. IV.C) a second LSTM runs from the end and the
+    gate also sees what comes after the frame: + w_b g(t+1), g = 0 behind the last frame.
+
     The bias starts at 1: with 0 about half of the gates would start closed, and a closed
     ReLU gate passes no gradient.
 
@@ -27,13 +30,20 @@ class FrameGate(keras.layers.Layer):
         units: Size of h.
         penalty: On beta, given the mask too; `FrameAttentionNorm` for Eq. 7.
         kernel_regularizer: On all connection matrices (the L1 term of Eq. 7).
+        bidirectional: See above.
     """
 
     def __init__(
-        self, units: int, penalty: Any = None, kernel_regularizer: Any = None, **kwargs: Any
+        self,
+        units: int,
+        penalty: Any = None,
+        kernel_regularizer: Any = None,
+        bidirectional: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
+        self.bidirectional = bidirectional
         self.penalty = regularizers.get(penalty)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.supports_masking = True
@@ -48,6 +58,16 @@ class FrameGate(keras.layers.Layer):
         )
         self.input_weights = keras.layers.Dense(1, bias_initializer="ones", name="input", **shared)
         self.state_weights = keras.layers.Dense(1, use_bias=False, name="state", **shared)
+        if bidirectional:
+            self.backward = keras.layers.LSTM(
+                units,
+                return_sequences=True,
+                go_backwards=True,
+                recurrent_regularizer=self.kernel_regularizer,
+                name="backward",
+                **shared,
+            )
+            self.after_weights = keras.layers.Dense(1, use_bias=False, name="after", **shared)
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 3 or input_shape[-1] is None:
@@ -57,11 +77,19 @@ class FrameGate(keras.layers.Layer):
         self.lstm.build(input_shape)
         self.input_weights.build(input_shape)
         self.state_weights.build((*input_shape[:2], self.units))
+        if self.bidirectional:
+            self.backward.build(input_shape)
+            self.after_weights.build((*input_shape[:2], self.units))
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         states = self.lstm(inputs, mask=mask)
         before = ops.pad(states[:, :-1], ((0, 0), (1, 0), (0, 0)))
-        beta = ops.relu(self.input_weights(inputs) + self.state_weights(before))[..., 0]
+        score = self.input_weights(inputs) + self.state_weights(before)
+        if self.bidirectional:
+            states = ops.flip(self.backward(inputs, mask=mask), axis=1)
+            after = ops.pad(states[:, 1:], ((0, 0), (0, 1), (0, 0)))
+            score = score + self.after_weights(after)
+        beta = ops.relu(score)[..., 0]
         if mask is not None:
             beta = beta * ops.cast(mask, beta.dtype)
         if self.penalty is not None:
@@ -77,7 +105,8 @@ class FrameGate(keras.layers.Layer):
     def flops(self, input_shape: tuple) -> int:
         """Multiplications and additions of the matrix products a clip."""
         _, T, D = input_shape
-        return 2 * T * (4 * self.units * (D + self.units) + D + self.units)
+        states = 4 * self.units * (D + self.units) + self.units
+        return 2 * T * (states * (2 if self.bidirectional else 1) + D)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -85,4 +114,5 @@ class FrameGate(keras.layers.Layer):
             "units": self.units,
             "penalty": regularizers.serialize(self.penalty),
             "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bidirectional": self.bidirectional,
         }

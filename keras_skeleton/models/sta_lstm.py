@@ -5,6 +5,7 @@ Recognition and Detection", IEEE Transactions on Image Processing 2018 (and AAAI
     sa_lstm    with joint-selection gates (spatial attention)
     ta_lstm    with frame-selection gates (temporal attention)
     sta_lstm   with both
+    tap_lstm   frame gates with one main layer: what proposes intervals of untrimmed streams
 
 All people's joints are gated together: K = M * V. Sequences keep their length, padded with
 zeros at the end; padded frames are masked everywhere.
@@ -35,6 +36,7 @@ VARIANTS = {
     "sa_lstm": (True, False),
     "ta_lstm": (False, True),
     "sta_lstm": (True, True),
+    "tap_lstm": (False, True),
 }
 
 
@@ -54,6 +56,7 @@ def sta_lstm(
     lambda1: float = 0.0,
     lambda2: float = 0.0,
     lambda3: float = 0.0,
+    bidirectional: bool = False,
 ) -> keras.Model:
     """Builds the network: (B, T, K, 3) to logits (B, classes).
 
@@ -81,6 +84,7 @@ def sta_lstm(
         lambda1: Weight of equal attention to joints (Eq. 7).
         lambda2: Weight of the frame gates' norm (Eq. 7).
         lambda3: Weight of the L1 norm of all connection matrices (Eq. 7); biases not included.
+        bidirectional: The frame gates' LSTM and the main ones also run from the end (TAP-B).
     """
     if gate_gain not in ("paper", "joints"):
         raise ValueError(f"gate_gain='{gate_gain}' is unknown; it is 'paper' or 'joints'")
@@ -104,13 +108,16 @@ def sta_lstm(
 
     h = layers.Reshape((-1, joints * 3), name="flat")(h)  # (B, T, 3K)
     for i in range(1, main_layers + 1):
-        h = layers.LSTM(
+        lstm = layers.LSTM(
             units,
             return_sequences=True,
             kernel_regularizer=l1,
             recurrent_regularizer=l1,
             name=f"main_lstm_{i}",
-        )(h, mask=mask)
+        )
+        if bidirectional:
+            lstm = layers.Bidirectional(lstm, name=f"main_lstm_{i}")
+        h = lstm(h, mask=mask)
         h = layers.Dropout(dropout, name=f"main_dropout_{i}")(h)
     start = initializers.RandomNormal(stddev=score_stddev) if score_stddev else "glorot_uniform"
     z = layers.Dense(classes, kernel_initializer=start, kernel_regularizer=l1, name="main_scores")(
@@ -123,6 +130,7 @@ def sta_lstm(
             units,
             penalty=FrameAttentionNorm(lambda2) if lambda2 else None,
             kernel_regularizer=l1,
+            bidirectional=bidirectional,
             name="frame_attention",
         )(layers.Reshape((-1, joints * 3), name="frames")(x), mask=mask)
     logits = ScoreAccumulation(name="logits", dtype="float32")(z, beta)  # g, Eq. 4: (B, C)
@@ -160,6 +168,8 @@ def _entry(name: str) -> ModelEntry:
         **arguments: Any,
     ) -> keras.Model:
         parts = {"spatial": spatial, "temporal": temporal, **arguments}
+        if name == "tap_lstm":
+            parts.setdefault("main_layers", 1)
         return sta_lstm(name, bodies * skeleton.size, classes, frames, **parts)
 
     def read(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:

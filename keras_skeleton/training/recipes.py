@@ -492,6 +492,12 @@ RECIPES: dict[tuple[str, str, str], Recipe] = (
         for model, attention in _STA_MODELS.items()
         for (dataset, variant), recipe in _STA.items()
     }
+    | {  # TIP 2018, Algorithm 2: "only classification loss is back-propagated", in one training
+        ("tap_lstm", dataset, variant): replace(
+            recipe, stages=(), model={**recipe.model, "lambda1": 0.0, "lambda2": 0.0}
+        )
+        for (dataset, variant), recipe in _STA.items()
+    }
     | {
         (model, dataset, variant): recipe
         for model in ("csta_cnn", "sa_cnn", "ta_cnn", "two_stream_cnn")

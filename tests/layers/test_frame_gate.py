@@ -33,8 +33,30 @@ def test_against_equation_6():
             h = sigmoid(o) * np.tanh(c)
 
 
-def test_padded_frames_get_nothing_and_change_nothing():
-    layer = FrameGate(H)
+def test_bidirectional_gates_also_see_what_comes_after():
+    """Forwards it is the gate above; backwards the same LSTM on the reversed clip."""
+    layer = FrameGate(H, bidirectional=True)
+    x = inputs()
+    out = np.asarray(layer(x))
+    assert layer.count_params() == 2 * (4 * (D * H + H * H + H) + H) + D + 1
+    w_x, bias = (np.asarray(v) for v in layer.input_weights.get_weights())
+    score = (x @ w_x + bias)[..., 0]
+    for lstm, weights, order in (
+        (layer.lstm, layer.state_weights, 1),
+        (layer.backward, layer.after_weights, -1),
+    ):
+        plain = keras.layers.LSTM(H, return_sequences=True)
+        plain.build(x.shape)
+        plain.set_weights(lstm.get_weights())
+        states = np.asarray(plain(x[:, ::order]))
+        before = np.concatenate([np.zeros((B, 1, H)), states[:, :-1]], axis=1)[:, ::order]
+        score = score + (before @ np.asarray(weights.get_weights()[0]))[..., 0]
+    np.testing.assert_allclose(out, np.maximum(score, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padded_frames_get_nothing_and_change_nothing(bidirectional):
+    layer = FrameGate(H, bidirectional=bidirectional)
     x = inputs()
     mask = np.arange(T) < 4
     out = np.asarray(layer(x, mask=np.tile(mask, (B, 1))))
@@ -42,8 +64,9 @@ def test_padded_frames_get_nothing_and_change_nothing():
     np.testing.assert_allclose(out[:, :4], np.asarray(layer(x[:, :4])), atol=1e-6)
 
 
-def test_trains_and_round_trips():
-    layer = FrameGate(H)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_trains_and_round_trips(bidirectional):
+    layer = FrameGate(H, bidirectional=bidirectional)
     model = keras.Sequential([keras.Input((T, D)), layer])
     model.compile("adam", "mse")
     before = layer.get_weights()

@@ -21,7 +21,7 @@ from keras_skeleton.training.experiment import Experiment, RunError
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.parts import acting_hands, published_start
 from keras_skeleton.training.recipes import get_recipe, with_aggregate
-from keras_skeleton.training.stages import aggregated, pose_joint_training, take_over
+from keras_skeleton.training.stages import aggregated, freeze, pose_joint_training, take_over
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS
 from keras_skeleton.video import write_video
 
@@ -302,3 +302,18 @@ def test_videos_are_kept_only_where_they_fit(crops):
     assert Videos(crops, 3)._keep
     assert not Videos(crops, 3, memory=1000)._keep
     assert Small() == (1.0, 0.99)
+
+
+@pytest.mark.parametrize("row", ["attention", "sum_0", "concat_0", "sum_1", "sum_2"])
+def test_every_stage_finds_what_it_takes_over(row, crops, tmp_path):
+    run = experiment(tmp_path, crops, aggregate=row)
+    networks = {}
+    for stage in run.recipe.stages:
+        network = networks[stage.name] = freeze(run.build(**stage.model), stage.train)
+        assert network.trainable_weights
+        for name, layers in stage.take:
+            assert take_over(network, networks[name], layers)
+    whole = networks["whole"]
+    assert {layer.name for layer in whole.layers if layer.weights and not layer.trainable} == (
+        {"pose_lstm_1", "pose_lstm_2", "pose_lstm_3"} if row == "attention" else set()
+    )
