@@ -104,6 +104,7 @@ class Experiment:
         if not self.folds:
             raise RunError(f"protocol '{self.protocol}' gives no folds on this data")
         self.videos: Videos | None = None
+        self._kept: Inputs | None = None
         if MODELS[self.model].video:
             if self.crops is None:
                 raise RunError(
@@ -134,15 +135,20 @@ class Experiment:
         return build_model(self.model, self.dataset.skeleton, classes, self.frames, **arguments)
 
     def inputs(
-        self, network: keras.Model, features: Mapping[str, np.ndarray] | None = None
+        self,
+        network: keras.Model | None = None,
+        features: Mapping[str, np.ndarray] | None = None,
     ) -> ClipInputs:
-        """The network's view of all clips; `features` in place of videos."""
+        """A network's view of all clips, the whole one's by default; `features` in place of
+        videos."""
         choices = dict(self.recipe.read)
         rule = choices.pop("video", "neighbours")
         read = MODELS[self.model].read(self.dataset.skeleton, self.frames, **choices)
         if self.videos is None:
-            return Inputs(self.dataset, read)
-        shapes = input_shapes(network)
+            if self._kept is None:  # one for all networks: it remembers what it computed
+                self._kept = Inputs(self.dataset, read)
+            return self._kept
+        shapes = input_shapes(network or self.build())
         return PartInputs(self.dataset, shapes, read, self.videos, features, rule)
 
     def stage_inputs(
@@ -247,33 +253,51 @@ class Experiment:
         if done := len(wanted) - len(open_folds):
             self.say(f"{done} folds are finished already")
         if open_folds:
-            trainees = self.trainees()
-            model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
-            inputs = self.inputs(model)
-            begin = published_start(self.published, self.crops.size if self.crops else 0)
-            progress = Progress([self.epochs(self.folds[number - 1]) for number in open_folds])
-            for number in open_folds:
-                fold = self.folds[number - 1]
-                self.say(self.split_line(number, fold))
-                progress.begin(number)
-                seed = self.seed + number - 1
-                folder = self.fold_folder(number)
-                if self.recipe.stages:
-                    read = self.stage_inputs(trainees, fold, folder)
-                    metrics = train_stages(
-                        self.recipe.stages, trainees, read, fold, number, seed, folder, progress,
-                        resume, begin,
-                    )  # fmt: skip
-                    shutil.rmtree(folder / "features", ignore_errors=True)
-                else:
-                    metrics = FoldFit(
-                        trainees[""], inputs, fold, number, seed, folder, progress.epoch
-                    ).run(resume)
-                model.load_weights(folder / "best.weights.h5")
-                self.score_attention(model, inputs, number)
-                progress.end(metrics)
-            self.draw_attention(model, inputs, self.folds[open_folds[-1] - 1])
+            self.train_folds(open_folds, resume)
+        if unseen := [k for k in wanted if not self.looked_at(k)]:
+            self.look_at(unseen)
         return write_report(self.folder, self.folder)
+
+    def train_folds(self, numbers: Sequence[int], resume: bool) -> None:
+        """Trains folds, one after the other."""
+        trainees = self.trainees()
+        begin = published_start(self.published, self.crops.size if self.crops else 0)
+        progress = Progress([self.epochs(self.folds[number - 1]) for number in numbers])
+        inputs = None if self.recipe.stages else self.inputs(trainees[""].model)
+        for number in numbers:
+            fold, folder = self.folds[number - 1], self.fold_folder(number)
+            self.say(self.split_line(number, fold))
+            progress.begin(number)
+            seed = self.seed + number - 1
+            if inputs is None:
+                read = self.stage_inputs(trainees, fold, folder)
+                metrics = train_stages(
+                    self.recipe.stages, trainees, read, fold, number, seed, folder, progress,
+                    resume, begin,
+                )  # fmt: skip
+                shutil.rmtree(folder / "features", ignore_errors=True)
+            else:
+                metrics = FoldFit(
+                    trainees[""], inputs, fold, number, seed, folder, progress.epoch
+                ).run(resume)
+            progress.end(metrics)
+
+    def looked_at(self, number: int) -> bool:
+        """Whether a fold's table of attention is there, where there can be one."""
+        if self.videos is not None:
+            return (self.fold_folder(number) / "parts.csv").exists()
+        known = "informative_joints" in self.dataset.extras
+        pictures = (self.folder / "attention").exists()
+        return pictures and (not known or (self.fold_folder(number) / "attention.csv").exists())
+
+    def look_at(self, numbers: Sequence[int]) -> None:
+        """Scores and draws what trained folds attend to."""
+        model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
+        inputs = self.inputs(model)
+        for number in numbers:
+            model.load_weights(self.fold_folder(number) / "best.weights.h5")
+            self.score_attention(model, inputs, number)
+        self.draw_attention(model, inputs, self.folds[numbers[-1] - 1])
 
     def finished(self, number: int) -> bool:
         """Whether a fold is trained; RunError where only a part of its results is left."""

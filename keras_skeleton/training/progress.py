@@ -29,6 +29,7 @@ class Progress:
         self.before = 0
         self.trained = 0  # epochs trained in this run, not those of a run that is continued
         self.spent = 0.0
+        self.step_trained, self.step_spent = 0, 0.0  # the same, of the present step
         self.printed = 0.0
 
     def begin(
@@ -37,6 +38,7 @@ class Progress:
         """A fold starts, or a step of it that takes `epochs` after `before` epochs of others."""
         self.number = number
         self.step_epochs, self.before = epochs or self.epochs[self.finished], before
+        self.step_trained, self.step_spent = 0, 0.0
         if step:
             self.out.write(f"{self._over()}fold {number}, {step}, {self.step_epochs} epochs\n")
             self.printed = 0.0
@@ -45,15 +47,20 @@ class Progress:
         return "\r\x1b[K" if self.terminal else ""
 
     def time_left(self, epoch: int) -> float:
-        """Seconds still to go after `epoch` of the current fold, at the pace so far."""
-        left = sum(self.epochs[self.finished :]) - self.before - epoch
-        return left * self.spent / max(self.trained, 1)
+        """Seconds still to go after `epoch` of the present step: the step at its own pace, which
+        may differ much from others', the rest at the mean pace so far."""
+        later = sum(self.epochs[self.finished :]) - self.before - self.step_epochs
+        mean = self.spent / max(self.trained, 1)
+        own = self.step_spent / self.step_trained if self.step_trained else mean
+        return (self.step_epochs - epoch) * own + later * mean
 
     def epoch(self, row: dict[str, float]) -> None:
         """An epoch is done; `row` is its line of the history."""
         epoch = int(row["epoch"])
         self.spent += row["seconds"]
         self.trained += 1
+        self.step_spent += row["seconds"]
+        self.step_trained += 1
         now = time.monotonic()
         last = epoch == self.step_epochs
         if not self.terminal and not last and self.printed and now - self.printed < EVERY:

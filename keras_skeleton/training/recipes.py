@@ -457,10 +457,10 @@ _POSE = {
         },
         frames=16,
         stages=pose_joint_training(
-            {"learning_rate": 2e-3, "epochs": 25},
+            {"learning_rate": 2e-3, "epochs": 20},
             {"learning_rate": 2e-3, "epochs": 60},
             n1=30,
-            n2=6,
+            n2=4,
         ),
         sources=_POSE_SOURCES
         | {

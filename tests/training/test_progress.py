@@ -48,3 +48,13 @@ def test_folds_of_different_length_are_counted():
     progress.begin(2)
     assert progress.step_epochs == 6
     assert progress.time_left(6) == 0
+
+
+def test_a_slow_step_is_counted_at_its_own_pace():
+    progress = Progress([30], io.StringIO())
+    progress.begin(1, "step2: quick", 20)
+    for epoch in range(1, 21):
+        progress.epoch(row(epoch, 1.0))
+    progress.begin(1, "step3: slow", 10, before=20)
+    progress.epoch(row(1, 10.0))
+    assert progress.time_left(1) == 9 * 10
