@@ -12,6 +12,7 @@ and in the CSTA-CNN paper (Wang, 2019):
 and of the pose-driven network (Das et al., WACV 2019):
 
     parts_figure              Fig. 6: crops of the parts over time, with their weights
+    boxes_figure              where the parts' boxes are in the video
 
 As in `plots`, every function returns a matplotlib Figure made without pyplot.
 """
@@ -316,5 +317,49 @@ def parts_figure(
         if weights is not None:
             label += f"\n{np.asarray(weights)[k]:.3f}"
         row[0].set_ylabel(label, fontsize=LABEL, rotation=0, ha="right", va="center")
+    fig.suptitle(title, fontsize=TITLE)
+    return fig
+
+
+def boxes_figure(
+    video: ArrayLike, boxes: ArrayLike, parts: Sequence[str], frames: Sequence[int], title: str
+) -> Figure:
+    """Frames of a video with the boxes of the parts.
+
+    Args:
+        video: uint8 (n, H, W, 3): what is drawn.
+        boxes: (n, K, 4): top, left, bottom, right in pixels.
+        parts: Their K names.
+        frames: The numbers of these n frames, for their titles.
+        title: Says dataset and recording.
+    """
+    pictures, edges = np.asarray(video), np.asarray(boxes)
+    if edges.shape != (len(pictures), len(parts), 4) or len(frames) != len(pictures):
+        raise ValueError(
+            f"boxes have shape {edges.shape}; expected ({len(pictures)}, {len(parts)}, 4) for as "
+            f"many frames and parts, and a number of each frame"
+        )
+    height, width = pictures.shape[1:3]
+    columns = min(len(frames), 3)
+    rows = -(-len(frames) // columns)
+    fig = Figure(
+        figsize=(WIDTH, WIDTH / columns * rows * height / width + 0.35 * rows + 0.7),
+        layout="compressed",
+    )
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes[len(frames) :]:
+        ax.set_axis_off()
+    for ax, picture, own, t in zip(axes, pictures, edges, frames, strict=False):
+        ax.imshow(picture)
+        for (top, left, bottom, right), part, colour in zip(own, parts, COLOURS, strict=False):
+            corners = ([left, right, right, left, left], [top, top, bottom, bottom, top])
+            ax.plot(*corners, color=colour, linewidth=1.5, label=part.replace("_", " "))
+        ax.set_xlim(0, width)
+        ax.set_ylim(height, 0)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.set_title(f"frame {t}", fontsize=SMALL)
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=len(parts), fontsize=SMALL)
     fig.suptitle(title, fontsize=TITLE)
     return fig

@@ -2,6 +2,7 @@
 
     CROPS/left_hand/NAME.avi      a video of the part, as long as the recording
     CROPS/right_hand/, full_body/, full_image/
+    CROPS/boxes/NAME.png          where the boxes are, of the first recordings
     CROPS/crops.csv               a row a finished recording: frames, side in pixels, and in how
                                   many frames a part was not seen, so that its last box was kept
 
@@ -21,14 +22,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_skeleton.attention_plots import boxes_figure
 from keras_skeleton.datasets import ntu, nucla
 from keras_skeleton.datasets.dataset import DatasetError, ReadReport
 from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.errors import UserError
+from keras_skeleton.plots import save_figure
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
-from keras_skeleton.video import frames_of, write_video
+from keras_skeleton.video import frames_of, read_video, write_video
 
+PICTURES = 6  # recordings whose boxes are drawn
 CHUNK = 16  # frames cropped at a time; as many of 1920 x 1080 have 100 MB
 COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS))
 
@@ -280,9 +284,22 @@ def prepare_crops(
                 writer.writeheader()
             writer.writerow(row)
         held = ", ".join(f"{part} {row[f'held_{part}']}" for part in PARTS if row[f"held_{part}"])
+        if len(done) + number <= PICTURES:
+            draw_boxes(pair, folder / "boxes" / f"{pair.name}.png")
         note = f"; last box kept in frames: {held}" if held else ""
         say(f"{number}/{len(left)} {pair.name}: {row['frames']} frames{note}")
     return report
+
+
+def draw_boxes(pair: Pair, path: Path) -> None:
+    """Draws some frames of a recording with the boxes of its parts."""
+    clip = RECORDINGS[pair.dataset].read(pair.skeleton)
+    shown = np.linspace(0, len(clip.joints) - 1, 6).round().astype(int)
+    video = read_video(pair.video, shown.tolist())
+    height, width = video.shape[1:3]
+    boxes = boxes_of(clip, height, width, pair.dataset)
+    title = f"{pair.dataset}, recording {pair.name}: what is cropped"
+    save_figure(boxes_figure(video, boxes.edges[shown], PARTS, shown.tolist(), title), path)
 
 
 Outcome = dict[str, int | str] | UserError

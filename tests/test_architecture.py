@@ -18,7 +18,7 @@ ALLOWED = {
     "layers": {"errors"},
     "i3d_weights": {"errors"},
     "video": {"errors"},
-    "crops": {"layers", "datasets", "transforms", "video", "errors"},
+    "crops": {"attention_plots", "plots", "layers", "datasets", "transforms", "video", "errors"},
     "part_inputs": {"crops", "pipeline", "video", "datasets", "transforms", "errors"},
     "models": {"layers", "transforms", "skeletons", "errors"},
     "pipeline": {"datasets", "transforms", "skeletons"},

@@ -3,12 +3,14 @@ import pytest
 
 from keras_skeleton.attention_plots import (
     attended_poses_figure,
+    boxes_figure,
     class_attention_figure,
     engaged_joints_figure,
     frame_curves_figure,
     joint_names,
     mean_attention,
     parameter_figure,
+    parts_figure,
 )
 from keras_skeleton.skeletons import get_skeleton
 
@@ -102,3 +104,27 @@ def test_attended_poses_refuse_what_does_not_fit():
         attended_poses_figure(clip, "sbu", -np.ones((4, 15)), np.ones(4), "")
     with pytest.raises(ValueError, match="no body"):
         attended_poses_figure(clip * 0, "sbu", np.ones((4, 15)), np.ones(4), "")
+
+
+def test_parts_and_their_weights():
+    crops = {part: np.full((4, 8, 8, 3), 90, np.uint8) for part in ("left_hand", "full_body")}
+    figure = parts_figure(crops, [0, 7, 14, 21], np.array([0.25, 0.75]), "a title")
+    assert len(figure.axes) == 8
+    assert figure.axes[0].get_ylabel() == "left hand\n0.250"
+    assert figure.axes[4].get_ylabel() == "full body\n0.750"
+    assert figure.axes[1].get_title() == "frame 7"
+    assert parts_figure(crops, [0, 7, 14, 21], None, "a title").axes[0].get_ylabel() == "left hand"
+    with pytest.raises(ValueError, match="parts with .4. frames, but 3 numbers"):
+        parts_figure(crops, [0, 7, 14], None, "a title")
+
+
+def test_boxes_are_drawn_where_they_are():
+    video = np.zeros((2, 30, 40, 3), np.uint8)
+    boxes = np.array([[[1, 2, 11, 12]], [[5, 6, 15, 16]]], float)
+    figure = boxes_figure(video, boxes, ["left_hand"], [0, 9], "a title")
+    (line,) = figure.axes[1].get_lines()
+    assert set(line.get_xdata()) == {6, 16}
+    assert set(line.get_ydata()) == {5, 15}
+    assert figure.axes[0].get_ylim() == (30, 0)  # rows count downwards
+    with pytest.raises(ValueError, match="boxes have shape"):
+        boxes_figure(video, boxes[:1], ["left_hand"], [0, 9], "a title")

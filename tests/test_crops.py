@@ -67,6 +67,8 @@ def test_a_stopped_preparation_goes_on(studio, tmp_path, monkeypatch):
     with (tmp_path / "crops" / "crops.csv").open() as lines:
         rows = list(csv.DictReader(lines))
     assert [row["name"] for row in rows] == [WAVE, NOD]
+    pictures = sorted((tmp_path / "crops" / "boxes").glob("*.png"))
+    assert [path.stem for path in pictures] == [WAVE, NOD]
     assert all(row[f"held_{part}"] == "0" for row in rows for part in PARTS)
     with pytest.raises(UserError, match="holds crops of 16 pixels, not 32"):
         prepare_crops(studio, tmp_path / "crops", 32, say=said.append)

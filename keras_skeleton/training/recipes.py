@@ -375,7 +375,7 @@ _CSTA = {
         _CSTA_SMALL,
         read={"coordinates": "first_spine", "tilt": 12.4},
         augment=_OTHER_VIEWS,
-        epochs=80,
+        epochs=200,
         sources={**_CSTA_SMALL.sources, **_FROM_OTHER_VIEWS},
     ),
     ("ut_kinect", "paper"): replace(
