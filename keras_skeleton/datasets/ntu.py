@@ -352,9 +352,9 @@ def hold_subjects(*subjects: int) -> Holdout:
     return choose
 
 
-# Das et al. (2019) hold out 4, 19 and 31 of 'ntu' in 'cs'; their list for 'cv' is a part of its test
-# clips, so whole performances of the training views are held out instead: our choice. For 'ntu120'
-# three subjects are added who act A061 to A120: our choice.
+# Das et al. (2019) hold out 4, 19 and 31 of 'ntu' in 'cs'; their list for 'cv' is a part of its
+# test clips, so whole performances of the training views are held out instead: our choice. For
+# 'ntu120' three subjects are added who act A061 to A120: our choice.
 NTU_PROTOCOLS = {
     "cs": train_on("subject", CS_SUBJECTS, hold_subjects(4, 19, 31)),
     "cv": train_on("view", CV_CAMERAS, group_holdout(PERFORMANCE, groups=0.05)),
