@@ -28,25 +28,16 @@ import numpy as np
 from keras_skeleton import __version__
 from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
-from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.errors import UserError
-from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import score, write_scores
-from keras_skeleton.models import MODELS, attention_maps, build_model
+from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.part_inputs import PartInputs, Videos
 from keras_skeleton.pipeline import ClipInputs, Inputs
-from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.fold import EVALUATION_BATCH, FoldFit, Row, predict_copies
-from keras_skeleton.training.parts import (
-    draw_parts,
-    input_shapes,
-    part_table,
-    published_start,
-    weigh_parts,
-    with_crops,
-)
+from keras_skeleton.training.looking import look_at, looked_at
+from keras_skeleton.training.parts import input_shapes, published_start, with_crops
 from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.staged import stage_epochs, train_stages
@@ -55,8 +46,6 @@ from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee, predict_views
 from keras_skeleton.transforms.glimpses import PARTS
 
-PICTURES = 6  # attention figures, each of another class
-ATTENTION_BATCH = 64
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
 
 
@@ -254,8 +243,8 @@ class Experiment:
             self.say(f"{done} folds are finished already")
         if open_folds:
             self.train_folds(open_folds, resume)
-        if unseen := [k for k in wanted if not self.looked_at(k)]:
-            self.look_at(unseen)
+        if unseen := [k for k in wanted if not looked_at(self, k)]:
+            look_at(self, unseen)
         return write_report(self.folder, self.folder)
 
     def train_folds(self, numbers: Sequence[int], resume: bool) -> None:
@@ -281,23 +270,6 @@ class Experiment:
                     trainees[""], inputs, fold, number, seed, folder, progress.epoch
                 ).run(resume)
             progress.end(metrics)
-
-    def looked_at(self, number: int) -> bool:
-        """Whether a fold's table of attention is there, where there can be one."""
-        if self.videos is not None:
-            return (self.fold_folder(number) / "parts.csv").exists()
-        known = "informative_joints" in self.dataset.extras
-        pictures = (self.folder / "attention").exists()
-        return pictures and (not known or (self.fold_folder(number) / "attention.csv").exists())
-
-    def look_at(self, numbers: Sequence[int]) -> None:
-        """Scores and draws what trained folds attend to."""
-        model = self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
-        inputs = self.inputs(model)
-        for number in numbers:
-            model.load_weights(self.fold_folder(number) / "best.weights.h5")
-            self.score_attention(model, inputs, number)
-        self.draw_attention(model, inputs, self.folds[numbers[-1] - 1])
 
     def finished(self, number: int) -> bool:
         """Whether a fold is trained; RunError where only a part of its results is left."""
@@ -398,90 +370,6 @@ class Experiment:
             f"top 5 {100 * result.top5:.2f} %, mean over classes "
             f"{100 * result.mean_class_accuracy:.2f} %"
         )
-
-    def attention(
-        self, model: keras.Model, inputs: ClipInputs, clips: np.ndarray
-    ) -> list[dict[str, np.ndarray]]:
-        """Attention at each clip's own frames: `"joints"` (T, K), `"frames"` (T,), as there are."""
-        result = []
-        for some in np.array_split(clips, -(-len(clips) // ATTENTION_BATCH)):
-            maps = attention_maps(model, inputs.batch(some))
-            for b, i in enumerate(some):
-                length = int(self.dataset.samples["frames"].iloc[i])
-                rows = MODELS[self.model].rows(length, self.frames, **self.recipe.read)
-                result.append(
-                    {
-                        name: attention_on_frames(values[b], rows, length)
-                        for name, values in maps.items()
-                        if name in ("joints", "frames")
-                    }
-                )
-        return result
-
-    def score_attention(self, model: keras.Model, inputs: ClipInputs, number: int) -> None:
-        """Writes the fold's attention.csv, where it is known what carries the actions; or its
-        parts.csv, where the network weighs body parts."""
-        if self.videos is not None:
-            test = self.folds[number - 1].test
-            weights = weigh_parts(model, inputs, test, self.recipe.batch_size)
-            if weights is not None:
-                table = part_table(self.dataset, test, weights)
-                path = self.fold_folder(number) / "parts.csv"
-                table.to_csv(path, index=False, float_format="%.4f")
-            return
-        if "informative_joints" not in self.dataset.extras:
-            return
-        test = self.folds[number - 1].test
-        maps = self.attention(model, inputs, test)
-        if not maps[0]:
-            return
-        table = attention_shares(
-            [self.dataset.clip(i) for i in test],
-            self.dataset.labels[test],
-            self.dataset.classes,
-            maps,
-            [informative_joints(self.dataset, i) for i in test],
-            [informative_frames(self.dataset, i) for i in test],
-        )
-        table.to_csv(self.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
-
-    def draw_attention(self, model: keras.Model, inputs: ClipInputs, fold: Fold) -> None:
-        """Draws the frame attention, or the parts, of the first test clip of some classes."""
-        labels = inputs.labels[fold.test]
-        firsts = [fold.test[np.argmax(labels == label)] for label in np.unique(labels)[:PICTURES]]
-        table = self.dataset.samples
-        if self.videos is not None:
-            weights = weigh_parts(model, inputs, np.array(firsts), self.recipe.batch_size)
-            for k, i in enumerate(firsts):
-                path = self.folder / "attention" / f"{table['name'].iloc[i]}.png"
-                own = None if weights is None else weights[k]
-                draw_parts(self.dataset, self.videos, i, own, self.model, path)
-            return
-        for i, maps in zip(firsts, self.attention(model, inputs, np.array(firsts)), strict=True):
-            if "frames" not in maps:
-                return
-            clip = self.dataset.clip(i)
-            row = table.iloc[i]
-            interval = None
-            if "action_start" in table.columns:
-                interval = (row["action_start"], row["action_end"] - 1)
-            label = self.dataset.classes[row["label"]]
-            title = f"{self.model} on {self.dataset.name}: '{label}', test clip {row['name']}"
-            try:
-                figure = attention_strip_figure(
-                    clip,
-                    self.dataset.skeleton,
-                    maps["frames"],
-                    title=title,
-                    interval=interval,
-                    fps=self.dataset.info.get("fps"),
-                    unit=self.dataset.info.get("unit", "m"),
-                )
-            except ValueError as error:  # a clip without a body: no reason to lose the run
-                self.say(f"no picture of {row['name']}: {error}")
-                continue
-            name = row["name"].replace("/", "_")
-            save_figure(figure, self.folder / "attention" / f"{name}.png")
 
 
 def _load_weights(model: keras.Model, path: Path) -> None:
