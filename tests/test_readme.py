@@ -44,7 +44,7 @@ def test_every_result_is_stored_and_every_stored_result_is_shown():
         assert len({run["seed"] for run in runs}) == len(runs) > 0
         shown_runs += runs
         assert shown == [f"{100 * np.mean([run[key] for run in runs]):.1f}" for key in FIGURES]
-    for model, *shown in rows("Results", 4):  # Table 3
+    for model, *shown in rows("What attention adds: CSTA-CNN on N-UCLA"):  # Table 3
         runs = of(model, "N-UCLA", "cv", "paper")
         assert len(runs) == 3
         shown_runs += [run for run in runs if run not in shown_runs]
@@ -52,7 +52,7 @@ def test_every_result_is_stored_and_every_stored_result_is_shown():
             seeds = [100 * run[key] for run in runs]
             assert cell == f"{np.mean(seeds):.1f} ± {np.std(seeds):.1f}"
     assert len(shown_runs) == len(RESULTS)
-    assert [row[0] for row in rows("Results", 4)] == [
+    assert [row[0] for row in rows("What attention adds: CSTA-CNN on N-UCLA")] == [
         "csta_cnn",
         "two_stream_cnn",
         "ta_cnn",
@@ -63,7 +63,7 @@ def test_every_result_is_stored_and_every_stored_result_is_shown():
 def test_the_rows_of_figure_6_are_stored():
     """LSTM has runs of its own; TA-LSTM and SA-LSTM are steps 4 and 7 of STA-LSTM's."""
     steps = {"ta_lstm": "step4", "sa_lstm": "step7", "sta_lstm": "step9"}
-    table = rows("Results", 5)
+    table = rows("What attention adds: STA-LSTM on SBU")
     assert [row[0] for row in table] == ["lstm", *steps]
     for model, *shown, _ in table:
         runs = of("sta_lstm" if model in steps else model, "sbu", "5fold", "tuned")
@@ -85,11 +85,28 @@ def test_the_rows_of_figure_6_are_stored():
 
 def test_attention_on_the_known_truth_is_stored():
     stored = pd.read_csv(ROOT / "results" / "sta_lstm_synthetic_cs" / "attention.csv")
-    table = rows("Results", 6)
+    table = rows("Where STA-LSTM looks, against the known truth")
     assert [row[0] for row in table] == stored["class"].tolist()
     for row, found in zip(table, stored.itertuples(index=False), strict=True):
         assert row[1] == str(found.clips)
         assert row[2:] == [f"{100 * value:.1f}" for value in found[2:]]
+
+
+def test_the_stages_and_weights_of_the_pose_driven_network_are_stored():
+    heading = "Where the pose-driven network looks"
+    (run,) = of("pose_i3d", "synthetic", "cs", "paper")
+    stages = {stage["name"]: stage for stage in run["folds"][0]["stages"]}
+    table = rows(heading, 4)
+    assert [row[0] for row in table] == list(stages)
+    for name, _, *shown in table:
+        found = (stages[name][key] for key in FIGURES[:2])
+        assert shown == [f"{100 * value:.1f}" for value in found]
+    stored = pd.read_csv(ROOT / "results" / "pose_i3d_synthetic_cs" / "parts.csv")
+    table = rows(heading, 6)
+    assert [row[0] for row in table] == stored["class"].tolist()
+    for row, found in zip(table, stored.drop(columns="other_hand").to_numpy(), strict=True):
+        assert row[1] == str(found[1])
+        assert row[2:] == ["" if pd.isna(v) else f"{100 * v:.1f}" for v in found[2:]]
 
 
 def test_the_choice_of_coordinates_is_stored():
