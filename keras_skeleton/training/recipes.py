@@ -465,8 +465,8 @@ _POSE = {
         sources=_POSE_SOURCES
         | {
             "all": "our choice: small enough for two cores, from nothing; a quarter of I3D's "
-            "filters, 16 frames from all over the clip, of whatever size the crops have. With lambda "
-            "1 = 1e-4 nearly all weight goes to one part; 0.1 keeps a share for the others"
+            "filters, 16 frames from all over the clip, of whatever size the crops have. With "
+            "lambda 1 = 1e-4 nearly all weight goes to one part; 0.1 keeps a share for the others"
         },
     ),
     ("*", "paper"): replace(
