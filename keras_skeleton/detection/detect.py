@@ -93,6 +93,10 @@ def classified(intervals: np.ndarray, classify: Classify, settings: Settings) ->
 
 
 def windows(length: int, size: int = 10, step: int = 5) -> np.ndarray:
-    """int64 (n, 2): windows over a stream, as the sliding-window baselines see it (Sec. IV.C)."""
-    starts = np.arange(0, max(length - size, 0) + 1, step)
+    """int64 (n, 2): windows over a stream, as the sliding-window baselines see it (Sec. IV.C).
+
+    The last one ends with the stream.
+    """
+    last = max(length - size, 0)
+    starts = np.append(np.arange(0, last, step), last)
     return np.stack([starts, np.minimum(starts + size, length)], axis=1)

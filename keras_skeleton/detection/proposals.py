@@ -75,11 +75,15 @@ def multiscale(
     return np.unique(candidates[candidates[:, 1] > candidates[:, 0]], axis=0)
 
 
-def overlaps_with(interval: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(n,): intersection over union of one interval with others (n, 2)."""
-    shared = np.minimum(interval[1], others[:, 1]) - np.maximum(interval[0], others[:, 0])
-    whole = np.maximum(interval[1], others[:, 1]) - np.minimum(interval[0], others[:, 0])
-    return np.maximum(shared, 0) / whole
+def overlaps(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(n, m): intersection over union of intervals (n, 2) with others (m, 2); 0 where they part.
+
+    Where two intervals meet, what reaches from the first start to the last end is their union.
+    """
+    start, end = spans[:, None, 0], spans[:, None, 1]
+    low, high = others[:, 0], others[:, 1]
+    shared = np.minimum(end, high) - np.maximum(start, low)
+    return np.maximum(shared, 0) / (np.maximum(end, high) - np.minimum(start, low))
 
 
 def suppress(
@@ -102,7 +106,7 @@ def suppress(
     while len(order):
         kept.append(order[0])
         rest = order[1:]
-        order = rest[overlaps_with(spans[order[0]], spans[rest]) <= overlap]
+        order = rest[overlaps(spans[order[:1]], spans[rest])[0] <= overlap]
     return np.array(kept, np.int64)
 
 

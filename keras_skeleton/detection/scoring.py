@@ -23,9 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.detection.proposals import overlaps
 from keras_skeleton.detection.tables import DETECTION, TableError, checked
 
 RULES = ("official", "paper")
+SPAN = ["start", "end"]
 THETAS = (0.1, 0.3, 0.5, 0.7)
 FINE = np.arange(1, 101) / 100  # the thresholds that `ap_2d` is the mean over
 
@@ -118,15 +120,15 @@ class _Matches:
         self.best = np.full(len(found), -1)
         self.overlap = np.zeros(len(found))
         self._truth, self.truths = truth, len(truth)
-        start, end = (found[name].to_numpy(np.float64)[order] for name in ("start", "end"))
+        spans = found[SPAN].to_numpy(np.float64)[order]
         truths = truth.groupby(["video", "label"]).indices
         places = pd.DataFrame({"v": self.video, "l": self.label}).groupby(["v", "l"]).indices
-        low, high = (truth[name].to_numpy(np.float64) for name in ("start", "end"))
+        real = truth[SPAN].to_numpy(np.float64)
         for key, own in places.items():
             if key not in truths:
                 continue
             there = truths[key]
-            both = overlaps(start[own], end[own], low[there], high[there])
+            both = overlaps(spans[own], real[there])
             # Of equal overlaps the last interval, as the official script has it.
             column = both.shape[1] - 1 - both[:, ::-1].argmax(axis=1)
             self.best[own] = there[column]
@@ -140,16 +142,6 @@ class _Matches:
     def of(self, chosen: np.ndarray, theta: float) -> np.ndarray:
         """The interval that each of these detections hits, -1 where it hits none."""
         return np.where(self.overlap[chosen] >= theta, self.best[chosen], -1)
-
-
-def overlaps(start: np.ndarray, end: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(n, m): intersection over union of n with m intervals; 0 where they do not meet.
-
-    Where two intervals meet, what reaches from the first start to the last end is their union.
-    """
-    shared = np.minimum(end[:, None], high) - np.maximum(start[:, None], low)
-    whole = np.maximum(end[:, None], high) - np.minimum(start[:, None], low)
-    return np.maximum(shared, 0) / whole
 
 
 # ---------------------------------------------------------------- the official script
@@ -213,7 +205,7 @@ def average_recall(
         ground_truth: The same.
         thetas: Thresholds.
     """
-    columns = ["video", "start", "end"]
+    columns = ["video", *SPAN]
     found = checked(proposals, "proposals", columns)
     truth = checked(ground_truth, "ground truth", columns)
     if not len(truth):
@@ -222,7 +214,6 @@ def average_recall(
     places = found.groupby("video").indices
     for video, there in truth.groupby("video").indices.items():
         if video in places:
-            own, real = found.iloc[places[video]], truth.iloc[there]
-            both = overlaps(*(t[c].to_numpy(float) for t in (own, real) for c in columns[1:]))
-            best[there] = both.max(axis=0)
+            own, real = found[SPAN].to_numpy()[places[video]], truth[SPAN].to_numpy()[there]
+            best[there] = overlaps(own, real).max(axis=0)
     return float(np.mean([(best >= theta).mean() for theta in thetas]))

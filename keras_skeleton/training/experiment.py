@@ -103,7 +103,7 @@ class Experiment:
             self.videos = Videos(self.crops)
             self.folds = with_crops(self.folds, self.dataset, self.crops.frames)
             if lost := len(set(self.dataset.samples["name"]) - set(self.crops.frames)):
-                self.say(f"{lost} clips have no crops in {self.crops.folder} and are left out")
+                self.say(f"left out, without crops in {self.crops.folder}: clips {lost}")
 
     @property
     def frames(self) -> int | None:

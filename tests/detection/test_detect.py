@@ -52,5 +52,6 @@ def test_the_thresholds_scale():
 
 
 def test_sliding_windows():
-    assert windows(23).tolist() == [[0, 10], [5, 15], [10, 20]]
+    assert windows(23).tolist() == [[0, 10], [5, 15], [10, 20], [13, 23]]
+    assert windows(20).tolist() == [[0, 10], [5, 15], [10, 20]]
     assert windows(6).tolist() == [[0, 6]]
