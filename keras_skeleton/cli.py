@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from keras_skeleton.datasets.source import Source
 
 VIDEOS = ("ntu", "ntu120", "nucla", "synthetic")  # datasets whose joints are known in videos
-COMMANDS = ("prepare", "crops", "inspect", "report", "list", "info")
+COMMANDS = ("prepare", "crops", "detect", "inspect", "report", "list", "info")
 DESCRIPTION = """\
 Trains a model on a dataset by its paper's recipe and scores it. Other commands:
   run.py prepare --dataset D --data-dir PATH   read the raw files into the store, no training
   run.py crops --dataset D --crops FOLDER      videos to crops of hands and body, for pose_i3d
+  run.py detect --dataset D --protocol P       actions in untrimmed recordings: train, detect, score
+  run.py detect --weights RUN_DIR --stream FILE    ... and in one recording, with what was trained
   run.py inspect --dataset D [--clip NAME]     draw a clip: a strip of poses and an animation
   run.py report RUN_DIR...                     merge the folds of one experiment
   run.py list                                  models, datasets, protocols, what is on disk
@@ -123,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words[0] in COMMANDS:
             commands: dict[str, Any] = {
-                "prepare": prepare, "crops": crops, "inspect": inspect, "report": report,
-                "list": list_all, "info": info,
+                "prepare": prepare, "crops": crops, "detect": detect, "inspect": inspect,
+                "report": report, "list": list_all, "info": info,
             }  # fmt: skip
             commands[words[0]](words[1:])
         elif not words[0].startswith("-"):
@@ -366,6 +368,132 @@ def crops(words: Sequence[str]) -> None:
     for skipped in report.skipped:
         print(f"left out: {skipped.where}: {skipped.why}")
     print(f"crops in {args.crops}")
+
+
+def detect(words: Sequence[str]) -> None:
+    """`run.py detect`: finds actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E):
+    trains on their trimmed clips, detects in the test recordings and scores; or, with --stream,
+    detects in one recording with what was trained."""
+    parser = argparse.ArgumentParser(prog="run.py detect", description=detect.__doc__)
+    parser.add_argument("--model", default="tap_lstm", help="what proposes intervals: tap_lstm")
+    parser.add_argument("--classifier", default="sta_lstm", help="what classifies them")
+    parser.add_argument("--dataset", help="ut_kinect, synthetic or pku_mmd")
+    parser.add_argument("--protocol", help="see run.py list; of synthetic: untrimmed")
+    _add_data_arguments(parser)
+    parser.add_argument(
+        "--bidirectional", action="store_true", help="TAP-B in place of TAP-U: LSTMs run both ways"
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="all rows of the paper's Tables IV and V, baselines too"
+    )
+    parser.add_argument("--recipe", default="paper", help="paper (default) or tuned")
+    parser.add_argument("--epochs", type=whole_number(1), help="instead of the recipes'; no stages")
+    parser.add_argument("--batch-size", type=whole_number(1), help="instead of the recipes'")
+    parser.add_argument("--end-to-end", action="store_true", help="the classifier without stages")
+    parser.add_argument("--fold", type=whole_number(1), action="append", help="only this, from 1")
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
+    parser.add_argument("--out", type=Path, help="folder of results")
+    parser.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
+    parser.add_argument("--stream", type=Path, metavar="FILE", help="a recording, see the README")
+    parser.add_argument("--weights", type=Path, metavar="RUN_DIR", help="of --stream: a former run")
+    parser.add_argument("--method", default="tap_u_m", help="of --stream: a row of RUN_DIR's table")
+    args = parser.parse_args(words)
+    if (args.stream is None) != (args.weights is None):
+        raise UserError("--stream FILE and --weights RUN_DIR belong together")
+    if args.stream is not None:
+        _detect_in_stream(args)
+        return
+    if args.dataset is None or args.protocol is None:
+        raise UserError("detect needs --dataset and --protocol (or --stream and --weights)")
+    source = get_source(args.dataset)
+    if "clips" not in source.options:
+        raise UserError(
+            f"'{source.name}' has no untrimmed recordings; detection works on "
+            f"{', '.join(s.name for s in SOURCES.values() if 'clips' in s.options)}"
+        )
+    options = {"clips": "untrimmed"}
+    fitting = [
+        name
+        for name in source.protocols
+        if source.protocol_options.get(name, options).get("clips", "untrimmed") == "untrimmed"
+    ]
+    if args.protocol not in fitting:
+        raise UnknownNameError("protocol", args.protocol, fitting, of=f"{source.name}, untrimmed")
+    if args.model != "tap_lstm":
+        raise UnknownNameError("model", args.model, ["tap_lstm"], of="detection")
+    source.find(args.data_dir)
+    kind = "table" if args.table else "tap_b" if args.bidirectional else "tap_u"
+    base = Path("runs") / f"detect_{kind}_{args.dataset}_{args.protocol}"
+    out = args.out or (latest_folder(base) if args.resume else free_folder(base))
+    if args.resume and not (out / "run.json").exists():
+        raise UserError(f"{out}: no run to resume here; give its folder with --out")
+
+    _start_keras()
+    from keras_skeleton.detection.detector import METHODS
+    from keras_skeleton.detection.experiment import Detection
+    from keras_skeleton.models import MODELS, check_model
+    from keras_skeleton.training.experiment import command_line
+    from keras_skeleton.training.recipes import get_recipe
+
+    if MODELS[check_model(args.classifier)].video:
+        raise UserError(f"'{args.classifier}' watches videos; detection works on skeletons")
+    recipes = {}
+    for name in (args.model, args.classifier):
+        recipe = get_recipe(name, args.dataset, args.recipe)
+        if args.epochs is not None:
+            recipe = replace(recipe, epochs=args.epochs, stages=())
+        if args.batch_size is not None:
+            recipe = replace(recipe, batch_size=args.batch_size)
+        recipes[name] = replace(recipe, stages=()) if args.end_to_end else recipe
+    way = "tap_b" if args.bidirectional else "tap_u"
+    detection = Detection(
+        dataset=_load(args, {"clips": "untrimmed"}),
+        protocol=args.protocol,
+        methods=list(METHODS) if args.table else [way, f"{way}_m"],
+        classifier=args.classifier,
+        recipes=recipes,
+        variant=args.recipe,
+        seed=args.seed,
+        folder=out,
+        command=command_line(),
+    )
+    print(f"detection on {args.dataset}, {args.protocol}, recipe '{args.recipe}'; results in {out}")
+    try:
+        print("\n" + detection.run(args.fold, args.resume))
+    except KeyboardInterrupt:
+        print(f"\nto go on, add to the same command: --out {out} --resume", file=sys.stderr)
+        raise
+    print(f"\nscores, files and figures in {out}")
+
+
+def _detect_in_stream(args: argparse.Namespace) -> None:
+    out = args.out or Path("detections")
+    _start_keras()
+    from keras_skeleton.detection.detector import Detector
+    from keras_skeleton.detection.recording import read_recording
+    from keras_skeleton.detection_plots import timeline_figure
+    from keras_skeleton.plots import save_figure
+
+    detector = Detector(args.weights, (args.fold or [1])[0])
+    settings = detector.settings(args.method)
+    run = detector.run
+    recording = read_recording(args.stream, detector.skeleton, run["bodies"], run["classes"])
+    found = detector.detect(args.method, recording, 0, settings)
+    fps = run["fps"]
+    shown = found.assign(label=[run["classes"][k] for k in found["label"]])
+    if fps:
+        shown = shown.assign(seconds=[f"{a / fps:.1f} - {b / fps:.1f}" for a, b in
+                                      zip(shown["start"], shown["end"], strict=True)])  # fmt: skip
+    length = int(recording.samples["frames"].iloc[0])
+    if len(shown):
+        print(shown.to_string(index=False, formatters={"score": "{:.3f}".format}))
+    print(f"{len(shown)} actions in {length} frames of {args.stream.name}")
+    out.mkdir(parents=True, exist_ok=True)
+    table = out / f"{args.stream.stem}.csv"
+    shown.to_csv(table, index=False)
+    title = f"{args.stream.name}: detected by {args.method}, trained on {run['dataset']}"
+    figure = timeline_figure({"detected": found}, length, run["classes"], title, fps)
+    print(f"{table}\n{save_figure(figure, table.with_suffix('.png'))}")
 
 
 def inspect(words: Sequence[str]) -> None:

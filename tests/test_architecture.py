@@ -30,10 +30,14 @@ ALLOWED = {
         "models", "layers", "pipeline", "part_inputs", "crops", "video", "i3d_weights", "datasets",
         "transforms", "evaluation", "plots", "attention_plots", "skeletons", "errors", "__init__",
     },
-    "detection": {"errors"},
+    "detection": {
+        "training", "models", "layers", "datasets", "skeletons", "detection_plots", "plots",
+        "errors",
+    },
+    "detection_plots": {"plots"},
     "cli": {
-        "training", "evaluation", "crops", "models", "datasets", "plots", "animation", "errors",
-        "skeletons",
+        "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
+        "plots", "animation", "errors", "skeletons",
     },
     "__init__": {"datasets", "models", "transforms"},
 }  # fmt: skip

@@ -114,10 +114,15 @@ class SkeletonDataset:
         """int64 (n,): the label of every clip."""
         return self.samples["label"].to_numpy(np.int64)
 
-    def clip(self, i: int) -> np.ndarray:
-        """float32 (T, M, V, 3) of clip `i`, in the dataset's unit; absent bodies are zero."""
+    def clip(self, i: int, first: int = 0, last: int | None = None) -> np.ndarray:
+        """float32 (T, M, V, 3) of clip `i`, in the dataset's unit; absent bodies are zero.
+
+        With `first` and `last` only these of its frames are read, the last one not included.
+        """
         start, frames, bodies = self._start[i], self._frames[i], self._bodies[i]
-        stored = np.asarray(self.rows[start : start + frames * bodies], np.float32)
+        first, last, _ = slice(first, last).indices(frames)
+        begin, frames = start + first * bodies, max(last - first, 0)
+        stored = np.asarray(self.rows[begin : begin + frames * bodies], np.float32)
         stored = stored.reshape(frames, bodies, *self.rows.shape[1:])
         if bodies == self.max_bodies:
             return stored

@@ -760,8 +760,37 @@ def perform(seed: int, label: int, subject: int, repetition: int) -> Performance
 FOLLOWS = {"sit_down": "stand_up", "pick_up": "put_down", "answer_phone": "hang_up"}
 
 
-def perform_stream(seed: int, subject: int, take: int, actions: int = 8) -> Performance:
-    """An untrimmed performance: a subject's `actions` actions with pauses between them."""
+def idle(s: Script, seconds: float) -> None:
+    """What people do who do nothing: they look round or down, shift their weight, lift a foot or a
+    hand that hangs, and take it back."""
+    over = s.now + seconds / s.pace
+    while s.now + 4.3 / s.pace < over:  # the longest of these moves, with its pauses
+        side = str(s.rng.choice(list(SIDES)))
+        sign = SIDES[side]
+        moves = [
+            ("trunk", (0.0, 0.0, 25.0 * sign)), ("trunk", (3.0, 5.0 * sign, 0.0)),
+            ("pelvis", (0.05 * sign, -0.01, 0.0)), ("head", (12.0,)), (f"{side}_lift", (0.06,)),
+        ]  # fmt: skip
+        if s.pose[f"{side}_hand"][1] < -0.6:
+            moves.append((f"{side}_hand", (-0.1, 0.3, 0.2)))
+        channel, change = moves[s.rng.integers(len(moves))]
+        before = s.pose[channel].copy()
+        s.wait(s.rng.uniform(0.2, 1.5))
+        s.move(s.rng.uniform(0.5, 1.0), **{channel: before + np.array(change) * s.rng.uniform(0.5, 1.0)})
+        s.wait(s.rng.uniform(0.1, 0.8))
+        s.move(s.rng.uniform(0.5, 1.0), **{channel: before})
+    s.now = max(s.now, over)
+
+
+def perform_stream(
+    seed: int,
+    subject: int,
+    take: int,
+    actions: int = 8,
+    pause: tuple[float, float] = (0.3, 1.5),
+) -> Performance:
+    """An untrimmed performance: a subject's `actions` actions with pauses of so many seconds
+    between them, the longer ones with idle moves."""
     rng = generator(seed, STREAM, subject, take)
     script = _cast(seed, subject, rng)
     pace = script.pace
@@ -770,7 +799,7 @@ def perform_stream(seed: int, subject: int, take: int, actions: int = 8) -> Perf
     intervals: list[Interval] = []
     name = ""
     for _ in range(actions):
-        script.wait(rng.uniform(0.3, 1.5))
+        idle(script, rng.uniform(*pause))
         if name in FOLLOWS:
             name = FOLLOWS[name]  # with the same hand
         else:
@@ -781,7 +810,7 @@ def perform_stream(seed: int, subject: int, take: int, actions: int = 8) -> Perf
         start, end, joints = play(ACTIONS[label], [script])
         start, end = np.floor(start * FRAME_RATE), np.ceil(end * FRAME_RATE)
         intervals.append(Interval(label, int(start), int(end), joints))
-    script.wait(rng.uniform(0.3, 1.5))
+    idle(script, rng.uniform(*pause))
     facing = CAMERA_ANGLES[3 - take % 2] + 180.0 + rng.uniform(-10, 10)
     frames = int(np.ceil(script.now * FRAME_RATE))
     return Performance(

@@ -25,8 +25,10 @@ Ground truth: the columns `action_start` and `action_end` of the samples (frames
 included) and the extra `informative_joints`, bool (n, 2, 25): the joints that the action moves.
 
 Reader options: `seed`, `subjects`, `repetitions`, and `clips`: "trimmed" (default), or "untrimmed"
-for longer recordings of several actions with pauses, whose labels are 0 and mean nothing (what
-happens when is in `dataset.intervals`). `write_skeleton_files` writes clips as NTU RGB+D's files.
+for recordings like PKU-MMD's: 20 actions of one person in 3 to 4 minutes, with pauses of 2 to 12
+seconds and idle moves between them, 10 subjects x 2 takes x 3 cameras. Their labels are 0 and mean
+nothing (what happens when is in `dataset.intervals`). `write_skeleton_files` writes clips as NTU
+RGB+D's files.
 
 Protocols:
     cs      odd subjects train (one of them validates), even ones test; a subject and the partner
@@ -53,6 +55,7 @@ from keras_skeleton.skeletons import KINECT_V2
 
 CLASSES = tuple(action.name for action in studio.ACTIONS)
 VIEWS = (1, 2, 3)
+ACTIONS, PAUSE = 20, (2.0, 12.0)  # of the untrimmed recordings; seconds
 
 LAYOUT = "The synthetic set is made by the program: there is nothing to download."
 
@@ -137,13 +140,18 @@ class Stream(NamedTuple):
 
 
 def untrimmed(
-    seed: int = 0, subject: int = 1, take: int = 1, view: int = 1, actions: int = 8
+    seed: int = 0,
+    subject: int = 1,
+    take: int = 1,
+    view: int = 1,
+    actions: int = 8,
+    pause: tuple[float, float] = (0.3, 1.5),
 ) -> Stream:
     """Several actions of one subject, one after the other, with pauses in which nothing happens.
 
     Each take is another one; the views of a take show the same performance.
     """
-    performance = studio.perform_stream(seed, subject, take, actions)
+    performance = studio.perform_stream(seed, subject, take, actions, pause)
     truth = studio.place_camera(seed, performance.setup, view).see(performance.joints)
     rng = studio.generator(seed, studio.SENSOR, subject, take, view)
     return Stream(*studio.record(truth, rng), truth, performance.intervals)
@@ -183,7 +191,7 @@ def add_streams(writer: StoreWriter, seed: int, subjects: int, takes: int) -> No
     for subject in _numbers("subjects", subjects):
         for take in _numbers("repetitions", takes):
             for view in VIEWS:
-                stream = untrimmed(seed, subject, take, view)
+                stream = untrimmed(seed, subject, take, view, ACTIONS, PAUSE)
                 name = f"C{view:03}P{subject:03}T{take:03}"
                 writer.add(
                     stream.joints,

@@ -1,4 +1,5 @@
-"""The attention curve of a stream of any length (Song et al., TIP 2018, Fig. 4), piece by piece.
+"""What a network puts out for every frame of a stream of any length, piece by piece: the attention
+curve of Song et al. (TIP 2018, Fig. 4), or the frame labels of JCR-RNN.
 
 A stream is read in chunks of equal length, each with frames around it for the LSTMs to warm up
 on, so memory does not depend on how long it is.
@@ -13,33 +14,46 @@ import numpy as np
 
 GATE = "frame_attention"  # the layer whose output is the curve
 
+Frames = Callable[[int, int], np.ndarray]
+"""`frames(start, end)`: what the network reads of these frames of a stream, (n, K, 3)."""
+
 
 def attention_curve(
-    model: keras.Model,
-    frames: Callable[[int, int], np.ndarray],
-    length: int,
-    chunk: int = 1024,
-    around: int = 256,
+    model: keras.Model, frames: Frames, length: int, chunk: int = 1024, around: int = 256,
     batch_size: int = 16,
-) -> np.ndarray:
-    """float32 (length,): the attention of every frame.
+) -> np.ndarray:  # fmt: skip
+    """float32 (length,): the attention of every frame of a stream.
 
     Args:
-        model: A network with frame gates (`tap_lstm`, `ta_lstm`, `sta_lstm`).
-        frames: `frames(start, end)` gives what the network reads of these frames, (n, K, 3).
+        model: A network with frame gates (`tap_lstm`, `ta_lstm`, `sta_lstm`) for any length.
+        frames, length, chunk, around, batch_size: As for `along`.
+    """
+    gate = keras.Model(model.input, model.get_layer(GATE).output)
+    return along(gate, frames, length, chunk, around, batch_size)
+
+
+def along(
+    model: keras.Model, frames: Frames, length: int, chunk: int = 1024, around: int = 256,
+    batch_size: int = 16,
+) -> np.ndarray:  # fmt: skip
+    """float32 (length, ...): a network's output for every frame of a stream.
+
+    Args:
+        model: (B, T, K, 3) to (B, T, ...), for any T.
+        frames: The stream.
         length: T of the stream.
-        chunk: Frames whose attention one pass gives.
-        around: Frames before and, for bidirectional gates, behind them that the pass also reads.
-            LSTMs forget: with 256 the result hardly depends on where chunks begin.
+        chunk: Frames whose output one pass gives.
+        around: Frames before and, for bidirectional networks, behind them that the pass also
+            reads. LSTMs forget: with 256 the result hardly depends on where chunks begin.
         batch_size: Chunks at a time.
     """
     if length < 0 or chunk < 1 or around < 0:
         raise ValueError(f"length={length}, chunk={chunk}, around={around}: none can be negative")
-    gate = keras.Model(model.input, model.get_layer(GATE).output)
-    curve = np.empty(length, np.float32)
+    found = np.empty((length, *model.output_shape[2:]), np.float32)
+    chunk = min(chunk, max(length, 1))
     starts = np.arange(0, length, chunk)
     rows = min(batch_size, len(starts))  # of every batch, so that the network is traced once
-    for first in range(0, len(starts), batch_size):
+    for first in range(0, len(starts), rows or 1):
         own = starts[first : first + rows]
         low = np.maximum(own - around, 0)
         high = np.minimum(own + chunk + around, length)
@@ -47,8 +61,8 @@ def attention_curve(
         batch = np.zeros((rows, chunk + 2 * around, *pieces[0].shape[1:]), np.float32)
         for row, piece in zip(batch, pieces, strict=False):
             row[: len(piece)] = piece
-        found = gate.predict_on_batch(batch)
-        for values, a, s in zip(found, low, own, strict=False):
+        outputs = model.predict_on_batch(batch)
+        for values, a, s in zip(outputs, low, own, strict=False):
             count = min(chunk, length - s)
-            curve[s : s + count] = values[s - a : s - a + count]
-    return curve
+            found[s : s + count] = values[s - a : s - a + count]
+    return found

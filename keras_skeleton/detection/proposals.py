@@ -49,26 +49,31 @@ def propose(curve: ArrayLike, epsilon: float = 0.0, omega: int = 30) -> np.ndarr
 
 
 def multiscale(
-    proposals: ArrayLike, frames: int, lengths: tuple[float, ...] = (2, 3, 4)
+    proposals: ArrayLike,
+    frames: int,
+    lengths: tuple[float, ...] = (2, 3, 4),
+    delta: float = 1 / 3,
 ) -> np.ndarray:
     """int64 (n, 2): several candidates for every proposal (Sec. III.E, 2).
 
     With delta a third of a proposal's length: centres at its own and delta to either side, and at
     each the lengths 2, 3 and 4 delta (our reading of a blurred print). The proposal itself is one
-    of the nine; what reaches out of the stream is cut, what repeats is left out.
+    of the nine (with another delta, which Fig. 12 tries, a tenth); what reaches out of the stream
+    is cut, what repeats is left out.
 
     Args:
         proposals: (P, 2).
         frames: T of the stream.
         lengths: In delta.
+        delta: Share of a proposal's length.
     """
     own = np.asarray(proposals, np.int64).reshape(-1, 2)
     start, end = own.T
-    delta = np.maximum((end - start) // 3, 1)
+    step = np.maximum(np.floor((end - start) * delta + 1e-9), 1)
     centre = (start + end) / 2
     shift = np.array([-1, 0, 1])[:, None]
-    middle = (centre + shift * delta)[:, None]  # (3, 1, P)
-    half = np.array(lengths)[:, None] * delta / 2  # (L, P)
+    middle = (centre + shift * step)[:, None]  # (3, 1, P)
+    half = np.array(lengths)[:, None] * step / 2  # (L, P)
     # Of length 3 delta at its own centre: the proposal, whatever 3 does not divide.
     candidates = np.stack([middle - half, middle + half], axis=-1).reshape(-1, 2)
     candidates = np.concatenate([own, np.round(candidates)]).astype(np.int64).clip(0, frames)

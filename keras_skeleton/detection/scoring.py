@@ -115,6 +115,7 @@ class _Matches:
 
     def __init__(self, found: pd.DataFrame, truth: pd.DataFrame) -> None:
         order = np.argsort(found["score"].to_numpy(np.float64), kind="stable")[::-1]
+        self.score = found["score"].to_numpy(np.float64)[order]
         self.video = found["video"].to_numpy(str)[order]
         self.label = found["label"].to_numpy(np.float64)[order]
         self.best = np.full(len(found), -1)
@@ -188,6 +189,31 @@ def _f1(matches: _Matches, theta: float) -> float:
     return 2 * right / (len(hits) + matches.truths)
 
 
+def precision_recall(
+    detections: pd.DataFrame, ground_truth: pd.DataFrame, theta: float
+) -> pd.DataFrame:
+    """`recall` and `precision` when only the k most confident detections are left, k = 1 to n, all
+    classes together (Fig. 13); a row for each k, with the score that it ends at.
+
+    Args:
+        detections, ground_truth: As for `evaluate`.
+        theta: Least overlap of a right detection.
+    """
+    found = checked(detections, "detections", DETECTION)
+    truth = checked(ground_truth, "ground truth")
+    if not len(truth):
+        raise TableError("ground truth: holds no interval, so nothing can be found")
+    matches = _Matches(found, truth)
+    right = np.cumsum(_firsts(matches.of(np.arange(len(found)), theta)))
+    return pd.DataFrame(
+        {
+            "score": matches.score,
+            "recall": right / len(truth),
+            "precision": right / np.arange(1, len(found) + 1),
+        }
+    )
+
+
 # ---------------------------------------------------------------- proposals
 
 
@@ -205,15 +231,39 @@ def average_recall(
         ground_truth: The same.
         thetas: Thresholds.
     """
-    columns = ["video", *SPAN]
-    found = checked(proposals, "proposals", columns)
-    truth = checked(ground_truth, "ground truth", columns)
+    curve = recall_by_number(proposals.assign(score=0.0), ground_truth, thetas)
+    return float(curve["recall"].iloc[-1])
+
+
+def recall_by_number(
+    proposals: pd.DataFrame,
+    ground_truth: pd.DataFrame,
+    thetas: Sequence[float] = (0.1, 0.3, 0.5),
+) -> pd.DataFrame:
+    """`average_recall` when only the k proposals of a video with the highest scores are taken
+    (Fig. 12): `number`, how many that are in a video on average, and `recall`, from k = 0.
+
+    Args:
+        proposals: `video`, `start`, `end`, `score`.
+        ground_truth: `video`, `start`, `end`.
+        thetas: Thresholds.
+    """
+    found = checked(proposals, "proposals", ["video", *SPAN, "score"])
+    truth = checked(ground_truth, "ground truth", ["video", *SPAN])
     if not len(truth):
         raise TableError("ground truth: holds no interval, so nothing can be found")
-    best = np.zeros(len(truth))
+    found = found.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     places = found.groupby("video").indices
+    most = max((len(own) for own in places.values()), default=0)
+    best = np.zeros((most + 1, len(truth)))  # overlap of each interval with the first k
     for video, there in truth.groupby("video").indices.items():
         if video in places:
             own, real = found[SPAN].to_numpy()[places[video]], truth[SPAN].to_numpy()[there]
-            best[there] = overlaps(own, real).max(axis=0)
-    return float(np.mean([(best >= theta).mean() for theta in thetas]))
+            reached = np.maximum.accumulate(overlaps(own, real))
+            best[1 : len(own) + 1, there] = reached
+            best[len(own) + 1 :, there] = reached[-1]
+    videos = len({*truth["video"], *places})
+    counts = np.array([len(own) for own in places.values()], int)
+    number = np.minimum(np.arange(most + 1)[:, None], counts).sum(axis=1) / videos
+    recall = np.mean([(best >= theta).mean(axis=1) for theta in thetas], axis=0)
+    return pd.DataFrame({"number": number, "recall": recall})

@@ -202,33 +202,8 @@ class Experiment:
         Raises:
             RunError: Another experiment's folder, or folds that are there already.
         """
-        path = self.folder / "run.json"
-        mine = self.describe()
-        if path.exists():
-            try:
-                theirs = dict(json.loads(path.read_text("utf-8")))
-            except (ValueError, TypeError):
-                raise RunError(f"{path} is damaged; delete it or choose another --out") from None
-            free = {"command", "versions", "device", "started"}
-            differ = [k for k in mine if k not in free and mine[k] != theirs.get(k)]
-            if differ:
-                what = "; ".join(
-                    f"{k}: {_short(theirs.get(k))} there, {_short(mine[k])} here" for k in differ
-                )
-                raise RunError(
-                    f"{self.folder} holds another experiment ({what}); choose another --out"
-                )
-            begun = [k for k in wanted if self.fold_folder(k).exists()]
-            if begun and not resume:
-                raise RunError(
-                    f"{self.folder} already holds fold {', '.join(map(str, begun))}; "
-                    "add --resume to continue it, or choose another --out"
-                )
-        elif self.folder.exists() and any(p.suffix != ".part" for p in self.folder.iterdir()):
-            raise RunError(f"{self.folder} is not empty and not a run; choose another --out")
-        else:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(path, mine)
+        begun = [k for k in wanted if self.fold_folder(k).exists()]
+        open_run(self.folder, self.describe(), begun, resume)
 
     def fold_folder(self, number: int) -> Path:
         """Folder of a fold; folds count from 1."""
@@ -370,6 +345,42 @@ class Experiment:
             f"top 5 {100 * result.top5:.2f} %, mean over classes "
             f"{100 * result.mean_class_accuracy:.2f} %"
         )
+
+
+def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume: bool) -> None:
+    """Makes a run's folder, or checks that what is there belongs to the same experiment.
+
+    Args:
+        folder: Of the run.
+        mine: The content of its run.json.
+        begun: Folds asked for that are there already.
+        resume: They may be.
+
+    Raises:
+        RunError: Another experiment's folder, or folds that are there already.
+    """
+    path = folder / "run.json"
+    if path.exists():
+        try:
+            theirs = dict(json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError):
+            raise RunError(f"{path} is damaged; delete it or choose another --out") from None
+        free = {"command", "versions", "device", "started"}
+        if differ := [k for k in mine if k not in free and mine[k] != theirs.get(k)]:
+            what = "; ".join(
+                f"{k}: {_short(theirs.get(k))} there, {_short(mine[k])} here" for k in differ
+            )
+            raise RunError(f"{folder} holds another experiment ({what}); choose another --out")
+        if begun and not resume:
+            raise RunError(
+                f"{folder} already holds fold {', '.join(map(str, begun))}; "
+                "add --resume to continue it, or choose another --out"
+            )
+    elif folder.exists() and any(p.suffix != ".part" for p in folder.iterdir()):
+        raise RunError(f"{folder} is not empty and not a run; choose another --out")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, mine)
 
 
 def _load_weights(model: keras.Model, path: Path) -> None:

@@ -487,8 +487,9 @@ def test_untrimmed_set_has_a_protocol_of_its_own(tmp_path):
         "synthetic", cache_dir=tmp_path, clips="untrimmed", subjects=4, repetitions=1
     )
     assert len(streams) == 4 * 3
+    assert 2.5 * 60 < streams.samples["frames"].mean() / 30 < 4.5 * 60
     assert list(streams.protocols) == ["untrimmed"]
-    assert len(streams.intervals) == 12 * 8
+    assert len(streams.intervals) == 12 * 20
     lengths = dict(zip(streams.samples["name"], streams.samples["frames"], strict=True))
     for _, row in streams.intervals.iterrows():
         assert 0 <= row["start"] < row["end"] <= lengths[row["video"]]

@@ -1,0 +1,100 @@
+"""Untrimmed recordings to trimmed clips: the training sets of Algorithm 2, step 1 (Song et al.,
+TIP 2018): D, the annotated actions, and D*, the same with one more class of what lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import DatasetError, Fold, Protocol, SkeletonDataset
+
+NO_ACTION = "no_action"  # the name of class C + 1
+SHORTEST, LONGEST = 10, 90  # frames of its clips: our choice, the paper gives none
+
+
+def trimmed(dataset: SkeletonDataset, with_none: bool = False) -> SkeletonDataset:
+    """The annotated actions of untrimmed recordings as clips, D; or D* `with_none`.
+
+    Clips share the recordings' rows, and every clip is in the part of a fold (train, validation,
+    test) in which its recording is.
+
+    Args:
+        dataset: Read with `clips=untrimmed`: a sample a recording, named as in its intervals.
+        with_none: Add class C + 1, `no_action`: what lies between the actions, before the first
+            and behind the last, cut into equal clips of at most 90 frames; below 10 it is
+            left out.
+
+    Raises:
+        DatasetError: The dataset holds no recordings, or nothing is annotated in them.
+    """
+    if dataset.info.get("options", {}).get("clips") != "untrimmed":
+        raise DatasetError(
+            f"'{dataset.name}' holds trimmed clips; detection needs recordings: clips=untrimmed"
+        )
+    rows = []
+    videos = dataset.samples
+    annotated = dict(iter(dataset.intervals.groupby("video")))
+    for recording, video in enumerate(videos.to_dict("records")):
+        own = annotated.get(video["video"], dataset.intervals[:0])
+        spans = own[["label", "start", "end"]].to_numpy(int)
+        if with_none:
+            free = [(len(dataset.classes), *span) for span in between(own, video["frames"])]
+            spans = np.concatenate([spans, np.array(free, int).reshape(-1, 3)])
+        for label, start, end in spans[np.argsort(spans[:, 1], kind="stable")].tolist():
+            clip = {
+                "name": f"{video['video']}_{start:06d}_{end:06d}",
+                "label": label,
+                "start": video["start"] + start * video["bodies"],
+                "frames": end - start,
+                "recording": recording,
+            }
+            rows.append({**video, **clip})
+    if not rows:
+        raise DatasetError(f"'{dataset.name}': no action is annotated in these recordings")
+    return replace(
+        dataset,
+        classes=(*dataset.classes, NO_ACTION) if with_none else dataset.classes,
+        samples=pd.DataFrame(rows),
+        protocols={name: _cut(own, videos) for name, own in dataset.protocols.items()},
+        extras={},
+        info={**dataset.info, "options": {**dataset.info["options"], "clips": "trimmed"}},
+    )
+
+
+def between(
+    actions: pd.DataFrame, frames: int, shortest: int = SHORTEST, longest: int = LONGEST
+) -> list[tuple[int, int]]:
+    """The clips of a recording that hold no action.
+
+    Args:
+        actions: `start` and `end` of what is annotated; may overlap.
+        frames: T of the recording.
+        shortest: Less is left out.
+        longest: More is cut into equal parts.
+    """
+    free = np.ones(frames + 2, bool)
+    free[[0, -1]] = False
+    for start, end in actions[["start", "end"]].to_numpy(int).tolist():
+        free[start + 1 : end + 1] = False
+    starts, ends = np.flatnonzero(np.diff(free)).reshape(-1, 2).T
+    clips = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        if end - start >= shortest:
+            cuts = np.linspace(start, end, -(-(end - start) // longest) + 1).round().astype(int)
+            clips += list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+    return clips
+
+
+def _cut(protocol: Protocol, videos: pd.DataFrame) -> Protocol:
+    """A protocol of recordings as one of their clips."""
+
+    def folds(samples: pd.DataFrame) -> Iterator[Fold]:
+        recording = samples["recording"].to_numpy()
+        for fold in protocol(videos):
+            yield Fold(*(np.flatnonzero(np.isin(recording, part)) for part in fold))
+
+    return folds

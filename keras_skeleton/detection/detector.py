@@ -1,0 +1,171 @@
+"""A trained detector, from the folder of a detection run: recordings to intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.detection import jcr
+from keras_skeleton.detection.curve import Frames, along, attention_curve
+from keras_skeleton.detection.detect import Classify, Settings, candidates, classified, windows
+from keras_skeleton.detection.streams import classifier_of, frames_of
+from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
+from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.models import MODELS, build_model
+from keras_skeleton.models.jcr_rnn import jcr_rnn
+from keras_skeleton.skeletons import get_skeleton
+
+PROPOSALS = "tap_lstm"
+TAP = {"tap_u": "tap_u", "tap_u_m": "tap_u", "tap_b": "tap_b", "tap_b_m": "tap_b"}
+# Rows of the paper's Tables IV and V, and what has to be trained for each.
+METHODS: dict[str, tuple[str, ...]] = {
+    "svm_sw": (),
+    "sta_lstm_sw": ("classifier",),
+    "jcr_rnn": ("jcr_rnn",),
+    "sta_lstm_jcr": ("jcr_rnn", "classifier"),
+    **{name: (network, "classifier") for name, network in TAP.items()},
+}
+NETWORKS, WEIGHTS = "networks", "best.weights.h5"
+
+
+class Detector:
+    """The networks of one fold.
+
+    Args:
+        folder: Of the run, see `detection.experiment`.
+        number: Of the fold, from 1.
+
+    Attributes:
+        svm: Of the method `svm_sw`, which has no file of weights: set it before.
+
+    Raises:
+        UserError: No detection run there.
+    """
+
+    def __init__(self, folder: Path, number: int = 1) -> None:
+        try:
+            self.run = dict(json.loads((folder / "run.json").read_text("utf-8")))
+            self.run["classes_scored"]
+        except (OSError, ValueError, TypeError, KeyError):
+            raise UserError(f"{folder}: no detection run here (its run.json)") from None
+        self.folder, self.number = folder, number
+        self.skeleton = get_skeleton(self.run["skeleton"])
+        self.classes = len(self.run["classes"])
+        self.svm: WindowSVM | None = None
+        self._networks: dict[str, keras.Model] = {}
+        self._kept: dict[tuple[str, str, int], np.ndarray] = {}
+
+    @property
+    def fold(self) -> Path:
+        """The fold's folder."""
+        return self.folder / f"fold_{self.number:02d}"
+
+    def network(self, part: str) -> keras.Model:
+        """The trained network of a part, for clips of any length where its kind allows that."""
+        if part not in self._networks:
+            place = self.folder / NETWORKS / part / self.fold.name / WEIGHTS
+            if not place.is_file():
+                raise UserError(f"{place}: no such weights; this part was not trained")
+            network = self._build(part)
+            network.load_weights(place)
+            self._networks[part] = jcr.per_frame(network) if part == "jcr_rnn" else network
+        return self._networks[part]
+
+    def _build(self, part: str) -> keras.Model:
+        bodies = self.run["bodies"]
+        if part == "jcr_rnn":
+            return jcr_rnn(bodies * self.skeleton.size, self.classes)
+        name = self.run["classifier"] if part == "classifier" else PROPOSALS
+        arguments = dict(self.run["recipes"][name]["model"])
+        frames = self.run["frames"][part]
+        if MODELS[name].sequence:
+            arguments["bodies"], frames = bodies, None
+        if part == "tap_b":
+            arguments["bidirectional"] = True
+        classes = self.classes + (part == "classifier")
+        return build_model(name, self.skeleton, classes, frames, **arguments)
+
+    def frames(self, dataset: SkeletonDataset, recording: int) -> Frames:
+        """A recording as TAP-LSTM, JCR-RNN and the SVM read it."""
+        return frames_of(dataset, recording, PROPOSALS, self.run["recipes"][PROPOSALS]["read"])
+
+    def curve(self, part: str, dataset: SkeletonDataset, recording: int) -> np.ndarray:
+        """What a part puts out for every frame: (T,), or (T, C + 3) of JCR-RNN; then kept."""
+        key = (part, dataset.name, recording)
+        if key not in self._kept:
+            make = along if part == "jcr_rnn" else attention_curve
+            length = int(dataset.samples["frames"].iloc[recording])
+            self._kept[key] = make(self.network(part), self.frames(dataset, recording), length)
+        return self._kept[key]
+
+    def classify(self, dataset: SkeletonDataset, recording: int) -> Classify:
+        """The classifier on a recording."""
+        name = self.run["classifier"]
+        choices, most = self.run["recipes"][name]["read"], self.run["frames"]["classifier"]
+        network = self.network("classifier")
+        return classifier_of(dataset, recording, network, name, choices, most)
+
+    def settings(self, method: str) -> Settings:
+        """The settings that the run has chosen for a method.
+
+        Raises:
+            UserError: It has not run that method.
+        """
+        if method not in METHODS:
+            raise UnknownNameError("method", method, METHODS, of="detection")
+        path = self.fold / method / "settings.json"
+        if not path.is_file():
+            there = [m for m in METHODS if (self.fold / m / "settings.json").is_file()]
+            raise UserError(f"{path.parent}: '{method}' was not run; there are {there}")
+        chosen = json.loads(path.read_text("utf-8"))
+        chosen.pop("test")
+        return Settings(**chosen)
+
+    def proposals(
+        self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings
+    ) -> pd.DataFrame:
+        """What TAP-LSTM proposes: `video`, `start`, `end`, `score` (mean attention)."""
+        rows = []
+        for i in recordings:
+            curve = self.curve(TAP[method], dataset, i)
+            total = np.concatenate([[0.0], np.cumsum(curve, dtype=np.float64)])
+            for start, end in candidates(curve, settings).tolist():
+                score = (total[end] - total[start]) / (end - start)
+                rows.append((str(dataset.samples["video"].iloc[i]), start, end, score))
+        return pd.DataFrame(rows, columns=["video", "start", "end", "score"])
+
+    def detect(
+        self, method: str, dataset: SkeletonDataset, recording: int, settings: Settings
+    ) -> pd.DataFrame:
+        """Detections in a recording: `label`, `start`, `end`, `score`."""
+        length = int(dataset.samples["frames"].iloc[recording])
+        if method == "svm_sw":
+            return self._slide(dataset, recording, settings)
+        if "jcr_rnn" in METHODS[method]:
+            said = self.curve("jcr_rnn", dataset, recording)
+            found = jcr.read_off(said[:, :-2], said[:, -2:])
+            if method == "jcr_rnn":
+                return found
+            intervals = found[["start", "end"]].drop_duplicates().to_numpy(np.int64)
+        elif method == "sta_lstm_sw":
+            intervals = windows(length, SIZE, STEP)
+        else:
+            intervals = candidates(self.curve(TAP[method], dataset, recording), settings)
+        return classified(intervals, self.classify(dataset, recording), settings)
+
+    def _slide(
+        self, dataset: SkeletonDataset, recording: int, settings: Settings
+    ) -> pd.DataFrame:
+        if self.svm is None:
+            raise UserError("svm_sw keeps no weights: it detects only in the run that trains it")
+        svm, length = self.svm, int(dataset.samples["frames"].iloc[recording])
+        frames = self.frames(dataset, recording)(0, length)
+        spans = windows(length, SIZE, STEP)
+        return classified(spans, lambda _: svm.classify(frames), settings)
+

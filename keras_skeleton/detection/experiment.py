@@ -1,0 +1,234 @@
+"""Action detection in untrimmed recordings as one experiment in one folder (Song et al., TIP 2018,
+Algorithm 2 and Sec. IV.C): trains on trimmed clips, detects in the test recordings, scores.
+
+    RUN/run.json                what is run: written first, compared when a run is continued
+    RUN/networks/tap_u, tap_b   TAP-LSTM, forwards and both ways: each a run like any other
+    RUN/networks/classifier     the classifier of C + 1 classes, likewise
+    RUN/networks/jcr_rnn        weights and history of JCR-RNN
+    RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention of each frame)
+    RUN/METHOD                  detections of all folds: PKU-MMD's files, activitynet.json
+    RUN/scores.csv              what `evaluate` says of each method, by both rules; and figures
+
+The same folder can take more methods or folds later (`resume`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_skeleton import layers
+from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.detection import jcr
+from keras_skeleton.detection.clips import trimmed
+from keras_skeleton.detection.detect import Settings
+from keras_skeleton.detection.detector import METHODS, NETWORKS, PROPOSALS, TAP, WEIGHTS, Detector
+from keras_skeleton.detection.report import write_report
+from keras_skeleton.detection.scoring import average_recall
+from keras_skeleton.detection.streams import frames_of
+from keras_skeleton.detection.svm import WindowSVM
+from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.models.jcr_rnn import jcr_rnn
+from keras_skeleton.training.experiment import Experiment, open_run
+from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.training.state import write_json
+
+# Tried on the validation recordings; the paper found epsilon = 0 (0.2 for cross-view) and
+# omega = 30 for PKU-MMD, with a filter of 30 frames.
+WINDOWS, EPSILONS, OMEGAS = (5, 15, 30), (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6), (0, 10, 30)
+CHOSEN_BY = (0.3, 0.5, 0.7)  # overlaps whose mean recall the settings are chosen by
+
+
+@dataclass
+class Detection:
+    """What is run, and where.
+
+    Attributes:
+        dataset: Recordings, read with `clips=untrimmed`.
+        protocol: Name of one of its protocols.
+        methods: Keys of `METHODS`.
+        classifier: Name of the model that classifies intervals.
+        recipes: By `tap_lstm` and the classifier's name.
+        variant: Of the recipes, for the record.
+        seed: Fold k trains from seed + k - 1.
+        folder: Where results go.
+        command: The command line, for the record.
+        say: Receives lines for the console.
+    """
+
+    dataset: SkeletonDataset
+    protocol: str
+    methods: Sequence[str]
+    classifier: str
+    recipes: Mapping[str, Recipe]
+    variant: str
+    seed: int
+    folder: Path
+    command: str
+    say: Callable[[str], None] = print
+    parts: dict[str, Experiment] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
+            if method not in METHODS:
+                raise UnknownNameError("method", method, METHODS, of="detection")
+        actions, everything = trimmed(self.dataset), trimmed(self.dataset, with_none=True)
+        tap = self.recipes[PROPOSALS]
+        both_ways = replace(tap, model={**tap.model, "bidirectional": True})
+        made = {
+            "tap_u": (PROPOSALS, actions, tap),
+            "tap_b": (PROPOSALS, actions, both_ways),
+            "classifier": (self.classifier, everything, self.recipes[self.classifier]),
+        }
+        self.parts = {
+            name: Experiment(
+                model, clips, self.protocol, self.variant, recipe, self.seed,
+                self.folder / NETWORKS / name,
+                self.command, self.say,
+            )
+            for name, (model, clips, recipe) in made.items()
+        }  # fmt: skip
+        self.folds: list[Fold] = list(self.dataset.folds(self.protocol))
+
+    @property
+    def classes(self) -> int:
+        """Classes that occur in the recordings: what scores are a mean over."""
+        return int(self.dataset.intervals["label"].nunique())
+
+    def describe(self) -> dict[str, Any]:
+        """The content of run.json."""
+        part = self.parts["classifier"].describe()
+        kept = ("dataset", "protocol", "variant", "seed", "skeleton", "folds_total", "command",
+                "versions", "device", "started")  # fmt: skip
+        return {
+            "task": "detection",
+            "classifier": self.classifier,
+            "recipes": {
+                name: json.loads(json.dumps(recipe.describe()))
+                for name, recipe in self.recipes.items()
+            },
+            "classes": list(self.dataset.classes),
+            "classes_scored": self.classes,
+            "recordings": len(self.dataset),
+            "fps": self.dataset.info.get("fps"),
+            "bodies": self.dataset.max_bodies,
+            "frames": {name: part.frames for name, part in self.parts.items()},
+            **{name: part[name] for name in kept},
+        }
+
+    def run(self, numbers: Sequence[int] | None = None, resume: bool = False) -> str:
+        """Trains, detects and scores the folds (all by default); returns the table of scores."""
+        wanted = self.parts["tap_u"].check_folds(numbers)
+        begun = [k for k in wanted if (self.folder / f"fold_{k:02d}").exists()]
+        open_run(self.folder, self.describe(), begun, resume)
+        needed = [p for p in self.parts if any(p in METHODS[m] for m in self.methods)]
+        for name in needed:
+            self.say(f"\n{name}: {self.parts[name].model} on trimmed clips")
+            self.parts[name].train(wanted, resume or self.parts[name].folder.exists())
+        for number in wanted:
+            if any("jcr_rnn" in METHODS[method] for method in self.methods):
+                self.train_jcr(number)
+            detector = Detector(self.folder, number)
+            for method in self.methods:
+                if not (detector.fold / method / "detections.csv").exists():
+                    self.say(f"fold {number}: {method} detects")
+                    self.detect(method, detector)
+        return write_report(self.folder, self.dataset.intervals)
+
+    def streams(self, recordings: np.ndarray) -> list[jcr.Stream]:
+        """Recordings with what happens in every frame, as frame by frame networks learn them."""
+        found, truth = [], self.dataset.intervals
+        for i in recordings.tolist():
+            row = self.dataset.samples.iloc[i]
+            actions, length = truth[truth["video"] == row["video"]], int(row["frames"])
+            labels, ends = jcr.targets(actions, length, len(self.dataset.classes))
+            frames = frames_of(self.dataset, i, PROPOSALS, self.recipes[PROPOSALS].read)
+            found.append(jcr.Stream(frames(0, length), labels, ends))
+        return found
+
+    def train_jcr(self, number: int) -> None:
+        """Trains JCR-RNN on a fold's recordings, unless it is trained already."""
+        folder = self.folder / NETWORKS / "jcr_rnn" / f"fold_{number:02d}"
+        weights = folder / WEIGHTS
+        if weights.exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe, fold = self.recipes[PROPOSALS], self.folds[number - 1]
+        self.say(f"\njcr_rnn: fold {number}, {recipe.epochs} epochs on recordings")
+        keras.utils.set_random_seed(self.seed + number - 1)
+        joints = self.dataset.max_bodies * self.dataset.skeleton.size
+        network = jcr_rnn(joints, len(self.dataset.classes))
+        augment = [getattr(layers, name)(**arguments) for name, arguments in recipe.augment]
+        history = jcr.train(
+            network,
+            self.streams(fold.train),
+            self.streams(fold.validation),
+            lambda epoch: recipe.learning_rate * recipe.schedule.factor(epoch, recipe.epochs, []),
+            recipe.epochs,
+            augment,
+            batch_size=min(recipe.batch_size, 16),
+            seed=self.seed + number - 1,
+        )
+        history.to_csv(folder / "history.csv", index=False)
+        part = folder / "part.weights.h5"
+        network.save_weights(part)
+        part.replace(weights)
+
+    def settings(self, method: str, detector: Detector) -> Settings:
+        """What the method detects with: of TAP, whatever finds the validation recordings' actions
+        best (`CHOSEN_BY`) before the classifier sees them; the paper's where there are none."""
+        scales = method.endswith("_m")
+        plain = Settings(scales=scales, relative=True)
+        held = self.folds[detector.number - 1].validation
+        if method not in TAP or not len(held):
+            return plain
+        truth = self.dataset.intervals
+        truth = truth[truth["video"].isin(self.videos(held))]
+        best: tuple[tuple[float, int], Settings] | None = None
+        for window, epsilon, omega in product(WINDOWS, EPSILONS, OMEGAS):
+            own = replace(plain, window=window, epsilon=epsilon, omega=omega, scales=False)
+            found = detector.proposals(method, self.dataset, held.tolist(), own)
+            if len(found):
+                rank = average_recall(found, truth, CHOSEN_BY), -len(found)
+                if best is None or rank > best[0]:
+                    best = rank, replace(own, scales=scales)
+        return best[1] if best else plain
+
+    def videos(self, recordings: np.ndarray) -> list[str]:
+        """Names of recordings."""
+        return [str(name) for name in self.dataset.samples["video"].iloc[recordings]]
+
+    def detect(self, method: str, detector: Detector) -> None:
+        """Detects in the test recordings of a fold; writes settings, curves and detections."""
+        fold, folder = self.folds[detector.number - 1], detector.fold / method
+        settings = self.settings(method, detector)
+        if method == "svm_sw":
+            detector.svm = WindowSVM(len(self.dataset.classes))
+            seed = self.seed + detector.number - 1
+            detector.svm.fit(self.streams(fold.train), self.streams(fold.validation), seed)
+        videos = self.videos(fold.test)
+        tables, curves = [], {}
+        for i, video in zip(fold.test.tolist(), videos, strict=True):
+            found = detector.detect(method, self.dataset, i, settings)
+            tables.append(found.assign(video=video))
+            if method in TAP:
+                curves[video] = detector.curve(TAP[method], self.dataset, i)
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        write_json(part / "settings.json", {**asdict(settings), "test": videos})
+        if curves:
+            np.savez_compressed(part / "curves.npz", **curves)  # type: ignore[arg-type]
+        everything = pd.concat(tables)[["video", "label", "start", "end", "score"]]
+        everything.to_csv(part / "detections.csv", index=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.replace(folder)

@@ -1,0 +1,221 @@
+"""JCR-RNN as a detector: what it learns of every frame, and intervals from what it puts out.
+
+See `models/jcr_rnn.py` for where it comes from and what is our choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+
+SIGMA = 5.0  # frames: width of the curves around starts and ends; from memory
+NEAR = 10  # frames: how far a start or an end may move to where it is most certain; ours
+WEIGHT = 10.0  # of the regression in the loss; from memory
+
+
+class Stream(NamedTuple):
+    """A recording as the network learns it.
+
+    Attributes:
+        frames: float32 (T, K, 3).
+        labels: int32 (T,), C where nothing happens.
+        ends: float32 (T, 2), see `targets`.
+    """
+
+    frames: np.ndarray
+    labels: np.ndarray
+    ends: np.ndarray
+
+
+def targets(
+    actions: pd.DataFrame, frames: int, classes: int, sigma: float = SIGMA
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is to be put out for every frame of a recording.
+
+    Args:
+        actions: `label`, `start`, `end` of what is annotated.
+        frames: T.
+        classes: C.
+        sigma: See `SIGMA`.
+
+    Returns:
+        int32 (T,), labels, C where nothing happens; float32 (T, 2), confidences of start and end:
+        exp(-d^2 / (2 sigma^2)) with the distance d to the nearest first or last frame of an action.
+    """
+    labels = np.full(frames, classes, np.int32)
+    ends = np.zeros((frames, 2), np.float32)
+    t = np.arange(frames)
+    for label, start, end in actions[["label", "start", "end"]].to_numpy(int).tolist():
+        labels[start:end] = label
+        for column, at in enumerate((start, end - 1)):
+            bump = np.exp(-((t - at) ** 2) / (2 * sigma**2))
+            ends[:, column] = np.maximum(ends[:, column], bump)
+    return labels, ends
+
+
+class Windows(keras.utils.PyDataset):
+    """Batches of windows of recordings, cut anew in every epoch.
+
+    Args:
+        streams: The recordings.
+        size: Frames of a window; shorter ones end in zeros that have no weight.
+        batch_size: B.
+        seed: Of cuts and order; None for the same cuts, in order, in every epoch.
+    """
+
+    def __init__(
+        self, streams: Sequence[Stream], size: int, batch_size: int, seed: int | None
+    ) -> None:
+        super().__init__()
+        self.streams, self.size, self.batch_size, self.seed = streams, size, batch_size, seed
+        self.epoch = 0
+        self.count = sum(-(-len(s.frames) // size) for s in streams)
+        self._cut()
+
+    def _cut(self) -> None:
+        """(stream, start) of every window; the first one of a stream starts before it."""
+        rng = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
+        cuts = []
+        for i, stream in enumerate(self.streams):
+            windows = -(-len(stream.frames) // self.size)
+            spare = windows * self.size - len(stream.frames)
+            first = 0 if rng is None else -int(rng.integers(spare + 1))
+            cuts += [(i, first + k * self.size) for k in range(windows)]
+        self.cuts = cuts if rng is None else [cuts[k] for k in rng.permutation(len(cuts))]
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._cut()
+
+    def __len__(self) -> int:
+        return math.ceil(self.count / self.batch_size)
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray, dict[str, Any], dict[str, Any]]:
+        first = step * self.batch_size
+        own = [self.cuts[k % self.count] for k in range(first, first + self.batch_size)]
+        first_stream = self.streams[0]
+        shape = (len(own), self.size)
+        x = np.zeros((*shape, *first_stream.frames.shape[1:]), np.float32)
+        labels, ends = np.zeros(shape, np.int32), np.zeros((*shape, 2), np.float32)
+        weight = np.zeros(shape, np.float32)
+        for row, (i, start) in enumerate(own):
+            low, high = max(start, 0), start + self.size
+            n = len(self.streams[i].frames[low:high])
+            x[row, :n] = self.streams[i].frames[low:high]
+            labels[row, :n] = self.streams[i].labels[low:high]
+            ends[row, :n] = self.streams[i].ends[low:high]
+            weight[row, :n] = 1
+        return x, {"labels": labels, "ends": ends}, {"labels": weight, "ends": weight}
+
+
+def train(
+    network: keras.Model,
+    streams: Sequence[Stream],
+    validation: Sequence[Stream],
+    rate: Callable[[int], float],
+    epochs: int,
+    augment: Sequence[keras.layers.Layer] = (),
+    size: int = 200,
+    batch_size: int = 8,
+    seed: int = 0,
+    tell: Callable[[dict[str, float]], None] = lambda row: None,
+) -> pd.DataFrame:
+    """Trains JCR-RNN; it ends with the weights of the epoch with the lowest validation loss.
+
+    Args:
+        network: From `models.jcr_rnn`.
+        streams: Recordings to learn from.
+        validation: Recordings to choose the epoch by; the last epoch where there are none.
+        rate: Learning rate of an epoch, from 0.
+        epochs: Passes over the recordings.
+        augment: Layers in front of the network while it learns.
+        size: Frames of a window.
+        batch_size: B.
+        seed: Of the cuts into windows.
+        tell: Called with every epoch's row of the history.
+
+    Returns:
+        The history.
+    """
+    whole = keras.Sequential([network.input, *augment]) if augment else None
+    model = keras.Model(whole.input, network(whole.output)) if whole else network
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate(0), clipnorm=1.0),
+        loss={
+            "labels": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "ends": keras.losses.MeanSquaredError(),
+        },
+        loss_weights={"labels": 1.0, "ends": WEIGHT},
+        jit_compile=False,
+    )
+    batches = Windows(streams, size, batch_size, seed)
+    held = Windows(validation, size, batch_size, None) if validation else None
+    rows: list[dict[str, float]] = []
+    best: list[Any] = [np.inf, network.get_weights()]
+
+    def note(epoch: int, logs: dict[str, float] | None) -> None:
+        row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
+        rows.append(row)
+        if row.get("val_loss", -epoch) < best[0]:
+            best[:] = [row.get("val_loss", -epoch), network.get_weights()]
+        tell(row)
+
+    model.fit(
+        batches,
+        validation_data=held,
+        epochs=epochs,
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(lambda epoch, _: rate(epoch)),
+            keras.callbacks.LambdaCallback(on_epoch_end=note),
+        ],
+        verbose=0,
+    )
+    network.set_weights(best[1])
+    return pd.DataFrame(rows)
+
+
+def per_frame(network: keras.Model) -> keras.Model:
+    """The network with one output (B, T, C + 3): probabilities, then start and end, for `along`."""
+    probabilities = keras.layers.Activation("softmax")(network.output["labels"])
+    joined = keras.layers.Concatenate()([probabilities, network.output["ends"]])
+    return keras.Model(network.input, joined)
+
+
+def read_off(probability: np.ndarray, ends: np.ndarray, near: int = NEAR) -> pd.DataFrame:
+    """Detections from what the network says of every frame: `label`, `start`, `end`, `score`.
+
+    Frames in a row with the same most probable class are a detection. Its start moves to the
+    frame nearby where a start is most certain, its end likewise; its score is the class's mean
+    probability.
+
+    Args:
+        probability: (T, C + 1), the last class for no action.
+        ends: (T, 2), confidences of start and end.
+        near: Frames that an end may move, at most half of the detection inwards.
+    """
+    T = len(probability)
+    best = probability.argmax(axis=1) if T else np.zeros(0, int)
+    cuts = np.flatnonzero(np.diff(best)) + 1
+    rows = []
+    for start, end in zip([0, *cuts.tolist()], [*cuts.tolist(), T], strict=True):
+        if start == end or best[start] == probability.shape[1] - 1:
+            continue
+        score = float(probability[start:end, best[start]].mean())
+        inwards = min(near, (end - start) // 2)
+        first = _surest(ends[:, 0], start, max(start - near, 0), start + inwards + 1)
+        last = _surest(ends[:, 1], end - 1, end - 1 - inwards, min(end + near, T))
+        if first > last:
+            first, last = start, end - 1
+        rows.append((int(best[start]), first, last + 1, score))
+    return pd.DataFrame(rows, columns=["label", "start", "end", "score"])
+
+
+def _surest(confidence: np.ndarray, own: int, low: int, high: int) -> int:
+    """The frame in [low, high) with the highest confidence; of equal ones the nearest to `own`."""
+    at = np.arange(max(low, 0), high)
+    return int(at[np.lexsort((np.abs(at - own), -confidence[at]))[0]])

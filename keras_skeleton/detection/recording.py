@@ -1,0 +1,66 @@
+"""One recording from a file of its own, without the rest of its dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.datasets.dataset import (
+    SAMPLE_COLUMNS,
+    DatasetError,
+    ReadReport,
+    SkeletonDataset,
+)
+from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
+from keras_skeleton.datasets.formats.skeleton_toml import Layout
+from keras_skeleton.datasets.pku_mmd import read_frames
+from keras_skeleton.datasets.ut_kinect import SEQUENCE, read_sequence
+from keras_skeleton.skeletons import Skeleton
+
+
+def read_recording(
+    path: Path, skeleton: Skeleton, bodies: int, classes: Sequence[str]
+) -> SkeletonDataset:
+    """A recording as a dataset of one.
+
+    Args:
+        path: UT-Kinect's `joints_sXX_eYY.txt`, another `.txt` as PKU-MMD's, or an array
+            (T, V, 3) or (T, M, V, 3) as `.npy`, `.npz`, `.json` or `.csv` (see `datasets.folder`).
+        skeleton: The joint layout that the detector knows.
+        bodies: M that it reads: further people are left out, those that lack are zero.
+        classes: What it tells apart.
+
+    Raises:
+        DatasetError: No such file, another layout, a kind of file that is not known, no frames.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file")
+    report = ReadReport(strict=True)
+    if path.suffix == ".txt":
+        kinect_v1 = SEQUENCE.fullmatch(path.name) is not None
+        clip = read_sequence(path, report)[1] if kinect_v1 else read_frames(path, report)
+    elif path.suffix.lower() in READERS:
+        try:
+            clip, _ = finish_clip(read_array(path), Layout(skeleton))
+        except ClipError as error:
+            raise DatasetError(f"{path}: {error}") from error
+    else:
+        raise DatasetError(f"{path}: a recording is a .txt, {', '.join(READERS)} file")
+    if clip.shape[2] != skeleton.size:
+        raise DatasetError(
+            f"{path}: has {clip.shape[2]} joints, the detector was trained on the {skeleton.size} "
+            f"of '{skeleton.name}'"
+        )
+    if not clip.any():
+        raise DatasetError(f"{path}: nobody is in any of its {len(clip)} frames")
+    own = np.zeros((len(clip), bodies, skeleton.size, 3), np.float32)
+    people = min(bodies, clip.shape[1])
+    own[:, :people] = clip[:, :people]
+    row = dict.fromkeys(SAMPLE_COLUMNS, 0) | {
+        "name": path.stem, "video": path.stem, "frames": len(own), "bodies": bodies
+    }  # fmt: skip
+    rows = own.reshape(-1, *own.shape[2:])
+    return SkeletonDataset(path.stem, skeleton, tuple(classes), rows, pd.DataFrame([row]), {})

@@ -1,0 +1,201 @@
+"""From the detections in a run's folder to scores, files for other tools, and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.detection.detect import Settings
+from keras_skeleton.detection.proposals import multiscale, propose, smooth
+from keras_skeleton.detection.scoring import (
+    RULES,
+    THETAS,
+    evaluate,
+    precision_recall,
+    recall_by_number,
+)
+from keras_skeleton.detection.tables import write_activitynet, write_pku_mmd
+from keras_skeleton.detection_plots import (
+    curve_figure,
+    precision_recall_figure,
+    recall_figure,
+    timeline_figure,
+)
+from keras_skeleton.plots import save_figure
+
+TITLES = {
+    "svm_sw": "SVM-SW", "sta_lstm_sw": "STA-LSTM-SW", "jcr_rnn": "JCR-RNN",
+    "sta_lstm_jcr": "STA-LSTM-JCR", "tap_u": "TAP-U", "tap_u_m": "TAP-U-M", "tap_b": "TAP-B",
+    "tap_b_m": "TAP-B-M",
+}  # fmt: skip
+DETECTIONS = {"video": str}
+
+
+def write_report(folder: Path, intervals: pd.DataFrame) -> str:
+    """Scores what every method detected in all folds that are there; writes tables and figures.
+
+    Args:
+        folder: Of a run, see `detection.experiment`.
+        intervals: What is annotated: `video`, `label`, `start`, `end`.
+
+    Returns:
+        The table of scores by the paper's rule, as text.
+    """
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    found: dict[str, pd.DataFrame] = {}
+    tested: dict[str, list[str]] = {}
+    for method in TITLES:
+        places = sorted(folder.glob(f"fold_*/{method}/detections.csv"))
+        if places:
+            tables = [pd.read_csv(path, dtype=DETECTIONS) for path in places]
+            found[method] = pd.concat(tables, ignore_index=True)
+            tested[method] = [
+                video for path in places for video in _settings(path.parent)["test"]
+            ]
+    rows = []
+    for method, table in found.items():
+        videos = tested[method]
+        truth = intervals[intervals["video"].isin(videos)]
+        _write_files(folder / method, table, videos, run)
+        for rule in RULES:
+            scores = evaluate(table, truth, THETAS, rule, run["classes_scored"])
+            own = scores.table.reset_index().assign(ap_2d=scores.ap_2d)
+            own.insert(0, "rule", rule)
+            own.insert(0, "method", method)
+            rows.append(own.assign(detections=len(table), intervals=len(truth)))
+    everything = pd.concat(rows, ignore_index=True)
+    everything.to_csv(folder / "scores.csv", index=False)
+    text = table_of(everything, "paper")
+    (folder / "scores.txt").write_text(text + "\n", "utf-8")
+    _draw(folder, run, found, tested, intervals)
+    return text
+
+
+def table_of(scores: pd.DataFrame, rule: str) -> str:
+    """The content of scores.csv by one rule as text: mAP and F1 over the least overlap."""
+    own = scores[scores["rule"] == rule]
+    thetas = sorted(own["theta"].unique())
+    lines = [
+        f"{'':<14}{'mAP':<{8 * len(thetas)}}F1",
+        f"{'overlap':<14}" + "".join(f"{theta:<8g}" for theta in [*thetas, *thetas]),
+    ]
+    for method, part in own.groupby("method", sort=False):
+        part = part.set_index("theta")
+        values = [*part["map_action"][thetas], *part["f1"][thetas]]
+        lines.append(f"{TITLES[str(method)]:<14}" + "".join(f"{v:<8.3f}" for v in values))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "settings.json").read_text("utf-8")))
+
+
+def _write_files(
+    folder: Path, table: pd.DataFrame, videos: Sequence[str], run: Mapping[str, Any]
+) -> None:
+    """PKU-MMD's files, labels from 1 as there, and ActivityNet's one file."""
+    folder.mkdir(exist_ok=True)
+    write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", videos)
+    if run["fps"]:  # its segments are in seconds
+        write_activitynet(table, folder / "activitynet.json", run["classes"], run["fps"])
+
+
+def _draw(
+    folder: Path,
+    run: Mapping[str, Any],
+    found: Mapping[str, pd.DataFrame],
+    tested: Mapping[str, Sequence[str]],
+    intervals: pd.DataFrame,
+) -> None:
+    where = f"{run['dataset']}, {run['protocol']}"
+    panels = {}
+    for method, table in found.items():
+        truth = intervals[intervals["video"].isin(tested[method])]
+        panels[TITLES[method]] = {t: precision_recall(table, truth, t) for t in THETAS}
+    title = f"Detection on {where}: precision over recall, all classes together"
+    save_figure(precision_recall_figure(panels, title), folder / "precision_recall.png")
+
+    attention = [method for method in ("tap_u", "tap_b") if method in found]
+    if attention:
+        _draw_attention(folder, run, attention, intervals)
+    video = next(iter(tested.values()))[0]
+    truth = intervals[intervals["video"] == video]
+    lines = {"annotated": truth}
+    for method, table in found.items():
+        lines[TITLES[method]] = table[table["video"] == video]
+    length = max(int(table["end"].max()) for table in lines.values() if len(table))
+    title = f"{where}: recording {video}"
+    figure = timeline_figure(lines, length, run["classes"], title, run["fps"])
+    save_figure(figure, folder / "timeline.png")
+
+
+def _draw_attention(
+    folder: Path, run: Mapping[str, Any], methods: Sequence[str], intervals: pd.DataFrame
+) -> None:
+    """Figs. 11 and 12, on the first fold there is."""
+    place = sorted(folder.glob(f"fold_*/{methods[0]}"))[0].parent
+    curves, proposals, levels = {}, {}, {}
+    for method in methods:
+        chosen = _settings(place / method)
+        videos = chosen.pop("test")
+        settings = Settings(**chosen)
+        with np.load(place / method / "curves.npz", allow_pickle=False) as data:
+            own = {video: smooth(data[video], settings.window) for video in videos}
+        name = TITLES[method]
+        curves[name] = own[videos[0]]
+        level = float(curves[name].max(initial=0)) if settings.relative else 1.0
+        levels[name] = settings.epsilon * level
+        spans = propose(curves[name], levels[name], settings.omega)
+        proposals[name] = pd.DataFrame(spans, columns=["start", "end"])
+        _draw_recall(folder / f"recall_{method}.png", run, name, own, settings, intervals)
+    truth = intervals[intervals["video"] == videos[0]]
+    title = f"{run['dataset']}, {run['protocol']}: attention in recording {videos[0]}"
+    figure = curve_figure(curves, proposals, truth, levels, title, run["fps"])
+    save_figure(figure, folder / "attention.png")
+
+
+def _draw_recall(
+    path: Path,
+    run: Mapping[str, Any],
+    name: str,
+    curves: Mapping[str, np.ndarray],
+    settings: Settings,
+    intervals: pd.DataFrame,
+) -> None:
+    """Fig. 12: how recall depends on epsilon, omega and delta, each with the others as chosen."""
+    truth = intervals[intervals["video"].isin(list(curves))]
+
+    def curve(epsilon: float, omega: int, delta: float | None = None) -> pd.DataFrame:
+        rows = []
+        for video, values in curves.items():
+            level = epsilon * float(values.max(initial=0)) if settings.relative else epsilon
+            spans = propose(values, level, omega)
+            if delta:
+                spans = multiscale(spans, len(values), delta=delta)
+            total = np.concatenate([[0.0], np.cumsum(values)])
+            score = (total[spans[:, 1]] - total[spans[:, 0]]) / (spans[:, 1] - spans[:, 0])
+            rows.append(pd.DataFrame(spans, columns=["start", "end"]).assign(video=video, score=score))
+        return recall_by_number(pd.concat(rows), truth)
+
+    e, w = settings.epsilon, settings.omega
+    panels = {
+        "threshold $\\epsilon$"
+        + (" (share of the maximum)" if settings.relative else ""): {
+            f"{x:g}": curve(x, w) for x in sorted({0.0, 0.1, 0.2, 0.3, e})
+        },
+        "distance $\\omega$ (frames)": {f"{x}": curve(e, x) for x in sorted({0, 10, 30, 60, w})},
+        "scale $\\delta$ (share of the length)": {
+            "one scale": curve(e, w),
+            **{f"1/{n}": curve(e, w, 1 / n) for n in (2, 3, 4)},
+        },
+    }
+    title = (
+        f"{run['dataset']}, {run['protocol']}: {name}'s proposals "
+        f"($\\epsilon$ = {e:g}, $\\omega$ = {w} unless varied)"
+    )
+    save_figure(recall_figure(panels, title, "proposals in a recording"), path)

@@ -1,0 +1,111 @@
+"""`run.py detect` as a user meets it, on PKU-MMD's own layout."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_skeleton.cli import main
+from keras_skeleton.detection.tables import read_pku_mmd
+
+VIDEOS = [f"{number:04d}-{view}" for number in range(2, 24) for view in "LM"]  # 16 are held out
+ACTIONS = ((11, 20, 50), (34, 70, 100))  # class, start, end
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """PKU-MMD's files: 120 frames a video, two actions, one person (and a second one in some)."""
+    root = tmp_path_factory.mktemp("pku")
+    for name in ("skeleton", "label", "split"):
+        (root / name).mkdir()
+    rng = np.random.default_rng(0)
+    rest = rng.normal(0, 0.3, (25, 3)) + [0, 0, 3]
+    for number, video in enumerate(VIDEOS):
+        frames = np.zeros((120, 2, 25, 3))
+        frames[:, 0] = rest
+        frames[:, 1] = rest + [1, 0, 0] if number % 5 == 0 else 0
+        for axis, (_, start, end) in enumerate(ACTIONS):
+            swing = np.sin(np.linspace(0, 4 * np.pi, end - start)) ** 2
+            frames[start:end, 0, 11, axis] += swing
+        frames[:, 0] += rng.normal(0, 0.01, (120, 25, 3))
+        rows = frames.reshape(120, -1)
+        text = "".join(" ".join(f"{v:.5f}" for v in row) + "\n" for row in rows)
+        (root / "skeleton" / f"{video}.txt").write_text(text)
+        lines = "".join(f"{c},{start},{end},2\n" for c, start, end in ACTIONS)
+        (root / "label" / f"{video}.txt").write_text(lines)
+    train = [video for video in VIDEOS if int(video[:4]) < 22]
+    test = [video for video in VIDEOS if video not in train]
+    lists = f"Training videos:\n{', '.join(train)}\nValidation videos:\n{', '.join(test)}\n"
+    (root / "split" / "cross-subject.txt").write_text(lists)
+    return root
+
+
+@pytest.fixture(scope="module")
+def detect(folder, tmp_path_factory):
+    """`detect(*words)`: the command on that folder; the exit status."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def run(*words):
+        where = ["--data-dir", str(folder), "--cache-dir", str(cache)]
+        return main(["detect", "--dataset", "pku_mmd", "--protocol", "cs", *where, *words])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(detect, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "pku"
+    words = ["--table", "--classifier", "lstm", "--epochs", "2", "--batch-size", "8"]
+    assert detect(*words, "--out", str(out)) == 0
+    return out
+
+
+def test_a_run_leaves_scores_and_files(run):
+    scores = pd.read_csv(run / "scores.csv")
+    assert len(scores) == 8 * 2 * 4
+    assert scores[["f1", "ap", "map_action", "map_video", "ap_2d"]].to_numpy().min() >= 0
+    held = [video for video in VIDEOS if int(video[:4]) >= 22]
+    written = sorted(p.stem for p in (run / "sta_lstm_sw" / "pku_mmd").iterdir())
+    assert written == held  # one file a test video, also where nothing was found
+    found = pd.read_csv(run / "fold_01" / "sta_lstm_sw" / "detections.csv")
+    table = read_pku_mmd(run / "sta_lstm_sw" / "pku_mmd")
+    assert len(table) == len(found) > 0
+    assert set(table["label"]) == set(found["label"] + 1)  # PKU-MMD counts from 1
+    content = json.loads((run / "jcr_rnn" / "activitynet.json").read_text())
+    assert content["version"] == "VERSION 1.3"
+
+
+def test_one_recording(run, folder, tmp_path, capsys):
+    out = tmp_path / "found"
+    words = ["--stream", str(folder / "skeleton" / "0022-L.txt"), "--weights", str(run)]
+    assert main(["detect", *words, "--method", "sta_lstm_sw", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    stored = pd.read_csv(run / "fold_01" / "sta_lstm_sw" / "detections.csv")
+    stored = stored[stored["video"] == "0022-L"]
+    assert f"{len(stored)} actions in 120 frames" in printed
+    found = pd.read_csv(out / "0022-L.csv")
+    np.testing.assert_array_equal(found[["start", "end"]], stored[["start", "end"]])
+    assert (out / "0022-L.png").stat().st_size > 3000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--dataset sbu --protocol cv", "'sbu' has no untrimmed recordings"),
+        ("--dataset synthetic --protocol cs", "did you mean|untrimmed"),
+        ("--dataset synthetic", "needs --dataset and --protocol"),
+        ("--dataset synthetic --protocol untrimmed --model mans9", "tap_lstm"),
+        ("--stream a.npy", "belong together"),
+        ("--stream a.npy --weights nowhere", "no detection run"),
+        ("--dataset synthetic --protocol untrimmed --classifier pose_i3d", "watches videos"),
+        ("--dataset ut_kinect --protocol cs", "has to be downloaded"),
+    ],
+)
+def test_mistakes_are_explained(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_SKELETON_CACHE", str(tmp_path / "cache"))
+    assert main(["detect", *words.split()]) == 2
+    import re
+
+    assert re.search(message, capsys.readouterr().err)

@@ -1,0 +1,122 @@
+"""A detection run from recordings to figures."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy_streams import make_streams
+
+from keras_skeleton.detection import evaluate
+from keras_skeleton.detection.detector import METHODS, Detector
+from keras_skeleton.detection.experiment import Detection
+from keras_skeleton.detection.recording import read_recording
+from keras_skeleton.detection.tables import read_pku_mmd
+from keras_skeleton.errors import UserError
+from keras_skeleton.training.experiment import RunError
+from keras_skeleton.training.recipes import Recipe
+
+RECIPE = Recipe(
+    optimizer="adam", learning_rate=0.01, batch_size=8, epochs=12, clipnorm=1.0, jit=False,
+    read={"coordinates": "hips", "unit": 0.2}, model={"units": 16, "score_stddev": 0.01},
+)  # fmt: skip
+
+
+def detection(folder, methods=tuple(METHODS), **changes):
+    arguments = {
+        "dataset": make_streams(), "protocol": "cs", "methods": methods, "classifier": "sta_lstm",
+        "recipes": {"tap_lstm": RECIPE, "sta_lstm": RECIPE}, "variant": "paper", "seed": 0,
+        "folder": folder, "command": "a test", "say": lambda line: None,
+    }  # fmt: skip
+    return Detection(**arguments | changes)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """All rows of the table, the last two added to a finished run."""
+    folder = tmp_path_factory.mktemp("detection") / "run"
+    first = [m for m in METHODS if not m.startswith("tap_b")]
+    detection(folder, first).run()
+    with pytest.raises(RunError, match="add --resume"):
+        detection(folder).run()
+    weights = folder / "networks" / "classifier" / "fold_01" / "best.weights.h5"
+    before = weights.stat().st_mtime_ns
+    text = detection(folder).run(resume=True)
+    assert weights.stat().st_mtime_ns == before
+    return folder, text
+
+
+def test_every_row_is_scored(run):
+    folder, text = run
+    scores = pd.read_csv(folder / "scores.csv")
+    assert set(scores["method"]) == set(METHODS)
+    assert len(scores) == len(METHODS) * 2 * 4
+    assert len(text.splitlines()) == 2 + len(METHODS)
+    assert (folder / "scores.txt").read_text() == text + "\n"
+    best = scores[(scores["rule"] == "paper") & (scores["theta"] == 0.3)].set_index("method")
+    # Each class at random would give about 0.25: networks have learnt.
+    assert best["map_action"]["jcr_rnn"] > 0.5
+    assert best["map_action"]["sta_lstm_jcr"] > 0.5
+    for name in ("precision_recall", "timeline", "attention", "recall_tap_u", "recall_tap_b"):
+        assert (folder / f"{name}.png").stat().st_size > 10_000
+
+
+def test_scores_can_be_made_again_from_the_files(run):
+    folder, _ = run
+    streams = make_streams()
+    truth = streams.intervals[streams.intervals["video"].isin(["r05", "r06"])]
+    scores = pd.read_csv(folder / "scores.csv")
+    for method in ("jcr_rnn", "tap_u_m"):
+        table = read_pku_mmd(folder / method / "pku_mmd")
+        table["label"] -= 1
+        again = evaluate(table, truth, rule="official", classes=2).table["map_video"]
+        own = scores[(scores["method"] == method) & (scores["rule"] == "official")]
+        np.testing.assert_allclose(own["map_video"], again, atol=1e-9)
+        content = json.loads((folder / method / "activitynet.json").read_text())
+        assert sum(map(len, content["results"].values())) == len(table)
+
+
+def test_settings_are_chosen_on_validation_recordings(run):
+    folder, _ = run
+    chosen = json.loads((folder / "fold_01" / "tap_u" / "settings.json").read_text())
+    scaled = json.loads((folder / "fold_01" / "tap_u_m" / "settings.json").read_text())
+    assert chosen.pop("test") == scaled.pop("test") == ["r05", "r06"]
+    assert (chosen.pop("scales"), scaled.pop("scales")) == (False, True)
+    assert chosen == scaled
+
+
+def test_a_trained_detector_finds_the_same_in_a_file(run, tmp_path):
+    folder, _ = run
+    streams = make_streams()
+    path = tmp_path / "r05.npy"
+    np.save(path, streams.clip(4))
+    detector = Detector(folder)
+    recording = read_recording(path, streams.skeleton, 1, streams.classes)
+    stored = pd.read_csv(folder / "fold_01" / "tap_b_m" / "detections.csv")
+    stored = stored[stored["video"] == "r05"].drop(columns="video").reset_index(drop=True)
+    found = detector.detect("tap_b_m", recording, 0, detector.settings("tap_b_m"))
+    pd.testing.assert_frame_equal(found, stored, atol=1e-4, check_dtype=False)
+    assert len(found)
+    with pytest.raises(UserError, match="keeps no weights"):
+        detector.detect("svm_sw", recording, 0, detector.settings("svm_sw"))
+    with pytest.raises(ValueError, match="tap_u"):
+        detector.settings("tap_uu")
+
+
+def test_what_cannot_be_detected_with(tmp_path):
+    streams = make_streams()
+    with pytest.raises(UserError, match="no detection run"):
+        Detector(tmp_path)
+    np.save(tmp_path / "wide.npy", np.ones((30, 1, 25, 3)))
+    np.save(tmp_path / "empty.npy", np.zeros((30, 1, 20, 3)))
+    (tmp_path / "notes.doc").write_text("")
+    for name, why in (
+        ("wide.npy", "joints"), ("empty.npy", "no body"), ("notes.doc", "is a .txt"),
+        ("absent.npy", "no such file"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=why):
+            read_recording(tmp_path / name, streams.skeleton, 1, streams.classes)
+    with pytest.raises(ValueError, match="tap_x"):
+        detection(tmp_path / "x", ["tap_x"])
+    with pytest.raises(RunError, match="there is no fold 2"):
+        detection(tmp_path / "x").run([2])
