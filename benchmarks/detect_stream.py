@@ -43,9 +43,7 @@ def stream(folder: Path, minutes: int) -> tuple[Path, list[tuple[int, int]]]:
         piece = untrimmed(0, 1 + take % 9, take, 1, ACTIONS, PAUSE)
         joints = piece.joints[: total - done, 0]
         rows[done : done + len(joints)] = joints
-        spans += [
-            (done + a.start, done + a.end) for a in piece.actions if a.end <= len(joints)
-        ]
+        spans += [(done + a.start, done + a.end) for a in piece.actions if a.end <= len(joints)]
         done += len(joints)
     rows.flush()
     return path, spans
@@ -146,7 +144,9 @@ def main() -> None:
     print(f"{'':<28}" + "".join(f"{f'{m} min':>20}" for m in found))
     steps = [step for step in found[args.minutes[0]] if step != "memory"]
     for step in steps:
-        print(f"{step + ', s':<28}" + "".join(f"{cell(own[step], 2):>20}" for own in found.values()))
+        print(
+            f"{step + ', s':<28}" + "".join(f"{cell(own[step], 2):>20}" for own in found.values())
+        )
     for way in ("forwards", "both ways"):
         cells = ""
         for minutes, own in found.items():

@@ -384,7 +384,9 @@ def detect(words: Sequence[str]) -> None:
         "--bidirectional", action="store_true", help="TAP-B in place of TAP-U: LSTMs run both ways"
     )
     parser.add_argument(
-        "--table", action="store_true", help="all rows of the paper's Tables IV and V, baselines too"
+        "--table",
+        action="store_true",
+        help="all rows of the paper's Tables IV and V, baselines too",
     )
     parser.add_argument("--recipe", default="paper", help="paper (default) or tuned")
     parser.add_argument("--epochs", type=whole_number(1), help="instead of the recipes'; no stages")
@@ -438,7 +440,7 @@ def detect(words: Sequence[str]) -> None:
     if MODELS[check_model(args.classifier)].video:
         raise UserError(f"'{args.classifier}' watches videos; detection works on skeletons")
     recipes = {}
-    for name in (args.model, args.classifier):
+    for name in (args.model, args.classifier, "jcr_rnn"):
         recipe = get_recipe(name, args.dataset, args.recipe)
         if args.epochs is not None:
             recipe = replace(recipe, epochs=args.epochs, stages=())

@@ -776,7 +776,10 @@ def idle(s: Script, seconds: float) -> None:
         channel, change = moves[s.rng.integers(len(moves))]
         before = s.pose[channel].copy()
         s.wait(s.rng.uniform(0.2, 1.5))
-        s.move(s.rng.uniform(0.5, 1.0), **{channel: before + np.array(change) * s.rng.uniform(0.5, 1.0)})
+        s.move(
+            s.rng.uniform(0.5, 1.0),
+            **{channel: before + np.array(change) * s.rng.uniform(0.5, 1.0)},
+        )
         s.wait(s.rng.uniform(0.1, 0.8))
         s.move(s.rng.uniform(0.5, 1.0), **{channel: before})
     s.now = max(s.now, over)

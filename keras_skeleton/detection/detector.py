@@ -159,13 +159,10 @@ class Detector:
             intervals = candidates(self.curve(TAP[method], dataset, recording), settings)
         return classified(intervals, self.classify(dataset, recording), settings)
 
-    def _slide(
-        self, dataset: SkeletonDataset, recording: int, settings: Settings
-    ) -> pd.DataFrame:
+    def _slide(self, dataset: SkeletonDataset, recording: int, settings: Settings) -> pd.DataFrame:
         if self.svm is None:
             raise UserError("svm_sw keeps no weights: it detects only in the run that trains it")
         svm, length = self.svm, int(dataset.samples["frames"].iloc[recording])
         frames = self.frames(dataset, recording)(0, length)
         spans = windows(length, SIZE, STEP)
         return classified(spans, lambda _: svm.classify(frames), settings)
-

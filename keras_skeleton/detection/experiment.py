@@ -57,7 +57,7 @@ class Detection:
         protocol: Name of one of its protocols.
         methods: Keys of `METHODS`.
         classifier: Name of the model that classifies intervals.
-        recipes: By `tap_lstm` and the classifier's name.
+        recipes: By `tap_lstm`, `jcr_rnn` and the classifier's name.
         variant: Of the recipes, for the record.
         seed: Fold k trains from seed + k - 1.
         folder: Where results go.
@@ -162,7 +162,7 @@ class Detection:
         if weights.exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        recipe, fold = self.recipes[PROPOSALS], self.folds[number - 1]
+        recipe, fold = self.recipes["jcr_rnn"], self.folds[number - 1]
         self.say(f"\njcr_rnn: fold {number}, {recipe.epochs} epochs on recordings")
         keras.utils.set_random_seed(self.seed + number - 1)
         joints = self.dataset.max_bodies * self.dataset.skeleton.size
@@ -175,7 +175,8 @@ class Detection:
             lambda epoch: recipe.learning_rate * recipe.schedule.factor(epoch, recipe.epochs, []),
             recipe.epochs,
             augment,
-            batch_size=min(recipe.batch_size, 16),
+            size=recipe.frames or 200,
+            batch_size=recipe.batch_size,
             seed=self.seed + number - 1,
         )
         history.to_csv(folder / "history.csv", index=False)

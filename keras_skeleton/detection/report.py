@@ -54,9 +54,7 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
         if places:
             tables = [pd.read_csv(path, dtype=DETECTIONS) for path in places]
             found[method] = pd.concat(tables, ignore_index=True)
-            tested[method] = [
-                video for path in places for video in _settings(path.parent)["test"]
-            ]
+            tested[method] = [video for path in places for video in _settings(path.parent)["test"]]
     rows = []
     for method, table in found.items():
         videos = tested[method]
@@ -179,13 +177,14 @@ def _draw_recall(
                 spans = multiscale(spans, len(values), delta=delta)
             total = np.concatenate([[0.0], np.cumsum(values)])
             score = (total[spans[:, 1]] - total[spans[:, 0]]) / (spans[:, 1] - spans[:, 0])
-            rows.append(pd.DataFrame(spans, columns=["start", "end"]).assign(video=video, score=score))
+            rows.append(
+                pd.DataFrame(spans, columns=["start", "end"]).assign(video=video, score=score)
+            )
         return recall_by_number(pd.concat(rows), truth)
 
     e, w = settings.epsilon, settings.omega
     panels = {
-        "threshold $\\epsilon$"
-        + (" (share of the maximum)" if settings.relative else ""): {
+        "threshold $\\epsilon$" + (" (share of the maximum)" if settings.relative else ""): {
             f"{x:g}": curve(x, w) for x in sorted({0.0, 0.1, 0.2, 0.3, e})
         },
         "distance $\\omega$ (frames)": {f"{x}": curve(e, x) for x in sorted({0, 10, 30, 60, w})},

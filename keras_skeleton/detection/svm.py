@@ -1,4 +1,4 @@
-"""SVM-SW: a linear SVM on sliding windows of poses; a baseline of Song et al. (TIP 2018, Sec. IV.C).
+"""SVM-SW: a linear SVM on sliding windows of poses; a baseline of Song et al. (TIP 2018, IV.C).
 
 The paper gives the window (10 frames, 5 apart) and nothing else. Here a window's feature is the
 poses of its frames, one after the other, as the networks read them; its class is that of its middle

@@ -47,7 +47,9 @@ def jcr_rnn(
         h = layers.Dense(width, activation="relu", name=f"dense_{i}")(h)
         h = layers.Dropout(dropout, name=f"dropout_{i}")(h)
     logits = layers.Dense(classes + 1, dtype="float32", name="labels")(h)
-    seen = layers.Concatenate(name="seen")([h, layers.Activation("softmax", name="probabilities")(logits)])
+    seen = layers.Concatenate(name="seen")(
+        [h, layers.Activation("softmax", name="probabilities")(logits)]
+    )
     chosen = layers.Dense(units[-1], activation="sigmoid", name="selector")(seen)
     h = layers.Multiply(name="selected")([h, chosen])
     h = layers.Dense(regression, activation="relu", name="regression")(h)

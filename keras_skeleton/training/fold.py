@@ -10,7 +10,8 @@ What is chosen how, all in one run:
     accuracy_copies with `test_copies`: the headline's weights on random copies of each test clip
 
 With several `views` a clip, epochs are scored on one view (so are the choice of the epoch and
-accuracy_paper), and the weights of the first two figures again on all.
+accuracy_paper), and the weights of the first two figures again on all. Where test clips are not
+scored in every epoch (in all but the last stage of a joint training), accuracy_paper is None.
 """
 
 from __future__ import annotations
@@ -54,17 +55,18 @@ def selected_epoch(history: list[Row]) -> int:
 def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict[str, Any]:
     """The fold's figures, from its history and the score of its selected checkpoint."""
     chosen = selected_epoch(history)
-    paper = int(np.argmax([row["test_accuracy"] for row in history]))
+    watched = [row["test_accuracy"] for row in history]
+    paper = None if np.isnan(watched).any() else int(np.argmax(watched))
     return {
         "fold": number,
         **test.as_dict(),
         "accuracy_last": history[-1]["test_accuracy"],
-        "accuracy_paper": history[paper]["test_accuracy"],
+        "accuracy_paper": None if paper is None else watched[paper],
         "validation_accuracy": None
         if np.isnan(history[chosen]["val_accuracy"])
         else history[chosen]["val_accuracy"],
         "epoch_selected": chosen + 1,
-        "epoch_paper": paper + 1,
+        "epoch_paper": None if paper is None else paper + 1,
         "epochs": len(history),
         "seconds": sum(row["seconds"] for row in history),
         "clips": {
@@ -110,6 +112,8 @@ class FoldFit:
         tell: Called after every epoch with its row of the history.
         epochs: Instead of the recipe's.
         start: Called with the network before the first epoch, to take weights over.
+        watch_test: Score the test clips after every epoch, too, not only at the end. (Always so
+            without validation clips.)
     """
 
     def __init__(
@@ -123,6 +127,7 @@ class FoldFit:
         tell: Callable[[Row], None] = lambda row: None,
         epochs: int | None = None,
         start: Callable[[keras.Model], object] = lambda model: None,
+        watch_test: bool = True,
     ) -> None:
         self.trainee = trainee
         self.inputs = inputs
@@ -134,10 +139,11 @@ class FoldFit:
         self.epochs = epochs or trainee.recipe.epochs
         self.start = start
         self.state_file = folder / "state.npz"
-        self.evaluated = np.concatenate([fold.validation, fold.test])
+        self.watched = fold.test if watch_test or not len(fold.validation) else fold.test[:0]
+        self.evaluated = np.concatenate([fold.validation, self.watched])
         # Videos are large: no more of them at a time than the training has.
         most = trainee.recipe.batch_size if isinstance(inputs.shape, dict) else EVALUATION_BATCH
-        self.size = min(most, max(len(self.evaluated), 1))
+        self.size = min(most, len(fold.validation) + len(fold.test))
         self.batches = evaluation_batches(inputs, self.evaluated, self.size)
         self.saved = time.perf_counter()
 
@@ -161,15 +167,15 @@ class FoldFit:
         labels = self.inputs.labels[self.evaluated]
         held = len(self.fold.validation)
         validation = score(labels[:held], logits[:held]) if held else None
-        test = score(labels[held:], logits[held:])
+        test = score(labels[held:], logits[held:]) if len(self.watched) else None
         row: Row = {
             "epoch": len(self.state.history) + 1,
             "loss": float(logs["loss"]),
             "accuracy": float(logs["accuracy"]),
             "val_loss": validation.loss if validation else float("nan"),
             "val_accuracy": validation.accuracy if validation else float("nan"),
-            "test_loss": test.loss,
-            "test_accuracy": test.accuracy,
+            "test_loss": test.loss if test else float("nan"),
+            "test_accuracy": test.accuracy if test else float("nan"),
             "learning_rate": self.rate,
             "seconds": time.perf_counter() - started,
         }
@@ -221,13 +227,17 @@ class FoldFit:
     def finish(self) -> dict[str, Any]:
         """Writes weights, scores and metrics; the folder is whole once metrics.json is there."""
         self.save()
-        model = self.trainee.model
+        model, recipe = self.trainee.model, self.trainee.recipe
         dataset, test = self.inputs.dataset, self.fold.test
         _save_weights(model, self.folder / "last.weights.h5")
-        last = self.score_views()
+        last = self.score_test()
         model.set_weights(self.state.best_weights)
         _save_weights(model, self.folder / "best.weights.h5")
-        if (best := self.score_views()) is not None:
+        if selected_epoch(self.state.history) == len(self.state.history) - 1:
+            best = last
+        else:
+            best = self.score_test()
+        if best is not None:
             self.state.best_logits = best
         write_scores(
             self.folder / "scores.npz",
@@ -241,18 +251,20 @@ class FoldFit:
         metrics = fold_metrics(self.number, self.state.history, result, self.fold)
         if last is not None:
             metrics["accuracy_last"] = score(self.inputs.labels[test], last).accuracy
-            metrics["views"] = self.trainee.recipe.views
-        if copies := self.trainee.recipe.test_copies:
+        if recipe.views > 1:
+            metrics["views"] = recipe.views
+        if copies := recipe.test_copies:
             logits = predict_copies(model, self.inputs, test, copies, self.seed)
             metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
         self.state_file.unlink()
         return metrics
 
-    def score_views(self) -> np.ndarray | None:
-        """Mean logits of the test clips over the recipe's views, None where it has one."""
+    def score_test(self) -> np.ndarray | None:
+        """Mean logits of the test clips over the recipe's views, None where it has one and every
+        epoch was scored."""
         views = self.trainee.recipe.views
-        if views == 1:
+        if views == 1 and len(self.watched):
             return None
         return predict_views(self.trainee.model, self.inputs, self.fold.test, self.size, views)
 

@@ -457,7 +457,7 @@ _POSE = {
         },
         frames=16,
         stages=pose_joint_training(
-            {"learning_rate": 2e-3, "epochs": 20},
+            {"learning_rate": 2e-3, "epochs": 16},
             {"learning_rate": 2e-3, "epochs": 60},
             n1=30,
             n2=4,
@@ -482,6 +482,12 @@ _STA_MODELS = {
     "sta_lstm": (True, True),
 }
 
+# JCR-RNN learns from windows of recordings: (batch size, epochs), for about 1,500 steps.
+_JCR = {"ut_kinect": (8, 300), "synthetic": (16, 40)}
+_JCR_SOURCES = {
+    "all": "our choice: as STA-LSTM on the same dataset, on windows of 200 frames of recordings"
+}
+
 RECIPES: dict[tuple[str, str, str], Recipe] = (
     {
         (model, dataset, variant): recipe
@@ -496,6 +502,18 @@ RECIPES: dict[tuple[str, str, str], Recipe] = (
     | {  # TIP 2018, Algorithm 2: "only classification loss is back-propagated", in one training
         ("tap_lstm", dataset, variant): replace(
             recipe, stages=(), model={**recipe.model, "lambda1": 0.0, "lambda2": 0.0}
+        )
+        for (dataset, variant), recipe in _STA.items()
+    }
+    | {
+        ("jcr_rnn", dataset, variant): replace(
+            recipe,
+            stages=(),
+            model={},
+            frames=200,
+            batch_size=_JCR.get(dataset, (16, 60))[0],
+            epochs=_JCR.get(dataset, (16, 60))[1],
+            sources=_JCR_SOURCES,
         )
         for (dataset, variant), recipe in _STA.items()
     }

@@ -108,7 +108,13 @@ def test_a_known_rule_is_learnt():
     network = jcr_rnn(joints=2, classes=2, units=(16, 16, 16), dropout=0.0)
     rows = []
     history = jcr.train(
-        network, streams(8), streams(2, seed=1), lambda epoch: 0.01, epochs=25, size=64, tell=rows.append
+        network,
+        streams(8),
+        streams(2, seed=1),
+        lambda epoch: 0.01,
+        epochs=25,
+        size=64,
+        tell=rows.append,
     )
     assert len(rows) == len(history) == 25
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]

@@ -29,7 +29,7 @@ def test_released_code():
 @pytest.mark.parametrize("key", RECIPES, ids="-".join)
 def test_every_recipe_says_its_sources_and_can_be_written(key):
     recipe = RECIPES[key]
-    assert key[0] in MODELS
+    assert key[0] in {*MODELS, "jcr_rnn"}  # a baseline of detection, no classifier of clips
     assert recipe.sources
     described = json.loads(json.dumps(recipe.describe()))
     assert described["schedule"]["name"]

@@ -82,6 +82,26 @@ def test_learns_and_leaves_everything(tmp_path):
         assert list(scores["names"]) == list(dataset.samples["name"].iloc[fold.test])
 
 
+def test_test_clips_may_be_scored_at_the_end_only(tmp_path):
+    dataset = make_dataset()
+    (fold,) = dataset.folds("cs")
+    trainee = Trainee(small_network, Recipe("adam", 0.01, batch_size=8, epochs=6))
+    found = []
+    for watch in (True, False):
+        folder = tmp_path / str(watch)
+        fit = FoldFit(trainee, Inputs(dataset, read), fold, 1, 3, folder, watch_test=watch)
+        found.append(fit.run())
+    own, unwatched = found
+    assert unwatched.pop("accuracy_paper") is None
+    assert unwatched.pop("epoch_paper") is None
+    same = set(unwatched) - {"seconds", "loss"}
+    assert {key: own[key] for key in same} == {key: unwatched[key] for key in same}
+    assert unwatched["loss"] == pytest.approx(own["loss"], abs=1e-4)
+    history = pd.read_csv(tmp_path / "False" / "history.csv")
+    assert history["test_accuracy"].isna().all()
+    assert not history["val_accuracy"].isna().any()
+
+
 def test_without_validation_clips_the_last_epoch_counts(tmp_path):
     dataset = make_dataset()
     (fold,) = dataset.folds("cs")
