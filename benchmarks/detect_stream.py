@@ -151,8 +151,8 @@ def main() -> None:
         cells = ""
         for minutes, own in found.items():
             parts = (f"curve, {way}", "proposals", "classification")
-            cells += f"{60 * minutes / sum(float(np.median(own[p])) for p in parts):>18.0f} x"
-        print(f"{'faster than real time, ' + way[:5]:<28}{cells}")
+            cells += f"{60 * minutes / sum(float(np.median(own[p])) for p in parts):>20.0f}"
+        print(f"{'times real time, ' + way:<28}{cells}")
     memory = "".join(f"{own['memory'][0]:>20.2f}" for own in found.values())
     print(f"{'largest resident size, GB':<28}{memory}")
     print(f"scoring 10,000 detections: {cell(scoring(args.rounds), 2)} s")

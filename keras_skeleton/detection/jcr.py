@@ -142,8 +142,12 @@ def train(
     Returns:
         The history.
     """
-    whole = keras.Sequential([network.input, *augment]) if augment else None
-    model = keras.Model(whole.input, network(whole.output)) if whole else network
+    model = network
+    if augment:
+        x = h = keras.Input(network.input_shape[1:])
+        for layer in augment:
+            h = layer(h)
+        model = keras.Model(x, network(h))
     model.compile(
         optimizer=keras.optimizers.Adam(rate(0), clipnorm=1.0),
         loss={

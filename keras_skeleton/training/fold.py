@@ -11,7 +11,7 @@ What is chosen how, all in one run:
 
 With several `views` a clip, epochs are scored on one view (so are the choice of the epoch and
 accuracy_paper), and the weights of the first two figures again on all. Where test clips are not
-scored in every epoch (in all but the last stage of a joint training), accuracy_paper is None.
+scored in every epoch (a stage of a joint training may do without), accuracy_paper is None.
 """
 
 from __future__ import annotations

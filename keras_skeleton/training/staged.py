@@ -4,8 +4,6 @@
     fold_01/features/    what fixed streams put out, see `features.py`; gone when the fold is done
     fold_01/             the last stage's results, and the history of all stages
 
-Test clips are scored after every epoch of the last stage, and at the end of the others.
-
 A stopped run goes on in the stage where it stopped: finished stages are not trained again.
 """
 
@@ -73,7 +71,7 @@ def train_stages(
             start = _taking(stage, stages, trainees, folder, begin)
             metrics = FoldFit(
                 trainee, inputs(stage), fold, number, seed, place, progress.epoch, epochs, start,
-                watch_test=stage is stages[-1],
+                watch_test=stage.watch_test or stage is stages[-1],
             ).run(resume)  # fmt: skip
         history = pd.read_csv(place / "history.csv")
         histories.append(history.assign(stage=stage.name, epoch=history["epoch"] + done))

@@ -30,6 +30,8 @@ class Stage:
         keep: Which of its weights later stages take: those of its `"last"` epoch, or the `"best"`
             on validation.
         features: Its network reads what the streams of earlier stages put out, computed once.
+        watch_test: Test clips are scored after each of its epochs, and not only at its end. (In
+            the last stage, whose results a fold reports, they always are.)
     """
 
     name: str
@@ -42,6 +44,7 @@ class Stage:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     keep: str = "last"
     features: bool = False
+    watch_test: bool = True
 
 
 MAIN, SPATIAL, TEMPORAL = "main", "joint_attention", "frame_attention"
@@ -114,8 +117,9 @@ def pose_joint_training(
         other = {key: value for key, value in recipe.items() if key != "epochs"}
         only = {"only": name}
         return Stage(
-            name, what, only, EVERYTHING, epochs=recipe["epochs"], recipe=other, keep="best"
-        )
+            name, what, only, EVERYTHING, epochs=recipe["epochs"], recipe=other, keep="best",
+            watch_test=False,
+        )  # fmt: skip
 
     return (
         alone("left_hand", "step 2, I3D on the left hand", streams),
@@ -125,7 +129,7 @@ def pose_joint_training(
         Stage(
             "fixed_streams", "step 5, attention and pose LSTMs, streams fixed",
             {"features": True}, EVERYTHING, 0, (("pose", ("pose_lstm",)),), n1, features=True,
-            keep="best",
+            keep="best", watch_test=False,
         ),
         Stage(
             "whole", "step 6, everything but the pose LSTMs",

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.detection import jcr
+from keras_skeleton.layers import RandomScale
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 
 
@@ -113,6 +114,7 @@ def test_a_known_rule_is_learnt():
         streams(2, seed=1),
         lambda epoch: 0.01,
         epochs=25,
+        augment=[RandomScale(0.05)],
         size=64,
         tell=rows.append,
     )

@@ -151,6 +151,8 @@ def test_a_run_leaves_every_stage_and_the_weights_of_parts(finished):
     assert not (fold / "features").exists()
     metrics = json.loads((fold / "metrics.json").read_text())
     assert [s["name"] for s in metrics["stages"]] == [stage.name for stage in STAGES]
+    watched = {s["name"]: s["accuracy_paper"] is not None for s in metrics["stages"]}
+    assert watched == {name: name == "whole" for name in watched}
     assert metrics["views"] == 2
     assert metrics["epochs"] == 2 * 3 + 1 + 2 + 1
     parts = pd.read_csv(folder / "parts.csv")
