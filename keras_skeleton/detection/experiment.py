@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
@@ -39,6 +40,7 @@ from keras_skeleton.detection.svm import WindowSVM
 from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.training.experiment import Experiment, open_run
+from keras_skeleton.training.progress import EVERY
 from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.state import write_json
 
@@ -178,6 +180,7 @@ class Detection:
             size=recipe.frames or 200,
             batch_size=recipe.batch_size,
             seed=self.seed + number - 1,
+            tell=_teller(recipe.epochs, self.say),
         )
         history.to_csv(folder / "history.csv", index=False)
         part = folder / "part.weights.h5"
@@ -233,3 +236,17 @@ class Detection:
         everything.to_csv(part / "detections.csv", index=False)
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)
+
+
+def _teller(epochs: int, say: Callable[[str], None]) -> Callable[[dict[str, float]], None]:
+    """Says how far a training is, every few seconds."""
+    last = time.monotonic()
+
+    def tell(row: dict[str, float]) -> None:
+        nonlocal last
+        if time.monotonic() - last > EVERY or row["epoch"] == epochs:
+            last = time.monotonic()
+            held = f"  validation loss {row['val_loss']:.3f}" if "val_loss" in row else ""
+            say(f"epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.3f}{held}")
+
+    return tell
