@@ -509,7 +509,7 @@ RECIPES: dict[tuple[str, str, str], Recipe] = (
             recipe,
             stages=(),
             model={**recipe.model, "lambda1": 0.0, "lambda2": 0.1},
-            sources=recipe.sources | {"model": _TAP_SOURCE},
+            sources={**recipe.sources, "model": _TAP_SOURCE},
         )
         for (dataset, variant), recipe in _STA.items()
     }
