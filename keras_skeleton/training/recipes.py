@@ -487,8 +487,8 @@ _TAP_SOURCE = (
     "validation recordings of the synthetic set. The clips that it learns from hold nothing but "
     "actions: without a price for attention the gates stay open between actions, too"
 )
-# JCR-RNN learns from windows of recordings: (batch size, epochs), for about 1,500 steps.
-_JCR = {"ut_kinect": (8, 300), "synthetic": (16, 40)}
+# JCR-RNN learns from windows of recordings: (batch size, epochs).
+_JCR = {"ut_kinect": (8, 100), "synthetic": (16, 40)}
 _JCR_SOURCES = {
     "all": "our choice: as STA-LSTM on the same dataset, on windows of 200 frames of recordings"
 }
