@@ -160,7 +160,7 @@ def recall_figure(
         ax.set_title(name, fontsize=LABEL)
         ax.set_xlim(left=0)
         ax.set_ylim(0, 1)
-        ax.legend(fontsize=SMALL, frameon=False, loc="lower right")
+        ax.legend(fontsize=SMALL, frameon=False, loc="upper left")
         ax.set_xlabel(xlabel, fontsize=LABEL)
     axes[0].set_ylabel("average recall", fontsize=LABEL)
     fig.suptitle(title, fontsize=TITLE)
@@ -190,6 +190,7 @@ def precision_recall_figure(
             keys[f"overlap {theta:g}"] = line
         ax.set_title(name, fontsize=LABEL)
         ax.set_xlim(0, 1)
+        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         ax.set_ylim(0, 1.02)
         if k % columns == 0:
             ax.set_ylabel("precision", fontsize=LABEL)

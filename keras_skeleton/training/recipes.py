@@ -488,7 +488,7 @@ _TAP_SOURCE = (
     "actions: without a price for attention the gates stay open between actions, too"
 )
 # JCR-RNN learns from windows of recordings: (batch size, epochs).
-_JCR = {"ut_kinect": (8, 100), "synthetic": (16, 40)}
+_JCR = {"ut_kinect": (8, 100), "synthetic": (16, 15)}
 _JCR_SOURCES = {
     "all": "our choice: as STA-LSTM on the same dataset, on windows of 200 frames of recordings"
 }
