@@ -8,6 +8,7 @@ Algorithm 2 and Sec. IV.C): trains on trimmed clips, detects in the test recordi
     RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention of each frame)
     RUN/METHOD                  detections of all folds: PKU-MMD's files, activitynet.json
     RUN/scores.csv              what `evaluate` says of each method, by both rules; and figures
+    RUN/attention.csv           TAP-LSTM's attention in actions and between them
 
 The same folder can take more methods or folds later (`resume`).
 """

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from keras_skeleton.detection.detect import Settings
 from keras_skeleton.detection.proposals import multiscale, propose, smooth
@@ -118,8 +119,9 @@ def _draw(
     title = f"Detection on {where}: precision over recall, all classes together"
     save_figure(precision_recall_figure(panels, title), folder / "precision_recall.png")
 
-    attention = [method for method in ("tap_u", "tap_b") if method in found]
-    if attention:
+    if attention := [method for method in ("tap_u", "tap_b") if method in found]:
+        table = pd.DataFrame([_separation(folder, name, intervals) for name in attention])
+        table.to_csv(folder / "attention.csv", index=False)
         _draw_attention(folder, run, attention, intervals)
     video = next(iter(tested.values()))[0]
     truth = intervals[intervals["video"] == video]
@@ -130,6 +132,32 @@ def _draw(
     title = f"{where}: recording {video}"
     figure = timeline_figure(lines, length, run["classes"], title, run["fps"])
     save_figure(figure, folder / "timeline.png")
+
+
+def _separation(folder: Path, method: str, intervals: pd.DataFrame) -> dict[str, Any]:
+    """How attention differs between frames of actions and others, in all test recordings: the
+    mean of each, and the chance that it is higher in one of the former (area under the ROC
+    curve)."""
+    values, acting = [], []
+    for path in sorted(folder.glob(f"fold_*/{method}/curves.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            for video in data:
+                own = intervals[intervals["video"] == video][["start", "end"]].to_numpy(int)
+                busy = np.zeros(len(data[video]), bool)
+                for start, end in own.tolist():
+                    busy[start:end] = True
+                values.append(data[video])
+                acting.append(busy)
+    attention, action = np.concatenate(values), np.concatenate(acting)
+    count = int(action.sum())
+    below = rankdata(attention)[action].sum() - count * (count + 1) / 2
+    pairs = count * (len(action) - count)
+    return {
+        "method": method,
+        "in_actions": attention[action].mean() if count else np.nan,
+        "between": attention[~action].mean() if count < len(action) else np.nan,
+        "higher_in_actions": below / pairs if pairs else np.nan,
+    }
 
 
 def _draw_attention(

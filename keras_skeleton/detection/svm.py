@@ -40,11 +40,8 @@ class WindowSVM:
         Returns:
             The cost.
         """
-        x, y = _features(train)
-        if len(x) > MOST:
-            own = np.random.default_rng(seed).choice(len(x), MOST, replace=False)
-            x, y = x[own], y[own]
-        held = _features(validation) if validation else None
+        x, y = _features(train, seed)
+        held = _features(validation, seed) if validation else None
         best = -1.0, COSTS[1], None
         for cost in COSTS if held else COSTS[1:2]:
             model = make_pipeline(
@@ -71,8 +68,15 @@ class WindowSVM:
         return found
 
 
-def _features(streams: Sequence[Stream]) -> tuple[np.ndarray, np.ndarray]:
+def _features(streams: Sequence[Stream], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Poses and labels of the windows of recordings, of at most `MOST` of them."""
     spans = [windows(len(s.frames), SIZE, STEP) for s in streams]
+    ends = np.cumsum([len(own) for own in spans])
+    if ends[-1] > MOST:
+        taken = np.sort(np.random.default_rng(seed).choice(ends[-1], MOST, replace=False))
+        parts = np.split(taken, np.searchsorted(taken, ends[:-1]))
+        starts = np.concatenate([[0], ends[:-1]])
+        spans = [own[k - start] for own, k, start in zip(spans, parts, starts, strict=True)]
     x = [_poses(s.frames, own) for s, own in zip(streams, spans, strict=True)]
     y = [s.labels[own.sum(axis=1) // 2] for s, own in zip(streams, spans, strict=True)]
     return np.concatenate(x), np.concatenate(y)

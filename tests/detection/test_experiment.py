@@ -80,6 +80,27 @@ def test_scores_can_be_made_again_from_the_files(run):
         assert sum(map(len, content["results"].values())) == len(table)
 
 
+def test_attention_in_actions_and_between(run):
+    folder, _ = run
+    table = pd.read_csv(folder / "attention.csv").set_index("method")
+    assert list(table.index) == ["tap_u", "tap_b"]
+    streams = make_streams()
+    with np.load(folder / "fold_01" / "tap_b" / "curves.npz") as data:
+        inside, outside = [], []
+        for video in ("r05", "r06"):
+            busy = np.zeros(len(data[video]), bool)
+            for row in streams.intervals[streams.intervals["video"] == video].itertuples():
+                busy[row.start : row.end] = True
+            inside.append(data[video][busy])
+            outside.append(data[video][~busy])
+    inside, outside = np.concatenate(inside), np.concatenate(outside)
+    found = table.loc["tap_b"]
+    assert found["in_actions"] == pytest.approx(inside.mean(), rel=1e-4)
+    assert found["between"] == pytest.approx(outside.mean(), rel=1e-4)
+    higher = (inside[:, None] > outside) + 0.5 * (inside[:, None] == outside)
+    assert found["higher_in_actions"] == pytest.approx(higher.mean(), rel=1e-6)
+
+
 def test_settings_are_chosen_on_validation_recordings(run):
     folder, _ = run
     chosen = json.loads((folder / "fold_01" / "tap_u" / "settings.json").read_text())

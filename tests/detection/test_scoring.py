@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_skeleton.detection import average_recall, evaluate
+from keras_skeleton.detection.scoring import precision_recall, recall_by_number
 from keras_skeleton.detection.tables import DETECTION, INTERVAL, TableError
 
 TRUTH = pd.DataFrame([("a", 1, 0, 100), ("a", 2, 200, 300), ("b", 1, 50, 150)], columns=INTERVAL)
@@ -146,3 +147,33 @@ def test_average_recall():
     # Overlaps 0.4, 100 / 140 and 0: at 0.1 two of three, at 0.3 two, at 0.5 one.
     assert average_recall(proposals, TRUTH) == pytest.approx((2 + 2 + 1) / 9)
     assert average_recall(proposals, TRUTH, [0.9]) == 0
+
+
+def test_precision_over_recall():
+    truth = pd.DataFrame({"video": "a", "label": 0, "start": [0, 100], "end": [10, 110]})
+    found = pd.DataFrame(
+        {"video": "a", "label": 0, "start": [0, 50, 100, 1], "end": [10, 60, 108, 10],
+         "score": [0.9, 0.8, 0.7, 0.1]}
+    )  # fmt: skip
+    curve = precision_recall(found, truth, 0.5)
+    assert curve["score"].tolist() == [0.9, 0.8, 0.7, 0.1]
+    assert curve["recall"].tolist() == [0.5, 0.5, 1.0, 1.0]  # the last one comes too late
+    assert curve["precision"].tolist() == [1, 1 / 2, 2 / 3, 2 / 4]
+    assert precision_recall(found, truth, 0.9)["recall"].tolist() == [0.5] * 4
+    assert len(precision_recall(found[:0], truth, 0.5)) == 0
+    with pytest.raises(TableError, match="holds no interval"):
+        precision_recall(found, truth[:0], 0.5)
+
+
+def test_recall_by_the_number_of_proposals():
+    truth = pd.DataFrame({"video": ["a", "a", "b"], "start": [0, 50, 0], "end": [10, 60, 10]})
+    found = pd.DataFrame(
+        {"video": ["a", "a", "a", "b"], "start": [20, 0, 50, 5], "end": [30, 10, 60, 10],
+         "score": [0.9, 0.5, 0.1, 0.3]}
+    )  # fmt: skip
+    curve = recall_by_number(found, truth, thetas=(0.5, 0.9))
+    # k = 0; 1: (20, 30) and half of b; 2: the first of a; 3: its second one.
+    assert curve["number"].tolist() == [0, 1, 1.5, 2]
+    np.testing.assert_allclose(curve["recall"], [0, 1 / 6, (2 / 3 + 1 / 3) / 2, (1 + 2 / 3) / 2])
+    assert average_recall(found, truth, (0.5, 0.9)) == pytest.approx(curve["recall"].iloc[-1])
+    assert recall_by_number(found[:0], truth)["recall"].tolist() == [0]
