@@ -97,11 +97,11 @@ def _settings(folder: Path) -> dict[str, Any]:
 def _write_files(
     folder: Path, table: pd.DataFrame, videos: Sequence[str], run: Mapping[str, Any]
 ) -> None:
-    """PKU-MMD's files, labels from 1 as there, and ActivityNet's one file."""
+    """PKU-MMD's files, labels from 1 as there, and ActivityNet's one file, whose segments are in
+    seconds, or in frames where the dataset has no even pace (UT-Kinect)."""
     folder.mkdir(exist_ok=True)
     write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", videos)
-    if run["fps"]:  # its segments are in seconds
-        write_activitynet(table, folder / "activitynet.json", run["classes"], run["fps"])
+    write_activitynet(table, folder / "activitynet.json", run["classes"], run["fps"] or 1.0)
 
 
 def _draw(
@@ -128,7 +128,7 @@ def _draw(
     lines = {"annotated": truth}
     for method, table in found.items():
         lines[TITLES[method]] = table[table["video"] == video]
-    length = max(int(table["end"].max()) for table in lines.values() if len(table))
+    length = max((int(t["end"].max()) for t in lines.values() if len(t)), default=1)
     title = f"{where}: recording {video}"
     figure = timeline_figure(lines, length, run["classes"], title, run["fps"])
     save_figure(figure, folder / "timeline.png")

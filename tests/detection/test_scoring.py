@@ -119,6 +119,30 @@ def test_no_detections_score_nothing():
         assert found.ap_2d == 0
 
 
+def test_of_equal_scores_the_last_row_comes_first():
+    """As in the official script, which drops the first one first."""
+    right, wrong = ("a", 1, 0, 100, 0.5), ("a", 1, 400, 500, 0.5)
+    truth = TRUTH.iloc[:1]
+    for rows, paper in (((right, wrong), 1 / 2), ((wrong, right), 1.0)):
+        found = detections(*rows)
+        assert evaluate(found, truth, [0.5], "paper").table.loc[0.5, "ap"] == paper
+        # One of two is right in the whole list, and the list is not looked at without the hit.
+        assert evaluate(found, truth, [0.5], "official").table.loc[0.5, "ap"] == 1 / 2
+
+
+def test_a_class_that_occurs_nowhere():
+    """Its detections are false; by the official rule it counts as 0 in the mean over classes."""
+    found = detections(("a", 1, 0, 100, 0.9), ("a", 7, 0, 100, 0.8))
+    truth = TRUTH.iloc[:1]
+    official, paper = (
+        evaluate(found, truth, [0.5], rule, classes=4).table.loc[0.5]
+        for rule in ("official", "paper")
+    )
+    assert official["f1"] == paper["f1"] == pytest.approx(2 * 1 / (2 + 1))
+    assert official["map_action"] == 1 / 4
+    assert paper["map_action"] == 1
+
+
 def test_touching_intervals_do_not_meet():
     found = detections(("a", 1, 100, 200, 1.0), ("a", 2, 100, 200, 1.0))
     assert evaluate(found, TRUTH, [0.01]).table.loc[0.01, "f1"] == 0
