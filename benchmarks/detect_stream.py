@@ -19,6 +19,7 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,7 +55,7 @@ def measure(path: Path, spans: list[tuple[int, int]], rounds: int) -> dict[str, 
     import keras
 
     from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, SkeletonDataset
-    from keras_skeleton.detection.curve import attention_curve
+    from keras_skeleton.detection.curve import along, gates_of
     from keras_skeleton.detection.proposals import multiscale, propose, smooth
     from keras_skeleton.detection.streams import classifier_of, frames_of
     from keras_skeleton.models import build_model
@@ -81,7 +82,7 @@ def measure(path: Path, spans: list[tuple[int, int]], rounds: int) -> dict[str, 
     for start, end in spans:
         curve[start:end] = 1.0
     steps = {
-        name: lambda network=network: attention_curve(network, frames, len(rows))
+        name: partial(along, gates_of(network), frames, len(rows))
         for name, network in networks.items()
     } | {
         "proposals": lambda: multiscale(propose(smooth(curve), 0.1), len(rows)),

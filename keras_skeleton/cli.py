@@ -388,7 +388,6 @@ def detect(words: Sequence[str]) -> None:
         action="store_true",
         help="all rows of the paper's Tables IV and V, baselines too",
     )
-    parser.add_argument("--recipe", default="paper", help="paper (default) or tuned")
     parser.add_argument("--epochs", type=whole_number(1), help="instead of the recipes'; no stages")
     parser.add_argument("--batch-size", type=whole_number(1), help="instead of the recipes'")
     parser.add_argument("--end-to-end", action="store_true", help="the classifier without stages")
@@ -396,7 +395,9 @@ def detect(words: Sequence[str]) -> None:
     parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
     parser.add_argument("--out", type=Path, help="folder of results")
     parser.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
-    parser.add_argument("--stream", type=Path, metavar="FILE", help="a recording, see the README")
+    parser.add_argument("--stream", type=Path, metavar="FILE",
+        help="a recording: a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
+    )  # fmt: skip
     parser.add_argument("--weights", type=Path, metavar="RUN_DIR", help="of --stream: a former run")
     parser.add_argument("--method", default="tap_u_m", help="of --stream: a row of RUN_DIR's table")
     args = parser.parse_args(words)
@@ -441,7 +442,7 @@ def detect(words: Sequence[str]) -> None:
         raise UserError(f"'{args.classifier}' watches videos; detection works on skeletons")
     recipes = {}
     for name in (args.model, args.classifier, "jcr_rnn"):
-        recipe = get_recipe(name, args.dataset, args.recipe)
+        recipe = get_recipe(name, args.dataset)
         if args.epochs is not None:
             recipe = replace(recipe, epochs=args.epochs, stages=())
         if args.batch_size is not None:
@@ -454,12 +455,12 @@ def detect(words: Sequence[str]) -> None:
         methods=list(METHODS) if args.table else [way, f"{way}_m"],
         classifier=args.classifier,
         recipes=recipes,
-        variant=args.recipe,
+        variant="paper",
         seed=args.seed,
         folder=out,
         command=command_line(),
     )
-    print(f"detection on {args.dataset}, {args.protocol}, recipe '{args.recipe}'; results in {out}")
+    print(f"detection on {args.dataset}, {args.protocol}; results in {out}")
     try:
         print("\n" + detection.run(args.fold, args.resume))
     except KeyboardInterrupt:

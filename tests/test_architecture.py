@@ -31,8 +31,8 @@ ALLOWED = {
         "transforms", "evaluation", "plots", "attention_plots", "skeletons", "errors", "__init__",
     },
     "detection": {
-        "training", "models", "layers", "datasets", "skeletons", "detection_plots", "plots",
-        "errors",
+        "training", "models", "layers", "datasets", "transforms", "skeletons", "detection_plots",
+        "plots", "errors",
     },
     "detection_plots": {"plots"},
     "cli": {

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.datasets import SOURCES
+from keras_skeleton.detection.report import TITLES
 from keras_skeleton.models import MODELS, build_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,6 +116,20 @@ def test_the_stages_and_weights_of_the_pose_driven_network_are_stored():
     for row, found in zip(table, stored.drop(columns="other_hand").to_numpy(), strict=True):
         assert row[1] == str(found[1])
         assert row[2:] == ["" if pd.isna(v) else f"{100 * v:.1f}" for v in found[2:]]
+
+
+def test_the_tables_of_detection_are_stored():
+    table = rows("Actions in untrimmed recordings", 9)
+    for name, own in (("ut_kinect_cs", table[:8]), ("synthetic_untrimmed", table[8:])):
+        folder = ROOT / "results" / f"detect_{name}"
+        assert json.loads((folder / "run.json").read_text())["task"] == "detection"
+        scores = pd.read_csv(folder / "scores.csv")
+        scores = scores[scores["rule"] == "paper"].sort_values("theta", kind="stable")
+        assert [row[0] for row in own] == list(TITLES.values())
+        for method, (_, *shown) in zip(TITLES, own, strict=True):
+            found = scores[scores["method"] == method]
+            values = [*found["map_action"], *found["f1"]]
+            assert shown == [f"{value:.3f}" for value in values]
 
 
 def test_the_choice_of_coordinates_is_stored():

@@ -25,10 +25,10 @@ Ground truth: the columns `action_start` and `action_end` of the samples (frames
 included) and the extra `informative_joints`, bool (n, 2, 25): the joints that the action moves.
 
 Reader options: `seed`, `subjects`, `repetitions`, and `clips`: "trimmed" (default), or "untrimmed"
-for recordings like PKU-MMD's: 20 actions of one person in 3 to 4 minutes, with pauses of 2 to 12
-seconds and idle moves between them, 10 subjects x 2 takes x 3 cameras. Their labels are 0 and mean
-nothing (what happens when is in `dataset.intervals`). `write_skeleton_files` writes clips as NTU
-RGB+D's files.
+for recordings like PKU-MMD's: 20 actions of one person in 3 to 4 minutes, with pauses of about 2 to
+12 seconds and idle moves between them, 10 subjects x 2 takes x 3 cameras. Their labels are 0 and
+mean nothing (what happens when is in `dataset.intervals`). `write_skeleton_files` writes clips as
+NTU RGB+D's files.
 
 Protocols:
     cs      odd subjects train (one of them validates), even ones test; a subject and the partner

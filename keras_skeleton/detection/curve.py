@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 GATE = "frame_attention"  # the layer whose output is the curve
+STEP = 256  # frames: chunks of short streams are a multiple of it
 
 Frames = Callable[[int, int], np.ndarray]
 """`frames(start, end)`: what the network reads of these frames of a stream, (n, K, 3)."""
@@ -28,8 +29,12 @@ def attention_curve(
         model: A network with frame gates (`tap_lstm`, `ta_lstm`, `sta_lstm`) for any length.
         frames, length, chunk, around, batch_size: As for `along`.
     """
-    gate = keras.Model(model.input, model.get_layer(GATE).output)
-    return along(gate, frames, length, chunk, around, batch_size)
+    return along(gates_of(model), frames, length, chunk, around, batch_size)
+
+
+def gates_of(model: keras.Model) -> keras.Model:
+    """The part of a network with frame gates that puts out their attention, (B, T)."""
+    return keras.Model(model.input, model.get_layer(GATE).output)
 
 
 def along(
@@ -43,17 +48,19 @@ def along(
         frames: The stream.
         length: T of the stream.
         chunk: Frames whose output one pass gives.
-        around: Frames before and, for bidirectional networks, behind them that the pass also
-            reads. LSTMs forget: with 256 the result hardly depends on where chunks begin.
+        around: Frames before and behind them that the pass also reads; those behind matter to
+            bidirectional networks. LSTMs forget: with 256 the result hardly depends on where
+            chunks begin.
         batch_size: Chunks at a time.
     """
     if length < 0 or chunk < 1 or around < 0:
         raise ValueError(f"length={length}, chunk={chunk}, around={around}: none can be negative")
     found = np.empty((length, *model.output_shape[2:]), np.float32)
-    chunk = min(chunk, max(length, 1))
+    # Few shapes, so that a network is traced a few times only, however many streams there are.
+    chunk = min(chunk, max(-(-length // STEP), 1) * STEP)
     starts = np.arange(0, length, chunk)
-    rows = min(batch_size, len(starts))  # of every batch, so that the network is traced once
-    for first in range(0, len(starts), rows or 1):
+    rows = min(batch_size, 1 << max(len(starts) - 1, 0).bit_length())
+    for first in range(0, len(starts), rows):
         own = starts[first : first + rows]
         low = np.maximum(own - around, 0)
         high = np.minimum(own + chunk + around, length)
@@ -61,6 +68,7 @@ def along(
         batch = np.zeros((rows, chunk + 2 * around, *pieces[0].shape[1:]), np.float32)
         for row, piece in zip(batch, pieces, strict=False):
             row[: len(piece)] = piece
+        batch[len(pieces) :] = batch[0]  # a row without any frame is refused on some GPUs
         outputs = model.predict_on_batch(batch)
         for values, a, s in zip(outputs, low, own, strict=False):
             count = min(chunk, length - s)

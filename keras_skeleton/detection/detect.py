@@ -66,6 +66,10 @@ def candidates(curve: np.ndarray, settings: Settings) -> np.ndarray:
 def classified(intervals: np.ndarray, classify: Classify, settings: Settings) -> pd.DataFrame:
     """Detections, in order of their start: `label`, `start`, `end`, `score`.
 
+    An interval counts for its most probable class alone, and not at all if that is no action;
+    suppression and merging go class by class (all of this is our reading: the paper says that
+    suppression is by classification scores).
+
     Args:
         intervals: (n, 2), proposals or windows.
         classify: See `Classify`.

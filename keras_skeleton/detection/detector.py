@@ -12,7 +12,7 @@ import pandas as pd
 
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection import jcr
-from keras_skeleton.detection.curve import Frames, along, attention_curve
+from keras_skeleton.detection.curve import Frames, along, gates_of
 from keras_skeleton.detection.detect import Classify, Settings, candidates, classified, windows
 from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
@@ -59,7 +59,8 @@ class Detector:
         self.classes = len(self.run["classes"])
         self.svm: WindowSVM | None = None
         self._networks: dict[str, keras.Model] = {}
-        self._kept: dict[tuple[str, str, int], np.ndarray] = {}
+        self._known: SkeletonDataset | None = None  # whose curves are kept
+        self._kept: dict[tuple[str, int], np.ndarray] = {}
 
     @property
     def fold(self) -> Path:
@@ -67,14 +68,17 @@ class Detector:
         return self.folder / f"fold_{self.number:02d}"
 
     def network(self, part: str) -> keras.Model:
-        """The trained network of a part, for clips of any length where its kind allows that."""
+        """The trained network of a part, for clips of any length where its kind allows that: of
+        TAP-LSTM its gates, of JCR-RNN all it says of a frame in one output."""
         if part not in self._networks:
             place = self.folder / NETWORKS / part / self.fold.name / WEIGHTS
             if not place.is_file():
                 raise UserError(f"{place}: no such weights; this part was not trained")
             network = self._build(part)
             network.load_weights(place)
-            self._networks[part] = jcr.per_frame(network) if part == "jcr_rnn" else network
+            if part != "classifier":
+                network = jcr.per_frame(network) if part == "jcr_rnn" else gates_of(network)
+            self._networks[part] = network
         return self._networks[part]
 
     def _build(self, part: str) -> keras.Model:
@@ -97,11 +101,12 @@ class Detector:
 
     def curve(self, part: str, dataset: SkeletonDataset, recording: int) -> np.ndarray:
         """What a part puts out for every frame: (T,), or (T, C + 3) of JCR-RNN; then kept."""
-        key = (part, dataset.name, recording)
+        if self._known is not dataset:
+            self._known, self._kept = dataset, {}
+        key = (part, recording)
         if key not in self._kept:
-            make = along if part == "jcr_rnn" else attention_curve
             length = int(dataset.samples["frames"].iloc[recording])
-            self._kept[key] = make(self.network(part), self.frames(dataset, recording), length)
+            self._kept[key] = along(self.network(part), self.frames(dataset, recording), length)
         return self._kept[key]
 
     def classify(self, dataset: SkeletonDataset, recording: int) -> Classify:

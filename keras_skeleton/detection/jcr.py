@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.training.fold import DivergedError
+
 SIGMA = 5.0  # frames: width of the curves around starts and ends; from memory
 NEAR = 10  # frames: how far a start or an end may move to where it is most certain; ours
 WEIGHT = 10.0  # of the regression in the loss; from memory
@@ -141,6 +143,9 @@ def train(
 
     Returns:
         The history.
+
+    Raises:
+        DivergedError: A loss that is not finite.
     """
     model = network
     if augment:
@@ -165,6 +170,11 @@ def train(
     def note(epoch: int, logs: dict[str, float] | None) -> None:
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
         rows.append(row)
+        if not np.isfinite(list(row.values())).all():
+            raise DivergedError(
+                f"JCR-RNN's loss is NaN or infinite after epoch {epoch + 1}; try another seed or a "
+                "larger --batch-size"
+            )
         if row.get("val_loss", -epoch) < best[0]:
             best[:] = [row.get("val_loss", -epoch), network.get_weights()]
         tell(row)

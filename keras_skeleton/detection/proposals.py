@@ -102,11 +102,13 @@ def suppress(
         intervals: (n, 2).
         scores: (n,).
         least: Lower scores are dropped; 0.1 in the paper.
-        overlap: Intersection over union; our choice, the paper gives none.
+        overlap: Intersection over union; our choice, the paper gives none. 1 keeps all.
     """
     spans, confidence = np.asarray(intervals).reshape(-1, 2), np.asarray(scores)
     order = np.argsort(-confidence, kind="stable")
     order = order[confidence[order] >= least]
+    if overlap >= 1:
+        return order
     kept = []
     while len(order):
         kept.append(order[0])
@@ -121,7 +123,7 @@ def merge(
     """Intervals of one class with fewer than `distance` frames in between become one.
 
     Returns:
-        Intervals (k, 2) in order of their start, and the highest score of each.
+        Intervals (k, 2) in order of their start, and the highest score of each (our choice).
     """
     spans, confidence = np.asarray(intervals).reshape(-1, 2), np.asarray(scores, np.float64)
     if not len(spans):

@@ -49,16 +49,18 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
     """
     run = json.loads((folder / "run.json").read_text("utf-8"))
     found: dict[str, pd.DataFrame] = {}
-    tested: dict[str, list[str]] = {}
+    tested: dict[str, dict[str, int]] = {}  # recordings and their frames
     for method in TITLES:
         places = sorted(folder.glob(f"fold_*/{method}/detections.csv"))
         if places:
             tables = [pd.read_csv(path, dtype=DETECTIONS) for path in places]
             found[method] = pd.concat(tables, ignore_index=True)
-            tested[method] = [video for path in places for video in _settings(path.parent)["test"]]
+            tested[method] = {}
+            for path in places:
+                tested[method] |= _settings(path.parent)["test"]
     rows = []
     for method, table in found.items():
-        videos = tested[method]
+        videos = list(tested[method])
         truth = intervals[intervals["video"].isin(videos)]
         _write_files(folder / method, table, videos, run)
         for rule in RULES:
@@ -70,6 +72,10 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
     everything = pd.concat(rows, ignore_index=True)
     everything.to_csv(folder / "scores.csv", index=False)
     text = table_of(everything, "paper")
+    counts = {TITLES[method]: len(videos) for method, videos in tested.items()}
+    if len({tuple(videos) for videos in tested.values()}) > 1:
+        own = ", ".join(f"{title} {n}" for title, n in counts.items())
+        text += f"\nnot comparable, tested on different recordings: {own}"
     (folder / "scores.txt").write_text(text + "\n", "utf-8")
     _draw(folder, run, found, tested, intervals)
     return text
@@ -108,13 +114,13 @@ def _draw(
     folder: Path,
     run: Mapping[str, Any],
     found: Mapping[str, pd.DataFrame],
-    tested: Mapping[str, Sequence[str]],
+    tested: Mapping[str, Mapping[str, int]],
     intervals: pd.DataFrame,
 ) -> None:
     where = f"{run['dataset']}, {run['protocol']}"
     panels = {}
     for method, table in found.items():
-        truth = intervals[intervals["video"].isin(tested[method])]
+        truth = intervals[intervals["video"].isin(list(tested[method]))]
         panels[TITLES[method]] = {t: precision_recall(table, truth, t) for t in THETAS}
     title = f"Detection on {where}: precision over recall, all classes together"
     save_figure(precision_recall_figure(panels, title), folder / "precision_recall.png")
@@ -123,12 +129,11 @@ def _draw(
         table = pd.DataFrame([_separation(folder, name, intervals) for name in attention])
         table.to_csv(folder / "attention.csv", index=False)
         _draw_attention(folder, run, attention, intervals)
-    video = next(iter(tested.values()))[0]
-    truth = intervals[intervals["video"] == video]
-    lines = {"annotated": truth}
+    video, length = next(iter(next(iter(tested.values())).items()))
+    lines = {"annotated": intervals[intervals["video"] == video]}
     for method, table in found.items():
-        lines[TITLES[method]] = table[table["video"] == video]
-    length = max((int(t["end"].max()) for t in lines.values() if len(t)), default=1)
+        if video in tested[method]:
+            lines[TITLES[method]] = table[table["video"] == video]
     title = f"{where}: recording {video}"
     figure = timeline_figure(lines, length, run["classes"], title, run["fps"])
     save_figure(figure, folder / "timeline.png")
@@ -163,12 +168,16 @@ def _separation(folder: Path, method: str, intervals: pd.DataFrame) -> dict[str,
 def _draw_attention(
     folder: Path, run: Mapping[str, Any], methods: Sequence[str], intervals: pd.DataFrame
 ) -> None:
-    """Figs. 11 and 12, on the first fold there is."""
-    place = sorted(folder.glob(f"fold_*/{methods[0]}"))[0].parent
+    """Figs. 11 and 12, on the first fold that all have run on."""
+    places = [{path.parent for path in folder.glob(f"fold_*/{method}")} for method in methods]
+    common = set.intersection(*places)
+    if not common:
+        return
+    place = min(common)
     curves, proposals, levels = {}, {}, {}
     for method in methods:
         chosen = _settings(place / method)
-        videos = chosen.pop("test")
+        videos = list(chosen.pop("test"))
         settings = Settings(**chosen)
         with np.load(place / method / "curves.npz", allow_pickle=False) as data:
             own = {video: smooth(data[video], settings.window) for video in videos}

@@ -13,6 +13,8 @@ from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.curve import Frames
 from keras_skeleton.detection.detect import Classify
 from keras_skeleton.models import MODELS
+from keras_skeleton.transforms.geometry import present
+from keras_skeleton.transforms.normalise import main_actor
 
 BATCH = 64  # intervals that are classified at a time
 SIZES = (16, 32, 64, 128, 256, 512)  # frames of a batch, so that few sizes are traced
@@ -21,7 +23,10 @@ SIZES = (16, 32, 64, 128, 256, 512)  # frames of a batch, so that few sizes are 
 def frames_of(
     dataset: SkeletonDataset, recording: int, model: str, choices: Mapping[str, Any]
 ) -> Frames:
-    """A recording as a network reads it, piece by piece: never held as a whole.
+    """A recording as a network reads it, piece by piece.
+
+    Where coordinates are the main actor's, the body that moves most in the recording is that in
+    every piece in which it is there at all, so that frames do not depend on where pieces begin.
 
     Args:
         dataset: Recordings.
@@ -30,10 +35,14 @@ def frames_of(
         choices: Of its view of a clip; coordinates have to belong to single frames.
     """
     entry = MODELS[model]
+    many = str(choices.get("coordinates")).startswith("actor") and dataset.max_bodies > 1
+    actor = main_actor(dataset.clip(recording)) if many else None
 
     def frames(start: int, end: int) -> np.ndarray:
-        read = entry.read(dataset.skeleton, end - start, **choices)
-        return read(dataset.clip(recording, start, end))
+        clip = dataset.clip(recording, start, end)
+        there = actor is not None and present(clip)[:, actor].any()
+        of = {"actor": actor} if there else {}
+        return entry.read(dataset.skeleton, end - start, **choices, **of)(clip)
 
     return frames
 

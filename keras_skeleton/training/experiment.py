@@ -140,6 +140,10 @@ class Experiment:
         shapes = input_shapes(network or self.build())
         return PartInputs(self.dataset, shapes, read, self.videos, features, rule)
 
+    def forget(self) -> None:
+        """Frees the memory of what the networks read."""
+        self._kept = None
+
     def stage_inputs(
         self, trainees: Mapping[str, Trainee], fold: Fold, folder: Path
     ) -> Callable[[Stage], ClipInputs]:

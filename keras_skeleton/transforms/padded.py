@@ -18,6 +18,7 @@ def padded(
     coordinates: str = "first_spine",
     unit: float = 1.0,
     tilt: float = 0.0,
+    actor: int | None = None,
 ) -> np.ndarray:
     """A clip (T, M, V, 3) in the chosen coordinates: float32 (frames, M, V, 3), zeros at the end.
 
@@ -30,11 +31,14 @@ def padded(
             normalization learn slowly from small numbers: poses in metres are below 1, their
             differences from frame to frame about 0.01.
         tilt: Degrees by which the camera looks down; the clip is made level first.
+        actor: The main actor's index, for coordinates of theirs (`"actor"`); by default the body
+            that moves most in the clip.
     """
     if unit <= 0:
         raise ValueError(f"unit={unit} is not a length")
     clip = level(clip, tilt) if tilt else clip
-    clip = check_coordinates(coordinates)(clip, skeleton) / unit
+    of = {} if actor is None else {"actor": actor}
+    clip = check_coordinates(coordinates)(clip, skeleton, **of) / unit
     if len(clip) > frames:
         clip = subsample_time(clip, frames)
     return pad_end(clip, frames).astype(np.float32)

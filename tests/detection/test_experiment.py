@@ -9,6 +9,7 @@ import pytest
 from toy_streams import make_streams
 
 from keras_skeleton.detection import evaluate
+from keras_skeleton.detection.detect import Settings
 from keras_skeleton.detection.detector import METHODS, Detector
 from keras_skeleton.detection.experiment import Detection
 from keras_skeleton.detection.recording import read_recording
@@ -101,11 +102,43 @@ def test_attention_in_actions_and_between(run):
     assert found["higher_in_actions"] == pytest.approx(higher.mean(), rel=1e-6)
 
 
-def test_settings_are_chosen_on_validation_recordings(run):
+class FindsWith:
+    """A detector whose proposals are right with one setting only; notes what it is asked for."""
+
+    number = 1
+
+    def __init__(self, streams, window, epsilon):
+        self.streams, self.wanted, self.asked = streams, (window, epsilon), []
+
+    def proposals(self, method, dataset, recordings, settings):
+        self.asked += recordings
+        found = self.streams.intervals[["video", "start", "end"]].assign(score=1.0)
+        found = found[found["video"].isin(dataset.samples["video"].iloc[recordings])]
+        right = (settings.window, settings.epsilon) == self.wanted
+        return found if right else found.assign(end=found["start"] + 1)
+
+
+def test_settings_come_from_validation_recordings_alone(tmp_path):
+    streams = make_streams()
+    own = detection(tmp_path / "x", dataset=streams)
+    (fold,) = streams.folds("cs")
+    detector = FindsWith(streams, 15, 0.4)
+    found = own.settings("tap_b_m", detector)
+    assert (found.window, found.epsilon, found.scales) == (15, 0.4, True)
+    assert set(detector.asked) == set(fold.validation.tolist())
+    streams.intervals = streams.intervals[:6]  # of the first recording, which trains
+    own = detection(tmp_path / "y", dataset=streams)
+    assert own.settings("tap_u", detector) == Settings(scales=False, relative=True)
+    windows = own.settings("svm_sw", detector)
+    assert (windows.overlap, windows.least) == (1.0, 0.0)
+
+
+def test_multiscale_settings_are_those_of_one_scale(run):
     folder, _ = run
     chosen = json.loads((folder / "fold_01" / "tap_u" / "settings.json").read_text())
     scaled = json.loads((folder / "fold_01" / "tap_u_m" / "settings.json").read_text())
-    assert chosen.pop("test") == scaled.pop("test") == ["r05", "r06"]
+    assert list(chosen["test"]) == ["r05", "r06"]
+    assert chosen.pop("test") == scaled.pop("test")
     assert (chosen.pop("scales"), scaled.pop("scales")) == (False, True)
     assert chosen == scaled
 

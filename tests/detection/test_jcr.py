@@ -6,6 +6,7 @@ import pytest
 from keras_skeleton.detection import jcr
 from keras_skeleton.layers import RandomScale
 from keras_skeleton.models.jcr_rnn import jcr_rnn
+from keras_skeleton.training.fold import DivergedError
 
 
 def test_targets():
@@ -102,6 +103,13 @@ def test_network():
     assert jcr_rnn(joints=50, classes=51).count_params() == params
     with pytest.raises(ValueError, match="nothing to detect"):
         jcr_rnn(2, 0)
+
+
+def test_a_diverged_training_is_no_result():
+    network = jcr_rnn(joints=2, classes=2, units=(4, 4, 4))
+    bad = [s._replace(ends=np.full_like(s.ends, np.nan)) for s in streams(1)]
+    with pytest.raises(DivergedError, match="NaN or infinite after epoch 1"):
+        jcr.train(network, bad, streams(1), lambda epoch: 0.01, epochs=2, size=32)
 
 
 def test_a_known_rule_is_learnt():
