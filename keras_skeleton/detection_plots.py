@@ -37,8 +37,9 @@ def _draw_spans(
     ax: Any, table: pd.DataFrame, row: float, styles: Mapping[int, Mapping[str, Any]],
     fps: float | None, height: float = 0.8,
 ) -> None:  # fmt: skip
-    for span in table.itertuples():
-        start, end = _seconds([span.start, span.end], fps)
+    lengths = table["end"] - table["start"]
+    for span in table.iloc[np.argsort(-lengths.to_numpy(), kind="stable")].itertuples():
+        start, end = _seconds([span.start, span.end], fps)  # short ones over long ones
         ax.barh(
             row, end - start, height, left=start, edgecolor="black", linewidth=0.5,
             **styles[int(span.label)],

@@ -130,6 +130,14 @@ def test_the_tables_of_detection_are_stored():
             found = scores[scores["method"] == method]
             values = [*found["map_action"], *found["f1"]]
             assert shown == [f"{value:.3f}" for value in values]
+    pairs = [
+        pd.read_csv(ROOT / "results" / f"detect_{name}" / "attention.csv")["higher_in_actions"]
+        for name in ("ut_kinect_cs", "synthetic_untrimmed")
+    ]
+    text = " ".join(README.split())
+    one, other = ([f"{100 * value:.0f}" for value in own] for own in pairs)
+    assert f"{one[0]} (forwards) and {one[1]} (both ways) of 100 pairs on UT-Kinect" in text
+    assert f"in {other[0]} and {other[1]} on the synthetic set" in text
 
 
 def test_the_choice_of_coordinates_is_stored():
