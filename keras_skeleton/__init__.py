@@ -15,6 +15,7 @@ _HOMES = {
     "SkeletonDataset": "keras_skeleton.datasets",
     "build_model": "keras_skeleton.models",
     "attention_maps": "keras_skeleton.models",
+    "load_weights": "keras_skeleton.weights",
     "transforms": "keras_skeleton.transforms",
 }
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from keras_skeleton import transforms
     from keras_skeleton.datasets import SkeletonDataset, load_dataset
     from keras_skeleton.models import attention_maps, build_model
+    from keras_skeleton.weights import load_weights
 
-__all__ = ["SkeletonDataset", "attention_maps", "build_model", "load_dataset", "transforms"]
+__all__ = [
+    "SkeletonDataset", "attention_maps", "build_model", "load_dataset", "load_weights",
+    "transforms",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

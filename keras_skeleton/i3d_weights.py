@@ -23,17 +23,13 @@ import h5py
 import keras
 import numpy as np
 
-from keras_skeleton.errors import UserError
+from keras_skeleton.weights import WeightsError
 
 CHECKSUMS = Path(__file__).with_name("i3d_checksums.csv")
 CLASSIFIER = "Conv3d_6a_1x1_conv"
 STREAMS = {3: "rgb", 2: "flow"}  # by the input's channels
 MOST = 3 * 3 * 3 * 192 * 384  # numbers in the largest tensor
 CRC_MASK = 0xA282EAD8  # what TensorFlow adds to the checksums that it stores
-
-
-class WeightsError(UserError):
-    """A weights file that cannot be used, or not with this network."""
 
 
 def load_i3d_weights(model: keras.Model, path: str | Path, verify: bool = True) -> list[str]:

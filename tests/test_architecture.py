@@ -16,7 +16,8 @@ ALLOWED = {
     "transforms": {"skeletons", "errors"},
     "datasets": {"skeletons", "errors", "transforms", "video", "__init__"},
     "layers": {"errors"},
-    "i3d_weights": {"errors"},
+    "weights": {"errors"},
+    "i3d_weights": {"weights"},
     "video": {"errors"},
     "crops": {"attention_plots", "plots", "layers", "datasets", "transforms", "video", "errors"},
     "part_inputs": {"crops", "pipeline", "video", "datasets", "transforms", "errors"},
@@ -28,18 +29,19 @@ ALLOWED = {
     "evaluation": {"transforms", "plots", "skeletons", "errors"},
     "training": {
         "models", "layers", "pipeline", "part_inputs", "crops", "video", "i3d_weights", "datasets",
-        "transforms", "evaluation", "plots", "attention_plots", "skeletons", "errors", "__init__",
+        "transforms", "evaluation", "plots", "attention_plots", "skeletons", "weights", "errors",
+        "__init__",
     },
     "detection": {
         "training", "models", "layers", "datasets", "transforms", "skeletons", "detection_plots",
-        "plots", "errors",
+        "plots", "weights", "errors",
     },
     "detection_plots": {"plots"},
     "cli": {
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
         "plots", "animation", "errors", "skeletons",
     },
-    "__init__": {"datasets", "models", "transforms"},
+    "__init__": {"datasets", "models", "transforms", "weights"},
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.skeletons import get_skeleton
+from keras_skeleton.weights import load_weights
 
 PROPOSALS = "tap_lstm"
 TAP = {"tap_u": "tap_u", "tap_u_m": "tap_u", "tap_b": "tap_b", "tap_b_m": "tap_b"}
@@ -75,7 +76,7 @@ class Detector:
             if not place.is_file():
                 raise UserError(f"{place}: no such weights; this part was not trained")
             network = self._build(part)
-            network.load_weights(place)
+            load_weights(network, place)
             if part != "classifier":
                 network = jcr.per_frame(network) if part == "jcr_rnn" else gates_of(network)
             self._networks[part] = network

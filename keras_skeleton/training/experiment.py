@@ -45,6 +45,7 @@ from keras_skeleton.training.stages import Stage, freeze
 from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee, predict_views
 from keras_skeleton.transforms.glimpses import PARTS
+from keras_skeleton.weights import load_weights
 
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
 
@@ -321,7 +322,7 @@ class Experiment:
         if (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run; choose another --out for the scores")
         model = self.build()
-        _load_weights(model, weights)
+        load_weights(model, weights)
         inputs = self.inputs(model)
         test = self.folds[wanted[0] - 1].test
         size = self.recipe.batch_size if self.videos else EVALUATION_BATCH
@@ -385,16 +386,6 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, mine)
-
-
-def _load_weights(model: keras.Model, path: Path) -> None:
-    if not path.is_file():
-        raise RunError(f"{path}: no such file; --weights takes a .weights.h5 file")
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise RunError(f"{path}: these weights do not fit '{model.name}': {first}") from error
 
 
 def _short(value: Any) -> str:
