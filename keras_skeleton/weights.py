@@ -89,7 +89,8 @@ def load_weights(model: keras.Model, path: str | Path, partial: bool = False) ->
                 wanted: Mapping[str, keras.Variable] = _by_path(model)
             else:
                 wanted = dict(_by_layer(model))
-                found = _named_alike(dict(_legacy(file.get("model_weights", file))), wanted)
+                root = file["model_weights"] if layout == "legacy model" else file
+                found = _named_alike(dict(_legacy(root)), wanted)
             return _copy(path, layout, found, wanted, partial)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, RecursionError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -181,14 +182,20 @@ def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
 def _legacy(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
     """The arrays of a legacy file as `layer/number`, numbers in the file's own order."""
     for layer in _names(root, "layer_names"):
-        group = _item(root, layer)
+        group = _at(root, layer)
         for number, weight in enumerate(_names(group, "weight_names")):
-            item: h5py.Group | h5py.Dataset = group
-            for step in weight.split("/"):  # one after the other: links hide in the middle, too
-                item = _item(item, step)
+            item = _at(group, weight)
             if not isinstance(item, h5py.Dataset):
                 raise ValueError(f"'{item.name}' holds no numbers")
             yield f"{layer}/{number}", item
+
+
+def _at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
+    """What lies at a path, step by step: links hide in the middle, too."""
+    item = group
+    for step in path.split("/"):
+        item = _item(item, step)
+    return item
 
 
 def _named_alike(

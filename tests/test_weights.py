@@ -257,6 +257,17 @@ def hidden_link(tmp_path):
     return path
 
 
+def link_in_the_middle(tmp_path):
+    path = tmp_path / "legacy.h5"
+    write_legacy(network(), path, "model_weights")
+    with h5py.File(path, "a") as file:
+        root = file["model_weights"]
+        names = root.attrs["layer_names"].tolist()
+        root["elsewhere"] = h5py.SoftLink("/model_weights")
+        root.attrs["layer_names"] = [f"elsewhere/{name}" for name in names]
+    return path
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -266,6 +277,7 @@ def hidden_link(tmp_path):
         (cut, "not a readable file"), (circle, "more groups than"),
         (no_weights, "neither layers nor"), (other_text, "not a readable file"),
         (hidden_link, "is a link"),
+        (link_in_the_middle, "is a link"),
     ],
 )  # fmt: skip
 def test_harm_is_refused_in_one_sentence(make, why, tmp_path):
