@@ -399,7 +399,7 @@ def detect(words: Sequence[str]) -> None:
         help="a recording: a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
     )  # fmt: skip
     parser.add_argument("--weights", type=Path, metavar="RUN_DIR", help="of --stream: a former run")
-    parser.add_argument("--method", default="tap_u_m", help="of --stream: a row of RUN_DIR's table")
+    parser.add_argument("--method", help="of --stream: a row of RUN_DIR's table (default the last)")
     args = parser.parse_args(words)
     if (args.stream is None) != (args.weights is None):
         raise UserError("--stream FILE and --weights RUN_DIR belong together")
@@ -478,10 +478,11 @@ def _detect_in_stream(args: argparse.Namespace) -> None:
     from keras_skeleton.plots import save_figure
 
     detector = Detector(args.weights, (args.fold or [1])[0])
-    settings = detector.settings(args.method)
+    method = args.method or (detector.methods() or ["tap_u_m"])[-1]
+    settings = detector.settings(method)
     run = detector.run
     recording = read_recording(args.stream, detector.skeleton, run["bodies"], run["classes"])
-    found = detector.detect(args.method, recording, 0, settings)
+    found = detector.detect(method, recording, 0, settings)
     fps = run["fps"]
     shown = found.assign(label=[run["classes"][k] for k in found["label"]])
     if fps:
@@ -494,7 +495,7 @@ def _detect_in_stream(args: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     table = out / f"{args.stream.stem}.csv"
     shown.to_csv(table, index=False)
-    title = f"{args.stream.name}: detected by {args.method}, trained on {run['dataset']}"
+    title = f"{args.stream.name}: detected by {method}, trained on {run['dataset']}"
     figure = timeline_figure({"detected": found}, length, run["classes"], title, fps)
     print(f"{table}\n{save_figure(figure, table.with_suffix('.png'))}")
 

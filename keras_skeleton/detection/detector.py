@@ -117,6 +117,10 @@ class Detector:
         network = self.network("classifier")
         return classifier_of(dataset, recording, network, name, choices, most)
 
+    def methods(self) -> list[str]:
+        """What the fold was run with, in the order of the paper's tables: its own methods last."""
+        return [name for name in METHODS if (self.fold / name / "settings.json").is_file()]
+
     def settings(self, method: str) -> Settings:
         """The settings that the run has chosen for a method.
 
@@ -127,8 +131,7 @@ class Detector:
             raise UnknownNameError("method", method, METHODS, of="detection")
         path = self.fold / method / "settings.json"
         if not path.is_file():
-            there = [m for m in METHODS if (self.fold / m / "settings.json").is_file()]
-            raise UserError(f"{path.parent}: '{method}' was not run; there are {there}")
+            raise UserError(f"{path.parent}: '{method}' was not run; there are {self.methods()}")
         chosen = json.loads(path.read_text("utf-8"))
         chosen.pop("test")
         return Settings(**chosen)
