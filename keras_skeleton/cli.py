@@ -218,6 +218,26 @@ def latest_folder(base: Path) -> Path:
     return there[-1] if there else base
 
 
+def _folder_of_run(args: argparse.Namespace, base: Path) -> Path:
+    """Where results go: --out, or a folder called `base` that is free or, to resume, the last."""
+    out: Path = args.out or (latest_folder(base) if args.resume else free_folder(base))
+    if args.resume and not (out / "run.json").exists():
+        raise UserError(f"{out}: no run to resume here; give its folder with --out")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; --out takes a folder")
+    return out
+
+
+@contextmanager
+def _resumable(out: Path) -> Iterator[None]:
+    """Says how to go on when a user stops the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\nto go on, add to the same command: --out {out} --resume", file=sys.stderr)
+        raise
+
+
 def train(args: argparse.Namespace) -> None:
     """Trains, or with --weights only scores."""
     # Names first: a typing error should not wait for TensorFlow to start.
@@ -247,11 +267,7 @@ def train(args: argparse.Namespace) -> None:
         base = base.with_name(f"{args.model}_{args.aggregate}_{args.dataset}_{args.protocol}")
     if args.weights is not None:
         base = base.with_name(base.name + "_scored")
-    out = args.out or (latest_folder(base) if args.resume else free_folder(base))
-    if args.resume and not (out / "run.json").exists():
-        raise UserError(f"{out}: no run to resume here; give its folder with --out")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; --out takes a folder")
+    out = _folder_of_run(args, base)
 
     _start_keras()
     from keras_skeleton.crops import open_crops
@@ -295,11 +311,8 @@ def train(args: argparse.Namespace) -> None:
     print(
         f"{args.model} on {args.dataset}, {args.protocol}, recipe '{args.recipe}'; results in {out}"
     )
-    try:
+    with _resumable(out):
         print("\n" + experiment.train(args.fold, args.resume))
-    except KeyboardInterrupt:
-        print(f"\nto go on, add to the same command: --out {out} --resume", file=sys.stderr)
-        raise
     print(f"\nopen {out / 'report.html'}")
 
 
@@ -427,9 +440,7 @@ def detect(words: Sequence[str]) -> None:
     source.find(args.data_dir)
     kind = "table" if args.table else "tap_b" if args.bidirectional else "tap_u"
     base = Path("runs") / f"detect_{kind}_{args.dataset}_{args.protocol}"
-    out = args.out or (latest_folder(base) if args.resume else free_folder(base))
-    if args.resume and not (out / "run.json").exists():
-        raise UserError(f"{out}: no run to resume here; give its folder with --out")
+    out = _folder_of_run(args, base)
 
     _start_keras()
     from keras_skeleton.detection.detector import METHODS
@@ -450,7 +461,7 @@ def detect(words: Sequence[str]) -> None:
         recipes[name] = replace(recipe, stages=()) if args.end_to_end else recipe
     way = "tap_b" if args.bidirectional else "tap_u"
     detection = Detection(
-        dataset=_load(args, {"clips": "untrimmed"}),
+        dataset=_load(args, options),
         protocol=args.protocol,
         methods=list(METHODS) if args.table else [way, f"{way}_m"],
         classifier=args.classifier,
@@ -461,11 +472,8 @@ def detect(words: Sequence[str]) -> None:
         command=command_line(),
     )
     print(f"detection on {args.dataset}, {args.protocol}; results in {out}")
-    try:
+    with _resumable(out):
         print("\n" + detection.run(args.fold, args.resume))
-    except KeyboardInterrupt:
-        print(f"\nto go on, add to the same command: --out {out} --resume", file=sys.stderr)
-        raise
     print(f"\nscores, files and figures in {out}")
 
 

@@ -23,7 +23,7 @@ import h5py
 import keras
 import numpy as np
 
-from keras_skeleton.weights import WeightsError
+from keras_skeleton.weights import WeightsError, item_at, names_in
 
 CHECKSUMS = Path(__file__).with_name("i3d_checksums.csv")
 CLASSIFIER = "Conv3d_6a_1x1_conv"
@@ -200,22 +200,18 @@ def read_port(path: Path, layers: list[str]) -> dict[str, list[np.ndarray]]:
                 )
             for layer in layers:
                 if layer in root:
-                    group = root[layer]
-                    names = [_text(name) for name in group.attrs["weight_names"]]
-                    found[layer] = [_values(file, group[name]) for name in names]
+                    group = item_at(root, layer)
+                    names = names_in(group, "weight_names")
+                    found[layer] = [_values(item_at(group, name)) for name in names]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable weights file: {_first_line(error)}") from None
     return found
 
 
-def _values(file: h5py.File, data: h5py.Dataset) -> np.ndarray:
-    """A dataset's numbers, if they lie in this file and are no more than I3D has."""
-    if data.file.id != file.id or data.is_virtual or data.external:
-        raise WeightsError(f"{file.filename}: '{data.name}' points out of the file; not read")
+def _values(data: h5py.Dataset) -> np.ndarray:
+    """A dataset's numbers, if they are no more than I3D has."""
     if data.size > MOST:
-        raise WeightsError(f"{file.filename}: '{data.name}' claims {data.shape} numbers; not read")
+        raise WeightsError(
+            f"{data.file.filename}: '{data.name}' claims {data.shape} numbers; not read"
+        )
     return np.asarray(data, np.float32)
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode("utf-8") if isinstance(name, bytes) else name

@@ -170,7 +170,9 @@ def _keras_3(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     """A member of a group, if it is a part of this file: neither a link nor data elsewhere."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"'{group.name}/{name}' is a link; not followed")
+        raise ValueError(
+            f"'{group.name}/{name}' is a link and perhaps points out of the file; not followed"
+        )
     item = group[name]
     if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
         raise ValueError(f"'{item.name}' points out of the file; not read")
@@ -181,16 +183,16 @@ def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
 
 def _legacy(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
     """The arrays of a legacy file as `layer/number`, numbers in the file's own order."""
-    for layer in _names(root, "layer_names"):
-        group = _at(root, layer)
-        for number, weight in enumerate(_names(group, "weight_names")):
-            item = _at(group, weight)
+    for layer in names_in(root, "layer_names"):
+        group = item_at(root, layer)
+        for number, weight in enumerate(names_in(group, "weight_names")):
+            item = item_at(group, weight)
             if not isinstance(item, h5py.Dataset):
                 raise ValueError(f"'{item.name}' holds no numbers")
             yield f"{layer}/{number}", item
 
 
-def _at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
+def item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
     """What lies at a path, step by step: links hide in the middle, too."""
     item = group
     for step in path.split("/"):
@@ -209,7 +211,7 @@ def _named_alike(
     return found
 
 
-def _names(group: h5py.Group, attribute: str) -> list[str]:
+def names_in(group: h5py.Group, attribute: str) -> list[str]:
     """An attribute with names, which Keras parts where it is long: `names0`, `names1`, ..."""
     parts = [group.attrs[attribute]] if attribute in group.attrs else []
     while f"{attribute}{len(parts)}" in group.attrs:

@@ -140,6 +140,20 @@ def test_the_tables_of_detection_are_stored():
     assert f"in {other[0]} and {other[1]} on the synthetic set" in text
 
 
+def test_the_costs_that_are_told_are_stored():
+    lines = (ROOT / "results" / "detect_stream.txt").read_text().splitlines()
+    found = {line[:26].strip(): re.findall(r"[\d.]+", line[26:]) for line in lines}
+    for way in ("forwards", "both ways"):
+        assert [round(int(n), -2) for n in found[f"times real time, {way}"]] == [500, 500]
+    short, long = map(float, found["largest resident size, GB"])
+    assert f"{100 * (long / short - 1):.0f} percent more memory" in README
+    assert "scoring 10,000 detections: 0.19" in lines[-1]
+    assert "about 500 times faster" in README
+    time = (ROOT / "results" / "pose_i3d_synthetic_cs" / "time.txt").read_text()
+    assert re.search(r"real\s11m", time)
+    assert "eleven minutes of training" in README
+
+
 def test_the_choice_of_coordinates_is_stored():
     folds = json.loads((ROOT / "results" / "ut_kinect_coordinates.json").read_text())["folds"]
     for name, text in (("hips", "95.2"), ("body", "90.1")):

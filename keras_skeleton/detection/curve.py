@@ -19,21 +19,9 @@ Frames = Callable[[int, int], np.ndarray]
 """`frames(start, end)`: what the network reads of these frames of a stream, (n, K, 3)."""
 
 
-def attention_curve(
-    model: keras.Model, frames: Frames, length: int, chunk: int = 1024, around: int = 256,
-    batch_size: int = 16,
-) -> np.ndarray:  # fmt: skip
-    """float32 (length,): the attention of every frame of a stream.
-
-    Args:
-        model: A network with frame gates (`tap_lstm`, `ta_lstm`, `sta_lstm`) for any length.
-        frames, length, chunk, around, batch_size: As for `along`.
-    """
-    return along(gates_of(model), frames, length, chunk, around, batch_size)
-
-
 def gates_of(model: keras.Model) -> keras.Model:
-    """The part of a network with frame gates that puts out their attention, (B, T)."""
+    """The part of a network with frame gates (`tap_lstm`, `ta_lstm`, `sta_lstm`), built for any
+    length, that puts out their attention, (B, T): for `along`, which gives the curve."""
     return keras.Model(model.input, model.get_layer(GATE).output)
 
 

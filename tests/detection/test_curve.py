@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.detection.curve import attention_curve
+from keras_skeleton.detection.curve import along, gates_of
 from keras_skeleton.models.sta_lstm import sta_lstm
 
 
@@ -12,6 +12,10 @@ def model(request):
     return sta_lstm(
         "tap", 4, 3, spatial=False, main_layers=1, units=8, bidirectional=request.param
     )  # fmt: skip
+
+
+def attention_curve(model, *stream, **pieces):
+    return along(gates_of(model), *stream, **pieces)
 
 
 STREAM = np.random.default_rng(0).normal(size=(700, 4, 3)).astype("float32")

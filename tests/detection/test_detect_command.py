@@ -100,6 +100,7 @@ def test_one_recording(run, folder, tmp_path, capsys):
         ("--stream a.npy --weights nowhere", "no detection run"),
         ("--dataset synthetic --protocol untrimmed --classifier pose_i3d", "watches videos"),
         ("--dataset ut_kinect --protocol cs", "has to be downloaded"),
+        (f"--dataset synthetic --protocol untrimmed --out {__file__}", "is a file; --out takes"),
     ],
 )
 def test_mistakes_are_explained(words, message, capsys, tmp_path, monkeypatch):
