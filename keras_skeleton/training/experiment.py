@@ -11,6 +11,7 @@ The same folder can take more folds later (`--fold`), or be continued (`--resume
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
 import shutil
@@ -47,6 +48,7 @@ from keras_skeleton.training.trainee import Trainee, predict_views
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.weights import load_weights
 
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
 
 
@@ -401,14 +403,16 @@ def _version(package: str) -> str | None:
 
 
 def _cores() -> int:
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def command_line() -> str:
-    """The command that started this process, as one would type it."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command that started this process, as one would type it, with the variables that set
+    TensorFlow's threads: sums are rounded in another order with another number of them."""
+    threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
+    return " ".join(
+        [*threads, shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])]
+    )
 
 
 __all__ = ["Experiment", "Row", "RunError", "command_line"]
