@@ -37,7 +37,8 @@ ALLOWED = {
         "plots", "weights", "errors",
     },
     "detection_plots": {"plots"},
-    "cli": {
+    "cli": {"commands", "errors"},
+    "commands": {
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
         "plots", "animation", "errors", "skeletons",
     },

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_skeleton.cli import free_folder, latest_folder, main
+from keras_skeleton.cli import main
+from keras_skeleton.commands.common import free_folder, latest_folder
 from keras_skeleton.datasets import render
 from keras_skeleton.datasets.render import write_recordings
 from keras_skeleton.evaluation.scores import read_scores

@@ -410,9 +410,7 @@ def command_line() -> str:
     """The command that started this process, as one would type it, with the variables that set
     TensorFlow's threads: sums are rounded in another order with another number of them."""
     threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
-    return " ".join(
-        [*threads, shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])]
-    )
+    return " ".join([*threads, shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])])
 
 
 __all__ = ["Experiment", "Row", "RunError", "command_line"]

@@ -1,0 +1,56 @@
+"""`run.py crops`: videos with skeletons to small videos of hands and body, for pose_i3d."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_skeleton.commands.common import (
+    add_data_arguments,
+    reader_options,
+    start_keras,
+    whole_number,
+)
+from keras_skeleton.datasets import get_source
+from keras_skeleton.errors import UserError
+
+VIDEOS = ("ntu", "ntu120", "nucla", "synthetic")  # datasets whose joints are known in videos
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="run.py crops", description=__doc__)
+    parser.add_argument("--dataset", required=True, help=", ".join(VIDEOS))
+    add_data_arguments(parser)
+    parser.add_argument("--crops", type=Path, required=True, help="folder where they go")
+    parser.add_argument("--size", type=whole_number(32), default=224, help="in pixels")
+    parser.add_argument("--workers", type=whole_number(1), help="processes (default: every core)")
+    args = parser.parse_args(words)
+    source = get_source(args.dataset)
+    options = reader_options(source, args.option)
+    if source.name not in VIDEOS:
+        raise UserError(
+            f"crops of '{source.name}' cannot be made: its joints are not known in a video; they "
+            f"are in {', '.join(VIDEOS)}"
+        )
+    if args.size % 2:
+        raise UserError(f"--size {args.size}: videos have an even number of pixels")
+    source.find(args.data_dir)
+    from keras_skeleton.datasets.ntu import cores
+
+    workers, root = args.workers or cores(), args.data_dir
+    if not source.needs_root:
+        from keras_skeleton.datasets.render import render_all
+
+        root = args.crops / "recordings"
+        given = {**source.options, **options}
+        print(f"renders recordings in {root}")
+        render_all(root, given["seed"], given["subjects"], given["repetitions"], workers)
+    start_keras()
+    from keras_skeleton.crops import prepare_crops
+
+    report = prepare_crops(root, args.crops, args.size, args.strict, print, workers, source.name)
+    for skipped in report.skipped:
+        print(f"left out: {skipped.where}: {skipped.why}")
+    print(f"crops in {args.crops}")

@@ -1,0 +1,144 @@
+"""`run.py detect`: finds actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E):
+trains on their trimmed clips, detects in the test recordings and scores; or, with --stream, detects
+in one recording with what was trained."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from keras_skeleton.commands.common import (
+    add_data_arguments,
+    folder_of_run,
+    load,
+    resumable,
+    start_keras,
+    whole_number,
+)
+from keras_skeleton.datasets import SOURCES, get_source
+from keras_skeleton.errors import UnknownNameError, UserError
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="run.py detect", description=__doc__)
+    parser.add_argument("--model", default="tap_lstm", help="what proposes intervals: tap_lstm")
+    parser.add_argument("--classifier", default="sta_lstm", help="what classifies them")
+    parser.add_argument("--dataset", help="ut_kinect, synthetic or pku_mmd")
+    parser.add_argument("--protocol", help="see run.py list; of synthetic: untrimmed")
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--bidirectional", action="store_true", help="TAP-B in place of TAP-U: LSTMs run both ways"
+    )
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="all rows of the paper's Tables IV and V, baselines too",
+    )
+    parser.add_argument("--epochs", type=whole_number(1), help="instead of the recipes'; no stages")
+    parser.add_argument("--batch-size", type=whole_number(1), help="instead of the recipes'")
+    parser.add_argument("--end-to-end", action="store_true", help="the classifier without stages")
+    parser.add_argument("--fold", type=whole_number(1), action="append", help="only this, from 1")
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
+    parser.add_argument("--out", type=Path, help="folder of results")
+    parser.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
+    parser.add_argument("--stream", type=Path, metavar="FILE",
+        help="a recording: a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
+    )  # fmt: skip
+    parser.add_argument("--weights", type=Path, metavar="RUN_DIR", help="of --stream: a former run")
+    parser.add_argument("--method", help="of --stream: a row of RUN_DIR's table (default the last)")
+    args = parser.parse_args(words)
+    if (args.stream is None) != (args.weights is None):
+        raise UserError("--stream FILE and --weights RUN_DIR belong together")
+    if args.stream is not None:
+        _detect_in_stream(args)
+        return
+    if args.dataset is None or args.protocol is None:
+        raise UserError("detect needs --dataset and --protocol (or --stream and --weights)")
+    source = get_source(args.dataset)
+    if "clips" not in source.options:
+        raise UserError(
+            f"'{source.name}' has no untrimmed recordings; detection works on "
+            f"{', '.join(s.name for s in SOURCES.values() if 'clips' in s.options)}"
+        )
+    options = {"clips": "untrimmed"}
+    fitting = [
+        name
+        for name in source.protocols
+        if source.protocol_options.get(name, options).get("clips", "untrimmed") == "untrimmed"
+    ]
+    if args.protocol not in fitting:
+        raise UnknownNameError("protocol", args.protocol, fitting, of=f"{source.name}, untrimmed")
+    if args.model != "tap_lstm":
+        raise UnknownNameError("model", args.model, ["tap_lstm"], of="detection")
+    source.find(args.data_dir)
+    kind = "table" if args.table else "tap_b" if args.bidirectional else "tap_u"
+    base = Path("runs") / f"detect_{kind}_{args.dataset}_{args.protocol}"
+    out = folder_of_run(args, base)
+
+    start_keras()
+    from keras_skeleton.detection.detector import METHODS
+    from keras_skeleton.detection.experiment import Detection
+    from keras_skeleton.models import MODELS, check_model
+    from keras_skeleton.training.experiment import command_line
+    from keras_skeleton.training.recipes import get_recipe
+
+    if MODELS[check_model(args.classifier)].video:
+        raise UserError(f"'{args.classifier}' watches videos; detection works on skeletons")
+    recipes = {}
+    for name in (args.model, args.classifier, "jcr_rnn"):
+        recipe = get_recipe(name, args.dataset)
+        if args.epochs is not None:
+            recipe = replace(recipe, epochs=args.epochs, stages=())
+        if args.batch_size is not None:
+            recipe = replace(recipe, batch_size=args.batch_size)
+        recipes[name] = replace(recipe, stages=()) if args.end_to_end else recipe
+    way = "tap_b" if args.bidirectional else "tap_u"
+    detection = Detection(
+        dataset=load(args, options),
+        protocol=args.protocol,
+        methods=list(METHODS) if args.table else [way, f"{way}_m"],
+        classifier=args.classifier,
+        recipes=recipes,
+        variant="paper",
+        seed=args.seed,
+        folder=out,
+        command=command_line(),
+    )
+    print(f"detection on {args.dataset}, {args.protocol}; results in {out}")
+    with resumable(out):
+        print("\n" + detection.run(args.fold, args.resume))
+    print(f"\nscores, files and figures in {out}")
+
+
+def _detect_in_stream(args: argparse.Namespace) -> None:
+    out = args.out or Path("detections")
+    start_keras()
+    from keras_skeleton.detection.detector import Detector
+    from keras_skeleton.detection.recording import read_recording
+    from keras_skeleton.detection_plots import timeline_figure
+    from keras_skeleton.plots import save_figure
+
+    detector = Detector(args.weights, (args.fold or [1])[0])
+    method = args.method or (detector.methods() or ["tap_u_m"])[-1]
+    settings = detector.settings(method)
+    run = detector.run
+    recording = read_recording(args.stream, detector.skeleton, run["bodies"], run["classes"])
+    found = detector.detect(method, recording, 0, settings)
+    fps = run["fps"]
+    shown = found.assign(label=[run["classes"][k] for k in found["label"]])
+    if fps:
+        shown = shown.assign(seconds=[f"{a / fps:.1f} - {b / fps:.1f}" for a, b in
+                                      zip(shown["start"], shown["end"], strict=True)])  # fmt: skip
+    length = int(recording.samples["frames"].iloc[0])
+    if len(shown):
+        print(shown.to_string(index=False, formatters={"score": "{:.3f}".format}))
+    print(f"{len(shown)} actions in {length} frames of {args.stream.name}")
+    out.mkdir(parents=True, exist_ok=True)
+    table = out / f"{args.stream.stem}.csv"
+    shown.to_csv(table, index=False)
+    title = f"{args.stream.name}: detected by {method}, trained on {run['dataset']}"
+    figure = timeline_figure({"detected": found}, length, run["classes"], title, fps)
+    print(f"{table}\n{save_figure(figure, table.with_suffix('.png'))}")

@@ -1,0 +1,47 @@
+"""`run.py inspect`: draws a clip as a strip of poses (PNG) and as an animation (GIF, MP4)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_skeleton.commands.common import (
+    add_data_arguments,
+    load,
+)
+from keras_skeleton.datasets import get_source
+from keras_skeleton.errors import UnknownNameError
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="run.py inspect", description=__doc__)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--clip", help="its name (default: the first clip)")
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("inspect"), help="folder (default inspect)"
+    )
+    parser.add_argument("--movie", choices=("gif", "mp4"), default="gif")
+    args = parser.parse_args(words)
+    get_source(args.dataset)
+    dataset = load(args)
+    names = dataset.samples["name"].tolist()
+    if args.clip is not None and args.clip not in names:
+        raise UnknownNameError("clip", args.clip, names, of=args.dataset)
+    i = names.index(args.clip) if args.clip is not None else 0
+
+    from keras_skeleton.animation import animate
+    from keras_skeleton.plots import save_figure, strip_figure
+
+    clip, row = dataset.clip(i), dataset.samples.iloc[i]
+    print(row.to_string())
+    label = dataset.classes[row["label"]]
+    title = f"{dataset.name}: '{label}', {row['name']}"
+    stem = args.out / row["name"].replace("/", "_")
+    fps, unit = dataset.info["fps"], dataset.info["unit"]
+    figure = strip_figure(clip, dataset.skeleton, title, fps=fps, unit=unit)
+    print(save_figure(figure, stem.with_name(stem.name + ".png")))
+    movie = stem.with_name(f"{stem.name}.{args.movie}")
+    print(animate(clip, dataset.skeleton, movie, title, fps or 30.0, unit, frames=90))

@@ -1,0 +1,42 @@
+"""`run.py prepare`: raw files to the store."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from keras_skeleton.commands.common import (
+    add_data_arguments,
+    load,
+)
+from keras_skeleton.datasets import DatasetError, get_source
+from keras_skeleton.datasets.store import verify_store
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="run.py prepare", description=__doc__)
+    parser.add_argument("--dataset", required=True)
+    add_data_arguments(parser)
+    parser.add_argument("--force", action="store_true", help="make the store again")
+    parser.add_argument("--verify", action="store_true", help="check every byte of the store")
+    args = parser.parse_args(words)
+    get_source(args.dataset)
+    dataset = load(args, force=args.force)
+    frames = int(dataset.samples["frames"].sum())
+    print(f"{dataset.name}: {len(dataset)} clips, {frames} frames, {len(dataset.classes)} classes")
+    for protocol in dataset.protocols:
+        try:
+            folds = list(dataset.folds(protocol))
+        except DatasetError as error:  # of a user's own clips: too few subjects, say
+            print(f"  {protocol}: {error}")
+            continue
+        for number, fold in enumerate(folds[:3], start=1):
+            print(
+                f"  {protocol} fold {number}/{len(folds)}: {len(fold.train)} train, "
+                f"{len(fold.validation)} validation, {len(fold.test)} test"
+            )
+    if args.verify:
+        verify_store(dataset.info["store"])
+        print("every file of the store is as it was made")
+    print(f"store: {dataset.info['store']}")

@@ -1,0 +1,20 @@
+"""`run.py report`: merges run folders of one experiment (the parts of a job array)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="run.py report", description=__doc__)
+    parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--out", type=Path, help="where to (default: the first RUN_DIR)")
+    args = parser.parse_args(words)
+    from keras_skeleton.evaluation.report import write_report
+
+    out = args.out or args.run_dirs[0]
+    print(write_report(args.run_dirs, out))
+    print(f"\nopen {out / 'report.html'}")
