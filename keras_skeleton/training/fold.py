@@ -30,7 +30,7 @@ from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.pipeline import ClipInputs, evaluation_batches, training_batches
-from keras_skeleton.training.state import TrainingState, write_json
+from keras_skeleton.training.state import StateError, TrainingState, delete_state, write_json
 from keras_skeleton.training.tensorboard import ScalarLog
 from keras_skeleton.training.trainee import Trainee, predict, predict_views
 
@@ -204,9 +204,12 @@ class FoldFit:
         self.trainee.reset(self.seed)
         self.start(self.trainee.model)
         self.state = TrainingState(self.trainee.values())
-        if resume and self.state_file.exists():
-            self.state = TrainingState.load(self.state_file)
-            self.trainee.restore(self.state.variables)
+        if resume and (kept := TrainingState.latest(self.state_file)):
+            self.state = kept
+            try:
+                self.trainee.restore(kept.variables)
+            except ValueError as error:
+                raise StateError(f"{self.state_file}: {error}") from None
         done = len(self.state.history)
         batches, steps = training_batches(
             self.inputs, self.fold.train, recipe.batch_size, self.seed, first_epoch=done
@@ -257,7 +260,7 @@ class FoldFit:
             logits = predict_copies(model, self.inputs, test, copies, self.seed)
             metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
-        self.state_file.unlink()
+        delete_state(self.state_file)
         return metrics
 
     def score_test(self) -> np.ndarray | None:

@@ -2,7 +2,8 @@
 
 One `.npz` a fold: all variables of the network, its augmentation and the optimizer (the
 states of the random generators among them), the history, and the best epoch so far. It is
-written whole or not at all, and read with `allow_pickle=False`.
+written whole or not at all, the one before it is kept (`state.previous.npz`), and both are read
+with `allow_pickle=False`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,18 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_skeleton.errors import UserError
+
+
+class StateError(UserError, ValueError):
+    """A saved state that cannot be continued."""
 
 
 @dataclass
@@ -34,7 +42,8 @@ class TrainingState:
     best_logits: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def save(self, path: Path) -> None:
-        """Writes the file under another name first, so that a stop in between does no harm."""
+        """Writes the file under another name first, so that a stop in between does no harm; the
+        file that was there is kept as `previous`."""
         arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(self.variables)}
         arrays |= {f"best_{i}": np.asarray(v) for i, v in enumerate(self.best_weights)}
         buffer = io.BytesIO()
@@ -45,13 +54,37 @@ class TrainingState:
             file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            path.replace(previous(path))
         part.replace(path)
 
     @classmethod
+    def latest(cls, path: Path, say: Callable[[str], None] = print) -> TrainingState | None:
+        """What `save` wrote last, or the one before where that is damaged or was not finished.
+
+        None where there is neither; StateError where nothing that is there can be read.
+        """
+        damaged = None
+        for place in (path, previous(path)):
+            if not place.exists():
+                continue
+            try:
+                state = cls.load(place)
+            except StateError as error:
+                damaged = damaged or error
+                continue
+            if damaged:
+                say(f"{damaged}; goes on from the one before, epoch {len(state.history)}")
+            return state
+        if damaged:
+            raise StateError(f"{damaged}; delete it to train this fold again")
+        return None
+
+    @classmethod
     def load(cls, path: Path) -> TrainingState:
-        """Reads what `save` wrote; ValueError where the file is damaged."""
+        """Reads what `save` wrote; StateError where the file is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 count = {
                     key: sum(k.startswith(key) for k in data) for key in ("variable_", "best_")
                 }
@@ -62,9 +95,18 @@ class TrainingState:
                     best_logits=data["logits"],
                 )
         except Exception as error:
-            raise ValueError(
-                f"{path}: damaged ({error}); delete it to train this fold again"
-            ) from error
+            raise StateError(f"{path}: damaged ({error})") from error
+
+
+def previous(path: Path) -> Path:
+    """Where the state before the last one is kept."""
+    return path.with_name("state.previous.npz")
+
+
+def delete_state(path: Path) -> None:
+    """Deletes a state that is no longer needed, and the one before."""
+    for place in (path, previous(path), path.with_name(path.name + ".part")):
+        place.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -15,7 +15,7 @@ from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import DivergedError, FoldFit, selected_epoch
 from keras_skeleton.training.recipes import Recipe, get_recipe
-from keras_skeleton.training.state import TrainingState
+from keras_skeleton.training.state import StateError, TrainingState
 from keras_skeleton.training.trainee import Trainee
 
 AUGMENT = (("RandomRotation", {"degrees": (5, 5, 5)}), ("RandomTemporalCrop", {"smallest": 0.8}))
@@ -188,10 +188,26 @@ def test_a_damaged_state_is_named(tmp_path):
         fit(tmp_path / "f", resume=True)
 
 
+def test_the_state_before_is_kept_and_taken_where_the_last_is_damaged(tmp_path, capsys):
+    path = tmp_path / "state.npz"
+    for epochs in (1, 2, 3):
+        TrainingState([np.zeros(3)], [{"loss": 1.0}] * epochs).save(path)
+    assert len(TrainingState.latest(path).history) == 3
+    path.write_bytes(path.read_bytes()[:100])
+    assert len(TrainingState.latest(path).history) == 2
+    assert "state.npz: damaged" in capsys.readouterr().out
+    path.unlink()
+    assert len(TrainingState.latest(path).history) == 2
+    (tmp_path / "state.previous.npz").write_bytes(b"")
+    with pytest.raises(StateError, match=r"state.previous.npz: damaged .* delete it"):
+        TrainingState.latest(path)
+    assert TrainingState.latest(tmp_path / "none" / "state.npz") is None
+
+
 def test_a_state_of_another_network_is_refused(tmp_path):
     (tmp_path / "f").mkdir()
     TrainingState([np.zeros(3)]).save(tmp_path / "f" / "state.npz")
-    with pytest.raises(ValueError, match="belongs to another model"):
+    with pytest.raises(StateError, match="state.npz: .* belongs to another model"):
         fit(tmp_path / "f", resume=True)
 
 

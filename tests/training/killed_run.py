@@ -1,0 +1,110 @@
+"""A training that kills itself, in a process of its own: `killed_run.py FOLDER STAGED WHEN`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from conftest import make_dataset
+
+from keras_skeleton.pipeline import Inputs
+from keras_skeleton.training import fold as fold_module
+from keras_skeleton.training import state as state_module
+from keras_skeleton.training.fold import FoldFit
+from keras_skeleton.training.progress import Progress
+from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.training.schedules import Plateau
+from keras_skeleton.training.staged import train_stages
+from keras_skeleton.training.stages import Stage, freeze
+from keras_skeleton.training.trainee import Trainee
+
+fold_module.SAVE_EVERY = -1.0  # after every epoch
+RECIPE = Recipe(
+    "adam",
+    0.01,
+    batch_size=8,
+    epochs=6,
+    schedule=Plateau(patience=1, cooldown=0),
+    augment=(("RandomRotation", {"degrees": (5, 5, 5)}), ("RandomTemporalCrop", {})),
+)
+STAGES = (
+    Stage("first", "the classifier alone", {}, ("scores",), epochs=3),
+    Stage("second", "everything", {}, ("",), take=(("first", ("",)),), epochs=6),
+)
+
+
+def network():
+    x = inputs = keras.Input((12, 20, 3))
+    x = keras.layers.Dense(16, "relu", name="hidden")(keras.layers.Flatten()(x))
+    x = keras.layers.Dropout(0.3)(x)
+    return keras.Model(inputs, keras.layers.Dense(3, name="scores")(x))
+
+
+def read(clip):
+    return np.pad(clip[:12, 0], ((0, 12 - min(len(clip), 12)), (0, 0), (0, 0))).astype("float32")
+
+
+def train(folder, staged, resume=False):
+    """Dropout, augmentation, shuffling, Adam and a rate that falls on plateaus."""
+    dataset = make_dataset()
+    (fold,) = dataset.folds("cs")
+    inputs = Inputs(dataset, read)
+    if staged:
+        trainees = {s.name: Trainee(lambda s=s: freeze(network(), s.train), RECIPE) for s in STAGES}
+        train_stages(
+            STAGES, trainees, lambda stage: inputs, fold, 1, 3, folder, Progress([9]), resume
+        )
+    else:
+        FoldFit(Trainee(network, RECIPE), inputs, fold, 1, 3, folder).run(resume)
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_an_epoch(number=14):
+    """While batches are read: 4 training batches an epoch, and the evaluation's."""
+    batch, calls = Inputs.batch, []
+
+    def counted(self, indices, draw=(0, 0)):
+        calls.append(draw)
+        if sum(draw != (0, 0) for draw in calls) == number:
+            kill()
+        return batch(self, indices, draw)
+
+    Inputs.batch = counted
+
+
+def in_a_checkpoint():
+    """With half of the third checkpoint on disk."""
+    calls = []
+
+    def fsync(file):
+        calls.append(file)
+        if len(calls) == 3:
+            os.ftruncate(file, os.fstat(file).st_size // 2)
+            kill()
+
+    state_module.os = type("os", (), {"fsync": staticmethod(fsync)})
+
+
+def in_the_results():
+    """With half of the weights' file on disk."""
+
+    def save(model, path):
+        model.save_weights(path)
+        os.truncate(path, 1000)
+        kill()
+
+    fold_module._save_weights = save
+
+
+def in_the_second_stage():
+    in_an_epoch(number=27)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[3]]()
+    train(Path(sys.argv[1]), sys.argv[2] == "staged")
