@@ -16,6 +16,7 @@ _HOMES = {
     "build_model": "keras_skeleton.models",
     "attention_maps": "keras_skeleton.models",
     "load_weights": "keras_skeleton.weights",
+    "pretrained": "keras_skeleton.zoo.load",
     "transforms": "keras_skeleton.transforms",
 }
 
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset, load_dataset
     from keras_skeleton.models import attention_maps, build_model
     from keras_skeleton.weights import load_weights
+    from keras_skeleton.zoo.load import pretrained
 
 __all__ = [
     "SkeletonDataset", "attention_maps", "build_model", "load_dataset", "load_weights",
-    "transforms",
+    "pretrained", "transforms",
 ]  # fmt: skip
 
 

@@ -37,12 +37,16 @@ ALLOWED = {
         "plots", "weights", "errors",
     },
     "detection_plots": {"plots"},
+    "zoo": {
+        "training", "detection", "models", "datasets", "crops", "weights", "errors",
+    },
     "cli": {"commands", "errors"},
     "commands": {
+        "zoo",
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
         "plots", "animation", "errors", "skeletons",
     },
-    "__init__": {"datasets", "models", "transforms", "weights"},
+    "__init__": {"datasets", "models", "transforms", "weights", "zoo"},
 }  # fmt: skip
 
 

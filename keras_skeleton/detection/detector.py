@@ -168,6 +168,18 @@ class Detector:
             intervals = candidates(self.curve(TAP[method], dataset, recording), settings)
         return classified(intervals, self.classify(dataset, recording), settings)
 
+    def detect_all(
+        self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings
+    ) -> pd.DataFrame:
+        """Detections in recordings: `video`, `label`, `start`, `end`, `score`."""
+        tables = [
+            self.detect(method, dataset, i, settings).assign(
+                video=str(dataset.samples["video"].iloc[i])
+            )
+            for i in recordings
+        ]
+        return pd.concat(tables)[["video", "label", "start", "end", "score"]]
+
     def _slide(self, dataset: SkeletonDataset, recording: int, settings: Settings) -> pd.DataFrame:
         if self.svm is None:
             raise UserError("svm_sw keeps no weights: it detects only in the run that trains it")

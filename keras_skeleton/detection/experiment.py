@@ -27,7 +27,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 
 from keras_skeleton import layers
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
@@ -229,12 +228,12 @@ class Detection:
             detector.svm.fit(self.streams(fold.train), self.streams(fold.validation), seed)
         videos = self.videos(fold.test)
         lengths = self.dataset.samples["frames"].iloc[fold.test].tolist()
-        tables, curves = [], {}
-        for i, video in zip(fold.test.tolist(), videos, strict=True):
-            found = detector.detect(method, self.dataset, i, settings)
-            tables.append(found.assign(video=video))
-            if method in TAP:
-                curves[video] = detector.curve(TAP[method], self.dataset, i)
+        found = detector.detect_all(method, self.dataset, fold.test.tolist(), settings)
+        curves = {
+            video: detector.curve(TAP[method], self.dataset, i)
+            for i, video in zip(fold.test.tolist(), videos, strict=True)
+            if method in TAP
+        }
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -244,8 +243,7 @@ class Detection:
         )
         if curves:
             np.savez_compressed(part / "curves.npz", **curves)  # type: ignore[arg-type]
-        everything = pd.concat(tables)[["video", "label", "start", "end", "score"]]
-        everything.to_csv(part / "detections.csv", index=False)
+        found.to_csv(part / "detections.csv", index=False)
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)
 

@@ -31,7 +31,7 @@ from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.report import write_report
-from keras_skeleton.evaluation.scores import score, write_scores
+from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.part_inputs import PartInputs, Videos
 from keras_skeleton.pipeline import ClipInputs, Inputs
@@ -308,7 +308,7 @@ class Experiment:
                     )
         return wanted
 
-    def evaluate(self, weights: Path, numbers: Sequence[int] | None = None) -> str:
+    def evaluate(self, weights: Path, numbers: Sequence[int] | None = None) -> Score:
         """Scores trained weights on one fold's test clips; writes scores.npz and metrics.json.
 
         Raises:
@@ -345,10 +345,15 @@ class Experiment:
             self.folder / "metrics.json",
             {**self.describe(), **result.as_dict(), "weights": str(weights), "folds": wanted},
         )
+        return result
+
+    def scored_line(self, result: Score, weights: Path) -> str:
+        """What `evaluate` found, for people."""
+        copies = self.recipe.test_copies
         return (
             f"{self.model} on {self.dataset.name} {self.protocol}, weights {weights}"
             f"{f', {copies} copies a clip' if copies else ''}: "
-            f"{100 * result.accuracy:.2f} % of {len(test)} test clips, "
+            f"{100 * result.accuracy:.2f} % of {result.clips} test clips, "
             f"top 5 {100 * result.top5:.2f} %, mean over classes "
             f"{100 * result.mean_class_accuracy:.2f} %"
         )

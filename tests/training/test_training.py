@@ -249,8 +249,7 @@ def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["accuracy_copies"] == pytest.approx(expected)
     assert "test_copies=3" in metrics["notes"][-1]
-    text = replace(run, folder=tmp_path / "scored").evaluate(
-        tmp_path / "run" / "fold_01" / "best.weights.h5"
-    )
+    weights, again = tmp_path / "run/fold_01/best.weights.h5", replace(run, folder=tmp_path / "s")
+    text = again.scored_line(again.evaluate(weights), weights)
     assert "3 copies a clip" in text
     assert f"{100 * expected:.2f} %" in text

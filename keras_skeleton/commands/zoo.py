@@ -1,0 +1,111 @@
+"""`run.py zoo`: the trained networks in weights/. Lists them and checks their files; with --check
+scores them again; with --add takes in what a run has trained."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from keras_skeleton.commands.common import reader_options, start_keras, whole_number
+from keras_skeleton.datasets import DatasetError, get_source, load_dataset
+from keras_skeleton.datasets.overview import find_under
+from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.zoo.entries import ZOO, ZooError, read_zoo
+from keras_skeleton.zoo.page import listing
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="run.py zoo", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="score every entry again")
+    parser.add_argument("--name", action="append", help="of --check: only this entry")
+    parser.add_argument("--add", type=Path, metavar="RUN_DIR", help="take in a finished run")
+    parser.add_argument("--fold", type=whole_number(1), default=1, help="of --add (default 1)")
+    parser.add_argument(
+        "--part", help="of --add: ta_lstm or sa_lstm, out of a training of sta_lstm by its steps"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, help="folder of the dataset, or with one folder for each by name"
+    )
+    parser.add_argument("--cache-dir", type=Path, help="where prepared datasets are kept")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE",
+        help="of --add: a reader option that the run had",
+    )  # fmt: skip
+    parser.add_argument("--crops", type=Path, help="for pose_i3d: what run.py crops has made")
+    parser.add_argument("--zoo", type=Path, default=ZOO, help="another folder in place of weights/")
+    args = parser.parse_args(words)
+    if args.add is not None:
+        _add(args)
+    elif args.check:
+        _check(args)
+    else:
+        entries = read_zoo(args.zoo)
+        if not entries:
+            raise ZooError(f"{args.zoo}: no trained weights here (no zoo.json)")
+        print(listing(entries, args.zoo))
+
+
+def _dataset(args: argparse.Namespace, name: str, options: dict[str, Any]) -> Any:
+    source, root = get_source(name), args.data_dir
+    if source.needs_root and root is not None:
+        root = find_under(source, root) or root
+    return load_dataset(name, root, args.cache_dir, say=print, **options)
+
+
+def _add(args: argparse.Namespace) -> None:
+    if not (args.add / "run.json").is_file():
+        raise UserError(f"{args.add}: no run here (its run.json)")
+    start_keras()
+    from keras_skeleton.crops import open_crops
+    from keras_skeleton.zoo.add import about_run, add_run
+
+    about = about_run(args.add)
+    source = get_source(about["dataset"])
+    options = {**about["options"], **reader_options(source, args.option)}
+    dataset = _dataset(args, source.name, options)
+    crops = open_crops(args.crops) if args.crops else None
+    with TemporaryDirectory() as scratch:
+        entry = add_run(args.add, dataset, Path(scratch), args.fold, args.part, crops, args.zoo)
+    print(f"added {entry.name} to {args.zoo}")
+
+
+def _check(args: argparse.Namespace) -> None:
+    entries = read_zoo(args.zoo)
+    if args.name:
+        known = [e.name for e in entries]
+        for name in args.name:
+            if name not in known:
+                raise UnknownNameError("entry", name, known, of="the zoo")
+        entries = [e for e in entries if e.name in args.name]
+    start_keras()
+    from keras_skeleton.crops import open_crops
+    from keras_skeleton.models import MODELS
+    from keras_skeleton.zoo.check import compared, score_entry
+
+    crops = open_crops(args.crops) if args.crops else None
+    counts = {"as recorded": 0, "differs": 0, "not checked": 0}
+    for entry in entries:
+        watches = MODELS[entry.model].video
+        try:
+            if watches and crops is None:
+                raise DatasetError("watches videos; give --crops FOLDER")
+            dataset = _dataset(args, entry.dataset, dict(entry.options))
+        except DatasetError as error:
+            reason = str(error).splitlines()[0]
+            counts["not checked"] += 1
+            print(f"not checked  {entry.name}: {reason}")
+            continue
+        with TemporaryDirectory() as scratch:
+            found = score_entry(
+                entry, dataset, Path(scratch), crops=crops if watches else None, folder=args.zoo
+            )
+        said, same = compared(entry, *found)
+        counts["as recorded" if same else "differs"] += 1
+        print(f"{'as recorded' if same else 'DIFFERS':<13}{entry.name}: {said}")
+    print("; ".join(f"{number} {what}" for what, number in counts.items()))
+    if counts["differs"]:
+        raise ZooError(f"{counts['differs']} entries do not come out as recorded")

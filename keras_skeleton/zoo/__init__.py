@@ -1,0 +1,1 @@
+"""Trained networks that come with the project, in `weights/`: what there is, loading, checking."""

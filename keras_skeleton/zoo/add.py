@@ -1,0 +1,213 @@
+"""Takes the result of a run into the zoo, if it can be scored again as the run has scored it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from keras_skeleton.crops import Crops
+from keras_skeleton.datasets import get_source
+from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.detection.detector import NETWORKS, TAP, WEIGHTS
+from keras_skeleton.models import MODELS, build_model
+from keras_skeleton.weights import load_weights
+from keras_skeleton.zoo.check import OVERLAPS, compared, figure_name, score_entry
+from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256, write_zoo
+
+FIGURES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy")
+STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # what an STA-LSTM of Algorithm 1 has inside
+LARGEST = 10_000_000  # bytes of a file
+
+
+def add_run(
+    run: Path,
+    dataset: SkeletonDataset,
+    scratch: Path,
+    number: int = 1,
+    part: str | None = None,
+    crops: Crops | None = None,
+    folder: Path = ZOO,
+    say: Callable[[str], None] = print,
+) -> Entry:
+    """Adds one fold of a run, or replaces its entry.
+
+    Args:
+        run: Folder of a finished run, of a recognizer or a detector.
+        dataset: Read as for the run.
+        scratch: An empty folder to score in.
+        number: Of the fold, from 1.
+        part: Of a staged STA-LSTM, `"ta_lstm"` or `"sa_lstm"`: the networks of its steps 4 and 7,
+            which end with the same weights as a training of their own.
+        crops: For a network that watches videos.
+        folder: Of the zoo.
+        say: Receives lines for the console.
+
+    Raises:
+        ZooError: Not a finished run, a file too large, or scores that do not come out again.
+    """
+    about = about_run(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    if about["task"] == "detection":
+        entry = _detector(run, about, dataset, number, folder)
+    else:
+        entry = _recognizer(run, about, dataset, number, part, crops, folder)
+    try:
+        said, same = compared(
+            entry, *score_entry(entry, dataset, scratch, crops=crops, folder=folder)
+        )
+        say(f"{entry.name}: {said}")
+        if not same:
+            raise ZooError(f"{run}: does not come out as the run has recorded it; not added")
+        if large := [name for name in entry.files if (folder / name).stat().st_size > LARGEST]:
+            raise ZooError(f"{large[0]} has more than {LARGEST // 10**6} MB; not added")
+    except BaseException:
+        if entry.name not in {e.name for e in read_zoo(folder)}:
+            _remove(entry, folder)
+        raise
+    write_zoo([*(e for e in read_zoo(folder) if e.name != entry.name), entry], folder)
+    return entry
+
+
+def about_run(run: Path) -> dict[str, Any]:
+    """The content of a run's run.json, `task` and the reader's `options` among it.
+
+    Raises:
+        ZooError: No run there.
+    """
+    about = _json(run / "run.json")
+    if lacking := {"dataset", "protocol", "variant", "seed", "classes", "skeleton"} - set(about):
+        raise ZooError(f"{run / 'run.json'}: lacks {', '.join(sorted(lacking))}")
+    if about.setdefault("task", "recognition") == "detection":
+        return {**about, "options": {"clips": "untrimmed"}}
+    own = get_source(about["dataset"]).protocol_options.get(about["protocol"], {})
+    return {**about, "options": {**about["recipe"]["dataset"], **own}}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise ZooError(f"{path}: missing or damaged; the zoo takes finished runs") from None
+
+
+def _remove(entry: Entry, folder: Path) -> None:
+    for name in entry.files:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / entry.name, ignore_errors=True)
+
+
+def _name(about: dict[str, Any], model: str, number: int) -> str:
+    words = [model, about["dataset"], about["protocol"]]
+    words += [about["variant"]] if about["variant"] != "paper" else []
+    words += [f"fold{number}"] if about["folds_total"] > 1 else []
+    words += [f"seed{about['seed']}"] if about["seed"] else []
+    return "_".join(words)
+
+
+def _common(about: dict[str, Any], dataset: SkeletonDataset, number: int) -> dict[str, Any]:
+    return {
+        "skeleton": about["skeleton"],
+        "classes": about["classes"],
+        "dataset": about["dataset"],
+        "options": dict(dataset.info.get("options", {})),
+        "protocol": about["protocol"],
+        "fold": number,
+        "folds": about["folds_total"],
+        "recipe": about["variant"],
+        "seed": about["seed"],
+        "command": about["command"],
+        "versions": about["versions"],
+        "date": about["started"][:10],
+    }
+
+
+def _recognizer(
+    run: Path,
+    about: dict[str, Any],
+    dataset: SkeletonDataset,
+    number: int,
+    part: str | None,
+    crops: Crops | None,
+    folder: Path,
+) -> Entry:
+    model, place, note = about["model"], run / f"fold_{number:02d}", ""
+    if part is not None:
+        if model != "sta_lstm" or part not in STAGES:
+            raise ZooError(f"{run}: '{part}' is no part of '{model}'; of sta_lstm: {list(STAGES)}")
+        model, place = part, place / STAGES[part]
+        note = f"{STAGES[part]} of this training of STA-LSTM, as a training of its own would end"
+    metrics = _json(place / "metrics.json")
+    recipe = about["recipe"]
+    arguments = dict(recipe["model"])
+    if MODELS[model].sequence or MODELS[model].video:
+        arguments["bodies"] = dataset.max_bodies
+    if crops is not None:
+        arguments["size"] = crops.size
+    frames = None if MODELS[model].sequence else recipe["frames"]
+    network = build_model(model, about["skeleton"], len(about["classes"]), frames, **arguments)
+    load_weights(network, place / "best.weights.h5")
+    name = _name(about, model, number)
+    file = f"{name}.weights.h5"
+    temporary = folder / f"part_{file}"
+    network.save_weights(temporary)  # anew: without an optimizer's state
+    temporary.replace(folder / file)
+    return Entry(
+        name=name,
+        task="recognition",
+        files={file: sha256(folder / file)},
+        model=model,
+        arguments=arguments,
+        frames=frames,
+        read=recipe["read"],
+        views=recipe["views"],
+        batch_size=recipe["batch_size"],
+        figures={key: metrics[key] for key in FIGURES},
+        test_clips=metrics["clips"]["test"],
+        note=note,
+        **_common(about, dataset, number),
+    )
+
+
+def _detector(
+    run: Path, about: dict[str, Any], dataset: SkeletonDataset, number: int, folder: Path
+) -> Entry:
+    name, fold = _name(about, "tap_lstm", number), f"fold_{number:02d}"
+    methods = [m for m in TAP if (run / fold / m).is_dir()]
+    parts = ["classifier", *sorted({TAP[m] for m in methods})]
+    wanted = [
+        Path("run.json"),
+        *(Path(NETWORKS, part, fold, WEIGHTS) for part in parts),
+        *(Path(fold, method, "settings.json") for method in methods),
+    ]
+    shutil.rmtree(folder / name, ignore_errors=True)
+    for path in wanted:
+        if not (run / path).is_file():
+            raise ZooError(f"{run / path}: missing; the zoo takes finished runs")
+        (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run / path, folder / name / path)
+    scores = pd.read_csv(run / "scores.csv", float_precision="round_trip")
+    scores = scores[(scores["rule"] == "paper") & scores["theta"].isin(OVERLAPS)]
+    figures = {
+        figure_name(row.method, row.theta): float(row.map_action)
+        for row in scores[scores["method"].isin(methods)].itertuples()
+    }
+    tested = _json(run / fold / methods[0] / "settings.json")["test"]
+    return Entry(
+        name=name,
+        task="detection",
+        files={f"{name}/{p.as_posix()}": sha256(folder / name / p) for p in wanted},
+        model="tap_lstm",
+        arguments=about["recipes"]["tap_lstm"]["model"],
+        frames=None,
+        read=about["recipes"]["tap_lstm"]["read"],
+        views=1,
+        batch_size=about["recipes"]["tap_lstm"]["batch_size"],
+        figures=figures,
+        test_clips=len(tested),
+        **_common(about, dataset, number),
+    )

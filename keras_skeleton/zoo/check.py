@@ -1,0 +1,81 @@
+"""Scores an entry again: its figures must come out as recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keras_skeleton.crops import Crops
+from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.detection.detector import Detector
+from keras_skeleton.detection.scoring import evaluate
+from keras_skeleton.zoo.entries import ZOO, Entry, checked_files
+from keras_skeleton.zoo.load import experiment_of
+
+OVERLAPS = (0.3, 0.5, 0.7)  # of detections with annotated actions, in an entry's figures
+
+
+def score_entry(
+    entry: Entry,
+    dataset: SkeletonDataset,
+    out: Path,
+    command: str = "",
+    crops: Crops | None = None,
+    folder: Path = ZOO,
+) -> tuple[dict[str, float], int]:
+    """An entry's figures, computed anew, and the number of clips or recordings they are from.
+
+    Args:
+        entry: Its files are compared with their hashes first.
+        dataset: Read with the entry's options.
+        out: Where the scores of the clips go.
+        command: For the record.
+        crops: For a network that watches videos.
+        folder: Of the zoo.
+    """
+    files = checked_files(entry, folder)
+    if entry.task == "detection":
+        return score_detector(folder / entry.name, dataset, entry.protocol, entry.fold)
+    experiment = experiment_of(entry, dataset, out, command, crops)
+    result = experiment.evaluate(files[0], [entry.fold])
+    return {"accuracy": result.accuracy}, result.clips
+
+
+def score_detector(
+    run: Path, dataset: SkeletonDataset, protocol: str, number: int
+) -> tuple[dict[str, float], int]:
+    """mAP by the paper's rule of what a detector finds in a fold's test recordings, by method and
+    least overlap, and the number of recordings."""
+    detector = Detector(run, number)
+    test = list(dataset.folds(protocol))[number - 1].test.tolist()
+    videos = dataset.samples["video"].iloc[test]
+    truth = dataset.intervals[dataset.intervals["video"].isin(videos)]
+    figures = {}
+    for method in detector.methods():
+        found = detector.detect_all(method, dataset, test, detector.settings(method))
+        classes = detector.run["classes_scored"]
+        table = evaluate(found, truth, OVERLAPS, "paper", classes).table
+        for overlap in OVERLAPS:
+            figures[figure_name(method, overlap)] = float(table["map_action"][overlap])
+    return figures, len(test)
+
+
+def figure_name(method: str, overlap: float) -> str:
+    """Of a detector's mAP."""
+    return f"{method} at {overlap:g}"
+
+
+def compared(entry: Entry, figures: dict[str, float], clips: int) -> tuple[str, bool]:
+    """What came out beside what is recorded, for people, and whether they are the same."""
+    words, same = [], clips == entry.test_clips
+    if not same:
+        words.append(f"{clips} test clips here, {entry.test_clips} in the record")
+    for name, value in figures.items():
+        recorded = entry.figures[name]
+        assert recorded is not None
+        difference = value - recorded
+        same = same and difference == 0
+        said = "as recorded" if difference == 0 else (
+            f"recorded {100 * recorded:.2f} %, difference {100 * difference:+.2f}"
+        )  # fmt: skip
+        words.append(f"{name} {100 * value:.2f} %, {said}")
+    return "; ".join(words), same

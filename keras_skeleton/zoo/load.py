@@ -1,0 +1,103 @@
+"""A network of the zoo, ready to use; and the experiment that its entry came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+
+from keras_skeleton.crops import Crops
+from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.models import build_model
+from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.training.recipes import Recipe, get_recipe
+from keras_skeleton.weights import load_weights
+from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, find_entry
+
+
+def pretrained(
+    model: str,
+    dataset: str,
+    protocol: str,
+    recipe: str | None = None,
+    fold: int | None = None,
+    folder: Path = ZOO,
+) -> tuple[keras.Model, Entry]:
+    """A trained network, and what is known of it (`entry.classes`, `entry.read`, ...).
+
+    Args:
+        model, dataset, protocol: Names as on the command line.
+        recipe, fold: Where there are several.
+        folder: Of the zoo.
+
+    Raises:
+        ZooError: There is none, or its file was changed.
+
+    Example:
+        >>> model, entry = pretrained("mans9", "ut_kinect", "cs")
+    """
+    entry = find_entry(model, dataset, protocol, recipe, fold, folder)
+    path = checked_files(entry, folder)[0]
+    network = build_model(
+        entry.model, entry.skeleton, len(entry.classes), entry.frames, **entry.arguments
+    )
+    load_weights(network, path)
+    return network, entry
+
+
+def recipe_of(entry: Entry) -> Recipe:
+    """The entry's recipe as far as scoring needs it: as recorded, whatever has become of it."""
+    return replace(
+        get_recipe(entry.model, entry.dataset, entry.recipe),
+        model={k: v for k, v in entry.arguments.items() if k not in ("bodies", "size")},
+        read=entry.read,
+        frames=entry.frames,
+        views=entry.views,
+        batch_size=entry.batch_size,
+        test_copies=0,
+        stages=(),
+    )
+
+
+def experiment_of(
+    entry: Entry,
+    dataset: SkeletonDataset,
+    folder: Path,
+    command: str,
+    crops: Crops | None = None,
+    say: Callable[[str], None] = print,
+) -> Experiment:
+    """What the entry came from, to score its weights again.
+
+    Args:
+        entry: Of a network that recognizes.
+        dataset: Read with the entry's options.
+        folder: Where scores go.
+        command: For the record.
+        crops: For a network that watches videos.
+        say: Receives lines for the console.
+
+    Raises:
+        ZooError: The dataset has other classes or joints.
+    """
+    there = (dataset.skeleton.name, list(dataset.classes))
+    if there != (entry.skeleton, list(entry.classes)):
+        raise ZooError(
+            f"'{entry.name}' was trained on {entry.dataset} with {len(entry.classes)} classes and "
+            f"the skeleton {entry.skeleton}; this dataset has {len(dataset.classes)} classes and "
+            f"{dataset.skeleton.name}"
+        )
+    return Experiment(
+        model=entry.model,
+        dataset=dataset,
+        protocol=entry.protocol,
+        variant=entry.recipe,
+        recipe=recipe_of(entry),
+        seed=entry.seed,
+        folder=folder,
+        command=command,
+        say=say,
+        crops=crops,
+    )

@@ -1,0 +1,159 @@
+"""The zoo as a table: on the console, and as the README of `weights/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from keras_skeleton.zoo.entries import ZOO, Entry, checked_files
+
+# What the papers were made for, whose weights need data that has to be asked for.
+WANTED = {
+    "ntu": (
+        ("cs", "cv"),
+        ("mans9", "lstm", "sa_lstm", "ta_lstm", "sta_lstm", "csta_cnn", "pose_i3d"),
+    ),
+    "pku_mmd": (("cs", "cv"), ("tap_lstm",)),
+}
+COLUMNS = {
+    "accuracy": "selected on validation",
+    "accuracy_last": "last epoch",
+    "accuracy_paper": "paper's convention",
+}
+
+
+def percent(value: float | None) -> str:
+    """As text; a dash where there is no such figure."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
+    """One row a network that recognizes."""
+    return pd.DataFrame(
+        [
+            {
+                "name": e.name,
+                "model": e.model,
+                "dataset, protocol": f"{e.dataset}, {e.protocol}",
+                "fold": f"{e.fold} of {e.folds}",
+                "recipe": e.recipe,
+                **{title: percent(e.figures.get(key)) for key, title in COLUMNS.items()},
+                "test clips": e.test_clips,
+                "MB": f"{size(e, folder) / 1e6:.1f}",
+            }
+            for e in entries
+            if e.task == "recognition"
+        ]
+    )
+
+
+def detectors(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
+    """One row a detector: mAP in percent by method and least overlap."""
+    return pd.DataFrame(
+        [
+            {
+                "name": e.name,
+                "dataset, protocol": f"{e.dataset}, {e.protocol}",
+                "fold": f"{e.fold} of {e.folds}",
+                **{title: percent(value) for title, value in e.figures.items()},
+                "test recordings": e.test_clips,
+                "MB": f"{size(e, folder) / 1e6:.1f}",
+            }
+            for e in entries
+            if e.task == "detection"
+        ]
+    ).fillna("-")
+
+
+def size(entry: Entry, folder: Path = ZOO) -> int:
+    """Bytes of its files."""
+    return sum((folder / name).stat().st_size for name in entry.files if (folder / name).exists())
+
+
+def absent(entries: Sequence[Entry]) -> list[str]:
+    """Commands that make what the zoo lacks for want of data."""
+    there = {(e.model, e.dataset, e.protocol) for e in entries}
+    lines = []
+    for dataset, (protocols, models) in WANTED.items():
+        for model in models:
+            lacking = [p for p in protocols if (model, dataset, p) not in there]
+            for protocol in lacking:
+                lines.append(command_for(model, dataset, protocol))
+    return lines
+
+
+def command_for(model: str, dataset: str, protocol: str) -> str:
+    """What trains a model on a dataset."""
+    start = "python run.py detect" if model == "tap_lstm" else f"python run.py --model {model}"
+    end = " --crops FOLDER" if model == "pose_i3d" else ""
+    return f"{start} --dataset {dataset} --protocol {protocol} --data-dir PATH{end}"
+
+
+def listing(entries: Sequence[Entry], folder: Path = ZOO) -> str:
+    """What `run.py zoo` prints."""
+    parts = []
+    for table in (recognizers(entries, folder), detectors(entries, folder)):
+        if len(table):
+            parts.append(table.to_string(index=False))
+    damaged = []
+    for entry in entries:
+        try:
+            checked_files(entry, folder)
+        except Exception as error:
+            damaged.append(str(error))
+    parts.append(
+        "\n".join(damaged) if damaged else f"{len(entries)} entries; every file is as recorded"
+    )
+    return "\n\n".join(parts)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of text as Markdown."""
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.astype(str).to_numpy()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
+    """The content of `weights/README.md`."""
+    found = recognizers(entries, folder).assign(
+        name=[f"`{e.name}`" for e in entries if e.task == "recognition"]
+    )
+    parts = [
+        "# Trained weights",
+        "Made from `zoo.json` by `python run.py zoo --add RUN_DIR`; do not edit. Accuracies in "
+        "percent on the fold's test clips: of these weights (the epoch selected on validation "
+        "clips), after the last epoch, and by the papers' convention (the best epoch on the test "
+        "clips, which is too high by construction). `zoo.json` has every file's SHA-256, the "
+        "network's arguments, classes, seed, versions and the command that made it.",
+        "```sh\n"
+        "python run.py zoo                                    # this list, hashes checked\n"
+        "python run.py zoo --check --data-dir PATH            # scores every entry again\n"
+        "python run.py --model mans9 --dataset ut_kinect --protocol cs --data-dir PATH "
+        "--weights pretrained\n```",
+    ]
+    if len(found):
+        parts += ["## Recognition", markdown(found)]
+    detecting = detectors(entries, folder)
+    if len(detecting):
+        names = [f"`{e.name}`" for e in entries if e.task == "detection"]
+        parts += [
+            "## Detection",
+            "TAP-LSTM and its classifier: mAP in percent by the paper's rule, by method and least "
+            "overlap with the annotated action.",
+            markdown(detecting.assign(name=names)),
+            "```sh\npython run.py detect --weights weights/NAME --stream RECORDING\n```",
+        ]
+    if notes := [f"- `{e.name}`: {e.note}" for e in entries if e.note]:
+        parts += ["## Notes", "\n".join(notes)]
+    parts += ["## Commands", "\n".join(f"- `{e.name}`: `{e.command}`" for e in entries)]
+    if lacking := absent(entries):
+        parts += [
+            "## Not here",
+            "NTU RGB+D and PKU-MMD have to be asked for and could not be had where these weights "
+            "were made. With the data, these commands make them, and `run.py zoo --add` takes them "
+            "in:",
+            "```sh\n" + "\n".join(lacking) + "\n```",
+        ]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,133 @@
+"""The list of trained networks: found by name, checked by hash, never outside of its folder."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from keras_skeleton.zoo.check import compared
+from keras_skeleton.zoo.entries import (
+    Entry,
+    ZooError,
+    checked_files,
+    find_entry,
+    read_zoo,
+    sha256,
+    write_zoo,
+)
+from keras_skeleton.zoo.page import absent, listing
+
+FIGURES = {
+    "accuracy": 0.9, "accuracy_last": 0.8, "accuracy_paper": 0.95, "validation_accuracy": 0.7,
+}  # fmt: skip
+
+
+def entry(folder, name, model="mans9", **changes):
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.weights.h5").write_bytes(name.encode())
+    made = Entry(
+        name=name, task="recognition",
+        files={f"{name}.weights.h5": sha256(folder / f"{name}.weights.h5")},
+        model=model, arguments={}, frames=None, read={}, views=1, batch_size=8,
+        skeleton="kinect_v1", classes=["a", "b"], dataset="ut_kinect", options={}, protocol="cs",
+        fold=1, folds=1, recipe="paper", seed=0, command="python run.py ...", figures=FIGURES,
+        test_clips=99, versions={"keras": "3"}, date="2026-11-22",
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    folder = tmp_path / "weights"
+    better = {**FIGURES, "validation_accuracy": 0.8}
+    write_zoo(
+        [
+            entry(folder, "mans9_ut"),
+            entry(folder, "mans9_ut_tuned", recipe="tuned", figures=better),
+            entry(folder, "lstm_sbu_fold2", "lstm", dataset="sbu", protocol="5fold", fold=2,
+                  folds=5, note="a note"),
+        ],
+        folder,
+    )  # fmt: skip
+    return folder
+
+
+def test_the_list_comes_back_by_name(zoo):
+    assert [e.name for e in read_zoo(zoo)] == ["lstm_sbu_fold2", "mans9_ut", "mans9_ut_tuned"]
+    assert read_zoo(zoo)[1] == entry(zoo, "mans9_ut")
+    assert read_zoo(zoo / "none") == []
+
+
+def test_of_several_recipes_the_best_on_validation_clips_is_found(zoo):
+    assert find_entry("mans9", "ut_kinect", "cs", folder=zoo).name == "mans9_ut_tuned"
+    assert find_entry("mans9", "ut_kinect", "cs", "paper", folder=zoo).name == "mans9_ut"
+    assert find_entry("lstm", "sbu", "5fold", None, 2, zoo).name == "lstm_sbu_fold2"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("lstm", "sbu", "5fold", None, 1), "fold 1; there are: lstm_sbu_fold2. To train them"),
+        (("mans9", "ut_kinect", "cs", "released"), "recipe 'released'; there are: mans9_ut, mans9"),
+        (("mans9", "ntu", "cs"), "'mans9' on ntu, cs; there are: mans9_ut, mans9_ut_tuned"),
+        (("csta_cnn", "ntu", "cs"), "there are: nothing for this model or dataset"),
+    ],
+)
+def test_what_is_not_there_names_what_is(zoo, asked, message):
+    with pytest.raises(ZooError, match=message):
+        find_entry(*asked, folder=zoo)
+
+
+def test_without_a_zoo_it_says_where_it_lies(tmp_path):
+    with pytest.raises(ZooError, match="no pretrained weights here; they lie in weights/"):
+        find_entry("mans9", "ut_kinect", "cs", folder=tmp_path)
+
+
+def test_changed_absent_and_outside_files_are_refused(zoo):
+    own = find_entry("mans9", "ut_kinect", "cs", "paper", folder=zoo)
+    path = zoo / own.file
+    assert checked_files(own, zoo) == [path]
+    path.write_bytes(b"mans9_uT")
+    with pytest.raises(ZooError, match="mans9_ut.weights.h5: not the recorded file"):
+        checked_files(own, zoo)
+    assert "not the recorded file" in listing(read_zoo(zoo), zoo)
+    path.unlink()
+    with pytest.raises(ZooError, match="no such file"):
+        checked_files(own, zoo)
+    for name in ("../zoo.json", "/etc/passwd", "a/../../b"):
+        with pytest.raises(ZooError, match="lies outside of the zoo"):
+            checked_files(replace(own, files={name: "0"}), zoo)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"entries": [{}]}', '{"entries": 3}'])
+def test_a_damaged_list_is_named(tmp_path, content):
+    (tmp_path / "zoo.json").write_text(content)
+    with pytest.raises(ZooError, match="zoo.json: not a list of weights"):
+        read_zoo(tmp_path)
+
+
+def test_pages_show_figures_notes_commands_and_what_is_absent(zoo):
+    page = (zoo / "README.md").read_text()
+    assert "| `mans9_ut` | mans9 | ut_kinect, cs | 1 of 1 | paper | 90.0 | 80.0 | 95.0 |" in page
+    assert "- `lstm_sbu_fold2`: a note" in page
+    assert "- `mans9_ut`: `python run.py ...`" in page
+    assert "python run.py --model mans9 --dataset ntu --protocol cv --data-dir PATH" in page
+    text = listing(read_zoo(zoo), zoo)
+    assert "3 entries; every file is as recorded" in text
+    made = [replace(read_zoo(zoo)[0], model="mans9", dataset="ntu", protocol="cs")]
+    assert len(absent(made)) == len(absent([])) - 1
+
+
+def test_differences_are_shown(zoo):
+    own = read_zoo(zoo)[0]
+    assert compared(own, {"accuracy": 0.9}, 99) == ("accuracy 90.00 %, as recorded", True)
+    said, same = compared(own, {"accuracy": 0.89}, 98)
+    assert not same
+    assert said == (
+        "98 test clips here, 99 in the record; accuracy 89.00 %, recorded 90.00 %, difference -1.00"
+    )
+
+
+def test_the_list_is_plain_json(zoo):
+    first = json.loads((zoo / "zoo.json").read_text())["entries"][0]
+    assert first == json.loads(json.dumps(asdict(read_zoo(zoo)[0])))

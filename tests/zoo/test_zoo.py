@@ -1,0 +1,162 @@
+"""From a run to an entry and back: weights come out of the zoo with the recorded accuracy."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_skeleton.cli import main
+from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
+from keras_skeleton.zoo.load import experiment_of, pretrained
+from keras_skeleton.zoo.page import readme
+
+SMALL = ["--option", "subjects=4", "--option", "repetitions=1"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A short run on synthetic clips, and a zoo with it."""
+    root = tmp_path_factory.mktemp("zoo")
+    cache = ["--cache-dir", str(root / "cache")]
+    words = "--model stcm9 --dataset synthetic --protocol cs --epochs 1 --seed 5 --batch-size 20"
+    assert main([*words.split(), *SMALL, *cache, "--out", str(root / "run")]) == 0
+    add = ["zoo", "--add", str(root / "run"), *SMALL, *cache, "--zoo", str(root / "zoo")]
+    assert main(add) == 0
+    return root
+
+
+def test_an_entry_records_everything(work):
+    (entry,) = read_zoo(work / "zoo")
+    assert entry.name == "stcm9_synthetic_cs_seed5"
+    metrics = json.loads((work / "run/fold_01/metrics.json").read_text())
+    assert entry.figures == {key: metrics[key] for key in entry.figures}
+    assert entry.test_clips == metrics["clips"]["test"]
+    assert entry.options["subjects"] == 4
+    assert entry.command == json.loads((work / "run/run.json").read_text())["command"]
+    assert (entry.dataset, entry.protocol, entry.fold, entry.seed) == ("synthetic", "cs", 1, 5)
+    assert len(entry.classes) == 14
+    assert set(entry.versions) >= {"keras", "tensorflow", "numpy", "python"}
+    assert (work / "zoo/README.md").read_text() == readme([entry], work / "zoo")
+
+
+def test_it_is_scored_again_as_recorded_and_says_where_not(work, tmp_path, capsys):
+    words = ["zoo", "--check", "--cache-dir", str(work / "cache"), "--zoo"]
+    assert main([*words, str(work / "zoo")]) == 0
+    assert "1 as recorded; 0 differs; 0 not checked" in capsys.readouterr().out
+    shutil.copytree(work / "zoo", tmp_path / "zoo")
+    text = (tmp_path / "zoo/zoo.json").read_text()
+    entry = json.loads(text)["entries"][0]
+    wrong = text.replace(f'"accuracy": {entry["figures"]["accuracy"]}', '"accuracy": 0.999')
+    (tmp_path / "zoo/zoo.json").write_text(wrong)
+    assert main([*words, str(tmp_path / "zoo")]) == 2
+    out = capsys.readouterr()
+    assert "DIFFERS      stcm9_synthetic_cs_seed5: accuracy" in out.out
+    assert "1 entries do not come out as recorded" in out.err
+    assert main([*words, str(tmp_path / "zoo"), "--name", "stcm"]) == 2
+    assert "unknown entry 'stcm'" in capsys.readouterr().err
+
+
+def test_a_network_comes_ready_to_use(work):
+    network, entry = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo")
+    logits = network.predict(np.zeros((2, 50, 50, 3)), verbose=0)
+    assert logits.shape == (2, len(entry.classes))
+
+
+def test_another_dataset_is_refused(work, toy, tmp_path):
+    (entry,) = read_zoo(work / "zoo")
+    with pytest.raises(ZooError, match="trained on synthetic with 14 classes .* has 3 classes"):
+        experiment_of(entry, toy, tmp_path, "")
+
+
+def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
+    shutil.copytree(work / "run", tmp_path / "run")
+    metrics = tmp_path / "run/fold_01/metrics.json"
+    content = json.loads(metrics.read_text())
+    metrics.write_text(json.dumps({**content, "accuracy": 0.999}))
+    words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--zoo", str(tmp_path / "zoo")]
+    assert main([*words, "--add", str(tmp_path / "run")]) == 2
+    assert "does not come out as the run has recorded it; not added" in capsys.readouterr().err
+    assert not list((tmp_path / "zoo").iterdir())
+    metrics.unlink()
+    assert main([*words, "--add", str(tmp_path / "run")]) == 2
+    assert "the zoo takes finished runs" in capsys.readouterr().err
+    assert main([*words, "--add", str(tmp_path)]) == 2
+    assert "no run here" in capsys.readouterr().err
+    assert main([*words, "--add", str(work / "run"), "--part", "ta_lstm"]) == 2
+    assert "'ta_lstm' is no part of 'stcm9'" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- the project's own zoo
+
+
+def test_our_zoo_is_whole_and_small():
+    entries = read_zoo()
+    assert len(entries) >= 20
+    files = [path for entry in entries for path in checked_files(entry)]
+    own = {path for path in ZOO.rglob("*") if path.is_file()} - {
+        ZOO / "zoo.json",
+        ZOO / "README.md",
+    }
+    assert set(files) == own
+    assert max(path.stat().st_size for path in files) < 10e6
+    assert sum(path.stat().st_size for path in files) < 80e6
+    assert (ZOO / "README.md").read_text("utf-8") == readme(entries)
+
+
+SMALL_ENTRIES = ["lstm_ut_kinect_cs", "csta_cnn_ut_kinect_cs", "mans9_ut_kinect_cs"]
+
+
+def test_our_small_entries_come_out_as_recorded(real_data, tmp_path, capsys):
+    names = [word for name in SMALL_ENTRIES for word in ("--name", name)]
+    words = ["zoo", "--check", "--data-dir", str(real_data("ut_kinect").parent),
+             "--cache-dir", str(tmp_path), *names]  # fmt: skip
+    assert main(words) == 0
+    assert "3 as recorded; 0 differs; 0 not checked" in capsys.readouterr().out
+
+
+def test_weights_pretrained(real_data, tmp_path, capsys):
+    words = f"--model csta_cnn --dataset ut_kinect --protocol cs --weights pretrained --data-dir \
+        {real_data('ut_kinect')} --cache-dir {tmp_path}".split()
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    (entry,) = [e for e in read_zoo() if e.name == "csta_cnn_ut_kinect_cs"]
+    accuracy = entry.figures["accuracy"]
+    assert f"{100 * accuracy:.2f} % of 99 test clips" in out
+    assert "fold 1 of 1: accuracy" in out
+    assert "as recorded" in out
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["accuracy"] == accuracy
+    assert main([*words, "--attention", "none", "--model", "mans9"]) == 2
+    assert "brings its own network; leave --attention out" in capsys.readouterr().err
+    assert main([*words, "--recipe", "released"]) == 2
+    assert "no pretrained weights for 'csta_cnn'" in capsys.readouterr().err
+
+
+def test_trainings_of_the_results_and_of_the_zoo_ended_alike():
+    what = ("model", "dataset", "protocol", "variant", "seed")
+    stored = {}
+    for path in (ZOO.parent / "results").glob("*/metrics.json"):
+        run = json.loads(path.read_text())
+        stored[tuple(run[key] for key in what)] = {fold["fold"]: fold for fold in run["folds"]}
+    compared = 0
+    for e in read_zoo():
+        folds = stored.get((e.model, e.dataset, e.protocol, e.recipe, e.seed), {})
+        if e.task == "recognition" and e.fold in folds:
+            for key, value in e.figures.items():
+                assert folds[e.fold][key] == pytest.approx(value, abs=1e-9), e.name
+            compared += 1
+    assert compared >= 10
+
+
+def test_detectors_figures_are_those_of_their_runs():
+    for entry in read_zoo():
+        if entry.task == "detection":
+            stored = ZOO.parent / "results" / f"detect_{entry.dataset}_{entry.protocol}"
+            scores = pd.read_csv(stored / "scores.csv")
+            scores = scores[scores["rule"] == "paper"].set_index(["method", "theta"])
+            for name, value in entry.figures.items():
+                method, overlap = name.split(" at ")
+                own = scores.loc[(method, float(overlap)), "map_action"]
+                assert own == pytest.approx(value, abs=1e-6), name
