@@ -7,16 +7,17 @@ import os
 import statistics
 import subprocess
 import sys
+from typing import Any
 
 
-def in_own_process(script: str, *words: object) -> float:
-    """The number that `script --measure words` prints last, as JSON."""
+def in_own_process(script: str, *words: object) -> Any:
+    """What `script --measure words` prints last, as JSON: a number, mostly."""
     done = subprocess.run(
         [sys.executable, script, "--measure", *map(str, words)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def cell(values: list[float], digits: int = 0) -> str:

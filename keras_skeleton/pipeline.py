@@ -20,6 +20,13 @@ from keras_skeleton.datasets.dataset import DatasetError, SkeletonDataset
 
 AHEAD = 1 << 30  # bytes of batches made in advance, where one is less
 
+
+def make_deterministic() -> None:
+    """From here on in this process every operation gives the same bits for the same input and the
+    same number of threads; where TensorFlow has no such implementation, it raises."""
+    tf.config.experimental.enable_op_determinism()
+
+
 Read = Callable[[np.ndarray], np.ndarray]
 """A clip (T, M, V, 3) to what a network reads, float32 of a fixed shape."""
 

@@ -73,9 +73,15 @@ def _quiet() -> Iterator[None]:
             os.dup2(real.fileno(), 2)
 
 
-def start_keras() -> None:
+def start_keras(deterministic: bool = False) -> None:
+    """Imports Keras, quietly; `deterministic` is for the whole process."""
     with _quiet():
         import keras
+
+        if deterministic:
+            from keras_skeleton.pipeline import make_deterministic
+
+            make_deterministic()
 
         keras.ops.zeros(())  # the first operation looks for devices
 

@@ -43,6 +43,10 @@ def _parser(description: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--resume", action="store_true", help="continue a stopped run in --out")
     parser.add_argument(
+        "--deterministic", action="store_true",
+        help="the same bits from the same seed and number of threads",
+    )  # fmt: skip
+    parser.add_argument(
         "--weights", metavar="FILE",
         help="score these weights instead of training; 'pretrained' takes those of the zoo",
     )  # fmt: skip
@@ -67,7 +71,7 @@ def run(words: Sequence[str], description: str | None = None) -> None:
         base = base.with_name(base.name + "_scored")
     out = folder_of_run(args, base)
 
-    start_keras()
+    start_keras(args.deterministic)
     if entry is not None:
         from keras_skeleton.zoo.check import compared
 
