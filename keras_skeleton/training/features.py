@@ -8,7 +8,6 @@ A stopped computation goes on where it stopped; other weights start anew.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_skeleton.files import read_json
 from keras_skeleton.models.pose_i3d import POOLED
 from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.training.state import write_json
@@ -74,7 +74,10 @@ def _done(note: Path, values: Path, mine: dict[str, object]) -> int:
     if not (note.exists() and values.exists()):
         return 0
     try:
-        theirs = json.loads(note.read_text("utf-8"))
+        theirs = read_json(note, "a note")
+        kept = np.load(values, mmap_mode="r", allow_pickle=False)
+        if kept.dtype != np.float16 or list(kept.shape) != mine["shape"]:
+            return 0
         return int(theirs["done"]) if {**theirs, "done": 0} == {**mine, "done": 0} else 0
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OSError):
         return 0

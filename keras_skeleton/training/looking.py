@@ -16,6 +16,7 @@ import numpy as np
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.evaluation.attention import attention_shares
+from keras_skeleton.files import plain_name
 from keras_skeleton.models import MODELS, attention_maps
 from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
@@ -122,8 +123,7 @@ def draw_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: 
         except ValueError as error:  # a clip without a body: no reason to lose the run
             run.say(f"no picture of {row['name']}: {error}")
             continue
-        name = row["name"].replace("/", "_")
-        save_figure(figure, run.folder / "attention" / f"{name}.png")
+        save_figure(figure, run.folder / "attention" / f"{plain_name(row['name'])}.png")
 
 
 # ---------------------------------------------------------------- body parts
@@ -143,6 +143,7 @@ def draw_crops(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: n
     assert run.videos is not None
     weights = weigh_parts(model, inputs, clips, run.recipe.batch_size)
     for k, i in enumerate(clips):
-        path = run.folder / "attention" / f"{run.dataset.samples['name'].iloc[i]}.png"
+        name = plain_name(str(run.dataset.samples["name"].iloc[i]))
+        path = run.folder / "attention" / f"{name}.png"
         own = None if weights is None else weights[k]
         draw_parts(run.dataset, run.videos, i, own, run.model, path)

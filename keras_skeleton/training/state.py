@@ -10,11 +10,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_skeleton.errors import UserError
+
+
+class StateError(UserError, ValueError):
+    """A saved state that cannot be used; the message says where, why and what to do."""
 
 
 @dataclass
@@ -49,8 +56,12 @@ class TrainingState:
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:
-        """Reads what `save` wrote; ValueError where the file is damaged."""
+        """Reads what `save` wrote; StateError where the file is damaged."""
         try:
+            with zipfile.ZipFile(path) as archive:
+                # As `save` writes it, nothing is packed: it takes no more memory than disk.
+                if any(member.compress_type for member in archive.infolist()):
+                    raise ValueError("its arrays are compressed")
             with np.load(path, allow_pickle=False) as data:
                 count = {
                     key: sum(k.startswith(key) for k in data) for key in ("variable_", "best_")
@@ -62,7 +73,7 @@ class TrainingState:
                     best_logits=data["logits"],
                 )
         except Exception as error:
-            raise ValueError(
+            raise StateError(
                 f"{path}: damaged ({error}); delete it to train this fold again"
             ) from error
 
