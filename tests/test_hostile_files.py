@@ -456,6 +456,13 @@ def test_detectors_beyond_measure(changes, tmp_path):
     refused(lambda: detector(path), "run.json: damaged, or of another version")
 
 
+def test_real_runs_are_within_all_bounds():
+    from keras_skeleton.detection.detector import read_run
+
+    for path in PACKAGE.parent.glob("results/detect_*/run.json"):
+        assert read_run(path.parent)["classes"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
