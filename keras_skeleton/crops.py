@@ -12,7 +12,9 @@ A stopped preparation goes on where it stopped: what crops.csv lists is not made
 from __future__ import annotations
 
 import csv
+import io
 import multiprocessing
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -27,6 +29,7 @@ from keras_skeleton.datasets import ntu, nucla
 from keras_skeleton.datasets.dataset import DatasetError, ReadReport
 from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.errors import UserError
+from keras_skeleton.files import read_text
 from keras_skeleton.plots import save_figure
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
@@ -34,6 +37,7 @@ from keras_skeleton.video import frames_of, read_video, write_video
 
 PICTURES = 6  # recordings whose boxes are drawn
 CHUNK = 16  # frames cropped at a time; as many of 1920 x 1080 have 100 MB
+MAX_TABLE = 64 << 20  # bytes of crops.csv; all of NTU RGB+D 120 take 4 MB
 COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS))
 
 
@@ -70,10 +74,16 @@ def open_crops(folder: str | Path) -> Crops:
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    with path.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    try:
+        rows = list(
+            csv.DictReader(io.StringIO(read_text(path, "a table of crops", most=MAX_TABLE)))
+        )
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: damaged ({error}); choose another folder") from None
     for number, row in enumerate(rows, start=2):
-        if None in row.values() or not (row["frames"] or "").isdigit():
+        numbers = [row.get("frames") or "", row.get("size") or ""]
+        whole = all(re.fullmatch("[0-9]{1,9}", text) for text in numbers)
+        if not row.get("name") or None in row or None in row.values() or not whole:
             raise UserError(f"{path}, line {number}: damaged; delete this line to crop it again")
     return rows
 

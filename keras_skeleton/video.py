@@ -11,6 +11,10 @@ import numpy as np
 
 from keras_skeleton.errors import UserError
 
+# Only these are opened: a playlist by the name of a video could lead to other files.
+CONTAINERS = "avi,mov,mp4,matroska,webm,mpegts,mpeg,gif"
+MAX_PIXELS = 1 << 24  # of a frame; those of NTU RGB+D have two million
+
 
 class VideoError(UserError):
     """A video that cannot be read; the message says which, where and why."""
@@ -27,10 +31,16 @@ def frames_of(path: str | Path) -> Iterator[np.ndarray]:
         raise VideoError(f"{path}: no such video")
     number = 0
     try:
-        with av.open(str(path)) as container:
+        options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+        with av.open(f"file:{path}", options=options) as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: there is no video in this file")
+            size = container.streams.video[0].codec_context
+            if size.width * size.height > MAX_PIXELS:
+                raise VideoError(f"{path}: frames of {size.width} x {size.height} are too large")
             for frame in container.decode(video=0):
+                if frame.width * frame.height > MAX_PIXELS:
+                    raise VideoError(f"{path}: frame {number + 1} is too large")
                 yield frame.to_ndarray(format="rgb24")
                 number += 1
     except (av.error.FFmpegError, OSError, ValueError) as error:

@@ -95,7 +95,8 @@ def reader_options(source: Source, given: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"--option {word}: write NAME=VALUE")
         if name not in source.options:
             raise UnknownNameError("reader option", name, source.options, of=source.name)
-        kind = type(source.options[name])
+        default = source.options[name]
+        kind = str if default is None else type(default)
         try:
             options[name] = kind(value)
         except ValueError:

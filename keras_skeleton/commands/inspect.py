@@ -12,6 +12,7 @@ from keras_skeleton.commands.common import (
 )
 from keras_skeleton.datasets import get_source
 from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.files import plain_name
 
 
 def run(words: Sequence[str]) -> None:
@@ -39,7 +40,7 @@ def run(words: Sequence[str]) -> None:
     print(row.to_string())
     label = dataset.classes[row["label"]]
     title = f"{dataset.name}: '{label}', {row['name']}"
-    stem = args.out / row["name"].replace("/", "_")
+    stem = args.out / plain_name(row["name"])
     fps, unit = dataset.info["fps"], dataset.info["unit"]
     figure = strip_figure(clip, dataset.skeleton, title, fps=fps, unit=unit)
     print(save_figure(figure, stem.with_name(stem.name + ".png")))

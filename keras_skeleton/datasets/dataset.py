@@ -6,6 +6,8 @@ Nothing in this file knows a file format.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,9 @@ SAMPLE_COLUMNS = (
 # One row an annotated action of an untrimmed video: its frames from `start` to `end` - 1, counted
 # from 0. `video` is a value of the samples' column of that name.
 INTERVAL_COLUMNS = ("video", "label", "start", "end")
+
+
+LISTED = 1000  # bad places in one file: a file of nothing else would fill the memory
 
 
 class DatasetError(UserError):
@@ -154,17 +159,25 @@ class SkippedFile(NamedTuple):
 class ReadReport:
     """What a reader kept and what it left out.
 
-    With `strict`, the first thing left out stops the reading with a DatasetError instead.
+    With `strict`, the first thing left out stops the reading with a DatasetError instead. Of one
+    file no more than `LISTED` bad places are listed, the last with a remark that there are more.
     """
 
     strict: bool = False
     skipped: list[SkippedFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    _places: Counter[str] = field(default_factory=Counter)
 
     def skip(self, where: str | Path, why: str) -> None:
         """Records what was left out, or stops with `strict`."""
         if self.strict:
             raise DatasetError(f"{where}: {why}")
+        file = re.sub(r":\d+$", "", str(where))
+        self._places[file] += 1
+        if self._places[file] > LISTED:
+            return
+        if self._places[file] == LISTED:
+            why += " (further bad places in this file are not listed)"
         self.skipped.append(SkippedFile(str(where), why))
 
     def note(self, text: str) -> None:

@@ -43,13 +43,7 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
-from keras_skeleton.datasets.formats.clip_file import (
-    MAX_BYTES,
-    READERS,
-    ClipError,
-    finish_clip,
-    read_array,
-)
+from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.skeleton_toml import EXAMPLE, read_layout
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
 from keras_skeleton.datasets.protocols import (
@@ -61,10 +55,12 @@ from keras_skeleton.datasets.protocols import (
 )
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import FileError, read_text
 from keras_skeleton.skeletons import KINECT_V2, Skeleton
 from keras_skeleton.transforms.geometry import present
 
 LABELS = "labels.csv"
+MAX_BYTES = 64 << 20  # of labels.csv: a hundred thousand clips take 10 MB
 
 LAYOUT = f"""\
 A folder of your own clips:
@@ -96,10 +92,10 @@ def read_labels(root: Path, report: ReadReport) -> list[Row]:
         DatasetError: The file cannot be read at all.
     """
     path = root / LABELS
-    if path.stat().st_size > MAX_BYTES:
-        raise DatasetError(f"{path}: larger than {MAX_BYTES >> 20} MiB; is it a list of clips?")
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path, "a list of clips", "utf-8-sig", most=MAX_BYTES)
+    except FileError as error:
+        raise DatasetError(str(error)) from None
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: {error}; save it as UTF-8") from None
     first = text.split("\n", 1)[0]
@@ -145,13 +141,13 @@ def _locate(root: Path, file: str) -> tuple[str, Path]:
     try:
         path = (root / name).resolve()
         if not path.is_relative_to(root.resolve()):
-            raise ClipError(f"'{file}' lies outside the folder")
+            raise ClipError(f"'{file:.80}' lies outside the folder")
         if not path.is_file():
-            raise ClipError(f"'{file}' is not there")
+            raise ClipError(f"'{file:.80}' is not there")
     except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
         raise ClipError(f"'{file[:80]}' is no file's name: {error}") from None
     if path.suffix.lower() not in READERS:
-        raise ClipError(f"'{file}': clips are {', '.join(READERS)} files")
+        raise ClipError(f"'{file:.80}': clips are {', '.join(READERS)} files")
     return name, path
 
 

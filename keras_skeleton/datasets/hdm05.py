@@ -56,6 +56,7 @@ from keras_skeleton.datasets.protocols import (
 )
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import read_text, reason
 
 ACTORS = ("bd", "bk", "dg", "mm", "tr")  # subjects 1 to 5
 RATE = 120  # frames a second
@@ -92,9 +93,11 @@ def read_table(path: Path) -> dict[str, str]:
         DatasetError: It is no such table; the message says in which line.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path, "a table of classes", "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not a table of classes that can be read: {error}") from None
+        raise DatasetError(
+            f"{path}: not a table of classes that can be read: {reason(error)}"
+        ) from None
     merged: dict[str, str] = {}
     header = None
     for line, row in enumerate(text.splitlines(), start=1):
@@ -150,7 +153,7 @@ def read_body(path: Path, report: ReadReport) -> tuple[Body, list[int]] | None:
     """An actor's bones, and where each of `BONES` is among them; None if it is no use."""
     try:
         # The files hold a comment in Latin-1.
-        body = parse_asf(path.read_text("latin-1"))
+        body = parse_asf(read_text(path, "an actor's bones", "latin-1"))
     except MotionTextError as error:
         report.skip(f"{path}:{error.line}", f"{error.message}; the actor's clips are left out")
         return None
@@ -171,7 +174,7 @@ def read_clip(
 ) -> np.ndarray | None:
     """float32 (T, 1, 31, 3) in metres, every `step`-th frame; None if no frame is usable."""
     try:
-        motion = parse_amc(path.read_text("latin-1"), body)
+        motion = parse_amc(read_text(path, "a clip", "latin-1"), body)
     except OSError as error:
         report.skip(path, error.strerror or str(error))
         return None

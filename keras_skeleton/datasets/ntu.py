@@ -64,6 +64,7 @@ from keras_skeleton.datasets.protocols import PERFORMANCE, Holdout, group_holdou
 from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import read_bytes
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 SUFFIX = ".skeleton"
@@ -210,7 +211,7 @@ def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
     """Reads one file; never raises for what is wrong with it."""
     path = str(path)
     try:
-        text = parse_skeleton(Path(path).read_bytes())
+        text = parse_skeleton(read_bytes(path, "a clip"))
     except SkeletonTextError as error:
         return Clip(path, None, f"{path}:{error.line}", error.message)
     except OSError as error:
@@ -233,7 +234,7 @@ def read_seen_clip(path: str | Path) -> SeenClip:
         DatasetError: The file cannot be used; says on which line and why.
     """
     try:
-        text = parse_skeleton(Path(path).read_bytes(), (*POSITION, *COLOR, STATE))
+        text = parse_skeleton(read_bytes(path, "a clip"), (*POSITION, *COLOR, STATE))
     except SkeletonTextError as error:
         raise DatasetError(f"{path}:{error.line}: {error.message}") from None
     except OSError as error:

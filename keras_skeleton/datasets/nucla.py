@@ -36,6 +36,7 @@ from keras_skeleton.datasets.protocols import PERFORMANCE, group_holdout, train_
 from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import read_bytes, reason
 
 ACTIONS = {
     1: "pick up with one hand",
@@ -53,7 +54,7 @@ CLASSES = tuple(ACTIONS.values())
 NAME = re.compile(r"a(\d\d)_s(\d\d)_e(\d\d)_v(\d\d)")
 JOINTS = 20
 SHORT = 5  # frames; a clip with fewer is noted
-MAX_BYTES = 16_000_000  # the largest file has 127,078
+MAX_BYTES, MAX_FRAMES = 16_000_000, 20_000  # the largest file has 127,078 and 201
 
 LAYOUT = """\
 Northwestern-UCLA: download all_sqe.zip (the skeletons as JSON; the link is in the README of
@@ -78,19 +79,19 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
     Bad frames are left out and reported with their number, counted from 1.
     """
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            report.skip(path, f"{size} bytes are too many for a clip (limit {MAX_BYTES})")
-            return None
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_bytes(path, "a clip", MAX_BYTES))
     except json.JSONDecodeError as error:
         report.skip(f"{path}:{error.lineno}", f"not JSON: {error.msg}, column {error.colno}")
         return None
     except (OSError, ValueError, RecursionError) as error:  # ValueError: neither UTF-8, -16, -32
-        report.skip(path, str(error))
+        report.skip(path, reason(error))
         return None
     skeletons = content.get("skeletons") if isinstance(content, dict) else None
     if not isinstance(skeletons, list) or not skeletons:
         report.skip(path, "has no frames (no list under the key 'skeletons')")
+        return None
+    if len(skeletons) > MAX_FRAMES:
+        report.skip(path, f"{len(skeletons):,} frames are too many (at most {MAX_FRAMES:,})")
         return None
     frames = []
     for number, joints in enumerate(skeletons, start=1):

@@ -43,6 +43,7 @@ from keras_skeleton.datasets.lists import read_names
 from keras_skeleton.datasets.protocols import NEITHER, TEST, TRAIN, group_holdout, listed
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import read_text
 
 CLASSES = read_names("pku_mmd_classes.txt")
 NAME = re.compile(r"(\d{4})-([LMR])")
@@ -53,6 +54,8 @@ VIDEOS = 1076
 SPLIT_FILES = {"cs": "cross-subject.txt", "cv": "cross-view.txt"}
 SPLIT_VIDEOS = {"cs": (944, 132), "cv": (717, 359)}
 CLIPS = ("trimmed", "untrimmed")
+# Of a recording; the release's take four minutes, 10 MB, but streams of an hour are read, too.
+MAX_BYTES, MAX_FRAMES = 256 << 20, 250_000
 
 # Where the files may lie, first in the simplest layout, then as the archives unpack.
 FOLDERS = {
@@ -110,8 +113,8 @@ def read_frames(path: Path, report: ReadReport) -> np.ndarray:
     A bad line is reported with its number and gives a frame without bodies, so that the frames
     after it keep their numbers.
     """
-    with open(path, encoding="ascii", errors="replace") as file:
-        lines = [line for line in file if not line.isspace()]
+    text = read_text(path, "a recording", "ascii", "replace", MAX_BYTES, MAX_FRAMES)
+    lines = [line for line in text.split("\n") if line and not line.isspace()]
     if not lines:
         return np.zeros((0, BODIES, JOINTS, 3), np.float32)
     try:
@@ -119,14 +122,14 @@ def read_frames(path: Path, report: ReadReport) -> np.ndarray:
     except ValueError:
         frames = np.zeros((0, 0))
     if frames.shape != (len(lines), NUMBERS) or not (np.abs(frames) < 1e9).all():
-        frames = _read_lines(path, report)
+        frames = _read_lines(text, path, report)
     return frames.astype(np.float32).reshape(-1, BODIES, JOINTS, 3)
 
 
-def _read_lines(path: Path, report: ReadReport) -> np.ndarray:
+def _read_lines(content: str, path: Path, report: ReadReport) -> np.ndarray:
     """The same line by line, for files in which one is bad."""
     frames = []
-    for line, text in enumerate(path.read_text("ascii", errors="replace").split("\n"), start=1):
+    for line, text in enumerate(content.split("\n"), start=1):
         if not (words := text.split()):
             continue
         values = np.zeros(NUMBERS)
@@ -150,7 +153,8 @@ def _read_lines(path: Path, report: ReadReport) -> np.ndarray:
 def read_intervals(path: Path, frames: int, report: ReadReport) -> list[Interval]:
     """The annotated actions of a video of that many frames; bad lines are reported."""
     intervals = []
-    for line, text in enumerate(path.read_text("ascii", errors="replace").split("\n"), start=1):
+    content = read_text(path, "a video's labels", "ascii", "replace")
+    for line, text in enumerate(content.split("\n"), start=1):
         where = f"{path}:{line}"
         words = text.replace(",", " ").split()
         if not words:
@@ -175,7 +179,7 @@ def read_intervals(path: Path, frames: int, report: ReadReport) -> list[Interval
 
 def read_split(path: Path, report: ReadReport) -> dict[str, int]:
     """Maps the videos of a split file to TRAIN or TEST; bad entries are reported."""
-    lines = path.read_text("ascii", errors="replace").split("\n")
+    lines = read_text(path, "a list of videos", "ascii", "replace").split("\n")
     members: dict[str, int] = {}
     for line, part in ((2, TRAIN), (4, TEST)):
         if line > len(lines):

@@ -46,6 +46,7 @@ from keras_skeleton.datasets.store import StoreWriter
 
 JOINTS = 25
 CLASSES = ntu.CLASSES
+MAX_CLIPS = 1_000_000  # NTU RGB+D 120 has 113,945
 SPLITS = {
     "xsub": ("xsub_train", "xsub_val"),
     "xview": ("xview_train", "xview_val"),
@@ -87,6 +88,10 @@ def read_annotations(path: Path) -> tuple[dict[str, Any], list[Any]]:
     annotations = content.get("annotations") if type(content) is dict else None
     if type(splits) is not dict or type(annotations) is not list:
         raise DatasetError(f"{path}: is no dict with a dict 'split' and a list 'annotations'")
+    if len(annotations) > MAX_CLIPS:
+        raise DatasetError(
+            f"{path}: {len(annotations):,} annotations are too many (at most {MAX_CLIPS:,})"
+        )
     return splits, annotations
 
 

@@ -42,6 +42,7 @@ from keras_skeleton.datasets.protocols import group_holdout, split
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.files import read_text
 
 CLASSES = (
     "approaching", "departing", "kicking", "pushing",
@@ -79,7 +80,8 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray:
     """
     frames: list[np.ndarray] = []
     last = -np.inf
-    for line, text in enumerate(path.read_text("ascii", errors="replace").splitlines(), start=1):
+    content = read_text(path, "a clip", "ascii", "replace")
+    for line, text in enumerate(content.splitlines(), start=1):
         if not text.strip():
             continue
         words = text.split(",")

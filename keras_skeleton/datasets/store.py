@@ -38,8 +38,10 @@ from keras_skeleton.datasets.dataset import (
     ReadReport,
     SkeletonDataset,
 )
+from keras_skeleton.files import FileError, read_json
 from keras_skeleton.skeletons import SKELETONS, Skeleton, get_skeleton
 
+MAX_MANIFEST = 256 << 20  # bytes; it lists every file that was left out
 FORMAT = 2  # raise it when an older store must be made again
 
 
@@ -218,7 +220,9 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     """The manifest of the store in that folder; DatasetError where there is no whole store."""
     path = Path(path)
     try:
-        manifest = json.loads((path / "manifest.json").read_text("utf-8"))
+        manifest = read_json(path / "manifest.json", "a store's manifest", MAX_MANIFEST)
+    except FileError as error:
+        raise DatasetError(f"{error}; delete the folder") from None
     except FileNotFoundError:
         raise DatasetError(f"{path}: no prepared store here (manifest.json is missing)") from None
     except ValueError as error:

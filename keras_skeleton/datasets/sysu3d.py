@@ -36,6 +36,7 @@ from keras_skeleton.datasets.lists import read_names
 from keras_skeleton.datasets.protocols import group_holdout, random_holdout, split
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import reason
 
 CLASSES = read_names("sysu3d_classes.txt")
 SUBJECTS = 40
@@ -103,7 +104,7 @@ def read(root: Path, writer: StoreWriter) -> None:
         try:
             clip = read_clip(path)
         except (MatFileError, OSError) as error:
-            writer.report.skip(path, str(error))
+            writer.report.skip(path, reason(error))
             continue
         writer.add(
             clip,

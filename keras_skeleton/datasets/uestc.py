@@ -49,6 +49,7 @@ from keras_skeleton.datasets.lists import read_names
 from keras_skeleton.datasets.protocols import group_holdout, split, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import read_text, reason
 
 CLASSES = read_names("uestc_classes.txt")
 NAME = re.compile(r"a(\d{1,2})_d([1-8])_p(\d{2,3})_c([12])(?:_skeleton|_skl)?")
@@ -116,9 +117,9 @@ def read_mat(path: Path) -> np.ndarray:
     return values.reshape(-1, JOINTS, 3)
 
 
-def read_text(path: Path, report: ReadReport) -> np.ndarray:
+def read_lines(path: Path, report: ReadReport) -> np.ndarray:
     """float64 (T, 25, 3), as the file has it; bad frames are left out and reported."""
-    lines = path.read_text("ascii", errors="replace").split("\n")
+    lines = read_text(path, "a clip", "ascii", "replace").split("\n")
     starts = [i for i, text in enumerate(lines) if text.strip().startswith("#")]
     frames = []
     if starts:
@@ -161,9 +162,9 @@ def read_block(lines: Sequence[str], where: str, report: ReadReport) -> np.ndarr
 def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
     """float32 (T, 1, 25, 3) in metres; None if there is nothing to use, which is reported."""
     try:
-        frames = read_mat(path) if path.suffix == ".mat" else read_text(path, report)
+        frames = read_mat(path) if path.suffix == ".mat" else read_lines(path, report)
     except (MatFileError, OSError) as error:
-        report.skip(path, str(error))
+        report.skip(path, reason(error))
         return None
     usable = (np.abs(frames) < 1e9).all(axis=(1, 2))  # False for NaN, too
     if not usable.all():

@@ -36,6 +36,7 @@ from keras_skeleton.datasets.dataset import DatasetError, ReadReport
 from keras_skeleton.datasets.protocols import group_holdout, leave_one_out, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.files import FileError, read_text, reason
 
 CLASSES = (
     "walk", "sitDown", "standUp", "pickUp", "carry",
@@ -43,6 +44,7 @@ CLASSES = (
 )  # fmt: skip
 CLIPS = ("trimmed", "untrimmed")
 SEQUENCE = re.compile(r"joints_s(\d\d)_e(\d\d)\.txt")
+MAX_BYTES = 64 << 20  # of a sequence: the twenty have 20 MB together
 
 LAYOUT = """\
 UT-Kinect-Action3D: download the joint positions (joints.zip, about 20 MB) from
@@ -79,7 +81,8 @@ def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarra
     """
     numbers: list[int] = []
     frames: list[np.ndarray] = []
-    for line, text in enumerate(path.read_text("ascii", errors="replace").splitlines(), start=1):
+    content = read_text(path, "a sequence", "ascii", "replace", most=MAX_BYTES)
+    for line, text in enumerate(content.splitlines(), start=1):
         words = text.split()
         if not words:
             continue
@@ -91,8 +94,8 @@ def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarra
         except ValueError:
             report.skip(f"{path}:{line}", "holds something that is not a number")
             continue
-        if not np.isfinite(values).all():
-            report.skip(f"{path}:{line}", "holds NaN or infinity")
+        if not (np.abs(values) < 1e9).all():  # False for NaN, too
+            report.skip(f"{path}:{line}", "holds NaN, infinity or a number out of range")
             continue
         number = int(values[0])
         if numbers and number <= numbers[-1]:
@@ -110,7 +113,8 @@ def read_labels(path: Path, report: ReadReport) -> dict[str, list[Interval]]:
     """The labelled intervals of every sequence: `{"s01_e01": [Interval, ...]}`."""
     labels: dict[str, list[Interval]] = {}
     sequence = None
-    for line, text in enumerate(path.read_text("ascii", errors="replace").splitlines(), start=1):
+    content = read_text(path, "a file of labels", "ascii", "replace")
+    for line, text in enumerate(content.splitlines(), start=1):
         text = text.strip()
         if not text:
             continue
@@ -128,9 +132,11 @@ def read_labels(path: Path, report: ReadReport) -> dict[str, list[Interval]]:
         if (start, end) == ("NaN", "NaN"):
             report.note(f"{path.name}:{line}: {sequence} has no interval for '{action}' (NaN)")
         elif action not in CLASSES:
-            report.skip(f"{path}:{line}", f"unknown action '{action}'")
-        elif not (start.isdigit() and end.isdigit()) or int(start) > int(end):
-            report.skip(f"{path}:{line}", f"'{start} {end}' is not an interval of frame numbers")
+            report.skip(f"{path}:{line}", f"unknown action '{action:.40}'")
+        elif not re.fullmatch(r"\d{1,9} \d{1,9}", f"{start} {end}") or int(start) > int(end):
+            report.skip(
+                f"{path}:{line}", f"'{start:.20} {end:.20}' is not an interval of frame numbers"
+            )
         else:
             labels[sequence].append(Interval(action, int(start), int(end), line))
     return labels
@@ -153,7 +159,11 @@ def sequences(
         if name not in labels:
             report.skip(path, f"{label_file.name} has no entry for {name}")
             continue
-        numbers, frames = read_sequence(path, report)
+        try:
+            numbers, frames = read_sequence(path, report)
+        except FileError as error:
+            report.skip(path, reason(error))
+            continue
         kept = []
         for interval in labels[name]:
             if not ((numbers >= interval.start) & (numbers <= interval.end)).any():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,10 @@ from keras_skeleton.detection.proposals import (
     smooth,
     suppress,
 )
+from keras_skeleton.errors import UserError
+from keras_skeleton.files import FileError, read_json, reason
+
+MOST_FRAMES = 1_000_000  # that settings may speak of: nine hours
 
 Classify = Callable[[np.ndarray], np.ndarray]
 """Intervals int64 (n, 2) to probabilities (n, C + 1), the last class for no action."""
@@ -46,6 +52,29 @@ class Settings:
     overlap: float = 0.3
     distance: int = MERGE
     relative: bool = False
+
+
+def read_settings(path: Path) -> tuple[Settings, dict[str, int]]:
+    """What a method was run with, and its test recordings with their frames.
+
+    Raises:
+        UserError: No such file, or it is damaged.
+    """
+    try:
+        chosen = dict(read_json(path, "settings"))
+        tested = {str(video): int(frames) for video, frames in chosen.pop("test").items()}
+        settings = Settings(**chosen)
+        kinds = {field.name: type(field.default) for field in fields(Settings)}
+        for name, kind in kinds.items():
+            value = getattr(settings, name)
+            whole = type(value) is kind or (kind is float and type(value) is int)
+            if not whole or not math.isfinite(value) or not 0 <= value <= MOST_FRAMES:
+                raise ValueError(f"{name} = {value!r:.40}")
+    except FileError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: damaged ({reason(error)})") from None
+    return settings, tested
 
 
 def candidates(curve: np.ndarray, settings: Settings) -> np.ndarray:

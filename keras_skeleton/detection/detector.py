@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,10 +13,18 @@ import pandas as pd
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection import jcr
 from keras_skeleton.detection.curve import Frames, along, gates_of
-from keras_skeleton.detection.detect import Classify, Settings, candidates, classified, windows
+from keras_skeleton.detection.detect import (
+    Classify,
+    Settings,
+    candidates,
+    classified,
+    read_settings,
+    windows,
+)
 from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
 from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.files import FileError, read_json
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.skeletons import get_skeleton
@@ -33,6 +41,46 @@ METHODS: dict[str, tuple[str, ...]] = {
     **{name: (network, "classifier") for name, network in TAP.items()},
 }
 NETWORKS, WEIGHTS = "networks", "best.weights.h5"
+# Of what a run's notes say of a network: more would be built, and fill the memory, before its
+# weights are found not to fit.
+MOST_BODIES, MOST_UNITS = 16, 10_000
+MOST_CLASSES = 10_000
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """A detection run's run.json, with what a detector is built from checked."""
+    path = folder / "run.json"
+    try:
+        run = dict(read_json(path, "a run's notes"))
+        run["classes_scored"]
+    except FileError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(f"{folder}: no detection run here (its run.json)") from None
+    try:
+        sizes = [run["frames"], [recipe["model"] for recipe in run["recipes"].values()]]
+        right = (
+            type(run["bodies"]) is int
+            and 1 <= run["bodies"] <= MOST_BODIES
+            and 1 <= len(run["classes"]) <= MOST_CLASSES
+            and all(type(name) is str for name in run["classes"])
+            and all(abs(number) <= MOST_UNITS for number in _numbers(sizes))
+            and (run["fps"] is None or 0 < run["fps"] <= MOST_UNITS)
+            and type(run["classifier"]) is str
+        )
+    except (TypeError, KeyError, AttributeError):
+        right = False
+    if not right:
+        raise UserError(f"{path}: damaged, or of another version: its sizes make no sense")
+    return run
+
+
+def _numbers(content: Any) -> list[float]:
+    """All numbers in a JSON value."""
+    if isinstance(content, (dict, list)):
+        inside = content.values() if isinstance(content, dict) else content
+        return [number for item in inside for number in _numbers(item)]
+    return [content] if isinstance(content, (int, float)) else []
 
 
 class Detector:
@@ -50,11 +98,7 @@ class Detector:
     """
 
     def __init__(self, folder: Path, number: int = 1) -> None:
-        try:
-            self.run = dict(json.loads((folder / "run.json").read_text("utf-8")))
-            self.run["classes_scored"]
-        except (OSError, ValueError, TypeError, KeyError):
-            raise UserError(f"{folder}: no detection run here (its run.json)") from None
+        self.run = read_run(folder)
         self.folder, self.number = folder, number
         self.skeleton = get_skeleton(self.run["skeleton"])
         self.classes = len(self.run["classes"])
@@ -132,9 +176,7 @@ class Detector:
         path = self.fold / method / "settings.json"
         if not path.is_file():
             raise UserError(f"{path.parent}: '{method}' was not run; there are {self.methods()}")
-        chosen = json.loads(path.read_text("utf-8"))
-        chosen.pop("test")
-        return Settings(**chosen)
+        return read_settings(path)[0]
 
     def proposals(
         self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from keras_skeleton.detection.detect import Settings
+from keras_skeleton.detection.detect import Settings, read_settings
 from keras_skeleton.detection.proposals import multiscale, propose, smooth
 from keras_skeleton.detection.scoring import (
     RULES,
@@ -20,13 +23,21 @@ from keras_skeleton.detection.scoring import (
     precision_recall,
     recall_by_number,
 )
-from keras_skeleton.detection.tables import write_activitynet, write_pku_mmd
+from keras_skeleton.detection.tables import (
+    DETECTION,
+    TableError,
+    checked,
+    write_activitynet,
+    write_pku_mmd,
+)
 from keras_skeleton.detection_plots import (
     curve_figure,
     precision_recall_figure,
     recall_figure,
     timeline_figure,
 )
+from keras_skeleton.errors import UserError
+from keras_skeleton.files import FileError, open_arrays, read_json, read_text, reason
 from keras_skeleton.plots import save_figure
 
 TITLES = {
@@ -35,6 +46,7 @@ TITLES = {
     "tap_b_m": "TAP-B-M",
 }  # fmt: skip
 DETECTIONS = {"video": str}
+MAX_BYTES = 256 << 20  # of detections and curves; an hour of attention takes half a megabyte
 
 
 def write_report(folder: Path, intervals: pd.DataFrame) -> str:
@@ -47,17 +59,17 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
     Returns:
         The table of scores by the paper's rule, as text.
     """
-    run = json.loads((folder / "run.json").read_text("utf-8"))
+    run = read_json(folder / "run.json", "a run's notes")
     found: dict[str, pd.DataFrame] = {}
     tested: dict[str, dict[str, int]] = {}  # recordings and their frames
     for method in TITLES:
         places = sorted(folder.glob(f"fold_*/{method}/detections.csv"))
         if places:
-            tables = [pd.read_csv(path, dtype=DETECTIONS) for path in places]
+            tables = [_read_detections(path, len(run["classes"])) for path in places]
             found[method] = pd.concat(tables, ignore_index=True)
             tested[method] = {}
             for path in places:
-                tested[method] |= _settings(path.parent)["test"]
+                tested[method] |= read_settings(path.parent / "settings.json")[1]
     rows = []
     for method, table in found.items():
         videos = list(tested[method])
@@ -96,8 +108,32 @@ def table_of(scores: pd.DataFrame, rule: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "settings.json").read_text("utf-8")))
+def _read_detections(path: Path, classes: int) -> pd.DataFrame:
+    """A method's detections.csv; a TableError where it is damaged."""
+    try:
+        text = read_text(path, "detections", most=MAX_BYTES)
+        table = pd.read_csv(io.StringIO(text), dtype=DETECTIONS)
+    except ValueError as error:  # pandas' own errors are ValueErrors
+        raise TableError(f"{path}: not readable ({error})") from None
+    table = checked(table, str(path), DETECTION)
+    if not table["label"].isin(range(classes)).all():
+        raise TableError(f"{path}: has labels that are not from 0 to {classes - 1}")
+    return table
+
+
+@contextmanager
+def _curves(path: Path) -> Iterator[Any]:
+    """A method's curves.npz; a UserError where it is damaged."""
+    try:
+        with open_arrays(path, "curves", MAX_BYTES) as arrays:
+            yield arrays
+    except FileError:
+        raise
+    except (
+        OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, RuntimeError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        raise UserError(f"{path}: damaged ({reason(error)})") from None
 
 
 def _write_files(
@@ -145,7 +181,7 @@ def _separation(folder: Path, method: str, intervals: pd.DataFrame) -> dict[str,
     curve)."""
     values, acting = [], []
     for path in sorted(folder.glob(f"fold_*/{method}/curves.npz")):
-        with np.load(path, allow_pickle=False) as data:
+        with _curves(path) as data:
             for video in data:
                 own = intervals[intervals["video"] == video][["start", "end"]].to_numpy(int)
                 busy = np.zeros(len(data[video]), bool)
@@ -176,10 +212,9 @@ def _draw_attention(
     place = min(common)
     curves, proposals, levels = {}, {}, {}
     for method in methods:
-        chosen = _settings(place / method)
-        videos = list(chosen.pop("test"))
-        settings = Settings(**chosen)
-        with np.load(place / method / "curves.npz", allow_pickle=False) as data:
+        settings, tested = read_settings(place / method / "settings.json")
+        videos = list(tested)
+        with _curves(place / method / "curves.npz") as data:
             own = {video: smooth(data[video], settings.window) for video in videos}
         name = TITLES[method]
         curves[name] = own[videos[0]]

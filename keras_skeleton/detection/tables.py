@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.errors import UserError
+from keras_skeleton.files import plain_name, read_text
 
 INTERVAL = ["video", "label", "start", "end"]
 DETECTION = [*INTERVAL, "score"]
@@ -67,7 +68,11 @@ def read_pku_mmd(folder: str | Path) -> pd.DataFrame:
         raise TableError(f"{folder}: no result files; expected one NAME.txt a video")
     rows = []
     for path in files:
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        try:
+            lines = read_text(path, "a video's detections").splitlines()
+        except UnicodeDecodeError as error:
+            raise TableError(f"{path}: {error}") from None
+        for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
@@ -89,6 +94,9 @@ def write_pku_mmd(detections: pd.DataFrame, folder: str | Path, videos: Sequence
     for row in table.itertuples(index=False):
         line = f"{row.label:g},{row.start:g},{row.end:g},{row.score:.6f}"
         lines.setdefault(row.video, []).append(line)
+    for video in lines:
+        if plain_name(video) != video:  # ../../x would be written elsewhere
+            raise TableError(f"detections: '{video:.80}' cannot be the name of a video's file")
     for video, own in lines.items():
         text = "".join(f"{line}\n" for line in own)
         (folder / f"{video}.txt").write_text(text, "utf-8")

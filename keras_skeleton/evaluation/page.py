@@ -17,7 +17,10 @@ from typing import Any
 
 import pandas as pd
 
+from keras_skeleton.files import read_bytes, refuse
+
 PARTS = ("train", "validation", "test")
+MAX_PICTURE = 16 << 20  # bytes
 MAX_PICTURES = 24  # attention pictures on the page; each is some 100 kB of it
 PAPER = "paper's convention (best epoch on test)"
 
@@ -161,7 +164,10 @@ def _table(
 
 
 def _picture(path: Path, caption: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    picture = read_bytes(path, "a picture", MAX_PICTURE)
+    if not picture.startswith(b"\x89PNG\r\n"):  # a link to a private file, say
+        raise refuse(path, "is no PNG picture; take it out of the folder")
+    data = base64.b64encode(picture).decode("ascii")
     text = html.escape(caption)
     return (
         f'<figure><img alt="{text}" src="data:image/png;base64,{data}">'

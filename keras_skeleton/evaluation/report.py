@@ -18,6 +18,7 @@ under their own names.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -41,6 +42,7 @@ from keras_skeleton.evaluation.scores import (
     score,
     write_scores,
 )
+from keras_skeleton.files import read_json, read_text, reason
 from keras_skeleton.plots import confusion_figure, curves_figure, save_figure
 
 # What parts of one experiment may disagree in. Everything else in run.json must be the same.
@@ -85,11 +87,11 @@ class Experiment:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path, "a run's notes")
     except FileNotFoundError:
         raise ResultsError(f"{path}: missing; is this the folder of a run?") from None
     except (ValueError, OSError) as error:
-        raise ResultsError(f"{path}: not readable ({error})") from None
+        raise ResultsError(f"{path}: not readable ({reason(error)})") from None
     if not isinstance(content, dict):
         raise ResultsError(f"{path}: holds a {type(content).__name__}, expected an object")
     return content
@@ -337,7 +339,7 @@ def _pool(folds: Sequence[FoldResult]) -> ClipScores:
 def read_history(path: str | Path) -> pd.DataFrame:
     """A fold's history.csv; a ResultsError names the file if it is missing or not one."""
     try:
-        table = pd.read_csv(path)
+        table = _read_table(path)
         curves = [name for name in ("test_accuracy", "val_accuracy") if name in table]
         table = table.astype(dict.fromkeys(["epoch", "accuracy", *curves], float))
     except FileNotFoundError:
@@ -345,8 +347,12 @@ def read_history(path: str | Path) -> pd.DataFrame:
     except KeyError as error:
         raise ResultsError(f"{path}: lacks a column ({error})") from None
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
-        raise ResultsError(f"{path}: not readable ({error})") from None
+        raise ResultsError(f"{path}: not readable ({reason(error)})") from None
     return table
+
+
+def _read_table(path: str | Path) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(read_text(path, "a run's table")))
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:
@@ -373,7 +379,12 @@ def _merged_table(experiment: Experiment, out: Path, name: str) -> pd.DataFrame 
     found = [path for fold in experiment.folds if (path := fold.folder / name).exists()]
     if not found:
         return None
-    table = merge_tables([pd.read_csv(path) for path in found])
+    try:
+        table = merge_tables([_read_table(path) for path in found])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ResultsError(
+            f"{found[0].parents[1]}: {name} not readable ({reason(error)})"
+        ) from None
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
     _replace(out / name, lambda path: path.write_text(text, "utf-8"))
     return table

@@ -18,6 +18,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from keras_skeleton.errors import UserError
+from keras_skeleton.files import FileError, open_arrays
+
+MAX_BYTES = 512 << 20  # of a scores.npz; all 113,945 clips of NTU RGB+D 120 take 60 MB
 
 
 class ResultsError(UserError):
@@ -266,9 +269,11 @@ def read_scores(path: str | Path) -> ClipScores:
     path = Path(path)
     keys = ("names", "labels", "logits", "classes", "fold")
     try:
-        # Opened here: np.load leaves a broken archive open.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with open_arrays(path, "scores", MAX_BYTES) as file:
             content = {key: file[key] for key in keys}
+        for key, kinds in zip(keys, ("U", "iu", "f", "U", "iu"), strict=True):
+            if content[key].size and content[key].dtype.kind not in kinds:
+                raise ValueError(f"{key} are {content[key].dtype!s:.40}")
         content["logits"] = _check_logits(content["logits"]).astype(np.float32)
         content["labels"] = _check_labels(content["labels"], content["logits"].shape[1])
         if content["fold"].shape == ():
@@ -276,6 +281,8 @@ def read_scores(path: str | Path) -> ClipScores:
         _check_sizes(content)
     except FileNotFoundError:
         raise ResultsError(f"{path}: missing") from None
+    except FileError as error:
+        raise ResultsError(str(error)) from None
     except KeyError as error:
         raise ResultsError(f"{path}: holds no array {error}, expected {', '.join(keys)}") from None
     except Exception as error:  # a damaged zip raises a dozen kinds of errors

@@ -32,6 +32,7 @@ from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import Score, score, write_scores
+from keras_skeleton.files import read_json
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.part_inputs import PartInputs, Videos
 from keras_skeleton.pipeline import ClipInputs, Inputs
@@ -374,7 +375,7 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
     path = folder / "run.json"
     if path.exists():
         try:
-            theirs = dict(json.loads(path.read_text("utf-8")))
+            theirs = dict(read_json(path, "a run's notes"))
         except (ValueError, TypeError):
             raise RunError(f"{path} is damaged; delete it or choose another --out") from None
         free = {"command", "versions", "device", "started"}

@@ -8,7 +8,6 @@ A stopped computation goes on where it stopped; other weights start anew.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +15,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_skeleton.files import read_json
 from keras_skeleton.models.pose_i3d import POOLED
 from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.training.state import write_json
+from keras_skeleton.weights import load_weights
 
 BLOCK = 64  # clips between two notes of what is done
 
@@ -45,7 +46,7 @@ def stream_features(
         folder: Where the files go.
         say: Receives lines for the console.
     """
-    network.load_weights(weights)
+    load_weights(network, weights)
     pooled = network.get_layer(POOLED).output
     stream = keras.Model(network.input, pooled)
     shape = (len(inputs.dataset), views, *pooled.shape[1:])
@@ -74,7 +75,10 @@ def _done(note: Path, values: Path, mine: dict[str, object]) -> int:
     if not (note.exists() and values.exists()):
         return 0
     try:
-        theirs = json.loads(note.read_text("utf-8"))
+        theirs = read_json(note, "a note")
+        kept = np.load(values, mmap_mode="r", allow_pickle=False)
+        if kept.dtype != np.float16 or list(kept.shape) != mine["shape"]:
+            return 0
         return int(theirs["done"]) if {**theirs, "done": 0} == {**mine, "done": 0} else 0
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OSError):
         return 0

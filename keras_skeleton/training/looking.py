@@ -16,10 +16,12 @@ import numpy as np
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.evaluation.attention import attention_shares
+from keras_skeleton.files import plain_name
 from keras_skeleton.models import MODELS, attention_maps
 from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
 from keras_skeleton.training.parts import draw_parts, part_table, weigh_parts
+from keras_skeleton.weights import load_weights
 
 if TYPE_CHECKING:
     from keras_skeleton.training.experiment import Experiment
@@ -45,7 +47,7 @@ def look_at(run: Experiment, numbers: Sequence[int]) -> None:
     score = score_frames if run.videos is None else score_parts
     draw = draw_frames if run.videos is None else draw_crops
     for number in numbers:
-        model.load_weights(run.fold_folder(number) / "best.weights.h5")
+        load_weights(model, run.fold_folder(number) / "best.weights.h5")
         score(run, model, inputs, number)
     draw(run, model, inputs, first_clips(run.folds[numbers[-1] - 1], inputs.labels))
 
@@ -122,8 +124,7 @@ def draw_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: 
         except ValueError as error:  # a clip without a body: no reason to lose the run
             run.say(f"no picture of {row['name']}: {error}")
             continue
-        name = row["name"].replace("/", "_")
-        save_figure(figure, run.folder / "attention" / f"{name}.png")
+        save_figure(figure, run.folder / "attention" / f"{plain_name(row['name'])}.png")
 
 
 # ---------------------------------------------------------------- body parts
@@ -143,6 +144,7 @@ def draw_crops(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: n
     assert run.videos is not None
     weights = weigh_parts(model, inputs, clips, run.recipe.batch_size)
     for k, i in enumerate(clips):
-        path = run.folder / "attention" / f"{run.dataset.samples['name'].iloc[i]}.png"
+        name = plain_name(str(run.dataset.samples["name"].iloc[i]))
+        path = run.folder / "attention" / f"{name}.png"
         own = None if weights is None else weights[k]
         draw_parts(run.dataset, run.videos, i, own, run.model, path)

@@ -9,7 +9,6 @@ A stopped run goes on in the stage where it stopped: finished stages are not tra
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,12 +17,14 @@ from typing import Any
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.files import read_json
 from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.training.fold import FoldFit
 from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.stages import Stage, take_over
 from keras_skeleton.training.state import write_json
 from keras_skeleton.training.trainee import Trainee
+from keras_skeleton.weights import load_weights
 
 FIGURES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy", "seconds")
 RESULTS = ("scores.npz", "best.weights.h5", "last.weights.h5")
@@ -66,7 +67,7 @@ def train_stages(
         epochs = stage_epochs(stage, len(fold.train), trainee.recipe.batch_size)
         progress.begin(number, f"{stage.name}: {stage.what}", epochs, done)
         if resume and (place / "metrics.json").exists():
-            metrics = json.loads((place / "metrics.json").read_text("utf-8"))
+            metrics = read_json(place / "metrics.json", "a stage's figures")
         else:
             start = _taking(stage, stages, trainees, folder, begin)
             metrics = FoldFit(
@@ -109,7 +110,7 @@ def _taking(
         begin(model)
         for name, layers in stage.take:
             earlier = trainees[name].model
-            earlier.load_weights(folder / name / f"{kept[name]}.weights.h5")
+            load_weights(earlier, folder / name / f"{kept[name]}.weights.h5")
             take_over(model, earlier, layers)
 
     return start

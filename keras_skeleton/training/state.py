@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from keras_skeleton.errors import UserError
 
 
 class StateError(UserError, ValueError):
-    """A saved state that cannot be continued."""
+    """A saved state that cannot be used; the message says where, why and what to do."""
 
 
 @dataclass
@@ -84,18 +85,29 @@ class TrainingState:
     def load(cls, path: Path) -> TrainingState:
         """Reads what `save` wrote; StateError where the file is damaged."""
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                count = {
-                    key: sum(k.startswith(key) for k in data) for key in ("variable_", "best_")
-                }
-                return cls(
-                    variables=[data[f"variable_{i}"] for i in range(count["variable_"])],
-                    history=json.loads(str(data["history"])),
-                    best_weights=[data[f"best_{i}"] for i in range(count["best_"])],
-                    best_logits=data["logits"],
-                )
+            with path.open("rb") as file:
+                with zipfile.ZipFile(file) as archive:
+                    # As `save` writes it, nothing is packed: it takes no more memory than disk.
+                    if any(member.compress_type for member in archive.infolist()):
+                        raise ValueError("its arrays are compressed")
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as data:
+                    return cls._from(data)
         except Exception as error:
             raise StateError(f"{path}: damaged ({error})") from error
+
+    @classmethod
+    def _from(cls, data: Mapping[str, np.ndarray]) -> TrainingState:
+        count = {key: sum(k.startswith(key) for k in data) for key in ("variable_", "best_")}
+        history = json.loads(str(data["history"]))
+        if not all(isinstance(v, (int, float)) for row in history for v in row.values()):
+            raise ValueError("its history holds more than numbers")
+        return cls(
+            variables=[data[f"variable_{i}"] for i in range(count["variable_"])],
+            history=history,
+            best_weights=[data[f"best_{i}"] for i in range(count["best_"])],
+            best_logits=data["logits"],
+        )
 
 
 def previous(path: Path) -> Path:

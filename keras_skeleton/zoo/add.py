@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from keras_skeleton.crops import Crops
 from keras_skeleton.datasets import get_source
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import NETWORKS, TAP, WEIGHTS
+from keras_skeleton.files import read_json
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.weights import load_weights
 from keras_skeleton.zoo.check import OVERLAPS, compared, figure_name, score_entry
@@ -90,7 +90,7 @@ def about_run(run: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text("utf-8")))
+        return dict(read_json(path, "a run's record"))
     except (OSError, ValueError, TypeError):
         raise ZooError(f"{path}: missing or damaged; the zoo takes finished runs") from None
 

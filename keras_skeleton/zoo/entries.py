@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from keras_skeleton.errors import UserError
+from keras_skeleton.files import read_json
 
 ZOO = Path(__file__).resolve().parents[2] / "weights"
 LIST = "zoo.json"
@@ -98,8 +99,8 @@ def read_zoo(folder: Path = ZOO) -> list[Entry]:
     if not path.is_file():
         return []
     try:
-        return [Entry(**entry) for entry in json.loads(path.read_text("utf-8"))["entries"]]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        return [Entry(**entry) for entry in read_json(path, "a list of weights")["entries"]]
+    except (ValueError, TypeError, KeyError) as error:
         raise ZooError(f"{path}: not a list of weights ({error}); get it anew") from None
 
 

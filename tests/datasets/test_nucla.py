@@ -179,7 +179,8 @@ def test_what_cannot_be_placed_is_reported(folder, tmp_path, monkeypatch):
     assert skipped == {
         "a07_s01_e00_v01.json": wrong,
         "a01_s01_e00.json": wrong,
-        "a01_s01_e05_v01.json": "5001 bytes are too many for a clip (limit 5000)",
+        "a01_s01_e05_v01.json": "5,001 bytes is too large for a clip (at most 5,000 bytes); "
+        "is it the right file?",
         "a01_s01_e06_v01.json": "frame 1 has shape (), expected (20, 3)",
     }
     assert "1 clips have fewer than 5 frames: a01_s01_e07_v01 (3)" in dataset.info["notes"]

@@ -4,7 +4,7 @@ import scipy.io
 
 from keras_skeleton.datasets.dataset import DatasetError, ReadReport
 from keras_skeleton.datasets.source import load
-from keras_skeleton.datasets.uestc import CLASSES, CS_SUBJECTS, UESTC, parse_name, read_text
+from keras_skeleton.datasets.uestc import CLASSES, CS_SUBJECTS, UESTC, parse_name, read_lines
 
 
 def positions(stem, frames=6):
@@ -148,7 +148,7 @@ def test_bad_frames_of_text_are_left_out_with_their_line(tmp_path):
     path = tmp_path / "a0_d1_p001_c1_skeleton.txt"
     path.write_text("\n".join(lines))
     report = ReadReport()
-    np.testing.assert_allclose(read_text(path, report), frames[[0, 4]], atol=1e-6)
+    np.testing.assert_allclose(read_lines(path, report), frames[[0, 4]], atol=1e-6)
     assert [(s.where.rsplit(":", 1)[1], s.why) for s in report.skipped] == [
         ("77", "this frame holds something that is not a number"),
         ("153", "a joint of this frame does not begin with a line 'x y z 0'"),
@@ -158,7 +158,7 @@ def test_bad_frames_of_text_are_left_out_with_their_line(tmp_path):
         row_text(frames[:2]) + "1 2 3\n" + "\n" + "x " * 75 + "\n" + row_text(frames[2:])
     )
     report = ReadReport()
-    np.testing.assert_allclose(read_text(path, report), frames, atol=1e-6)
+    np.testing.assert_allclose(read_lines(path, report), frames, atol=1e-6)
     assert [(s.where.rsplit(":", 1)[1], s.why) for s in report.skipped] == [
         ("3", "3 numbers, expected 75 (25 x x y z)"),
         ("5", "holds something that is not a number"),

@@ -306,7 +306,7 @@ def report(tmp_path):
     """A finished report of a run with one picture of attention: (folder, console text)."""
     run = make_run(tmp_path / "run")
     (run / "attention").mkdir()
-    (run / "attention" / "walk <1>.png").write_bytes(b"\x89PNG not looked into")
+    (run / "attention" / "walk <1>.png").write_bytes(b"\x89PNG\r\n not looked into")
     out = tmp_path / "out"
     return out, write_report(run, out)
 

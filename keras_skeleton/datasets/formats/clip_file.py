@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,11 +22,14 @@ from keras_skeleton.datasets.formats.poses import (
     to_kinect_v2,
 )
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, Layout
+from keras_skeleton.files import FileError, open_arrays, read_bytes, read_text, reason
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
 
 MAX_BYTES = 256 << 20  # a quarter of an hour of Kinect v2 takes 8 MiB of float32
+# Of JSON, where a number takes 32 bytes of memory and a list 80. Two hours of Kinect v2 fit in.
+MAX_VALUES, MAX_LISTS = 1 << 24, 6 << 20
 
 
 class ClipError(Exception):
@@ -48,6 +52,8 @@ def read_array(path: Path) -> np.ndarray:
         return READERS[path.suffix.lower()](path)
     except UnicodeDecodeError as error:
         raise ClipError(f"is not UTF-8 text: {error}") from None
+    except FileError as error:
+        raise ClipError(reason(error)) from None
     except (
         OSError, ValueError, TypeError, EOFError, MemoryError, OverflowError, KeyError,
         RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error,
@@ -56,24 +62,25 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def _read_numpy(path: Path) -> np.ndarray:
-    if zipfile.is_zipfile(path):  # an .npz; a small one may unpack to more than there is memory
-        with zipfile.ZipFile(path) as archive:
-            if max((item.file_size for item in archive.infolist()), default=0) > MAX_BYTES:
-                raise ClipError(f"unpacks to more than {MAX_BYTES >> 20} MiB")
-    data = np.load(path, allow_pickle=False)
-    if isinstance(data, np.lib.npyio.NpzFile):
-        with data:
-            if not data.files:
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"PK"
+    if zipped:
+        with open_arrays(path, "a clip", MAX_BYTES) as arrays:
+            if not arrays.files:
                 raise ClipError("holds no array")
-            data = data["clip" if "clip" in data.files else data.files[0]]
-    array = np.asarray(data)
-    if array.dtype.kind not in "fiu":
-        raise ClipError(f"holds {array.dtype}, not numbers")
-    return array.astype(np.float64)
+            data = arrays["clip" if "clip" in arrays.files else arrays.files[0]]
+    else:
+        data = np.load(path, allow_pickle=False)
+    if data.dtype.kind not in "fiu":
+        raise ClipError(f"holds {data.dtype!s:.40}, not numbers")
+    return data.astype(np.float64)
 
 
 def _read_json(path: Path) -> np.ndarray:
-    data = json.loads(path.read_text("utf-8-sig"))
+    text = read_bytes(path, "a clip", MAX_BYTES)
+    if text.count(b",") > MAX_VALUES or text.count(b"[") + text.count(b"{") > MAX_LISTS:
+        raise ClipError(f"holds more than {MAX_VALUES:,} numbers or {MAX_LISTS:,} lists")
+    data = json.loads(text.decode("utf-8-sig"))
     if isinstance(data, dict):
         if "skeletons" not in data:
             raise ClipError("is neither a list of frames nor an object that has 'skeletons'")
@@ -85,10 +92,12 @@ def _read_json(path: Path) -> np.ndarray:
 
 
 def _read_csv(path: Path) -> np.ndarray:
-    rows: list[list[float]] = []
+    values = array("d")
+    columns = 0
     separator: str | None = None
     header = True  # may the next line be one?
-    for line, text in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+    content = read_text(path, "a clip", "utf-8-sig", most=MAX_BYTES)
+    for line, text in enumerate(content.splitlines(), start=1):
         if not text.strip():
             continue
         if header:
@@ -103,12 +112,15 @@ def _read_csv(path: Path) -> np.ndarray:
                 continue
         if None in numbers:
             raise ClipError(f"'{words[numbers.index(None)][:40]}' is not a number", line)
-        if rows and len(numbers) != len(rows[0]):
-            raise ClipError(f"{len(numbers)} columns, {len(rows[0])} in the lines before", line)
-        rows.append([number for number in numbers if number is not None])
-    if not rows:
+        columns = columns or len(numbers)
+        if len(numbers) != columns:
+            raise ClipError(f"{len(numbers)} columns, {columns} in the lines before", line)
+        if len(values) > MAX_BYTES // values.itemsize:
+            raise ClipError(f"holds more than {len(values):,} numbers", line)
+        values.extend(number for number in numbers if number is not None)
+    if not columns:
         raise ClipError("holds no frames")
-    return np.array(rows)
+    return np.array(values).reshape(-1, columns)
 
 
 def _number(word: str) -> float | None:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_skeleton.files import read_bytes
+
 MAX_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; a minute of Kinect takes 1 MB
 
 _MATRIX, _COMPRESSED = 14, 15
@@ -40,10 +42,7 @@ def read_array(path: str | Path, names: Sequence[str]) -> tuple[str, np.ndarray]
         MatFileError: See there.
         OSError: The file cannot be read.
     """
-    path = Path(path)
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise MatFileError(f"{size} bytes are too many (limit {MAX_BYTES})")
-    data = path.read_bytes()
+    data = read_bytes(path, "a clip's MAT-file", MAX_BYTES)
     if data[:10] != b"MATLAB 5.0" or data[126:128] not in (b"IM", b"MI"):
         hint = " (HDF5: save it with -v7)" if data[:10] == b"MATLAB 7.3" else ""
         raise MatFileError(f"is not a MATLAB 5.0 MAT-file{hint}")

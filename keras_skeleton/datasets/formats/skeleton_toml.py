@@ -26,10 +26,12 @@ from typing import Any
 from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.formats.poses import COORDINATES, POSES, Pose
 from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.files import FileError, read_text
 from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
 
 FILE = "skeleton.toml"
 MAX_JOINTS = 1000
+MAX_BYTES = 1 << 18  # a thousand joints take 100 kB
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "pixels": 1.0, "other": 1.0}
 
 OWN_KEYS = ("name", "joints", "bones", "root", "roles")
@@ -86,10 +88,12 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
     path = root / FILE
     table: dict[str, Any] = {}
     if path.is_file():
-        if path.stat().st_size > 1 << 20:
-            raise DatasetError(f"{path}: larger than 1 MiB; it should be a page of text")
         try:
-            table = tomllib.loads(path.read_text("utf-8"))
+            table = tomllib.loads(read_text(path, "a page of text", most=MAX_BYTES))
+        except FileError as error:
+            raise DatasetError(str(error)) from None
+        except RecursionError:
+            raise DatasetError(f"{path}: is nested too deeply") from None
         except ValueError as error:  # both bad UTF-8 and bad TOML
             raise DatasetError(f"{path}: {error}") from None
     elif skeleton is None:

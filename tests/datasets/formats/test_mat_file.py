@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from keras_skeleton.datasets.formats import mat_file
 from keras_skeleton.datasets.formats.mat_file import MatFileError, read_array
+from keras_skeleton.files import FileError
 
 
 def mat(compress=False, **variables):
@@ -112,7 +113,9 @@ def test_what_is_wrong_is_said(put, content, why):
 
 def test_a_file_has_a_largest_size(put, monkeypatch):
     monkeypatch.setattr(mat_file, "MAX_BYTES", 1000)
-    with pytest.raises(MatFileError, match=r"bytes are too many \(limit 1000\)"):
+    with pytest.raises(
+        FileError, match=r"bytes is too large for a clip's MAT-file \(at most 1,000"
+    ):
         read_array(put(mat(SW=np.ones((20, 3, 9)))), ["SW"])
 
 
