@@ -45,7 +45,7 @@ ALLOWED = {
     },
     "cli": {"commands", "errors"},
     "commands": {
-        "zoo",
+        "zoo", "pipeline",
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
         "plots", "animation", "errors", "files", "skeletons",
     },

@@ -85,6 +85,22 @@ def pretrained_entry(args: argparse.Namespace) -> Entry | None:
     return find_entry(args.model, args.dataset, args.protocol, args.recipe, fold)
 
 
+def weights_file(args: argparse.Namespace) -> Path:
+    """The file that --weights names; of a run's folder the fold's best weights."""
+    path = Path(args.weights)
+    if not path.is_dir():
+        return path
+    folds = sorted(path.glob("fold_*/best.weights.h5"))
+    if args.fold and len(set(args.fold)) == 1:
+        folds = [f for f in folds if f.parent.name == f"fold_{args.fold[0]:02d}"]
+    if len(folds) != 1:
+        raise UserError(
+            f"{path}: has best weights of {len(folds)} folds; name one with --fold, or name the "
+            ".weights.h5 file"
+        )
+    return folds[0]
+
+
 def named_recipe(args: argparse.Namespace) -> Recipe:
     """The recipe with what the arguments change in its network."""
     from keras_skeleton.models import check_model

@@ -15,6 +15,7 @@ from keras_skeleton.commands.network import (
     open_experiment,
     open_pretrained,
     pretrained_entry,
+    weights_file,
 )
 from keras_skeleton.errors import UserError
 
@@ -48,7 +49,8 @@ def _parser(description: str | None = None) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--weights", metavar="FILE",
-        help="score these weights instead of training; 'pretrained' takes those of the zoo",
+        help="score these weights instead of training: a file, a run's folder, or 'pretrained' "
+        "for those of the zoo",
     )  # fmt: skip
     return parser
 
@@ -90,7 +92,7 @@ def run(words: Sequence[str], description: str | None = None) -> None:
         recipe = replace(recipe, test_copies=args.test_copies)
     experiment = open_experiment(args, recipe, out, args.i3d)
     if args.weights is not None:
-        path = Path(args.weights)
+        path = weights_file(args)
         print(experiment.scored_line(experiment.evaluate(path, args.fold), path))
         print(f"scores in {out}")
         return

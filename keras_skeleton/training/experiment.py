@@ -117,15 +117,17 @@ class Experiment:
         longest = int(self.dataset.samples["frames"].max())
         return min(self.recipe.frames or longest, longest)
 
-    def build(self, **changes: Any) -> keras.Model:
-        """A new network for this dataset; `changes` are arguments other than the recipe's."""
+    def build(self, any_length: bool = False, **changes: Any) -> keras.Model:
+        """A new network for this dataset; `changes` are arguments other than the recipe's. With
+        `any_length` T is free, where the model reads clips at their own length."""
         arguments = {**self.recipe.model, **changes}
         if MODELS[self.model].sequence or MODELS[self.model].video:
             arguments["bodies"] = self.dataset.max_bodies
         if self.crops is not None:
             arguments["size"] = self.crops.size
         classes = len(self.dataset.classes)
-        return build_model(self.model, self.dataset.skeleton, classes, self.frames, **arguments)
+        frames = None if any_length and MODELS[self.model].sequence else self.frames
+        return build_model(self.model, self.dataset.skeleton, classes, frames, **arguments)
 
     def inputs(
         self,

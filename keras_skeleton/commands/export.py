@@ -1,0 +1,93 @@
+"""`run.py export`: a trained network to a file that runs without this package, checked against the
+original on test clips."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_skeleton.commands.common import start_keras, whole_number
+from keras_skeleton.commands.network import (
+    add_network_arguments,
+    check_names,
+    named_recipe,
+    open_experiment,
+    open_pretrained,
+    pretrained_entry,
+    weights_file,
+)
+from keras_skeleton.errors import UnknownNameError, UserError
+
+FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+NEAR = 1e-4  # largest difference of two logits, of the largest logit (or of 1)
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="run.py export", description=__doc__)
+    add_network_arguments(parser)
+    parser.add_argument(
+        "--weights", required=True, metavar="FILE",
+        help="a file, a run's folder, or 'pretrained' for those of the zoo",
+    )  # fmt: skip
+    parser.add_argument("--format", default="saved_model", help=", ".join(FORMATS))
+    parser.add_argument("--out", type=Path, help="file or folder to write (default in exports/)")
+    parser.add_argument(
+        "--clips", type=whole_number(1), default=32, help="test clips to check it on (default 32)"
+    )
+    args = parser.parse_args(words)
+    args.seed = 0
+    if args.format not in FORMATS:
+        raise UnknownNameError("format", args.format, FORMATS)
+    check_names(args)
+    entry = pretrained_entry(args)
+    name = entry.name if entry else f"{args.model}_{args.dataset}_{args.protocol}"
+    out: Path = args.out or Path("exports") / f"{name}{FORMATS[args.format]}"
+    about = out.with_name(out.name + ".json")
+    for path in (out, about):
+        if path.exists():
+            raise UserError(f"{path}: exists already; name another with --out")
+
+    start_keras()
+    from keras_skeleton.export import check_exported, export_model, load_exported
+    from keras_skeleton.training.state import write_json
+    from keras_skeleton.weights import load_weights
+
+    if entry is not None:
+        experiment, weights = open_pretrained(args, entry, out)
+        number = entry.fold
+    else:
+        experiment, weights = open_experiment(args, named_recipe(args), out), weights_file(args)
+        (number,) = experiment.check_folds(args.fold)[:1]
+    network = experiment.build(any_length=True)
+    load_weights(network, weights)
+    print(f"{export_model(network, out, args.format)}: {args.model}, weights {weights}")
+
+    inputs = experiment.inputs(network)
+    clips = experiment.folds[number - 1].test[: args.clips]
+    found = check_exported(network, out, args.format, (inputs.batch(clips[k : k + 1]) for k in
+                                                       range(len(clips))))  # fmt: skip
+    write_json(
+        about,
+        {
+            "model": args.model,
+            "weights": str(weights),
+            "format": args.format,
+            "inputs": load_exported(out, args.format).inputs,
+            "read": dict(experiment.recipe.read),
+            "skeleton": experiment.dataset.skeleton.name,
+            "classes": list(experiment.dataset.classes),
+            "clips_compared": found.clips,
+            "largest_difference": found.difference,
+            "largest_logit": found.largest,
+            "same_class": found.same,
+        },
+    )
+    print(
+        f"{found.clips} test clips of {args.dataset}, {args.protocol}: logits differ by at most "
+        f"{found.difference:.1e} (the largest is {found.largest:.1f}), the same class for "
+        f"{found.same}; inputs and classes in {about}"
+    )
+    if found.difference > NEAR * max(found.largest, 1.0):
+        raise UserError(f"{out}: does not agree with the network; do not use it")
