@@ -23,7 +23,7 @@ import h5py
 import keras
 import numpy as np
 
-from keras_skeleton.weights import WeightsError, item_at, names_in
+from keras_skeleton.weights import WeightsError, legacy_layers, legacy_root
 
 CHECKSUMS = Path(__file__).with_name("i3d_checksums.csv")
 CLASSIFIER = "Conv3d_6a_1x1_conv"
@@ -189,23 +189,22 @@ def read_port(path: Path, layers: list[str]) -> dict[str, list[np.ndarray]]:
     """The weights of those layers, as far as the file has them, in the file's own order."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
-    found: dict[str, list[np.ndarray]] = {}
     try:
         with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            if "layer_names" not in root.attrs:
+            root = legacy_root(file)
+            if root is None:
                 raise WeightsError(
                     f"{path}: not a weights file of Keras 1 or 2 (it names no layers); the "
                     "port's files are called rgb_inception_i3d_..._tf_kernels.h5"
                 )
-            for layer in layers:
-                if layer in root:
-                    group = item_at(root, layer)
-                    names = names_in(group, "weight_names")
-                    found[layer] = [_values(item_at(group, name)) for name in names]
+            arrays = legacy_layers(root)
+            return {
+                layer: [_values(data) for data in arrays[layer].values()]
+                for layer in layers
+                if layer in arrays
+            }
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable weights file: {_first_line(error)}") from None
-    return found
 
 
 def _values(data: h5py.Dataset) -> np.ndarray:

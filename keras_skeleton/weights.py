@@ -12,6 +12,8 @@ variable that it is for, so a file can cost no more memory than the network has.
 Two defaults of old files cannot be seen in their names: up to Keras 2.2 GRUs were made with
 `reset_after=False` (their bias is a vector) and GRUs and LSTMs with a hard sigmoid; build the
 network with the same.
+
+What the released code of MANs wrote is known by its layers, see `mans_weights`.
 """
 
 from __future__ import annotations
@@ -20,12 +22,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import h5py
 import keras
 import numpy as np
 
+from keras_skeleton import mans_weights
 from keras_skeleton.errors import UserError
+
+Array: TypeAlias = h5py.Dataset | mans_weights.Stack
+Layers: TypeAlias = dict[str, dict[str, h5py.Dataset]]  # a layer's name: its arrays by theirs
 
 DEEPEST, MOST = 40, 100_000  # groups inside groups, things in a file: more is no weights file
 
@@ -36,7 +43,8 @@ class WeightsError(UserError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of a file's weights; names are those of the file.
+    """What became of a file's weights; names are those of the file, or the network's where the
+    file's are numbers only.
 
     Attributes:
         layout: `"Keras 3"`, `"legacy weights"` or `"legacy model"`.
@@ -76,22 +84,30 @@ def load_weights(model: keras.Model, path: str | Path, partial: bool = False) ->
 
     Raises:
         WeightsError: No such file, not readable, something that does not belong into a file of
-            weights, or (without `partial`) one that does not fit.
+            weights, or (without `partial`) one that does not fit. A file of the released MANs
+            code does not fit a network with frame attention, which it lacks.
     """
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; weights are in a .h5 file")
     try:
         with h5py.File(path, "r") as file:
-            layout = _layout(file)
-            if layout == "Keras 3":
-                found = dict(_keras_3(file))
-                wanted: Mapping[str, keras.Variable] = _by_path(model)
+            root, hint = legacy_root(file), ""
+            if root is None:
+                layout, wanted = "Keras 3", _by_path(model)
+                found: Mapping[str, Array] = dict(_keras_3(file))
             else:
+                layout = "legacy weights" if root == file else "legacy model"
                 wanted = dict(_by_layer(model))
-                root = file["model_weights"] if layout == "legacy model" else file
-                found = _named_alike(dict(_legacy(root)), wanted)
-            return _copy(path, layout, found, wanted, partial)
+                layers = _unwrapped(legacy_layers(root), wanted)
+                released = mans_weights.matched(layers, wanted)
+                if released is None:
+                    found = _named_alike(layers, wanted)
+                else:
+                    found = released
+                    if "frame_attention/0" in wanted.keys() - found.keys():
+                        hint = mans_weights.NO_ATTENTION
+            return _copy(path, layout, found, wanted, partial, hint)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, RecursionError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"{path}: not a readable file of weights: {first}") from None
@@ -100,9 +116,10 @@ def load_weights(model: keras.Model, path: str | Path, partial: bool = False) ->
 def _copy(
     path: Path,
     layout: str,
-    found: Mapping[str, h5py.Dataset],
+    found: Mapping[str, Array],
     wanted: Mapping[str, keras.Variable],
     partial: bool,
+    hint: str,
 ) -> Loaded:
     differ = {}
     for name in wanted.keys() & found.keys():
@@ -120,9 +137,9 @@ def _copy(
         tuple(differ[name] for name in wanted if name in differ),
     )
     if not (result.whole or partial) or not loaded:
-        hint = ""
         if any((2, *found[name].shape) == tuple(wanted[name].shape) for name in differ):
-            hint = "; a GRU from before Keras 2.3 has reset_after=False"
+            hint = "a GRU from before Keras 2.3 has reset_after=False"
+        hint = hint and f"; {hint}"
         raise WeightsError(f"{path}: these weights do not fit this network ({result}){hint}")
     values = [np.asarray(found[name]) for name in loaded]  # all are read before one is set
     for name, value in zip(loaded, values, strict=True):
@@ -133,14 +150,13 @@ def _copy(
 # ---------------------------------------------------------------- the file
 
 
-def _layout(file: h5py.File) -> str:
+def legacy_root(file: h5py.File) -> h5py.Group | None:
+    """Where a legacy file has its layers; None where it names none."""
     if "layer_names" in file.attrs or "layer_names0" in file.attrs:
-        return "legacy weights"
-    if isinstance(file.get("model_weights", getlink=True), h5py.HardLink):
-        return "legacy model"
-    if isinstance(file.get("layers", getlink=True), h5py.HardLink):
-        return "Keras 3"
-    raise ValueError("it has neither layers nor the names of any")
+        return file
+    if file.get("model_weights", getlink=True) is not None:
+        return _item(file, "model_weights")
+    return None
 
 
 def _datasets(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -162,6 +178,8 @@ def _datasets(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
 
 def _keras_3(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     """The network's arrays of a file of Keras 3, without its optimizer's."""
+    if file.get("layers", getlink=True) is None:
+        raise ValueError("it has neither layers nor the names of any")
     for name, data in _datasets(file):
         if "/vars/" in f"/{name}" and not name.startswith("optimizer/"):
             yield name, data
@@ -169,6 +187,8 @@ def _keras_3(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 
 def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     """A member of a group, if it is a part of this file: neither a link nor data elsewhere."""
+    if not isinstance(group, h5py.Group):
+        raise ValueError(f"'{group.name}' has no parts")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(
             f"'{group.name}/{name}' is a link and perhaps points out of the file; not followed"
@@ -181,18 +201,37 @@ def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     return item
 
 
-def _legacy(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    """The arrays of a legacy file as `layer/number`, numbers in the file's own order."""
+def legacy_layers(root: h5py.Group) -> Layers:
+    """The layers of a legacy file and their arrays, in the file's own order; nothing is read."""
+    layers: Layers = {}
     for layer in names_in(root, "layer_names"):
-        group = item_at(root, layer)
-        for number, weight in enumerate(names_in(group, "weight_names")):
-            item = item_at(group, weight)
+        group = _item_at(root, layer)
+        layers[layer] = {}
+        for weight in names_in(group, "weight_names"):
+            item = _item_at(group, weight)
             if not isinstance(item, h5py.Dataset):
                 raise ValueError(f"'{item.name}' holds no numbers")
-            yield f"{layer}/{number}", item
+            layers[layer][weight] = item
+    return layers
 
 
-def item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
+def _unwrapped(layers: Layers, wanted: Mapping[str, keras.Variable]) -> Layers:
+    """The layers inside of the one that holds all arrays.
+
+    Such is a network that was wrapped for several GPUs, as the released training of MANs does and
+    `multi_gpu_model` of Keras 2: a layer of the stored one, whose arrays begin with their own
+    layers' names.
+    """
+    full = [name for name, arrays in layers.items() if arrays]
+    if len(full) != 1 or any(name.startswith(f"{full[0]}/") for name in wanted):
+        return layers
+    inner: Layers = {}
+    for weight, data in layers[full[0]].items():
+        inner.setdefault(weight.partition("/")[0], {})[weight] = data
+    return inner
+
+
+def _item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
     """What lies at a path, step by step: links hide in the middle, too."""
     item = group
     for step in path.split("/"):
@@ -200,11 +239,15 @@ def item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
     return item
 
 
-def _named_alike(
-    found: dict[str, h5py.Dataset], wanted: Mapping[str, keras.Variable]
-) -> dict[str, h5py.Dataset]:
-    """The file's arrays under the network's names, where these differ but all shapes agree in their
-    order: Keras numbers layers without a name of their own, and legacy files were read by order."""
+def _named_alike(layers: Layers, wanted: Mapping[str, keras.Variable]) -> dict[str, Array]:
+    """The file's arrays as `layer/number`, or under the network's names where these differ but all
+    shapes agree in their order: Keras numbers layers without a name of their own, and legacy files
+    were read by order."""
+    found = {
+        f"{layer}/{number}": data
+        for layer, arrays in layers.items()
+        for number, data in enumerate(arrays.values())
+    }
     alike = [d.shape for d in found.values()] == [tuple(v.shape) for v in wanted.values()]
     if alike and found.keys() != wanted.keys():
         return dict(zip(wanted, found.values(), strict=True))

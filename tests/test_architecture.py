@@ -17,7 +17,8 @@ ALLOWED = {
     "transforms": {"skeletons", "errors"},
     "datasets": {"skeletons", "errors", "files", "transforms", "video", "__init__"},
     "layers": {"errors"},
-    "weights": {"errors"},
+    "mans_weights": set(),
+    "weights": {"mans_weights", "errors"},
     "i3d_weights": {"weights"},
     "video": {"errors"},
     "crops": {

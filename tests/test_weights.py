@@ -1,8 +1,12 @@
 """Files of every layout go in, and nothing else does."""
 
+import base64
+import json
+import marshal
 import os
 import subprocess
 import sys
+from types import FunctionType
 
 import h5py
 import keras
@@ -10,7 +14,8 @@ import numpy as np
 import pytest
 
 from keras_skeleton.layers.grouped import hard_sigmoid
-from keras_skeleton.models import build_model
+from keras_skeleton.models import MODELS, build_model
+from keras_skeleton.models.i3d import Small, i3d
 from keras_skeleton.weights import WeightsError, load_weights
 
 SMALL = {
@@ -18,6 +23,16 @@ SMALL = {
     "csta_cnn": {"bodies": 1},
     "mans9": {},
 }
+TINY = {"frames": 8, "size": 32, "width": 1 / 16}  # of I3D
+EVERY = {
+    **{name: {} for name in MODELS},
+    **{name: {"frames": 16} for name in ("mans9", "mans33", "mans61", "mans_resnet18", "stcm9")},
+    "mans_densenet161": {"frames": 32},
+    "pose_i3d": {**TINY, "units": 4, "steps": 3},
+    "sta_lstm in both directions": {"bidirectional": True, "units": 6},
+}
+# These are built once: source and target in one.
+SLOW = {"mans33", "mans61", "mans_resnet18", "mans_densenet161", "pose_i3d"}
 
 
 def network(name="sta_lstm", seed=0, classes=3):
@@ -26,9 +41,13 @@ def network(name="sta_lstm", seed=0, classes=3):
 
 
 def outputs(model):
+    """For fixed random inputs; sizes that the network leaves open are 12."""
     random = np.random.default_rng(0)
-    shape = [3, *(12 if size is None else size for size in model.input_shape[1:])]
-    return np.asarray(model(random.normal(size=shape).astype("float32"), training=False))
+    batch = keras.tree.map_structure(
+        lambda x: random.normal(size=[3, *(size or 12 for size in x.shape[1:])]).astype("f"),
+        model.input,
+    )
+    return np.asarray(model(batch, training=False))
 
 
 def write_legacy(model, path, inside=""):
@@ -68,6 +87,33 @@ def test_every_layout_loads(name, layout, tmp_path):
         "seed_generator" in v.path for v in target.weights
     )
     np.testing.assert_allclose(outputs(target), outputs(source), atol=1e-6)
+
+
+def randomly(model):
+    """Something else in what begins alike, as biases and statistics do."""
+    random = np.random.default_rng(5)
+    for v in model.variables:
+        if v.dtype == "float32" and len(v.shape) < 3:
+            v.assign(np.abs(v.numpy() + random.normal(0, 0.1, v.shape)))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_legacy_files_of_every_model_load(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    source = build_model(name.split()[0], "kinect_v1", 3, **EVERY[name])
+    randomly(source)
+    write_legacy(source, tmp_path / "weights.h5")
+    expected = outputs(source)
+    assert np.isfinite(expected).all()
+    target = source
+    if name in SLOW:
+        for v in source.weights:
+            v.assign(v * 0)
+    else:  # its layers without a name of their own have other numbers
+        target = build_model(name.split()[0], "kinect_v1", 3, **EVERY[name])
+        assert np.abs(outputs(target) - expected).max() > 1e-4
+    assert load_weights(target, tmp_path / "weights.h5").whole
+    np.testing.assert_allclose(outputs(target), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("layout", WRITERS)
@@ -150,6 +196,53 @@ def test_long_lists_of_names_come_in_parts(tmp_path):
         del file.attrs["layer_names"]
         file.attrs["layer_names0"], file.attrs["layer_names1"] = names[:3], names[3:]
     assert load_weights(target, path).whole
+
+
+def test_a_network_that_was_wrapped_for_several_gpus(tmp_path):
+    """Keras 2 stored it as one layer of another: first all that is trained, then the rest."""
+    source, target = (i3d(3, 8, 32, small=Small(1 / 16)) for _ in range(2))
+    randomly(source)
+    trained = [v for layer in source.layers for v in layer.trainable_weights]
+    rest = [v for layer in source.layers for v in layer.non_trainable_weights]
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs["layer_names"] = ["video", "model_1"]
+        file.create_group("video").attrs["weight_names"] = np.zeros(0, "S1")
+        group = file.create_group("model_1")
+        group.attrs["weight_names"] = [f"{v.path}:0" for v in trained + rest]
+        for v in trained + rest:
+            group[f"{v.path}:0"] = v.numpy()
+    assert load_weights(target, tmp_path / "w.h5").whole
+    np.testing.assert_allclose(outputs(target), outputs(source), atol=1e-6)
+
+
+# ---------------------------------------------------------------- the Keras port of I3D
+
+
+def test_the_i3d_ports_file(tmp_path):
+    """Normalisation without scale: beta, mean, variance. The classifier may lack or differ."""
+    source = i3d(3, 8, 32, small=Small(1 / 16))
+    randomly(source)
+    write_legacy(source, tmp_path / "top.h5")
+    bare = i3d(frames=8, size=32, top=False, small=Small(1 / 16))
+    bare.set_weights(source.get_weights()[: len(bare.weights)])
+    write_legacy(bare, tmp_path / "no_top.h5", "model_weights")
+
+    target = i3d(3, 8, 32, small=Small(1 / 16))
+    target.trainable = False  # changes nothing in the order of its arrays
+    assert load_weights(target, tmp_path / "top.h5").whole
+    np.testing.assert_allclose(outputs(target), outputs(source), atol=1e-6)
+
+    with pytest.raises(WeightsError, match="missing 2: Conv3d_6a_1x1_conv/0, Conv3d_6a_1x1_conv/1"):
+        load_weights(target, tmp_path / "no_top.h5")
+    assert len(load_weights(target, tmp_path / "no_top.h5", partial=True).missing) == 2
+    with pytest.raises(WeightsError, match="unexpected 2: Conv3d_6a_1x1_conv/0"):
+        load_weights(bare, tmp_path / "top.h5")
+    other = i3d(5, 8, 32, small=Small(1 / 16))
+    with pytest.raises(WeightsError, match="differ 2: Conv3d_6a_1x1_conv/0: .*, 3.* in the file"):
+        load_weights(other, tmp_path / "top.h5")
+    result = load_weights(other, tmp_path / "top.h5", partial=True)
+    assert len(result.differ) == 2
+    assert len(result.loaded) == len(bare.weights)
 
 
 # ---------------------------------------------------------------- files that mean harm
@@ -268,6 +361,26 @@ def link_in_the_middle(tmp_path):
     return path
 
 
+def model_elsewhere(tmp_path):
+    with h5py.File(tmp_path / "elsewhere.h5", "w") as file:
+        file["model_weights"] = 1.0
+    path = tmp_path / "linked.h5"
+    with h5py.File(path, "w") as file:
+        file["model_weights"] = h5py.ExternalLink(tmp_path / "elsewhere.h5", "model_weights")
+    return path
+
+
+def numbers_for_a_layer(tmp_path):
+    path = tmp_path / "legacy.h5"
+    write_legacy(network(), path)
+    with h5py.File(path, "a") as file:
+        names = file["main_lstm_1"].attrs["weight_names"]
+        del file["main_lstm_1"]
+        file["main_lstm_1"] = np.ones(3)
+        file["main_lstm_1"].attrs["weight_names"] = names
+    return path
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -277,7 +390,8 @@ def link_in_the_middle(tmp_path):
         (cut, "not a readable file"), (circle, "more groups than"),
         (no_weights, "neither layers nor"), (other_text, "not a readable file"),
         (hidden_link, "is a link"),
-        (link_in_the_middle, "is a link"),
+        (link_in_the_middle, "is a link"), (model_elsewhere, "is a link"),
+        (numbers_for_a_layer, "has no parts"),
     ],
 )  # fmt: skip
 def test_harm_is_refused_in_one_sentence(make, why, tmp_path):
@@ -287,6 +401,31 @@ def test_harm_is_refused_in_one_sentence(make, why, tmp_path):
         load_weights(target, path)
     assert "\n" not in str(caught.value)
     np.testing.assert_array_equal(outputs(target), before)
+
+
+def test_a_lambda_in_the_file_is_not_run(tmp_path):
+    """A whole model of Keras 2 holds the code of its Lambda layers; only weights are taken."""
+    marker, path = tmp_path / "was_run", tmp_path / "model.h5"
+
+    def harm(x, marker=str(marker)):
+        open(marker, "w").close()
+        return x
+
+    code = base64.b64encode(marshal.dumps(harm.__code__)).decode()
+    function = {"function": [code, [str(marker)], None], "function_type": "lambda"}
+    config = {"class_name": "Lambda", "name": "harm", "config": {"name": "harm", **function}}
+    source, target = network(), network(seed=1)
+    write_legacy(source, path, "model_weights")
+    with h5py.File(path, "a") as file:
+        whole = {"class_name": "Model", "config": {"name": "m", "layers": [config]}}
+        file.attrs["model_config"] = json.dumps(whole).encode()
+        file.attrs["training_config"] = json.dumps({"loss": config}).encode()
+    assert load_weights(target, path).whole
+    np.testing.assert_allclose(outputs(target), outputs(source), atol=1e-6)
+    assert not marker.exists()
+    stored = marshal.loads(base64.b64decode(code))  # and it would have left it
+    FunctionType(stored, {"open": open}, argdefs=(str(marker),))(0)
+    assert marker.exists()
 
 
 def test_no_file(tmp_path):

@@ -1,0 +1,128 @@
+"""Files that the released code of MANs wrote, for the networks of `models.mans` with a TARM.
+
+memory-attention-networks/MANs of 2018-12-05, Keras 2.0.8 with TensorFlow 1.3: MANs_9.py builds
+the network, train_MANs.py stores it. There each coordinate has Dense, BiGRU and Dense layers of its
+own; here one layer holds the weights of all three along a first axis (`layers.grouped`).
+
+What this relies on, and no more:
+
+    names      Keras numbered the layers without a name of their own as they were made, each kind
+               by itself: `dense_4`, `bidirectional_2`. So numbers grow from x to y to z, from a
+               branch's first Dense to its last, along the STCM (a shortcut comes after the two
+               convolutions beside it), and the classifier is the last Dense. They may begin
+               anywhere and have gaps. In which order the file has the layers (by their depth: the
+               branches lie between one another) plays no part
+    shapes     which Dense is the first of its branch and which the last
+    variables  end in `kernel`, `recurrent_kernel`, `bias`, `gamma`, ...; those of a BiGRU have
+               `forward_` or `backward_` in their path
+
+The frame attention is in no such file: its two Dense layers were made inside a Lambda, which
+Keras neither trained nor stored. The rest was trained behind their random values, which are lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+AXES = 3  # x, y, z
+STACKED = ("tarm_in", "memory", "tarm_out")
+NO_ATTENTION = (
+    "the released MANs code never stored its frame attention (random, untrained, in a Lambda): "
+    "partial=True takes the rest and leaves the attention as it is; a network built with "
+    "attention='none' fits as a whole"
+)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Arrays of a file that the network has as one, along a new first axis; read when asked for."""
+
+    parts: tuple[h5py.Dataset, ...]
+
+    def __post_init__(self) -> None:
+        first = self.parts[0]
+        for part in self.parts:
+            if (part.shape, part.dtype) != (first.shape, first.dtype):
+                raise ValueError(f"'{first.name}' and '{part.name}' are not of one shape and kind")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.parts), *self.parts[0].shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.parts[0].dtype
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.stack([np.asarray(part, dtype) for part in self.parts])
+
+
+def matched(
+    layers: Mapping[str, Mapping[str, h5py.Dataset]], wanted: Mapping[str, keras.Variable]
+) -> dict[str, h5py.Dataset | Stack] | None:
+    """The file's arrays under the network's names; None where it is not such a file and network.
+
+    Args:
+        layers: The file's layers by name, each with its arrays by theirs.
+        wanted: The network's variables as `layer/number`.
+    """
+    ours: dict[str, dict[str, str]] = {}  # layer: its variables' names there and in `wanted`
+    for key, variable in wanted.items():
+        ours.setdefault(key.rpartition("/")[0], {})[variable.name] = key
+    dense = [_variables(layers[name]) for name in _numbered(layers, "dense")]
+    memory = [layers[name] for name in _numbered(layers, "bidirectional")]
+    if not {*STACKED, "logits"} <= ours.keys() or (len(dense), len(memory)) != (2 * AXES + 1, AXES):
+        return None
+
+    *tarm, classifier = dense
+    shape = tuple(wanted[ours["tarm_in"]["kernel"]].shape[1:])
+    first = [d for d in tarm if "kernel" in d and d["kernel"].shape == shape]
+    if len(first) != AXES:  # K is the number of joints, or the file is for images of another size
+        first = tarm[::2]
+    last = [d for d in tarm if all(d is not other for other in first)]
+    ways = [_variables(layer, way) for way in ("forward_", "backward_") for layer in memory]
+    found: dict[str, h5py.Dataset | Stack] = {}
+    for name, parts in zip(STACKED, (first, ways, last), strict=True):
+        if any(part.keys() != ours[name].keys() for part in parts):
+            return None
+        for variable, key in ours[name].items():
+            found[key] = Stack(tuple(part[variable] for part in parts))
+    found |= {ours["logits"].get(name, f"dense/{name}"): data for name, data in classifier.items()}
+
+    for kind in ("conv2d", "batch_normalization"):
+        theirs, mine = _numbered(layers, kind), _numbered(ours, kind)
+        for place, layer in enumerate(theirs):
+            for name, data in _variables(layers[layer]).items():
+                key = f"{layer}/{name} (of {len(theirs)} {kind}, here {len(mine)})"
+                if len(theirs) == len(mine):  # or numbers say nothing of what stands where
+                    key = ours[mine[place]].get(name, f"{layer}/{name}")
+                found[key] = data
+    return found
+
+
+def _numbered(names: Mapping[str, Any], kind: str) -> list[str]:
+    """Those of `names` that Keras gave to a kind of layer, in the order of their numbers.
+
+    `dense` comes before `dense_1`; a network made anew in the same process may have `dense_1_1`.
+    """
+    numbers = {}
+    for name in names:
+        if found := re.fullmatch(rf"{kind}((?:_\d+)*)", name):
+            numbers[name] = [int(number) for number in found[1].split("_")[1:]]
+    return sorted(numbers, key=lambda name: numbers[name])
+
+
+def _variables(arrays: Mapping[str, h5py.Dataset], way: str = "") -> dict[str, h5py.Dataset]:
+    """A layer's arrays by the last word of their path; only those with `way` in it."""
+    return {
+        path.rpartition("/")[2].partition(":")[0]: data
+        for path, data in arrays.items()
+        if way in path
+    }
