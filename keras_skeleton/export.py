@@ -216,8 +216,9 @@ def _write_litert(model: keras.Model, path: Path) -> None:
 
 
 def _write_onnx(model: keras.Model, path: Path) -> None:
-    # Keras' exporter lets a batch of unknown size through only with a signature.
-    model.export(path, format="onnx", verbose=False, input_signature=_signature(model, None))
+    with warnings.catch_warnings():  # the converter's, of NumPy's old names
+        warnings.simplefilter("ignore")
+        model.export(path, format="onnx", verbose=False, input_signature=_signature(model, None))
     import_module("onnx").checker.check_model(str(path))  # the converter only logs what it lacks
 
 
