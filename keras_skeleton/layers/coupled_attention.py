@@ -25,7 +25,7 @@ class _Scores(keras.layers.Layer):
     lets the input through.
     """
 
-    equation: str  # (B, T, M, V, C) and weights to scores
+    equation: str  # (B, T, M, V, C) and weights to scores, with one output
     summed: int  # the input's axis that a score sums over, with C
     scored: int  # the input's axis that has a score each
 
@@ -55,7 +55,9 @@ class _Scores(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        return self.activation(ops.einsum(self.equation, inputs, self.kernel) + self.bias)
+        # The kernel as a matrix to one output: converters cannot read a sum over all of its axes.
+        scores = ops.einsum(self.equation, inputs, self.kernel[..., None])[..., 0]
+        return self.activation(scores + self.bias)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], input_shape[2], input_shape[self.scored])
@@ -72,14 +74,14 @@ class _Scores(keras.layers.Layer):
 class JointScores(_Scores):
     """A weight for every joint from its T x C numbers: (B, T, M, V, C) to (B, M, V), Eq. 1."""
 
-    equation, summed, scored = "btmvc,tc->bmv", 1, 3
+    equation, summed, scored = "btmvc,tco->bmvo", 1, 3
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameScores(_Scores):
     """A weight for every frame from its V x C numbers: (B, T, M, V, C) to (B, M, T)."""
 
-    equation, summed, scored = "btmvc,vc->bmt", 3, 1
+    equation, summed, scored = "btmvc,vco->bmto", 3, 1
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -65,8 +65,8 @@ class JointGate(keras.layers.Layer):
         self.scores.build((B, T, self.hidden))
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        K, C = inputs.shape[2:]
-        x = ops.reshape(inputs, (-1, ops.shape(inputs)[1], K * C))
+        B, T, K, C = ops.shape(inputs)
+        x = ops.reshape(inputs, (B, T, K * C))  # no -1: a known B stays known where T is not
         states = self.lstm(x, mask=mask)
         before = ops.pad(states[:, :-1], ((0, 0), (1, 0), (0, 0)))
         hidden = ops.tanh(self.input_weights(x) + self.state_weights(before))
