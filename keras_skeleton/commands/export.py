@@ -72,7 +72,7 @@ def run(words: Sequence[str]) -> None:
         about,
         {
             "model": args.model,
-            "weights": str(weights),
+            "weights": entry.name if entry else str(weights),
             "format": args.format,
             "inputs": load_exported(out, args.format).inputs,
             "read": dict(experiment.recipe.read),

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.cli import main
+from keras_skeleton.commands.export import FORMATS
+from keras_skeleton.export import SUFFIXES
 from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
 from keras_skeleton.zoo.load import experiment_of, pretrained
 from keras_skeleton.zoo.page import readme
@@ -86,6 +88,29 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     assert "no run here" in capsys.readouterr().err
     assert main([*words, "--add", str(work / "run"), "--part", "ta_lstm"]) == 2
     assert "'ta_lstm' is no part of 'stcm9'" in capsys.readouterr().err
+
+
+def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys):
+    words = (
+        "export --model stcm9 --dataset synthetic --protocol cs --format litert --clips 3".split()
+    )
+    words += [*SMALL, "--cache-dir", str(work / "cache"), "--out", str(tmp_path / "net.tflite")]
+    assert main([*words, "--weights", str(work / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "3 test clips of synthetic, cs: logits differ by at most" in out
+    about = json.loads((tmp_path / "net.tflite.json").read_text())
+    assert about["inputs"] == {"skeleton_image": [None, 50, 50, 3]}
+    assert (about["clips_compared"], about["same_class"], len(about["classes"])) == (3, 3, 14)
+    assert about["largest_difference"] < 1e-4
+    for wrong, message in [
+        (["--weights", str(work / "run")], "exists already"),
+        (["--weights", str(tmp_path), "--out", str(tmp_path / "b")], "best weights of 0 folds"),
+        (["--weights", "x", "--format", "lite"], "Did you mean 'litert'"),
+        (["--weights", "pretrained", "--protocol", "cv"], "no pretrained weights for 'stcm9'"),
+    ]:
+        assert main([*words, *wrong]) == 2
+        assert message in capsys.readouterr().err
+    assert FORMATS == SUFFIXES
 
 
 # ---------------------------------------------------------------- the project's own zoo
