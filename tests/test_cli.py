@@ -15,6 +15,7 @@ from keras_skeleton.cli import main
 from keras_skeleton.commands.common import free_folder, latest_folder
 from keras_skeleton.datasets import render
 from keras_skeleton.datasets.render import write_recordings
+from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.scores import read_scores
 from keras_skeleton.models import MODELS
 
@@ -352,3 +353,15 @@ def test_the_readmes_first_command_in_short(tmp_path):
     assert len(shares) == 14
     assert shares["frames"].between(0, 1).all()
     assert "Attention where the action is" in (tmp_path / "run" / "report.html").read_text("utf-8")
+
+
+def test_deterministic_is_switched_on_before_anything_is_built(
+    train, tmp_path, monkeypatch, capsys
+):
+    def switched():
+        raise UserError("switched on")
+
+    monkeypatch.setattr("keras_skeleton.pipeline.make_deterministic", switched)
+    assert train(tmp_path / "a", "--deterministic") == 2
+    assert "switched on" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()

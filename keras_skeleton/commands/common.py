@@ -42,6 +42,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_deterministic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="the same bits from the same seed and number of threads",
+    )
+
+
 def whole_number(least: int) -> Callable[[str], int]:
     """An argument's type: a whole number, `least` or more."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from keras_skeleton.commands.common import (
     add_data_arguments,
+    add_deterministic,
     folder_of_run,
     load,
     resumable,
@@ -44,6 +45,7 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
     parser.add_argument("--out", type=Path, help="folder of results")
     parser.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
+    add_deterministic(parser)
     parser.add_argument("--stream", type=Path, metavar="FILE",
         help="a recording: a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
     )  # fmt: skip
@@ -78,7 +80,7 @@ def run(words: Sequence[str]) -> None:
     base = Path("runs") / f"detect_{kind}_{args.dataset}_{args.protocol}"
     out = folder_of_run(args, base)
 
-    start_keras()
+    start_keras(args.deterministic)
     from keras_skeleton.detection.detector import METHODS
     from keras_skeleton.detection.experiment import Detection
     from keras_skeleton.models import MODELS, check_model

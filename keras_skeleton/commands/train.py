@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from keras_skeleton.commands.common import folder_of_run, resumable, start_keras, whole_number
+from keras_skeleton.commands.common import (
+    add_deterministic,
+    folder_of_run,
+    resumable,
+    start_keras,
+    whole_number,
+)
 from keras_skeleton.commands.network import (
     add_network_arguments,
     check_names,
@@ -43,10 +49,7 @@ def _parser(description: str | None = None) -> argparse.ArgumentParser:
         "--out", type=Path, help="folder of results (default runs/MODEL_DATASET_PROTOCOL)"
     )
     parser.add_argument("--resume", action="store_true", help="continue a stopped run in --out")
-    parser.add_argument(
-        "--deterministic", action="store_true",
-        help="the same bits from the same seed and number of threads",
-    )  # fmt: skip
+    add_deterministic(parser)
     parser.add_argument(
         "--weights", metavar="FILE",
         help="score these weights instead of training: a file, a run's folder, or 'pretrained' "

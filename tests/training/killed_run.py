@@ -1,4 +1,5 @@
-"""A training that kills itself, in a process of its own: `killed_run.py FOLDER STAGED WHEN`."""
+"""A training that kills itself, in a process of its own: `killed_run.py FOLDER KIND WHEN`; or two
+deterministic ones, one after the other: `killed_run.py FOLDER twice`."""
 
 import os
 import signal
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 from conftest import make_dataset
 
-from keras_skeleton.pipeline import Inputs
+from keras_skeleton.pipeline import Inputs, make_deterministic
 from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training import state as state_module
 from keras_skeleton.training.fold import FoldFit
@@ -106,5 +107,11 @@ def in_the_second_stage():
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[3]]()
-    train(Path(sys.argv[1]), sys.argv[2] == "staged")
+    folder, kind = Path(sys.argv[1]), sys.argv[2]
+    if kind == "twice":
+        make_deterministic()
+        train(folder / "one", staged=False)
+        train(folder / "other", staged=False)
+    else:
+        globals()[sys.argv[3]]()
+        train(folder, kind == "staged")

@@ -23,19 +23,23 @@ KILLS = {
 }
 
 
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent, HERE.parents[1]))),
+}
+
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """Folders of runs that were killed, each in a process of its own, two at a time."""
     root = tmp_path_factory.mktemp("killed")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(
-        map(str, (HERE, HERE.parent, HERE.parents[1])))}  # fmt: skip
     waiting, ended = list(KILLS.items()), {}
     while waiting:
         some, waiting = waiting[:2], waiting[2:]
         started = {
             when: subprocess.Popen(
                 [sys.executable, HERE / "killed_run.py", root / when, kind, when],
-                env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
             )
             for when, kind in some
         }  # fmt: skip
@@ -88,3 +92,12 @@ def test_a_killed_run_ends_with_the_same_bits(when, kind, killed, straight):
     assert list(mine) == list(theirs)  # nothing half-written is left
     assert len([name for name in mine if ".h5:" in name]) >= 8
     assert [name for name in mine if mine[name] != theirs[name]] == []
+
+
+def test_deterministic_runs_end_with_the_same_bits(tmp_path):
+    words = [sys.executable, HERE / "killed_run.py", tmp_path, "twice"]
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    one, other = everything(tmp_path / "one"), everything(tmp_path / "other")
+    assert [name for name in one if one[name] != other[name]] == []
+    assert len(one) >= 8
