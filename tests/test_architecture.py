@@ -47,7 +47,7 @@ ALLOWED = {
     },
     "cli": {"commands", "errors"},
     "commands": {
-        "zoo", "pipeline",
+        "zoo", "pipeline", "export", "weights",
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
         "plots", "animation", "errors", "files", "skeletons",
     },

