@@ -185,3 +185,13 @@ def test_all_datasets_are_listed_with_their_protocols():
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#]+)\)", README))
 def test_links_and_pictures_are_there(path):
     assert (ROOT / path).exists()
+
+
+def test_what_determinism_costs_is_what_was_measured():
+    lines = (ROOT / "results" / "determinism.txt").read_text("utf-8").splitlines()
+    ratios = {line.split()[0]: re.findall(r"[\d.]+ \(", line)[2][:-2] for line in lines[3:]}
+    said = re.search(r"takes ([\d.]+) of the time with `(\w+)`(.*?)\)", README, re.S)
+    assert said is not None
+    shown = {said[2]: said[1]}
+    shown |= {name: value for value, name in re.findall(r"([\d.]+) with `(\w+)`", said[3])}
+    assert shown == ratios
