@@ -547,7 +547,7 @@ def test_inspect_writes_into_its_folder(name, tmp_path, capsys):
     assert {p.suffix for p in made} == {".png", ".gif"}
 
 
-@pytest.mark.parametrize("video", ["../../x", "/tmp/x", "..", "a\\b"])
+@pytest.mark.parametrize("video", ["../../x", "/abs/x", "..", "a\\b"])
 def test_detections_are_written_into_their_folder(video, tmp_path):
     table = pd.DataFrame(
         [(video, 1, 0, 9, 0.5)], columns=["video", "label", "start", "end", "score"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -52,23 +53,25 @@ def add_run(
     """
     about = about_run(run)
     folder.mkdir(parents=True, exist_ok=True)
-    if about["task"] == "detection":
-        entry = _detector(run, about, dataset, number, folder)
-    else:
-        entry = _recognizer(run, about, dataset, number, part, crops, folder)
-    try:
+    # Made and scored aside: what the zoo holds stays as it is until all is well.
+    with TemporaryDirectory(prefix=".adding-", dir=folder) as name:
+        made = Path(name)
+        if about["task"] == "detection":
+            entry = _detector(run, about, dataset, number, made)
+        else:
+            entry = _recognizer(run, about, dataset, number, part, crops, made)
         said, same = compared(
-            entry, *score_entry(entry, dataset, scratch, crops=crops, folder=folder)
+            entry, *score_entry(entry, dataset, scratch, crops=crops, folder=made)
         )
         say(f"{entry.name}: {said}")
         if not same:
             raise ZooError(f"{run}: does not come out as the run has recorded it; not added")
-        if large := [name for name in entry.files if (folder / name).stat().st_size > LARGEST]:
+        if large := [file for file in entry.files if (made / file).stat().st_size > LARGEST]:
             raise ZooError(f"{large[0]} has more than {LARGEST // 10**6} MB; not added")
-    except BaseException:
-        if entry.name not in {e.name for e in read_zoo(folder)}:
-            _remove(entry, folder)
-        raise
+        shutil.rmtree(folder / entry.name, ignore_errors=True)  # a detector's files of before
+        for file in entry.files:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (made / file).replace(folder / file)
     write_zoo([*(e for e in read_zoo(folder) if e.name != entry.name), entry], folder)
     return entry
 
@@ -93,12 +96,6 @@ def _json(path: Path) -> dict[str, Any]:
         return dict(read_json(path, "a run's record"))
     except (OSError, ValueError, TypeError):
         raise ZooError(f"{path}: missing or damaged; the zoo takes finished runs") from None
-
-
-def _remove(entry: Entry, folder: Path) -> None:
-    for name in entry.files:
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / entry.name, ignore_errors=True)
 
 
 def _name(about: dict[str, Any], model: str, number: int) -> str:
@@ -153,9 +150,7 @@ def _recognizer(
     load_weights(network, place / "best.weights.h5")
     name = _name(about, model, number)
     file = f"{name}.weights.h5"
-    temporary = folder / f"part_{file}"
-    network.save_weights(temporary)  # anew: without an optimizer's state
-    temporary.replace(folder / file)
+    network.save_weights(folder / file)  # anew: without an optimizer's state
     return Entry(
         name=name,
         task="recognition",
@@ -184,7 +179,6 @@ def _detector(
         *(Path(NETWORKS, part, fold, WEIGHTS) for part in parts),
         *(Path(fold, method, "settings.json") for method in methods),
     ]
-    shutil.rmtree(folder / name, ignore_errors=True)
     for path in wanted:
         if not (run / path).is_file():
             raise ZooError(f"{run / path}: missing; the zoo takes finished runs")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from keras_skeleton.zoo.entries import ZOO, Entry, checked_files
+from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files
 
 # What the papers were made for, whose weights need data that has to be asked for.
 WANTED = {
@@ -101,7 +101,7 @@ def listing(entries: Sequence[Entry], folder: Path = ZOO) -> str:
     for entry in entries:
         try:
             checked_files(entry, folder)
-        except Exception as error:
+        except ZooError as error:
             damaged.append(str(error))
     parts.append(
         "\n".join(damaged) if damaged else f"{len(entries)} entries; every file is as recorded"

@@ -80,6 +80,11 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     assert main([*words, "--add", str(tmp_path / "run")]) == 2
     assert "does not come out as the run has recorded it; not added" in capsys.readouterr().err
     assert not list((tmp_path / "zoo").iterdir())
+    shutil.copytree(work / "zoo", tmp_path / "kept")  # nor is an entry of the same name harmed
+    assert main([*words[:-1], str(tmp_path / "kept"), "--add", str(tmp_path / "run")]) == 2
+    assert "not added" in capsys.readouterr().err
+    checked_files(*read_zoo(tmp_path / "kept"), tmp_path / "kept")
+    assert not list((tmp_path / "kept").glob(".adding*"))
     metrics.unlink()
     assert main([*words, "--add", str(tmp_path / "run")]) == 2
     assert "the zoo takes finished runs" in capsys.readouterr().err
