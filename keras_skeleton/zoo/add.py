@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import h5py
+import numpy as np
 import pandas as pd
 
 from keras_skeleton.crops import Crops
@@ -151,6 +153,9 @@ def _recognizer(
     name = _name(about, model, number)
     file = f"{name}.weights.h5"
     network.save_weights(folder / file)  # anew: without an optimizer's state
+    if (folder / file).stat().st_size > LARGEST:
+        halve(folder / file)
+        note = "; ".join([*([note] if note else []), "weights as numbers of half precision"])
     return Entry(
         name=name,
         task="recognition",
@@ -166,6 +171,27 @@ def _recognizer(
         note=note,
         **_common(about, dataset, number),
     )
+
+
+def halve(path: Path) -> None:
+    """Writes a file of weights anew with float16 in place of float32: half as large.
+
+    Networks read it as they are. Whether they still do what they did is for the caller to see.
+    """
+    part = path.with_name(path.name + ".part")
+
+    def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Group):
+            made = file.require_group(name)
+        else:
+            kind = np.float16 if item.dtype == np.float32 else item.dtype
+            made = file.create_dataset(name, data=item[()].astype(kind))
+        made.attrs.update(item.attrs)
+
+    with h5py.File(path, "r") as whole, h5py.File(part, "w") as file:
+        file.attrs.update(whole.attrs)
+        whole.visititems(copy)
+    part.replace(path)
 
 
 def _detector(
