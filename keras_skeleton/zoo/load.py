@@ -10,7 +10,7 @@ import keras
 
 from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.models import build_model
+from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.recipes import Recipe, get_recipe
 from keras_skeleton.weights import load_weights
@@ -41,10 +41,20 @@ def pretrained(
     entry = find_entry(model, dataset, protocol, recipe, fold, folder)
     path = checked_files(entry, folder)[0]
     network = build_model(
-        entry.model, entry.skeleton, len(entry.classes), entry.frames, **entry.arguments
+        entry.model,
+        entry.skeleton,
+        len(entry.classes),
+        input_frames(entry.model, entry.frames),
+        **entry.arguments,
     )
     load_weights(network, path)
     return network, entry
+
+
+def input_frames(model: str, frames: int | None) -> int | None:
+    """T that a network is built with: none for models that read clips at their own length, whose
+    weights do not depend on it."""
+    return None if MODELS[model].sequence else frames
 
 
 def recipe_of(entry: Entry) -> Recipe:

@@ -11,7 +11,7 @@ from keras_skeleton.commands.export import FORMATS
 from keras_skeleton.export import SUFFIXES
 from keras_skeleton.zoo import add
 from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
-from keras_skeleton.zoo.load import experiment_of, pretrained
+from keras_skeleton.zoo.load import experiment_of, pretrained, recipe_of
 from keras_skeleton.zoo.page import readme
 
 SMALL = ["--option", "subjects=4", "--option", "repetitions=1"]
@@ -132,6 +132,14 @@ def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys
         assert main([*words, *wrong]) == 2
         assert message in capsys.readouterr().err
     assert FORMATS == SUFFIXES
+
+
+def test_networks_of_any_length_are_scored_on_clips_as_they_were_trained():
+    """Recipes subsample what is longer; the network itself takes any length."""
+    (entry,) = [e for e in read_zoo() if e.name == "lstm_nucla_cv"]
+    assert recipe_of(entry).frames == entry.frames == 100  # clips there have up to 201
+    network, _ = pretrained("lstm", "nucla", "cv")
+    assert network.input_shape == (None, None, 20, 3)
 
 
 # ---------------------------------------------------------------- the project's own zoo
