@@ -1,0 +1,215 @@
+"use strict";
+// The player of attention_page.html: Plotly draws, this says which frame.
+(() => {
+  const view = JSON.parse(document.getElementById("view").textContent);
+  const at = (id) => document.getElementById(id);
+  const [scene, timeline, box] = [at("scene"), at("timeline"), at("time-box")];
+  const [play, slider, speed, clock] = [at("play"), at("slider"), at("speed"), at("clock")];
+  const T = view.points.length;
+  const last = T - 1;
+
+  // ------------------------------------------------------------------ one frame
+
+  // Joints of absent bodies are null, and Plotly leaves a gap there.
+  function joints(t) {
+    const xyz = [[], [], []];
+    for (const point of view.points[t]) {
+      for (let c = 0; c < 3; c++) xyz[c].push(point ? point[c] : null);
+    }
+    return xyz;
+  }
+
+  function bones(xyz) {
+    return xyz.map((values) => view.bones.flatMap(([a, b]) => [values[a], values[b], null]));
+  }
+
+  function glow(t) {
+    if (!view.shares) return {};
+    const share = view.shares[t];
+    const part = share.map((s) => Math.min(1, s / view.top));
+    return {
+      "marker.color": [undefined, share, share],
+      "marker.size": [undefined, part.map((p) => 9 + 41 * p), part.map((p) => 9 + 9 * p)],
+    };
+  }
+
+  // Every drawing sets the camera to the layout's, where Plotly notes it when a drag has ended: one
+  // who turns a skeleton that plays would be thrown back.
+  let turned = null;
+  let drawing = false;
+  let wanted = null;
+  async function drawScene(t) {
+    wanted = t;
+    if (drawing) return; // the newest frame is drawn next, those between are left out
+    drawing = true;
+    try {
+      while (wanted !== null) {
+        const frame = wanted;
+        wanted = null;
+        const points = joints(frame);
+        const lines = bones(points);
+        const [x, y, z] = [0, 1, 2].map((c) => [lines[c], points[c], points[c]]);
+        const camera = turned ? { "scene.camera": turned } : {};
+        await Plotly.update(scene, { x, y, z, ...glow(frame) }, camera, [0, 1, 2]);
+      }
+    } finally {
+      drawing = false;
+    }
+  }
+
+  // ------------------------------------------------------------------ beside it
+
+  const bars = view.classes.map((one) => {
+    const row = document.createElement("div");
+    row.className = one.true ? "bar true" : "bar";
+    row.innerHTML = '<span class="name"></span><div class="track"><div class="fill"></div>' +
+      '<div class="end"></div></div><span class="value"></span>';
+    const name = row.querySelector(".name");
+    name.textContent = name.title = (one.true ? "\u2713 " : "") + one.name;
+    const end = row.querySelector(".end");
+    end.hidden = !view.running || one.probability < 0.005;
+    end.style.left = `calc(${100 * one.probability}% - 1px)`;
+    at("bars").append(row);
+    return { fill: row.querySelector(".fill"), value: row.querySelector(".value") };
+  });
+
+  function drawBars(t) {
+    view.classes.forEach((one, i) => {
+      const p = view.running ? view.running[t][i] : one.probability;
+      bars[i].fill.style.width = `${100 * (p ?? 0)}%`;
+      bars[i].value.textContent = p === null ? "\u2013" : `${(100 * p).toFixed(1)} %`;
+    });
+  }
+
+  function drawAttended(t) {
+    if (!view.shares) return;
+    const order = view.points[t].map((point, k) => [point ? view.shares[t][k] : -1, k])
+      .filter(([share]) => share >= 0).sort((a, b) => b[0] - a[0]).slice(0, 5);
+    at("attended").replaceChildren(...order.map(([share, k]) => {
+      const [row, name, value] = ["li", "span", "span"].map((tag) => document.createElement(tag));
+      name.textContent = view.names[k];
+      value.textContent = `${share.toFixed(2)} \u00d7`;
+      value.className = "value";
+      row.append(name, value);
+      return row;
+    }));
+  }
+
+  function clockText(t) {
+    const frame = `frame ${t} of ${T}`;
+    const second = view.fps ? `, ${(t / view.fps).toFixed(2)} s` : "";
+    const weight = view.frames ? `, attention ${view.frames[t].toPrecision(3)}` : "";
+    return frame + second + weight;
+  }
+
+  // ------------------------------------------------------------------ the timeline
+
+  // The plot's margins and range are fixed, so where a frame lies is known without asking Plotly.
+  const { l, r, t: top, b } = view.margin;
+  const [first, end] = view.range;
+  const across = () => timeline.clientWidth - l - r;
+
+  function drawPlayhead(t) {
+    const head = at("playhead");
+    head.style.left = `${l + (across() * (t - first)) / (end - first) - 1}px`;
+    head.style.top = `${top}px`;
+    head.style.height = `${timeline.clientHeight - top - b}px`;
+  }
+
+  function frameAt(event) {
+    const x = event.clientX - timeline.getBoundingClientRect().left - l;
+    return Math.round(first + ((end - first) * x) / across());
+  }
+
+  // ------------------------------------------------------------------ the player
+
+  let shown = 0;
+  function show(t) {
+    shown = Math.max(0, Math.min(last, t));
+    slider.value = shown;
+    clock.textContent = clockText(shown);
+    drawPlayhead(shown);
+    drawBars(shown);
+    drawAttended(shown);
+    drawScene(shown);
+  }
+
+  let began = null; // [time, frame] when playing began
+  function step(now) {
+    if (began === null) return;
+    const passed = ((now - began[0]) / 1000) * (view.fps || 30) * Number(speed.value);
+    // The last frame is held for half a second, then the clip begins anew.
+    const pause = Math.round((view.fps || 30) * Number(speed.value) / 2);
+    const t = Math.floor(began[1] + Math.max(0, passed)) % (T + pause);
+    if (Math.min(t, last) !== shown) show(t);
+    requestAnimationFrame(step);
+  }
+
+  function setPlaying(on) {
+    began = on ? [performance.now(), shown === last ? 0 : shown] : null;
+    play.textContent = on ? "\u275a\u275a Pause" : "\u25b6 Play";
+    play.setAttribute("aria-pressed", String(on));
+    if (on) requestAnimationFrame(step);
+  }
+
+  function jump(t) {
+    setPlaying(false);
+    show(t);
+  }
+
+  play.addEventListener("click", () => setPlaying(began === null));
+  slider.addEventListener("input", () => jump(Number(slider.value)));
+  speed.addEventListener("change", () => setPlaying(began !== null));
+  box.addEventListener("pointerdown", (event) => {
+    box.setPointerCapture(event.pointerId);
+    jump(frameAt(event));
+  });
+  box.addEventListener("pointermove", (event) => {
+    if (event.buttons & 1) jump(frameAt(event));
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+    if (event.key === " " && event.target.matches("button")) return; // its own click
+    const wide = event.shiftKey ? 10 : 1;
+    const keys = {
+      " ": () => setPlaying(began === null),
+      ArrowLeft: () => jump(shown - wide),
+      ArrowRight: () => jump(shown + wide),
+      Home: () => jump(0),
+      End: () => jump(last),
+    };
+    if (!(event.key in keys)) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+  for (const button of document.querySelectorAll("[data-view]")) {
+    button.addEventListener("click", () =>
+      Plotly.relayout(scene, { "scene.camera": structuredClone(view.views[button.dataset.view]) }));
+  }
+
+  drawBars(0); // what stands beside the plots decides how large they can be
+  drawAttended(0);
+  const config = { displayModeBar: false };
+  Promise.all([
+    Plotly.newPlot(scene, view.scene.data, view.scene.layout, { ...config, scrollZoom: true }),
+    Plotly.newPlot(timeline, view.timeline.data, view.timeline.layout,
+      { ...config, staticPlot: true }),
+  ]).then(() => {
+    show(0);
+    scene.on("plotly_relayouting", (changed) => {
+      turned = changed["scene.camera"] ?? turned;
+    });
+    scene.on("plotly_relayout", () => {
+      turned = null;
+    });
+    new ResizeObserver(() => Plotly.Plots.resize(scene)).observe(scene);
+    new ResizeObserver(async () => {
+      await Plotly.Plots.resize(timeline);
+      drawPlayhead(shown);
+    }).observe(box);
+    document.body.dataset.ready = "true";
+  }).catch((error) => {
+    at("problem").textContent = `The skeleton cannot be drawn: ${error.message || error}. ` +
+      "It needs a browser with WebGL.";
+  });
+})();
