@@ -33,9 +33,6 @@
     };
   }
 
-  // Every drawing sets the camera to the layout's, where Plotly notes it when a drag has ended: one
-  // who turns a skeleton that plays would be thrown back.
-  let turned = null;
   let drawing = false;
   let wanted = null;
   async function drawScene(t) {
@@ -49,12 +46,57 @@
         const points = joints(frame);
         const lines = bones(points);
         const [x, y, z] = [0, 1, 2].map((c) => [lines[c], points[c], points[c]]);
-        const camera = turned ? { "scene.camera": turned } : {};
-        await Plotly.update(scene, { x, y, z, ...glow(frame) }, camera, [0, 1, 2]);
+        await Plotly.restyle(scene, { x, y, z, ...glow(frame) }, [0, 1, 2]);
       }
     } finally {
       drawing = false;
     }
+  }
+
+  // ------------------------------------------------------------------ turning it
+
+  // Plotly's own dragging rests for half a second after every drawing, so it would not turn a
+  // skeleton that plays. The camera goes round the upright axis here, and Plotly is told.
+  let camera = view.views.front;
+  let looking = false;
+  function look(changed) {
+    camera = { ...camera, ...changed };
+    if (looking) return;
+    looking = true;
+    requestAnimationFrame(() => {
+      looking = false;
+      Plotly.relayout(scene, { "scene.camera": camera });
+    });
+  }
+
+  function turn(right, up, far = 1) {
+    const { x, y, z } = camera.eye;
+    const distance = Math.hypot(x, y, z);
+    const around = Math.atan2(y, x) - right;
+    const high = Math.max(-1.5, Math.min(1.5, Math.asin(z / distance) + up));
+    const flat = Math.cos(high);
+    const to = Math.max(0.3, Math.min(6, far * distance));
+    const eye = [flat * Math.cos(around), flat * Math.sin(around), Math.sin(high)];
+    look({ eye: { x: to * eye[0], y: to * eye[1], z: to * eye[2] } });
+  }
+
+  let held = [0, 0]; // where the pointer was
+  scene.addEventListener("pointerdown", (event) => {
+    scene.setPointerCapture(event.pointerId);
+    held = [event.clientX, event.clientY];
+  });
+  scene.addEventListener("pointermove", (event) => {
+    if (!(event.buttons & 1)) return;
+    const share = Math.PI / scene.clientHeight; // a drag over the height is half a turn
+    turn((event.clientX - held[0]) * share, (event.clientY - held[1]) * share);
+    held = [event.clientX, event.clientY];
+  });
+  scene.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    turn(0, 0, Math.exp(event.deltaY / 1000));
+  }, { passive: false });
+  for (const button of document.querySelectorAll("[data-view]")) {
+    button.addEventListener("click", () => look(view.views[button.dataset.view]));
   }
 
   // ------------------------------------------------------------------ beside it
@@ -182,26 +224,16 @@
     event.preventDefault();
     keys[event.key]();
   });
-  for (const button of document.querySelectorAll("[data-view]")) {
-    button.addEventListener("click", () =>
-      Plotly.relayout(scene, { "scene.camera": structuredClone(view.views[button.dataset.view]) }));
-  }
 
   drawBars(0); // what stands beside the plots decides how large they can be
   drawAttended(0);
   const config = { displayModeBar: false };
   Promise.all([
-    Plotly.newPlot(scene, view.scene.data, view.scene.layout, { ...config, scrollZoom: true }),
+    Plotly.newPlot(scene, view.scene.data, view.scene.layout, config),
     Plotly.newPlot(timeline, view.timeline.data, view.timeline.layout,
       { ...config, staticPlot: true }),
   ]).then(() => {
     show(0);
-    scene.on("plotly_relayouting", (changed) => {
-      turned = changed["scene.camera"] ?? turned;
-    });
-    scene.on("plotly_relayout", () => {
-      turned = null;
-    });
     new ResizeObserver(() => Plotly.Plots.resize(scene)).observe(scene);
     new ResizeObserver(async () => {
       await Plotly.Plots.resize(timeline);

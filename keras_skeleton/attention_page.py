@@ -245,13 +245,11 @@ def _scene(seen: AttendedClip) -> Any:
         font={"color": TEXT, "size": 11},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         showlegend=False,
-        uirevision="kept",
         scene={
             "aspectmode": "manual",
             "aspectratio": dict(zip(AXES, aspect.tolist(), strict=True)),
-            "dragmode": "turntable",
+            "dragmode": False,  # the player turns it
             "camera": _views(aspect)["front"],
-            "uirevision": "kept",
             **axes,
         },
     )
