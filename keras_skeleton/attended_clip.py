@@ -122,3 +122,9 @@ class AttendedClip:
         true, said = self.classes[self.label], self.classes[self.predicted]
         how = "recognized" if self.label == self.predicted else f"taken for '{said}'"
         return f"'{true}', {how} with probability {self.probabilities[self.predicted]:.2f}"
+
+    @property
+    def caption(self) -> str:
+        """The clip, what it is taken for, and in a second line where that comes from."""
+        about = "; ".join(f"{what} {value}" for what, value in self.about.items())
+        return f"{self.name}: {self.title}\n{about}".rstrip()

@@ -68,20 +68,16 @@ def attention_page(seen: AttendedClip) -> str:
         "timeline": json.loads(_timeline(seen, range_).to_json()),
     }
     right = seen.label == seen.predicted
+    verdict = "recognized" if right else f"taken for {seen.classes[seen.predicted]}"
+    so_far = seen.running is not None
     words = {
         "title": title,
         "heading": title,
-        "verdict": f"{'recognized' if right else 'taken for ' + str(seen.classes[seen.predicted])}, "
-        f"{100 * seen.probabilities[seen.predicted]:.1f} %",
-        "bars_title": "Class, had the clip ended here"
-        if seen.running is not None
-        else "Class of the whole clip",
+        "verdict": f"{verdict}, {100 * seen.probabilities[seen.predicted]:.1f} %",
+        "bars_title": "Class, had the clip ended here" if so_far else "Class of the whole clip",
         "bars_note": _bars_note(seen, len(shown)),
         "attended_title": "Most attention in this frame",
-        "attended_note": "Times what equal attention to all joints would give. The colours end at "
-        f"{seen.top_share:.1f}; one joint in a hundred is above."
-        if seen.joints is not None
-        else "This network has no attention to joints; all are drawn alike.",
+        "attended_note": _attended_note(seen),
         "time_note": _time_note(seen),
         "last": str(T - 1),
     }
@@ -117,8 +113,9 @@ def write_attention_page(seen: AttendedClip, path: str | Path) -> Path:
 
 def _rounded(values: np.ndarray, digits: int) -> list[Any]:
     """Nested lists for JSON, None for NaN."""
-    rounded = np.round(np.asarray(values, np.float64), digits)
-    return np.where(np.isnan(rounded), None, rounded.astype(object)).tolist()
+    rounded = np.round(np.asarray(values, np.float64), digits).astype(object)
+    rounded[np.isnan(np.asarray(values, np.float64))] = None
+    return rounded.tolist()
 
 
 def _mean(frames: np.ndarray) -> np.ndarray:
@@ -339,6 +336,15 @@ def _bars_note(seen: AttendedClip, shown: int) -> str:
             "the whole clip."
         )
     return note + (f" {rest} less probable classes are not shown." if rest else "")
+
+
+def _attended_note(seen: AttendedClip) -> str:
+    if seen.joints is None:
+        return "This network has no attention to joints; all are drawn alike."
+    return (
+        "Times the share that equal attention to all joints would give. The colours end at "
+        f"{seen.top_share:.1f}."
+    )
 
 
 def _time_note(seen: AttendedClip) -> str:

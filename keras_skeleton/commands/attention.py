@@ -1,5 +1,5 @@
-"""`run.py attention`: draws where a network looks in a clip: a page that plays (HTML), a movie (MP4,
-GIF) or a strip of poses (PNG)."""
+"""`run.py attention`: draws where a network looks in a clip: as a page that plays (HTML), a movie
+(MP4, GIF) or a strip of poses (PNG)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from keras_skeleton.files import plain_name
 
 FORMATS = (".html", ".mp4", ".gif", ".png")
 FOLDER = Path("attention")
+MOVIE = 150  # frames of a movie, about
 
 
 def run(words: Sequence[str]) -> None:
@@ -51,7 +52,7 @@ def run(words: Sequence[str]) -> None:
     args.seed = 0
     out: Path | None = args.out
     if out is not None and out.suffix.lower() not in FORMATS:
-        raise UserError(f"{out}: ends in '{out.suffix}'; what can be written is {', '.join(FORMATS)}")
+        raise UserError(f"{out}: '{out.suffix}' cannot be written, but {', '.join(FORMATS)} can")
     if args.model == "pose_i3d":
         raise UserError(
             "'pose_i3d' weighs body parts of a video, not joints or frames; a training draws them "
@@ -87,14 +88,17 @@ def run(words: Sequence[str]) -> None:
 
         print(write_attention_page(seen, out))
     elif kind == ".png":
-        from keras_skeleton.attention_plots import attended_strip_figure
-        from keras_skeleton.plots import save_figure
+        from keras_skeleton.plots import attention_strip_figure, save_figure
 
-        print(save_figure(attended_strip_figure(seen), out))
+        figure = attention_strip_figure(
+            seen.clip, seen.skeleton, seen.frames, seen.caption, fps=seen.fps,
+            interval=seen.interval, unit=seen.unit, shares=seen.shares, top=seen.top_share,
+        )  # fmt: skip
+        print(save_figure(figure, out))
     else:
         from keras_skeleton.animation import animate_attention
 
-        print(animate_attention(seen, out))
+        print(animate_attention(seen, out, frames=MOVIE))
 
 
 def _fold(wanted: list[int], weights: Path) -> int:

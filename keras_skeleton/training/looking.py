@@ -213,7 +213,9 @@ def look_at_clip(
         fps=fps,
         unit=dataset.info.get("unit", "m"),
         note="This network's weights have signs; shown is how far they are from 0, in its stream "
-        "of positions." if coupled else "",
+        "of positions."
+        if coupled
+        else "",
     )
 
 
