@@ -139,16 +139,17 @@ def _points(seen: AttendedClip) -> list[Any]:
 # ---------------------------------------------------------------- the skeleton
 
 # Where from the box is looked at, in its own diagonals.
-EYES = {"front": (-0.28, -1.0, 0.24), "side": (1.0, -0.2, 0.22), "above": (0.0, -0.25, 1.1)}
+EYES = {"front": (-0.3, -1.06, 0.26), "side": (1.06, -0.2, 0.24), "above": (0.0, -0.25, 1.15)}
 
 
 def _views(aspect: np.ndarray) -> dict[str, Any]:
     """A camera by the name of its view, far enough for the whole box."""
+    far = max(float(np.linalg.norm(aspect)), 1.4)
     return {
         name: {
-            "eye": dict(zip(AXES, (np.linalg.norm(aspect) * np.array(eye)).tolist(), strict=True)),
+            "eye": {axis: far * value for axis, value in zip(AXES, eye, strict=True)},
             "up": {"x": 0, "y": 0, "z": 1},
-            "center": {"x": 0, "y": 0, "z": -0.05},
+            "center": {"x": 0, "y": 0, "z": -0.06},
         }
         for name, eye in EYES.items()
     }

@@ -150,7 +150,7 @@ def test_what_cannot_be_drawn_is_said_at_once(attention, tmp_path, capsys):
         assert attention(*words) == 2
         return capsys.readouterr().err
 
-    assert "'.webm' cannot be written, but .html, .mp4, .gif, .png can" in refused(
+    assert "a.webm: ends in none of .html, .mp4, .gif, .png" in refused(
         "sta_lstm", tmp_path / "a.webm"
     )
     assert "unknown clip 'a_wavee' of 'folder'. Did you mean 'a_wave.npy'" in refused(

@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> None:
     args.seed = 0
     out: Path | None = args.out
     if out is not None and out.suffix.lower() not in FORMATS:
-        raise UserError(f"{out}: '{out.suffix}' cannot be written, but {', '.join(FORMATS)} can")
+        raise UserError(f"{out}: ends in none of {', '.join(FORMATS)}, which can be written")
     if args.model == "pose_i3d":
         raise UserError(
             "'pose_i3d' weighs body parts of a video, not joints or frames; a training draws them "
