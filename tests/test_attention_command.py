@@ -176,6 +176,7 @@ def test_a_runs_folder_tells_the_fold(attention, weights, clips, cache, tmp_path
     more = ["--protocol", "loso", "--weights", str(tmp_path / "run")]
     assert attention("lstm", page, *more) == 0
     assert "folder, loso, fold 2" in page.read_text("utf-8")
+    assert "run/fold_02/best.weights.h5" in page.read_text("utf-8")
     run = experiment(clips, cache, "lstm", "loso")
     first = run.dataset.samples["name"].iloc[run.folds[1].test[0]]
     assert f": {first}" in re.search("<title>(.*?)</title>", page.read_text("utf-8"))[1]

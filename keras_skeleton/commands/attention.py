@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import start_keras
 from keras_skeleton.commands.network import (
@@ -22,6 +23,9 @@ from keras_skeleton.commands.network import (
 )
 from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.files import plain_name
+
+if TYPE_CHECKING:
+    from keras_skeleton.training.experiment import Experiment
 
 FORMATS = (".html", ".mp4", ".gif", ".png")
 FOLDER = Path("attention")
@@ -51,7 +55,7 @@ def run(words: Sequence[str]) -> None:
     args = parser.parse_args(words)
     args.seed = 0
     out: Path | None = args.out
-    if out is not None and out.suffix.lower() not in FORMATS:
+    if out is not None and out.suffix not in FORMATS:
         raise UserError(f"{out}: ends in none of {', '.join(FORMATS)}, which can be written")
     if args.model == "pose_i3d":
         raise UserError(
@@ -67,11 +71,12 @@ def run(words: Sequence[str]) -> None:
 
     if entry is not None:
         experiment, weights = open_pretrained(args, entry, FOLDER)
-        number = entry.fold
+        number, called = entry.fold, entry.name
     else:
         weights = weights_file(args)
         experiment = open_experiment(args, named_recipe(args), FOLDER)
-        number = _fold(experiment.check_folds(args.fold), weights)
+        number = _fold(experiment, args.fold, weights)
+        called = "/".join(weights.parts[-3:]) if Path(args.weights).is_dir() else weights.name
     names = experiment.dataset.samples["name"].tolist()
     if args.clip is not None and args.clip not in names:
         raise UnknownNameError("clip", args.clip, names, of=args.dataset)
@@ -79,15 +84,14 @@ def run(words: Sequence[str]) -> None:
     i = names.index(args.clip) if args.clip is not None else int(fold.test[0])
     network = experiment.build()
     load_weights(network, weights)
-    seen = look_at_clip(experiment, network, number, i, entry.name if entry else weights.name)
+    seen = look_at_clip(experiment, network, number, i, called)
     print(f"{seen.name}: {seen.title}")
     out = out or FOLDER / f"{plain_name(seen.name)}.html"
-    kind = out.suffix.lower()
-    if kind == ".html":
+    if out.suffix == ".html":
         from keras_skeleton.attention_page import write_attention_page
 
         print(write_attention_page(seen, out))
-    elif kind == ".png":
+    elif out.suffix == ".png":
         from keras_skeleton.plots import attention_strip_figure, save_figure
 
         figure = attention_strip_figure(
@@ -101,12 +105,13 @@ def run(words: Sequence[str]) -> None:
         print(animate_attention(seen, out, frames=MOVIE))
 
 
-def _fold(wanted: list[int], weights: Path) -> int:
+def _fold(experiment: Experiment, named: list[int] | None, weights: Path) -> int:
     """The fold that weights belong to; a run's folder of a fold says it."""
+    wanted = experiment.check_folds(named)
     if len(wanted) == 1:
         return wanted[0]
     if said := re.fullmatch(r"fold_(\d+)", weights.resolve().parent.name):
-        return int(said[1])
+        return experiment.check_folds([int(said[1])])[0]
     raise UserError(
         f"{weights}: say with --fold which of the {len(wanted)} folds these weights were trained "
         "on: what the others test on is among its training clips"
