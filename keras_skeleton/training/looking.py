@@ -3,6 +3,8 @@
 RUN/fold_01/attention.csv   shares on the joints and frames that carry the actions, where known
 RUN/fold_01/parts.csv       weights of the body parts, of networks that have them
 RUN/attention/NAME.png      the first test clip of some classes
+
+`look_at_clip` gives all that is to be known of one clip.
 """
 
 from __future__ import annotations
@@ -12,15 +14,19 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+import pandas as pd
 
-from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.attended_clip import AttendedClip
+from keras_skeleton.datasets.dataset import DatasetError, Fold
 from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.evaluation.attention import attention_shares
+from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.files import plain_name
-from keras_skeleton.models import MODELS, attention_maps
+from keras_skeleton.models import COUPLED_LAYERS, MODELS, attention_maps
 from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
 from keras_skeleton.training.parts import draw_parts, part_table, weigh_parts
+from keras_skeleton.transforms.geometry import present
 from keras_skeleton.weights import load_weights
 
 if TYPE_CHECKING:
@@ -107,9 +113,6 @@ def draw_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: 
         if "frames" not in maps:
             return
         row = dataset.samples.iloc[i]
-        interval = None
-        if "action_start" in row:
-            interval = (row["action_start"], row["action_end"] - 1)
         label = dataset.classes[row["label"]]
         try:
             figure = attention_strip_figure(
@@ -117,7 +120,7 @@ def draw_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: 
                 dataset.skeleton,
                 maps["frames"],
                 title=f"{run.model} on {dataset.name}: '{label}', test clip {row['name']}",
-                interval=interval,
+                interval=action_frames(row),
                 fps=dataset.info.get("fps"),
                 unit=dataset.info.get("unit", "m"),
             )
@@ -125,6 +128,95 @@ def draw_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: 
             run.say(f"no picture of {row['name']}: {error}")
             continue
         save_figure(figure, run.folder / "attention" / f"{plain_name(row['name'])}.png")
+
+
+def action_frames(row: pd.Series) -> tuple[int, int] | None:
+    """First and last frame of a clip that carry its action, where that is known."""
+    if "action_start" not in row:
+        return None
+    return int(row["action_start"]), int(row["action_end"]) - 1
+
+
+# ---------------------------------------------------------------- one clip
+
+LENGTHS = 60  # at most so many lengths of a clip are read
+
+
+def running_probabilities(run: Experiment, model: keras.Model, i: int) -> np.ndarray:
+    """What the network would say of clip `i`, had it ended earlier.
+
+    Each beginning of the clip is read as a clip of its own, so this holds for any network. Of a
+    clip of more than `LENGTHS` frames so many lengths are read, with straight lines between.
+
+    Returns:
+        float64 (T, C): probabilities after each frame; NaN in frames before the first person.
+
+    Raises:
+        DatasetError: The clip shows nobody.
+    """
+    clip = run.dataset.clip(i)
+    seen = np.flatnonzero(present(clip).any(axis=1))
+    if not len(seen):
+        raise DatasetError(f"clip '{run.dataset.samples['name'].iloc[i]}' shows no body")
+    read = MODELS[run.model].read(run.dataset.skeleton, run.frames, **run.recipe.read)
+    ends = np.arange(seen[0], len(clip))
+    if len(ends) > LENGTHS:
+        ends = np.unique(np.linspace(seen[0], len(clip) - 1, LENGTHS).round().astype(int))
+    beginnings = np.stack([read(clip[: end + 1]) for end in ends])
+    logits = keras.ops.convert_to_numpy(model.predict_on_batch(beginnings)).astype(np.float64)
+    known = softmax(logits)
+    every = np.arange(len(clip))
+    running = np.stack([np.interp(every, ends, column) for column in known.T], axis=1)
+    running[: seen[0]] = np.nan
+    return running
+
+
+def look_at_clip(
+    run: Experiment, model: keras.Model, number: int, i: int, weights: str
+) -> AttendedClip:
+    """A clip and all that the network makes of it.
+
+    Args:
+        run: Of a network that reads skeletons only.
+        model: With its weights.
+        number: The fold they were trained on.
+        i: Index of the clip.
+        weights: What they are called.
+    """
+    dataset, row = run.dataset, run.dataset.samples.iloc[i]
+    (maps,) = attention(run, model, run.inputs(model), np.array([i]))
+    running = running_probabilities(run, model, i)
+    part = next(
+        (name for name, clips in run.folds[number - 1]._asdict().items() if i in clips), "unused"
+    )
+    fps = dataset.info.get("fps")
+    about = {
+        "model": run.model,
+        "weights": weights,
+        "dataset": f"{dataset.name}, {run.protocol}"
+        + (f", fold {number}" if len(run.folds) > 1 else ""),
+        "clip": f"{part}, {row['frames']} frames" + (f", {fps:g} a second" if fps else ""),
+    }
+    coupled = {layer.name for layer in model.layers} & set(COUPLED_LAYERS.values())
+    return AttendedClip(
+        clip=dataset.clip(i),
+        skeleton=dataset.skeleton,
+        classes=dataset.classes,
+        label=int(row["label"]),
+        probabilities=running[-1],
+        name=str(row["name"]),
+        about=about,
+        joints=maps.get("joints"),
+        frames=maps.get("frames"),
+        running=running,
+        interval=action_frames(row),
+        fps=fps,
+        unit=dataset.info.get("unit", "m"),
+        note="This network's weights have signs; shown is how far they are from 0, in its stream "
+        "of positions."
+        if coupled
+        else "",
+    )
 
 
 # ---------------------------------------------------------------- body parts
