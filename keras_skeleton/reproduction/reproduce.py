@@ -1,0 +1,140 @@
+"""Tables from what is stored and what is run now: which runs lack, running them, the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from keras_skeleton.reproduction.needs import Place, missing_seeds
+from keras_skeleton.reproduction.page import FOLDER, grid, write_table
+from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of
+from keras_skeleton.reproduction.tables import Table, Training
+from keras_skeleton.reproduction.train import expected_hours, quick_run, train
+
+
+@dataclass
+class Reproduction:
+    """Some tables.
+
+    Attributes:
+        tables: Which.
+        place: What the user has.
+        results: Folder of what is kept; the tables go into its `tables`.
+        out: Folder of the runs.
+        seeds: How many of each training, None for the default.
+        most_hours: Longer trainings are left out.
+        say: Receives lines for the console.
+    """
+
+    tables: Sequence[Table]
+    place: Place
+    results: Path
+    out: Path
+    seeds: int | None = None
+    most_hours: float | None = None
+    say: Callable[[str], None] = print
+    _estimates: dict[Training, float | None] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the tables are written."""
+        return self.results / FOLDER
+
+    @cached_property
+    def trainings(self) -> list[Training]:
+        """What all rows need, each once."""
+        return list(dict.fromkeys(t for table in self.tables for t in table.trainings))
+
+    @cached_property
+    def lacks(self) -> dict[Training, str]:
+        """Why trainings cannot be run here; of those that can it is empty."""
+        return {training: self.place.lacks(training) for training in self.trainings}
+
+    def missing(self, results: Sequence[Result]) -> list[tuple[Training, list[int], float | None]]:
+        """What can be run here and was not: training, seeds, hours of one if they are known."""
+        found = []
+        for training in self.trainings:
+            if self.lacks[training]:
+                continue
+            there = seeds_of(results, training)
+            hours = self._hours(training, results)
+            if seeds := missing_seeds(there, hours, self.seeds):
+                found.append((training, seeds, hours))
+        return found
+
+    def _hours(self, training: Training, results: Sequence[Result]) -> float | None:
+        """Estimated once: a training's own hours, when they are known, count."""
+        if training not in self._estimates or seeds_of(results, training):
+            self._estimates[training] = expected_hours(training, results, self.place)
+        return self._estimates[training]
+
+    def short(self, hours: float | None) -> bool:
+        """Whether a training of so many hours may be run."""
+        return self.most_hours is None or (hours is not None and hours <= self.most_hours)
+
+    def plan(self) -> str:
+        """What lacks, for people: what can be run here with its hours, and what cannot."""
+        results = read_results(self.results)
+        lines, total, unknown = [], 0.0, 0
+        for training, seeds, hours in self.missing(results):
+            took = "? h" if hours is None else f"{hours:.2f} h"
+            left = "" if self.short(hours) else "   (left out: --most-hours)"
+            lines += [f"  {took:>8}  {training.command(seed)}{left}" for seed in seeds]
+            if self.short(hours):
+                total += len(seeds) * (hours or 0)
+                unknown += len(seeds) * (hours is None)
+        if lines:
+            rest = f", and {unknown} runs of unknown length" if unknown else ""
+            lines.insert(0, f"to be run here: about {total:.1f} hours{rest}")
+        else:
+            lines.append("nothing is left to be run here")
+        absent = [t for t in self.trainings if self.lacks[t] and not seeds_of(results, t)]
+        if absent:
+            lines.append("not run, and cannot be run here:")
+            lines += [f"  {self.lacks[t]}: {t.command()}" for t in absent]
+        return "\n".join(lines)
+
+    def run(self) -> None:
+        """Runs what lacks, keeps each result and writes the tables after it."""
+        tried: set[tuple[Training, int]] = set()
+        while True:
+            results = read_results(self.results)  # anew: hours are known now, or others ran some
+            todo = [
+                (training, seed)
+                for training, seeds, hours in self.missing(results)
+                for seed in seeds
+                if self.short(hours) and (training, seed) not in tried
+            ]
+            if not todo:
+                return
+            training, seed = todo[0]
+            tried.add((training, seed))
+            self.say(f"\n{training.command(seed)}")
+            folder = self.out / f"{training.name}_seed{seed}"
+            more = train(training, seed, self.place, folder, say=self.say)
+            self.say(f"kept in {keep(folder, training, seed, self.results, **more)}")
+            self.write()
+
+    def write(self) -> list[str]:
+        """Writes the tables from what is stored; returns them as text."""
+        results = read_results(self.results)
+        return [
+            f"{table.title} ({table.name})\n\n"
+            + grid(table, write_table(table, results, self.folder), self._reasons())
+            for table in self.tables
+        ]
+
+    def _reasons(self) -> dict[Training, str]:
+        return {training: reason for training, reason in self.lacks.items() if reason}
+
+    def try_out(self) -> None:
+        """Runs a little of everything in a folder for trials; results and tables stay untouched."""
+        for training in self.trainings:
+            if reason := self.lacks[training]:
+                self.say(f"{reason}: {training.command()}")
+                continue
+            self.say(f"\nquick: {training.command()}")
+            quick_run(training, self.place, self.out / "quick" / training.name, self.say)
+        self.say(f"\nonly tried, nothing kept; the runs are in {self.out / 'quick'}")
