@@ -5,6 +5,7 @@ run again; stopped, the same command goes on. Without --table it lists the table
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,12 +59,16 @@ def run(words: Sequence[str]) -> None:
         return
     if args.data_dir is not None and not args.data_dir.is_dir():
         raise UserError(f"{args.data_dir}: no such folder")
+    # This process only plans: it must not take the memory of the GPU from those that train.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     start_keras()
     from keras_skeleton.reproduction.needs import Place
     from keras_skeleton.reproduction.reproduce import Reproduction
 
     place = Place(args.data_dir, args.cache_dir, args.crops, args.i3d)
-    whole = Reproduction(tables, place, args.results, args.out, args.seeds, args.most_hours)
+    whole = Reproduction(
+        tables, place, args.results, args.out, args.seeds, args.most_hours, begin=start_keras
+    )
     if args.quick:
         whole.try_out()
         return

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from keras_skeleton.reproduction.apart import apart
 from keras_skeleton.reproduction.needs import Place, missing_seeds
 from keras_skeleton.reproduction.page import FOLDER, grid, write_table
 from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of
@@ -26,6 +28,8 @@ class Reproduction:
         seeds: How many of each training, None for the default.
         most_hours: Longer trainings are left out.
         say: Receives lines for the console.
+        begin: Each training has a process of its own, which starts with this and whose memory is
+            free again after it; None to train in this one.
     """
 
     tables: Sequence[Table]
@@ -35,6 +39,7 @@ class Reproduction:
     seeds: int | None = None
     most_hours: float | None = None
     say: Callable[[str], None] = print
+    begin: Callable[[], None] | None = None
     _estimates: dict[Training, float | None] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -113,9 +118,12 @@ class Reproduction:
             tried.add((training, seed))
             self.say(f"\n{training.command(seed)}")
             folder = self.out / f"{training.name}_seed{seed}"
-            more = train(training, seed, self.place, folder, say=self.say)
+            more = self._do(train, training, seed, self.place, folder, self.say)
             self.say(f"kept in {keep(folder, training, seed, self.results, **more)}")
             self.write()
+
+    def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return apart(self.begin, work, *arguments) if self.begin else work(*arguments)
 
     def write(self) -> list[str]:
         """Writes the tables from what is stored; returns them as text."""
@@ -136,5 +144,6 @@ class Reproduction:
                 self.say(f"{reason}: {training.command()}")
                 continue
             self.say(f"\nquick: {training.command()}")
-            quick_run(training, self.place, self.out / "quick" / training.name, self.say)
+            folder = self.out / "quick" / training.name
+            self._do(quick_run, training, self.place, folder, self.say)
         self.say(f"\nonly tried, nothing kept; the runs are in {self.out / 'quick'}")

@@ -145,7 +145,7 @@ def belongs(result: Result, training: Training) -> bool:
         return False
     if (result.scores is not None) != training.detection:
         return False
-    options = re.findall(r"--option (\S+)", about["command"].splitlines()[0])
+    options = re.findall(r"--option (\S+)", about["command"].partition("\n")[0])
     if set(options) != set(training.option_words):
         return False
     if training.detection:

@@ -3,7 +3,6 @@ folder of its own, going on where it was stopped."""
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import time
@@ -12,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_skeleton.crops import open_crops
@@ -42,8 +40,8 @@ def train(
     seed: int,
     place: Place,
     folder: Path,
-    quick: bool = False,
     say: Callable[[str], None] = print,
+    quick: bool = False,
 ) -> dict[str, Any]:
     """Trains it; returns what should be added to the notes of its result.
 
@@ -52,8 +50,8 @@ def train(
         seed: Of the run.
         place: Where its data is.
         folder: Of the run: `folder` of the same training that was stopped is continued.
-        quick: Only the first fold, few clips and few epochs.
         say: Receives lines for the console.
+        quick: Only the first fold, few clips and few epochs.
     """
     fresh, begun = not folder.exists(), time.monotonic()
     numbers = [1] if quick else None
@@ -66,9 +64,6 @@ def train(
             experiment.recipe = _quick(experiment.recipe)
             experiment.folds[0] = Fold(*(_few(clips) for clips in experiment.folds[0]))
         experiment.train(numbers, resume=True)
-        experiment.forget()
-    keras.backend.clear_session()
-    gc.collect()
     # A run's folds are timed by the run itself; the hours of a detection only from start to end.
     return {"hours": (time.monotonic() - begun) / 3600} if training.detection and fresh else {}
 
@@ -78,7 +73,7 @@ def quick_run(
 ) -> None:
     """Trains it in a folder for trials, anew each time."""
     shutil.rmtree(folder, ignore_errors=True)
-    train(training, 0, place, folder, quick=True, say=say)
+    train(training, 0, place, folder, say, quick=True)
 
 
 def _dataset(training: Training, place: Place, options: dict[str, Any], say: Any) -> Any:
