@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_skeleton.reproduction.apart import apart
 from keras_skeleton.reproduction.needs import Place, missing_seeds
@@ -14,6 +14,14 @@ from keras_skeleton.reproduction.page import FOLDER, grid, write_table
 from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of
 from keras_skeleton.reproduction.tables import Table, Training
 from keras_skeleton.reproduction.train import expected_hours, quick_run, train
+
+
+class Run(NamedTuple):
+    """A training with a seed, and the hours that it is expected to take, if they are known."""
+
+    training: Training
+    seed: int
+    hours: float | None
 
 
 @dataclass
@@ -57,17 +65,16 @@ class Reproduction:
         """Why trainings cannot be run here; of those that can it is empty."""
         return {training: self.place.lacks(training) for training in self.trainings}
 
-    def missing(self, results: Sequence[Result]) -> list[tuple[Training, list[int], float | None]]:
-        """What can be run here and was not: training, seeds, hours of one if they are known."""
+    def missing(self, results: Sequence[Result]) -> list[Run]:
+        """What can be run here and was not; first seeds before second ones."""
         found = []
         for training in self.trainings:
-            if self.lacks[training]:
-                continue
-            there = seeds_of(results, training)
-            hours = self._hours(training, results)
-            if seeds := missing_seeds(there, hours, self.seeds):
-                found.append((training, seeds, hours))
-        return found
+            if not self.lacks[training]:
+                there = seeds_of(results, training)
+                hours = self._hours(training, results)
+                seeds = missing_seeds(there, hours, self.seeds)
+                found += [(len(there) + i, Run(training, s, hours)) for i, s in enumerate(seeds)]
+        return [run for _, run in sorted(found, key=lambda pair: pair[0])]
 
     def _hours(self, training: Training, results: Sequence[Result]) -> float | None:
         """Estimated once: a training's own hours, when they are known, count."""
@@ -75,21 +82,21 @@ class Reproduction:
             self._estimates[training] = expected_hours(training, results, self.place)
         return self._estimates[training]
 
-    def short(self, hours: float | None) -> bool:
-        """Whether a training of so many hours may be run."""
-        return self.most_hours is None or (hours is not None and hours <= self.most_hours)
+    def short(self, run: Run) -> bool:
+        """Whether it may be run."""
+        return self.most_hours is None or (run.hours is not None and run.hours <= self.most_hours)
 
     def plan(self) -> str:
         """What lacks, for people: what can be run here with its hours, and what cannot."""
         results = read_results(self.results)
         lines, total, unknown = [], 0.0, 0
-        for training, seeds, hours in self.missing(results):
-            took = "? h" if hours is None else f"{hours:.2f} h"
-            left = "" if self.short(hours) else "   (left out: --most-hours)"
-            lines += [f"  {took:>8}  {training.command(seed)}{left}" for seed in seeds]
-            if self.short(hours):
-                total += len(seeds) * (hours or 0)
-                unknown += len(seeds) * (hours is None)
+        for run in self.missing(results):
+            took = "? h" if run.hours is None else f"{run.hours:.2f} h"
+            left = "" if self.short(run) else "   (left out: --most-hours)"
+            lines.append(f"  {took:>8}  {run.training.command(run.seed)}{left}")
+            if self.short(run):
+                total += run.hours or 0
+                unknown += run.hours is None
         if lines:
             rest = f", and {unknown} runs of unknown length" if unknown else ""
             lines.insert(0, f"to be run here: about {total:.1f} hours{rest}")
@@ -106,15 +113,11 @@ class Reproduction:
         tried: set[tuple[Training, int]] = set()
         while True:
             results = read_results(self.results)  # anew: hours are known now, or others ran some
-            todo = [
-                (training, seed)
-                for training, seeds, hours in self.missing(results)
-                for seed in seeds
-                if self.short(hours) and (training, seed) not in tried
-            ]
-            if not todo:
+            todo = (run for run in self.missing(results) if self.short(run))
+            run = next((run for run in todo if (run.training, run.seed) not in tried), None)
+            if run is None:
                 return
-            training, seed = todo[0]
+            training, seed = run.training, run.seed
             tried.add((training, seed))
             self.say(f"\n{training.command(seed)}")
             folder = self.out / f"{training.name}_seed{seed}"
