@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from keras_skeleton.reproduction.stored import Result, figures, seeds_of
 from keras_skeleton.reproduction.tables import Row, Table, Training
 
 FOLDER = "tables"  # of the results
+Spread = tuple[float, float | None]  # mean and standard deviation over seeds
 EXPLAINED = """\
 In percent. *The paper*: as printed. *Paper's convention*: the best test accuracy of any epoch, as \
 published figures are made; it looks at the test clips and is too high by construction. *Selected \
@@ -34,13 +35,13 @@ class Line:
         row: The row.
         results: By seed.
         convention, validation: Our figures, one for each overlap: mean and standard deviation over
-            the seeds, or None.
+            the seeds (None of one seed alone), or None.
     """
 
     row: Row
     results: Mapping[int, Result]
-    convention: Sequence[tuple[float, float] | None]
-    validation: Sequence[tuple[float, float] | None]
+    convention: Sequence[Spread | None]
+    validation: Sequence[Spread | None]
 
     @property
     def folds(self) -> int:
@@ -71,65 +72,64 @@ def lines_of(table: Table, results: Sequence[Result]) -> list[Line]:
     return lines
 
 
-def _over_seeds(seeds: Sequence[Sequence[float | None]]) -> list[tuple[float, float] | None]:
-    found: list[tuple[float, float] | None] = []
+def _over_seeds(seeds: Sequence[Sequence[float | None]]) -> list[Spread | None]:
+    found: list[Spread | None] = []
     for values in zip(*seeds, strict=True):
         known = [value for value in values if value is not None]
-        whole = len(known) == len(values)
-        found.append((float(np.mean(known)), float(np.std(known))) if whole else None)
+        std = float(np.std(known)) if len(known) > 1 else None
+        found.append((float(np.mean(known)), std) if len(known) == len(values) else None)
     return found
 
 
 def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> str:
     """The table itself as Markdown; `why` says what to write where nothing was run."""
-    heads = ["row", "network", "dataset, protocol", "recipe", "the paper"]
-    if table.overlaps:
-        heads.append("ours")
-    else:
-        heads += ["ours, paper's convention", "ours, selected on validation"]
-    text = [[*heads, "seeds", "folds", "hours"]]
+    rows = []
     for line in lines:
         training = line.row.training
-        network = " ".join([f"`{' '.join([training.model, *training.flag_words])}`"])
-        network += f", {line.row.stage}" if line.row.stage else ""
-        where = [training.dataset, training.protocol, *training.option_words]
-        cells = [line.row.name, network, ", ".join(where), training.recipe, _papers(table, line)]
-        if line.results:
-            cells += [] if table.overlaps else [_ours(table, line.convention)]
-            hours = "-" if line.hours is None else f"{line.hours:.2f}"
-            cells += [_ours(table, line.validation), f"{len(line.results)}", f"{line.folds}", hours]
-        else:
-            reason = why.get(training, "not run")
-            cells += [reason, "0", "-", "-"] if table.overlaps else ["-", reason, "0", "-", "-"]
-        text.append(cells)
-    if table.overlaps:  # one network for all rows
-        text = [[cell for i, cell in enumerate(cells) if i != 1] for cells in text]
-    text.insert(1, ["---"] * len(text[0]))
+        network = f"`{' '.join([training.model, *training.flag_words])}`"
+        ours = _ours(table, line.validation) if line.results else why.get(training, "not run")
+        row = {
+            "row": line.row.name,
+            "network": f"{network}, {line.row.stage}" if line.row.stage else network,
+            "dataset, protocol": ", ".join(
+                [training.dataset, training.protocol, *training.option_words]
+            ),
+            "recipe": training.recipe,
+            "the paper": _papers(table, line),
+            "ours, paper's convention": _ours(table, line.convention),
+            "ours, selected on validation": ours,
+            "seeds": f"{len(line.results)}",
+            "folds": f"{line.folds}" if line.results else "-",
+            "hours": "-" if line.hours is None else f"{line.hours:.2f}",
+        }
+        if table.overlaps:  # the same networks for all rows, and nothing chosen on test recordings
+            del row["network"], row["ours, paper's convention"]
+        rows.append(row)
+    text = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in text)
 
 
 def _papers(table: Table, line: Line) -> str:
-    figures = line.row.paper
-    if all(figure is None for figure in figures):
-        return "-"
     form = "{:.3f}" if table.overlaps else "{}"
-    return " / ".join("-" if figure is None else form.format(figure) for figure in figures)
+    return _slashed("-" if figure is None else form.format(figure) for figure in line.row.paper)
 
 
-def _ours(table: Table, values: Sequence[tuple[float, float] | None]) -> str:
-    form = "{:.3f}" if table.overlaps else "{:.1f}"
-    return " / ".join(_figure(value, form, _unit(table)) for value in values)
+def _ours(table: Table, values: Sequence[Spread | None]) -> str:
+    form, unit = ("{:.3f}" if table.overlaps else "{:.1f}"), _unit(table)
+    return _slashed(
+        "-" if value is None else " ± ".join(form.format(unit * v) for v in value if v is not None)
+        for value in values
+    )
+
+
+def _slashed(figures: Iterable[str]) -> str:
+    """One figure for each overlap; one dash where there is none."""
+    found = list(figures)
+    return " / ".join(found) if set(found) != {"-"} else "-"
 
 
 def _unit(table: Table) -> int:
     return 1 if table.overlaps else 100
-
-
-def _figure(value: tuple[float, float] | None, form: str, unit: float) -> str:
-    if value is None:
-        return "-"
-    mean, spread = value
-    return form.format(unit * mean) + (f" ± {form.format(unit * spread)}" if spread else "")
 
 
 def markdown(table: Table, lines: Sequence[Line]) -> str:
@@ -164,7 +164,6 @@ def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
     for line in lines:
         training = line.row.training
         for i, paper in enumerate(line.row.paper):
-            convention, validation = line.convention[i], line.validation[i]
             rows.append(
                 {
                     "row": line.row.name,
@@ -177,18 +176,24 @@ def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
                     "metric": table.metric,
                     "overlap": table.overlaps[i] if table.overlaps else None,
                     "paper": paper,
-                    "convention": unit * convention[0] if convention else None,
-                    "convention_std": unit * convention[1] if convention else None,
-                    "validation": unit * validation[0] if validation else None,
-                    "validation_std": unit * validation[1] if validation else None,
+                    **_columns("convention", line.convention[i], unit),
+                    **_columns("validation", line.validation[i], unit),
                     "seeds": " ".join(map(str, line.results)),
                     "folds": line.folds if line.results else None,
-                    "hours": line.hours if line.results else None,
+                    "hours": line.hours,
                     "results": " ".join(r.folder.name for r in line.results.values()),
                     "command": training.command(next(iter(line.results), 0)),
                 }
             )
     return pd.DataFrame(rows).astype({"folds": "Int64"})
+
+
+def _columns(name: str, value: Spread | None, unit: float) -> dict[str, float | None]:
+    mean, std = value or (None, None)
+    return {
+        name: None if mean is None else unit * mean,
+        f"{name}_std": None if std is None else unit * std,
+    }
 
 
 def write_table(table: Table, results: Sequence[Result], folder: Path) -> list[Line]:

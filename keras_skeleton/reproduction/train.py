@@ -166,7 +166,8 @@ def expected_hours(training: Training, results: Sequence[Result], place: Place) 
         return about["model"] == training.model, about["dataset"] == training.dataset
 
     paper = MODELS[training.model].paper
-    like = [r for r in results if r.scores is None and MODELS[r.about["model"]].paper == paper]
+    of_it = [name for name, entry in MODELS.items() if entry.paper == paper]
+    like = [r for r in results if r.about.get("model") in of_it]
     if not like:
         return None
     nearest = max(like, key=nearness)

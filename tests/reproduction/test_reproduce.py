@@ -93,6 +93,7 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     assert found["seeds"]["synthetic"] == "0 100"
     own = 100 * sum(r["accuracy"] for r in runs) / 2
     assert found["validation"]["synthetic"] == pytest.approx(own, rel=1e-5)
+    assert found["validation_std"]["synthetic"] >= 0
     assert pd.isna(found["validation"]["hdm05"])
     assert ABSENT in (tiny / "results/tables/tiny.md").read_text()
 
