@@ -10,7 +10,8 @@ from keras_skeleton.commands import train
 from keras_skeleton.errors import UnknownNameError, UserError
 
 COMMANDS = (
-    "prepare", "crops", "detect", "inspect", "attention", "report", "list", "info", "zoo", "export",
+    "prepare", "crops", "detect", "inspect", "attention", "report", "reproduce", "list", "info",
+    "zoo", "export",
 )  # fmt: skip
 DESCRIPTION = """\
 Trains a model on a dataset by its paper's recipe and scores it. Other commands:
@@ -21,6 +22,7 @@ Trains a model on a dataset by its paper's recipe and scores it. Other commands:
   run.py inspect --dataset D [--clip NAME]     draw a clip: a strip of poses and an animation
   run.py attention --model M --dataset D --protocol P    where a network looks in a clip: a page
   run.py report RUN_DIR...                     merge the folds of one experiment
+  run.py reproduce --table T --data-dir PATH   a paper's table beside ours, what lacks is run
   run.py zoo [--check]                         trained networks of weights/; scores them again
   run.py list                                  models, datasets, protocols, what is on disk
   run.py info --model M                        layers, parameters and FLOPs of a model"""

@@ -47,9 +47,12 @@ ALLOWED = {
     "zoo": {
         "training", "detection", "models", "datasets", "crops", "weights", "files", "errors",
     },
+    "reproduction": {
+        "training", "detection", "evaluation", "models", "datasets", "crops", "files", "errors",
+    },
     "cli": {"commands", "errors"},
     "commands": {
-        "zoo", "pipeline", "export", "weights",
+        "zoo", "reproduction", "pipeline", "export", "weights",
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
         "plots", "animation", "attention_page", "errors", "files", "skeletons",
     },
