@@ -10,9 +10,9 @@ an equal part of it; a batch size that cannot be shared equally is refused.
 On hosts a batch is one array that lies on all devices: batch normalisation, dropout, augmentation
 and clipped gradients are those of one device, and the weights end equal up to rounding. With
 `Mirrored` each device works by itself and the gradients are added. Batch normalisation is made to
-take its statistics over all devices (`synchronized`), so that a network without dropout ends like
-on one device. Two things stay different: every device draws the same dropout and augmentation for
-its part of the batch, and gradients are clipped a device, each at its share of the norm.
+take its statistics over all devices (`synchronized`), and gradients are clipped after they were
+added; so a network without dropout and augmentation ends like on one device. With them it ends like
+with another seed: every device draws the same for its part of the batch.
 
 Every process of `Hosts` does the same work and scores the same clips (each on its share of a
 batch), but only process 0 has the run's folder. The others write into a folder of their own that is
@@ -88,9 +88,8 @@ class Devices:
     def join_statistics(self, model: Any) -> None:
         """Lets batch normalisation take its statistics over the whole batch."""
 
-    def clipnorm(self, norm: float | None) -> float | None:
-        """At which norm a gradient is clipped, if the recipe says `norm`."""
-        return norm
+    def clip_together(self, optimizer: Any) -> None:
+        """Lets the optimizer clip the gradients of the whole batch."""
 
     def forward(self, model: Any) -> Callable[[Any], np.ndarray]:
         """A function from inputs (B, ...), the same in all processes, to float (B, C) logits."""
@@ -135,8 +134,20 @@ class Mirrored(Devices):
             elif isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
 
-    def clipnorm(self, norm: float | None) -> float | None:
-        return norm and norm / self.replicas  # Keras clips each device's gradient, then adds
+    def clip_together(self, optimizer: Any) -> None:
+        if (norm := optimizer.clipnorm) is None:
+            return
+        tf, n, apply = self._tf, self.replicas, optimizer.apply
+
+        def apply_clipped(gradients: Any, variables: Any = None) -> Any:
+            # Keras would clip each device's gradients and then add them; so they are added first,
+            # and each device hands on its part of the result.
+            context = tf.distribute.get_replica_context()
+            whole = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+            return apply([tf.clip_by_norm(g, norm) / n for g in whole], variables)
+
+        optimizer.clipnorm = None
+        optimizer.apply = apply_clipped
 
     def forward(self, model: Any) -> Callable[[Any], np.ndarray]:
         import keras
@@ -213,7 +224,8 @@ class Hosts(Devices):
         texts = multihost_utils.process_allgather(sent)
         first, *others = (json.loads(bytes(text)) for text in texts.reshape(-1, longest))
         for number, other in enumerate(others, start=1):
-            if differ := [key for key in first if first[key] != other.get(key)]:
+            every = {**first, **other}
+            if differ := [key for key in every if first.get(key) != other.get(key)]:
                 raise DistributionError(
                     f"process {number} was started for other work than process 0 (other "
                     f"{', '.join(differ)}); give all processes the same command, but for "

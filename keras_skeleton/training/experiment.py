@@ -414,9 +414,10 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
             theirs = dict(read_json(path, "a run's notes"))
         except (ValueError, TypeError):
             raise RunError(f"{path} is damaged; delete it or choose another --out") from None
-        if differ := [k for k in mine if k not in FREE and mine[k] != theirs.get(k)]:
+        every = [k for k in {**mine, **theirs} if k not in FREE]
+        if differ := [k for k in every if mine.get(k) != theirs.get(k)]:
             what = "; ".join(
-                f"{k}: {_short(theirs.get(k))} there, {_short(mine[k])} here" for k in differ
+                f"{k}: {_short(theirs.get(k))} there, {_short(mine.get(k))} here" for k in differ
             )
             raise RunError(f"{folder} holds another experiment ({what}); choose another --out")
         if begun and not resume:

@@ -7,7 +7,6 @@ the weights of a freshly built network for the next fold or seed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -60,15 +59,14 @@ class Trainee:
             keras.Sequential([self.model.input, *augment, self.model]) if augment else self.model
         )
         self.training_model.compile(
-            optimizer=OPTIMIZERS[recipe.optimizer](
-                replace(recipe, clipnorm=self.devices.clipnorm(recipe.clipnorm))
-            ),
+            optimizer=OPTIMIZERS[recipe.optimizer](recipe),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
             # On JAX nothing else compiles a step.
             jit_compile=recipe.jit if keras.backend.backend() == "tensorflow" else "auto",
         )
         self.optimizer = self.training_model.optimizer
+        self.devices.clip_together(self.optimizer)
         self.optimizer.build(self.training_model.trainable_variables)
         self._fresh_optimizer = [np.asarray(v) for v in self.optimizer.variables]
         self.forward = self.devices.forward(self.model)

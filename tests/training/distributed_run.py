@@ -40,7 +40,8 @@ def open_toy(dropout):
 
     def opened(args, recipe, folder, published=None):
         recipe = Recipe(
-            "sgd", 0.05, momentum=0.9, batch_size=args.batch_size, epochs=3, frames=12,
+            "sgd", 0.05, momentum=0.9, clipnorm=0.1,
+            batch_size=args.batch_size, epochs=3, frames=12,
             schedule=Plateau(patience=1, cooldown=0),
             augment=(("RandomRotation", {"degrees": (5, 5, 5)}),) if dropout else (),
             stages=(
@@ -121,6 +122,8 @@ def mirrored(words):
     assert run("two", "--devices", "all") == 130
     assert run("two", "--devices", "all", "--resume") == 0
     assert run("refused", "--devices", "all", "--batch-size", "7") == 2
+    assert run("half", "--precision", "mixed_bfloat16") == 0
+    assert run("half", "--resume") == 2  # in another precision
     return 0
 
 
