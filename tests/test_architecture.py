@@ -90,13 +90,28 @@ def test_arrows_go_one_way(path):
             assert other == room or other in ALLOWED[room], f"{room} imports {module}"
 
 
-def test_only_four_files_import_tensorflow():
+def test_few_files_import_tensorflow():
     users = {
         str(path.relative_to(PACKAGE))
         for path in FILES
         if any(module.split(".")[0] == "tensorflow" for module in imports(path))
     }
-    assert users == {"export.py", "i3d_weights.py", "pipeline.py", "training/tensorboard.py"}
+    assert users == {
+        "export.py",
+        "i3d_weights.py",
+        "pipeline.py",
+        "training/distribution.py",  # strategies, and the memory of GPUs
+        "training/tensorboard.py",
+    }
+
+
+def test_one_file_imports_jax():
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        if any(module.split(".")[0] == "jax" for module in imports(path))
+    }
+    assert users == {"training/distribution.py"}
 
 
 def test_reading_data_needs_neither_keras_nor_tensorflow():

@@ -19,6 +19,7 @@ from keras_skeleton.errors import UnknownNameError, UserError
 if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset
     from keras_skeleton.datasets.source import Source
+    from keras_skeleton.training.distribution import Job
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,11 +82,29 @@ def _quiet() -> Iterator[None]:
             os.dup2(real.fileno(), 2)
 
 
-def start_keras(deterministic: bool = False) -> None:
-    """Imports Keras, quietly; `deterministic` is for the whole process."""
+def start_keras(
+    deterministic: bool = False, precision: str | None = None, job: Job | None = None
+) -> None:
+    """Imports Keras, quietly; what is chosen is for the whole process.
+
+    Args:
+        deterministic: The same bits from the same seed.
+        precision: Keras' name of a policy: what layers compute in.
+        job: Meet the other processes of a training over hosts first.
+    """
+    from keras_skeleton.training.distribution import free_memory
+
+    if job is not None:
+        job.prepare()
+        print(f"{job}, coordinator {job.coordinator}: waits for the others", flush=True)
     with _quiet():
         import keras
 
+        free_memory()
+        if job is not None:
+            job.join()
+        if precision is not None:
+            keras.config.set_dtype_policy(precision)
         if deterministic:
             from keras_skeleton.pipeline import make_deterministic
 

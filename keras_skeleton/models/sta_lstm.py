@@ -113,6 +113,7 @@ def sta_lstm(
             return_sequences=True,
             kernel_regularizer=l1,
             recurrent_regularizer=l1,
+            use_cudnn=False,  # see FrameMask
             name=f"main_lstm_{i}",
         )
         if bidirectional:
