@@ -21,7 +21,7 @@ def input_gradient(model: keras.Model) -> Gradient:
     """The function from a batch (B, ...) to the gradient of its largest logits, the same shape.
 
     The largest logit of a clip is the one of the class that the network predicts. Nothing is
-    dropped out. The function is compiled once for every shape of a batch.
+    dropped out.
 
     Args:
         model: Of one input, with logits (B, classes).
@@ -51,7 +51,10 @@ def _on_tensorflow(model: keras.Model) -> Gradient:
             largest = tf.reduce_max(model(batch, training=False), axis=1)
         return tape.gradient(largest, batch)
 
-    return lambda batch: gradient(tf.constant(batch)).numpy()
+    # One trace for batches of every shape: without it each network's first batch is a new one,
+    # and TensorFlow warns of too many.
+    traced = gradient.get_concrete_function(tf.TensorSpec(model.input_shape, tf.float32))
+    return lambda batch: traced(tf.constant(batch, tf.float32)).numpy()
 
 
 def _on_jax(model: keras.Model) -> Gradient:

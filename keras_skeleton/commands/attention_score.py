@@ -9,7 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_skeleton.commands.common import free_folder, load_under, start_keras, whole_number
+from keras_skeleton.commands.common import (
+    free_folder,
+    load_under,
+    reader_options,
+    start_keras,
+    whole_number,
+)
 from keras_skeleton.commands.network import (
     PRETRAINED,
     add_network_arguments,
@@ -19,7 +25,7 @@ from keras_skeleton.commands.network import (
     pretrained_entry,
     weights_file,
 )
-from keras_skeleton.datasets import DatasetError
+from keras_skeleton.datasets import DatasetError, get_source
 from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, read_zoo
 
@@ -109,10 +115,11 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f"--weights needs to know whose they are; add {', '.join(lacking)}")
         check_names(args)
         return
-    own = ("attention", "no_attention_regularizer", "bidirectional", "aggregate", "crops", "option")
+    own = ["attention", "no_attention_regularizer", "bidirectional", "aggregate", "crops"]
+    own += ["option"] if args.runs is None else ["model", "dataset", "protocol", "recipe"]
     if given := [name for name in own if getattr(args, name)]:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UserError(f"{flags}: networks of the zoo and of runs bring their own; leave it out")
+        raise UserError(f"networks of the zoo and of runs bring their own; leave {flags} out")
     if args.fold and len(set(args.fold)) > 1:
         raise UserError("name one fold with --fold")
 
@@ -203,7 +210,8 @@ def _open_run(
     if not weights.is_file():
         raise UserError(f"{weights}: no such file; name a finished fold with --fold")
     check_scorable(about.get("model", "tap_lstm"), about["task"])
-    dataset = _dataset(args, datasets, about["dataset"], about["options"])
+    options = {**about["options"], **reader_options(get_source(about["dataset"]), args.option)}
+    dataset = _dataset(args, datasets, about["dataset"], options)
     return experiment_of_run(about, dataset, out, command_line()), weights, fold
 
 

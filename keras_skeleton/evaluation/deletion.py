@@ -13,9 +13,10 @@ Nothing can be cut out of a clip without leaving something in its place. Here:
     all frames the mean pose of the training clips, standing still
 
 Straight lines hide the loss of single frames better than that of many neighbours, and attention
-changes little from a frame to the next, so its order takes neighbours away together: any smooth
-curve beats a random order of frames in deletion, and loses to it in insertion. The fair rival is
-attention itself, moved in time, round the end (`shifted`): as smooth, in the wrong place.
+changes little from a frame to the next, so its order takes neighbours away together. A smooth curve
+beats a random order of frames in deletion wherever it peaks, and in real clips, whose motion is
+smooth, loses to it in insertion. The fair rival is attention itself, moved in time, round the end
+(`shifted`): as smooth, in the wrong place.
 
 The area between two curves is the mean gap between them, in the unit of the curves. Curves and
 measures as in Petsiuk et al., "RISE: randomized input sampling for explanation of black-box

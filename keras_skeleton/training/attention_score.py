@@ -26,10 +26,10 @@ from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.agreement import Values, agreement
 from keras_skeleton.evaluation.attention_score import AGREEMENTS
 from keras_skeleton.plots import save_figure
+from keras_skeleton.training.deletion_curves import Maps
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.faithfulness import (
     KINDS,
-    Maps,
     mean_curves,
     measure,
     score_rows,
@@ -47,7 +47,6 @@ class Kin:
     """Networks that differ in nothing but their seed."""
 
     experiment: Experiment
-    fold: int
     clips: np.ndarray
     names: list[str] = field(default_factory=list)
     maps: list[Maps] = field(default_factory=list)
@@ -126,7 +125,7 @@ class AttentionScore:
         recipe = [run.recipe.model, run.recipe.read, run.recipe.frames]
         options = run.dataset.info.get("options", {})
         key = json.dumps([*whose.values()][1:] + [run.variant, options, recipe], default=str)
-        kin = self._kin.setdefault(key, Kin(run, fold, found.clips))
+        kin = self._kin.setdefault(key, Kin(run, found.clips))
         kin.names.append(name)
         kin.maps.append(found.attention)
         return len(found.clips)
@@ -142,9 +141,7 @@ class AttentionScore:
         seeds = [FIRST_UNTRAINED + self.seed + k for k in range(UNTRAINED)]
         table = pd.DataFrame(self._rows)
         for kin in self._kin.values():
-            untrained = [
-                untrained_attention(kin.experiment, kin.fold, kin.clips, seed) for seed in seeds
-            ]
+            untrained = [untrained_attention(kin.experiment, kin.clips, seed) for seed in seeds]
             for kind in (kind for kind in KINDS if kind in kin.maps[0][0]):
                 own = [_values(maps, kind) for maps in kin.maps]
                 fresh = [_values(maps, kind) for maps in untrained]
