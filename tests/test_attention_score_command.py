@@ -108,7 +108,7 @@ def test_the_zoo(work, tmp_path, capsys):
     assert set(record["not_scored"]) == {"csta_ut_kinect", "stcm_synthetic", "tap"}
     for wrong, message in [
         (words, "holds a score already"),
-        ([*common, "--model", "csta"], "unknown model 'csta' of 'the zoo'. Did you mean 'csta_cnn"),
+        ([*common, "--model", "csta"], "unknown model 'csta' of 'the zoo'. Did you mean 'csta_"),
         ([*common, "--model", "stcm9", "--dataset", "ut_kinect"], "no network that is all of that"),
         ([*common, "--model", "stcm9", "--out", str(tmp_path / "b")], "no network was scored"),
         (["--zoo", str(tmp_path)], "no trained weights here"),

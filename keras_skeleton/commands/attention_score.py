@@ -154,13 +154,14 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 def _entries(args: argparse.Namespace) -> list[Entry]:
     """The zoo's networks, those that were asked for."""
-    entries = read_zoo(args.zoo)
-    if not entries:
+    everything = read_zoo(args.zoo)
+    if not everything:
         raise ZooError(f"{args.zoo}: no trained weights here (no zoo.json)")
+    entries = everything
     for key in ("model", "dataset", "protocol", "recipe"):
         wanted = getattr(args, key)
         if wanted is not None:
-            known = sorted({getattr(entry, key) for entry in entries})
+            known = sorted({getattr(entry, key) for entry in everything})
             if wanted not in known:
                 raise UnknownNameError(key, wanted, known, of="the zoo")
             entries = [entry for entry in entries if getattr(entry, key) == wanted]
