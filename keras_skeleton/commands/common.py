@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.datasets import get_source, load_dataset
+from keras_skeleton.datasets.overview import find_under
 from keras_skeleton.datasets.store import default_cache_dir
 from keras_skeleton.errors import UnknownNameError, UserError
 
@@ -138,6 +139,14 @@ def load(
     return load_dataset(
         args.dataset, args.data_dir, args.cache_dir, args.strict, force, say=print, **options
     )
+
+
+def load_under(args: argparse.Namespace, name: str, options: dict[str, Any]) -> SkeletonDataset:
+    """A dataset whose files are in --data-dir, or in the folder of its name there."""
+    source, root = get_source(name), args.data_dir
+    if source.needs_root and root is not None:
+        root = find_under(source, root) or root
+    return load_dataset(name, root, args.cache_dir, say=print, **options)
 
 
 def folders_of(base: Path) -> Iterator[Path]:
