@@ -43,7 +43,8 @@ ALLOWED = {
     },
     "detection_plots": {"plots"},
     "zoo": {
-        "training", "detection", "models", "datasets", "crops", "weights", "files", "errors",
+        "training", "detection", "models", "datasets", "crops", "part_inputs", "weights", "files",
+        "errors",
     },
     "cli": {"commands", "errors"},
     "commands": {
