@@ -30,7 +30,8 @@ class Trained:
         model: Name of the model.
         network: Itself, with its trained weights.
         dataset: The clips.
-        test: Which of them it is to be judged by.
+        test: Which of them it is to be judged by; none where the clips are not of the dataset that
+            it was trained on.
         inputs: What it reads of them.
         frames: T of its input.
         read: Choices of its view of a clip, as a recipe's.
@@ -63,7 +64,9 @@ class Trained:
         return predict_views(self.network, self.inputs, chosen, size, self.views)
 
     def score(self) -> Score:
-        """How well it tells the test clips apart."""
+        """How well it tells the test clips apart; ValueError where there are none."""
+        if not len(self.test):
+            raise ValueError(f"{self.dataset.name}: no test clips of '{self.model}' among these")
         return score(self.inputs.labels[self.test], self.logits(self.test))
 
     def attention(self, clips: ArrayLike) -> list[dict[str, np.ndarray]]:
