@@ -9,6 +9,7 @@ differs between machines and runs is taken out: log lines, dates, and the kernel
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -20,10 +21,10 @@ HERE = Path(__file__).resolve().parent
 LIMIT = 600  # seconds a cell
 
 
-def execute(path: Path) -> float:
-    """Runs a notebook in place; returns the seconds that it took."""
+def execute(path: Path) -> tuple[float, float]:
+    """Runs a notebook in place; returns the seconds that it took, and those of processors."""
     notebook = nbformat.read(path, as_version=4)
-    start = time.monotonic()
+    start, before = time.monotonic(), os.times()
     NotebookClient(
         notebook,
         timeout=LIMIT,
@@ -32,10 +33,12 @@ def execute(path: Path) -> float:
         coalesce_streams=True,
         resources={"metadata": {"path": str(HERE)}},
     ).execute()
-    seconds = time.monotonic() - start
+    seconds, after = time.monotonic() - start, os.times()
+    busy = after.children_user - before.children_user
+    busy += after.children_system - before.children_system
     clean(notebook)
     nbformat.write(notebook, path)
-    return seconds
+    return seconds, busy
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -55,4 +58,6 @@ if __name__ == "__main__":
     names = sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.ipynb"))
     for name in names:
         path = HERE / f"{Path(name).stem}.ipynb"
-        print(f"{path.name}: {execute(path):.0f} s, {path.stat().st_size / 1e6:.2f} MB", flush=True)
+        seconds, busy = execute(path)
+        size = path.stat().st_size / 1e6
+        print(f"{path.name}: {seconds:.0f} s, {busy:.0f} of a core; {size:.2f} MB", flush=True)

@@ -7,6 +7,7 @@ from keras_skeleton.attention_plots import (
     class_attention_figure,
     engaged_joints_figure,
     frame_curves_figure,
+    image_attention_figure,
     joint_names,
     mean_attention,
     parameter_figure,
@@ -104,6 +105,23 @@ def test_attended_poses_refuse_what_does_not_fit():
         attended_poses_figure(clip, "sbu", -np.ones((4, 15)), np.ones(4), "")
     with pytest.raises(ValueError, match="no body"):
         attended_poses_figure(clip * 0, "sbu", np.ones((4, 15)), np.ones(4), "")
+
+
+def test_the_image_of_mans_and_the_attention_to_its_rows():
+    rng = np.random.default_rng(0)
+    image, attention = rng.normal(size=(50, 50, 3)), rng.random((50, 3))
+    figure = image_attention_figure(image, attention, "mans9 on ut_kinect")
+    for c in range(3):
+        panel, curve = figure.axes[2 * c : 2 * c + 2]
+        np.testing.assert_allclose(panel.images[0].get_array(), image[..., c])
+        x, y = curve.lines[0].get_data()
+        np.testing.assert_array_equal(x, attention[:, c])
+        np.testing.assert_array_equal(y, np.arange(50))
+        assert panel.get_ylim() == curve.get_ylim() == (49.5, -0.5)  # time runs downwards
+        assert panel.images[0].get_clim()[0] == -panel.images[0].get_clim()[1]
+    assert figure.axes[-1].get_ylabel() == "coordinate (m)"
+    with pytest.raises(ValueError, match="expected"):
+        image_attention_figure(image, attention[:, :2], "t")
 
 
 def test_parts_and_their_weights():
