@@ -164,17 +164,27 @@ def engaged_joints_figure(
 
 
 def frame_curves_figure(
-    curves: Mapping[str, ArrayLike], title: str, xlabel: str = "frame"
+    curves: Mapping[str, ArrayLike],
+    title: str,
+    xlabel: str = "frame",
+    from_zero: bool = True,
 ) -> Figure:
-    """Attention over frames, one curve a setting: `{"lambda2 = 0.001": (T,), ...}`; `xlabel` says
-    what the frames are."""
+    """Attention over frames, one curve a setting.
+
+    Args:
+        curves: `{"lambda2 = 0.001": (T,), ...}`.
+        title: Says dataset, class, model and weights.
+        xlabel: What the frames are.
+        from_zero: Without, the axis shows only the range that the curves take.
+    """
     fig = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     ax = fig.subplots()
     for i, (name, curve) in enumerate(curves.items()):
         ax.plot(np.asarray(curve), color=COLOURS[i % len(COLOURS)], linewidth=1.8, label=name)
     ax.set_xlabel(xlabel, fontsize=LABEL)
     ax.set_ylabel("frame attention", fontsize=LABEL)
-    ax.set_ylim(bottom=0)
+    if from_zero:
+        ax.set_ylim(bottom=0)
     ax.legend(fontsize=SMALL, frameon=False)
     ax.set_title(title.replace("$", r"\$"), fontsize=TITLE)
     return fig
@@ -339,8 +349,8 @@ def image_attention_figure(
         right.set_title("attention", fontsize=SMALL)
         right.xaxis.set_major_locator(MaxNLocator(2))
         right.grid(alpha=0.3)
-        for ax in (left, right):
-            ax.tick_params(labelsize=SMALL)
+        left.tick_params(labelsize=SMALL)
+        right.tick_params(labelsize=SMALL - 2)
     axes[0].set_ylabel("row (time, downwards)", fontsize=LABEL)
     bar = fig.colorbar(shown, ax=list(axes), pad=0.01)
     bar.set_label(f"coordinate ({unit})" if unit else "coordinate", fontsize=LABEL)

@@ -68,6 +68,10 @@ def test_curves_and_parameters_are_labelled():
     figure = frame_curves_figure({"lambda 2 = 0.1": np.ones(4), "lambda 2 = 1": np.zeros(4)}, "t")
     (ax,) = figure.axes
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["lambda 2 = 0.1", "lambda 2 = 1"]
+    assert ax.get_ylim()[0] == 0
+    (ax,) = frame_curves_figure({"a": 2 + np.arange(4)}, "t", "row", from_zero=False).axes
+    assert ax.get_ylim()[0] > 1
+    assert ax.get_xlabel() == "row"
     figure = parameter_figure({"cs": {0.1: 0.5, 0.01: 0.75}}, "lambda 1", "t")
     (ax,) = figure.axes
     assert ax.get_xscale() == "log"
