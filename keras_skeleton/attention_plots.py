@@ -9,6 +9,10 @@ and in the CSTA-CNN paper (Wang, 2019):
 
     attended_poses_figure     Fig. 4: poses over time, joints and frames marked by their attention
 
+and of MANs (Xie et al., IJCAI 2018):
+
+    image_attention_figure    Fig. 1: the image of each coordinate and the attention to its rows
+
 and of the pose-driven network (Das et al., WACV 2019):
 
     parts_figure              Fig. 6: crops of the parts over time, with their weights
@@ -80,6 +84,7 @@ def class_attention_figure(
     frames: ArrayLike | None,
     skeleton: str | Skeleton,
     title: str,
+    xlabel: str = "frame (clips resized to their mean length)",
 ) -> Figure:
     """Mean attention of a class over time: a heat map of joints below the curve of frames.
 
@@ -88,6 +93,7 @@ def class_attention_figure(
         frames: (T,) attention to frames, or None.
         skeleton: Of the joints; K = M * V.
         title: Says dataset, class and model.
+        xlabel: What the time axis counts; of one clip, "frame".
 
     Raises:
         ValueError: Neither is given, or their lengths differ.
@@ -115,7 +121,7 @@ def class_attention_figure(
         bar = fig.colorbar(image, ax=ax, pad=0.01)
         bar.set_label("joint attention", fontsize=LABEL)
         bar.ax.tick_params(labelsize=SMALL)
-    panels[-1].set_xlabel("frame (clips resized to their mean length)", fontsize=LABEL)
+    panels[-1].set_xlabel(xlabel, fontsize=LABEL)
     for ax in panels:
         ax.tick_params(axis="x", labelsize=SMALL)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -157,15 +163,28 @@ def engaged_joints_figure(
     return fig
 
 
-def frame_curves_figure(curves: Mapping[str, ArrayLike], title: str) -> Figure:
-    """Attention over frames, one curve a setting: `{"lambda2 = 0.001": (T,), ...}`."""
+def frame_curves_figure(
+    curves: Mapping[str, ArrayLike],
+    title: str,
+    xlabel: str = "frame",
+    from_zero: bool = True,
+) -> Figure:
+    """Attention over frames, one curve a setting.
+
+    Args:
+        curves: `{"lambda2 = 0.001": (T,), ...}`.
+        title: Says dataset, class, model and weights.
+        xlabel: What the frames are.
+        from_zero: Without, the axis shows only the range that the curves take.
+    """
     fig = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     ax = fig.subplots()
     for i, (name, curve) in enumerate(curves.items()):
         ax.plot(np.asarray(curve), color=COLOURS[i % len(COLOURS)], linewidth=1.8, label=name)
-    ax.set_xlabel("frame", fontsize=LABEL)
+    ax.set_xlabel(xlabel, fontsize=LABEL)
     ax.set_ylabel("frame attention", fontsize=LABEL)
-    ax.set_ylim(bottom=0)
+    if from_zero:
+        ax.set_ylim(bottom=0)
     ax.legend(fontsize=SMALL, frameon=False)
     ax.set_title(title.replace("$", r"\$"), fontsize=TITLE)
     return fig
@@ -251,7 +270,12 @@ def attended_poses_figure(
     width, height = high - low + 2 * margin
     fig = Figure(
         # Panels get about four fifths of the width, the scale and the labels the rest.
-        figsize=(WIDTH, min(max(0.82 * WIDTH / len(shown) * height / width, 1.4), 4) + 1.3),
+        figsize=(
+            WIDTH,
+            min(max(0.82 * WIDTH / len(shown) * height / width, 1.4), 4)
+            + 1.3
+            + 0.25 * title.count("\n"),
+        ),
         layout="compressed",
     )
     axes = fig.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
@@ -283,6 +307,55 @@ def attended_poses_figure(
         f"{title}\nborders and percentages: attention to the frame, of the clip's largest",
         fontsize=TITLE, wrap=True,
     )  # fmt: skip
+    return fig
+
+
+def image_attention_figure(
+    image: ArrayLike, attention: ArrayLike, title: str, unit: str = "m"
+) -> Figure:
+    """The image that MANs reads, a panel a coordinate, and the attention to its rows beside it.
+
+    Args:
+        image: (S, S, 3) from `transforms.mans_image`: rows are time, columns are joints.
+        attention: (S, 3), of every coordinate to the rows.
+        title: Says dataset, class, model and weights.
+        unit: Of the coordinates; empty for none.
+
+    Raises:
+        ValueError: Shapes that do not fit.
+    """
+    pixels, weights = np.asarray(image, np.float64), np.asarray(attention, np.float64)
+    S = len(pixels)
+    if pixels.shape != (S, S, 3) or weights.shape != (S, 3):
+        raise ValueError(
+            f"image has shape {pixels.shape} and attention {weights.shape}, expected (S, S, 3) "
+            "and (S, 3)"
+        )
+    fig = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+    axes = fig.subplots(1, 6, sharey=True, width_ratios=[3, 1] * 3)
+    most = max(float(np.abs(pixels).max()), 1e-6)
+    low, high = weights.min(), weights.max()
+    margin = max(0.1 * (high - low), 1e-3)
+    for c in range(3):
+        left, right = axes[2 * c], axes[2 * c + 1]
+        shown = left.imshow(
+            pixels[..., c], aspect="auto", cmap="PuOr", vmin=-most, vmax=most,
+            interpolation="nearest",
+        )  # fmt: skip
+        left.set_title(f"{'xyz'[c]} of the joints", fontsize=LABEL)
+        left.set_xlabel("column (joint)", fontsize=SMALL)
+        right.plot(weights[:, c], np.arange(S), color="black", linewidth=1.5)
+        right.set_xlim(low - margin, high + margin)
+        right.set_title("attention", fontsize=SMALL)
+        right.xaxis.set_major_locator(MaxNLocator(2))
+        right.grid(alpha=0.3)
+        left.tick_params(labelsize=SMALL)
+        right.tick_params(labelsize=SMALL - 2)
+    axes[0].set_ylabel("row (time, downwards)", fontsize=LABEL)
+    bar = fig.colorbar(shown, ax=list(axes), pad=0.01)
+    bar.set_label(f"coordinate ({unit})" if unit else "coordinate", fontsize=LABEL)
+    bar.ax.tick_params(labelsize=SMALL)
+    fig.suptitle(title.replace("$", r"\$"), fontsize=TITLE)
     return fig
 
 

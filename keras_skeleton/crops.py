@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from keras_skeleton.attention_plots import boxes_figure
 from keras_skeleton.datasets import ntu, nucla
@@ -295,21 +296,21 @@ def prepare_crops(
             writer.writerow(row)
         held = ", ".join(f"{part} {row[f'held_{part}']}" for part in PARTS if row[f"held_{part}"])
         if len(done) + number <= PICTURES:
-            draw_boxes(pair, folder / "boxes" / f"{pair.name}.png")
+            save_figure(draw_boxes(pair), folder / "boxes" / f"{pair.name}.png")
         note = f"; last box kept in frames: {held}" if held else ""
         say(f"{number}/{len(left)} {pair.name}: {row['frames']} frames{note}")
     return report
 
 
-def draw_boxes(pair: Pair, path: Path) -> None:
-    """Draws some frames of a recording with the boxes of its parts."""
+def draw_boxes(pair: Pair) -> Figure:
+    """Some frames of a recording with the boxes of its parts."""
     clip = RECORDINGS[pair.dataset].read(pair.skeleton)
     shown = np.linspace(0, len(clip.joints) - 1, 6).round().astype(int)
     video = read_video(pair.video, shown.tolist())
     height, width = video.shape[1:3]
     boxes = boxes_of(clip, height, width, pair.dataset)
     title = f"{pair.dataset}, recording {pair.name}: what is cropped"
-    save_figure(boxes_figure(video, boxes.edges[shown], PARTS, shown.tolist(), title), path)
+    return boxes_figure(video, boxes.edges[shown], PARTS, shown.tolist(), title)
 
 
 Outcome = dict[str, int | str] | UserError

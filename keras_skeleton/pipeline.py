@@ -91,6 +91,7 @@ class Inputs:
 
     def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> np.ndarray:
         """float32 (B, ...) of the clips with these indices."""
+        indices = np.asarray(indices)
         if self._kept is None:
             return np.stack([self._compute(i, self._read) for i in indices])
         for i in indices[~self._known[indices]]:

@@ -23,15 +23,20 @@ settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Callable[[str], Path]:
-    """`real_data("ntu")`: that folder of the real recordings, or a skip that says why."""
+def real_root() -> Path:
+    """The folder that the real recordings would be in."""
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
-    root = Path(os.environ.get("KERAS_SKELETON_TEST_DATA", default))
+    return Path(os.environ.get("KERAS_SKELETON_TEST_DATA", default))
+
+
+@pytest.fixture(scope="session")
+def real_data(real_root: Path) -> Callable[[str], Path]:
+    """`real_data("ntu")`: that folder of the real recordings, or a skip that says why."""
 
     def find(name: str) -> Path:
-        if not (root / name).is_dir():
-            pytest.skip(f"no real recordings at {root / name} (set KERAS_SKELETON_TEST_DATA)")
-        return root / name
+        if not (real_root / name).is_dir():
+            pytest.skip(f"no real recordings at {real_root / name} (set KERAS_SKELETON_TEST_DATA)")
+        return real_root / name
 
     return find
 

@@ -47,7 +47,8 @@ ALLOWED = {
     },
     "detection_plots": {"plots"},
     "zoo": {
-        "training", "detection", "models", "datasets", "crops", "weights", "files", "errors",
+        "training", "detection", "models", "datasets", "crops", "part_inputs", "weights", "files",
+        "errors",
     },
     "reproduction": {
         "training", "detection", "evaluation", "models", "datasets", "crops", "files", "errors",

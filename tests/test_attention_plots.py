@@ -7,6 +7,7 @@ from keras_skeleton.attention_plots import (
     class_attention_figure,
     engaged_joints_figure,
     frame_curves_figure,
+    image_attention_figure,
     joint_names,
     mean_attention,
     parameter_figure,
@@ -67,6 +68,10 @@ def test_curves_and_parameters_are_labelled():
     figure = frame_curves_figure({"lambda 2 = 0.1": np.ones(4), "lambda 2 = 1": np.zeros(4)}, "t")
     (ax,) = figure.axes
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["lambda 2 = 0.1", "lambda 2 = 1"]
+    assert ax.get_ylim()[0] == 0
+    (ax,) = frame_curves_figure({"a": 2 + np.arange(4)}, "t", "row", from_zero=False).axes
+    assert ax.get_ylim()[0] > 1
+    assert ax.get_xlabel() == "row"
     figure = parameter_figure({"cs": {0.1: 0.5, 0.01: 0.75}}, "lambda 1", "t")
     (ax,) = figure.axes
     assert ax.get_xscale() == "log"
@@ -104,6 +109,23 @@ def test_attended_poses_refuse_what_does_not_fit():
         attended_poses_figure(clip, "sbu", -np.ones((4, 15)), np.ones(4), "")
     with pytest.raises(ValueError, match="no body"):
         attended_poses_figure(clip * 0, "sbu", np.ones((4, 15)), np.ones(4), "")
+
+
+def test_the_image_of_mans_and_the_attention_to_its_rows():
+    rng = np.random.default_rng(0)
+    image, attention = rng.normal(size=(50, 50, 3)), rng.random((50, 3))
+    figure = image_attention_figure(image, attention, "mans9 on ut_kinect")
+    for c in range(3):
+        panel, curve = figure.axes[2 * c : 2 * c + 2]
+        np.testing.assert_allclose(panel.images[0].get_array(), image[..., c])
+        x, y = curve.lines[0].get_data()
+        np.testing.assert_array_equal(x, attention[:, c])
+        np.testing.assert_array_equal(y, np.arange(50))
+        assert panel.get_ylim() == curve.get_ylim() == (49.5, -0.5)  # time runs downwards
+        assert panel.images[0].get_clim()[0] == -panel.images[0].get_clim()[1]
+    assert figure.axes[-1].get_ylabel() == "coordinate (m)"
+    with pytest.raises(ValueError, match="expected"):
+        image_attention_figure(image, attention[:, :2], "t")
 
 
 def test_parts_and_their_weights():

@@ -77,6 +77,13 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, int]]:
     return settings, tested
 
 
+def smoothed(curve: np.ndarray, settings: Settings) -> tuple[np.ndarray, float]:
+    """A curve of attention (T,) after the average filter, and epsilon in its units."""
+    values = smooth(curve, settings.window)
+    scale = float(values.max(initial=0)) if settings.relative else 1.0
+    return values, settings.epsilon * scale
+
+
 def candidates(curve: np.ndarray, settings: Settings) -> np.ndarray:
     """int64 (n, 2): the intervals that are worth classifying.
 
@@ -84,10 +91,7 @@ def candidates(curve: np.ndarray, settings: Settings) -> np.ndarray:
         curve: (T,), attention of each frame, as the network puts it out.
         settings: See there.
     """
-    level = settings.epsilon
-    values = smooth(curve, settings.window)
-    if settings.relative and len(values):
-        level *= float(values.max())
+    values, level = smoothed(curve, settings)
     found = propose(values, level, settings.omega)
     return multiscale(found, len(values)) if settings.scales else found
 

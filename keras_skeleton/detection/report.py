@@ -14,15 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from keras_skeleton.detection.detect import Settings, read_settings
-from keras_skeleton.detection.proposals import multiscale, propose, smooth
-from keras_skeleton.detection.scoring import (
-    RULES,
-    THETAS,
-    evaluate,
-    precision_recall,
-    recall_by_number,
-)
+from keras_skeleton.detection.detect import read_settings
+from keras_skeleton.detection.figures import attention_figure, proposal_recall_figure
+from keras_skeleton.detection.scoring import RULES, THETAS, evaluate, precision_recall
 from keras_skeleton.detection.tables import (
     DETECTION,
     TableError,
@@ -30,12 +24,7 @@ from keras_skeleton.detection.tables import (
     write_activitynet,
     write_pku_mmd,
 )
-from keras_skeleton.detection_plots import (
-    curve_figure,
-    precision_recall_figure,
-    recall_figure,
-    timeline_figure,
-)
+from keras_skeleton.detection_plots import precision_recall_figure, timeline_figure
 from keras_skeleton.errors import UserError
 from keras_skeleton.files import FileError, open_arrays, read_json, read_text, reason
 from keras_skeleton.plots import save_figure
@@ -210,63 +199,19 @@ def _draw_attention(
     if not common:
         return
     place = min(common)
-    curves, proposals, levels = {}, {}, {}
+    where = f"{run['dataset']}, {run['protocol']}"
+    curves, chosen = {}, {}
     for method in methods:
-        settings, tested = read_settings(place / method / "settings.json")
-        videos = list(tested)
-        with _curves(place / method / "curves.npz") as data:
-            own = {video: smooth(data[video], settings.window) for video in videos}
         name = TITLES[method]
-        curves[name] = own[videos[0]]
-        level = float(curves[name].max(initial=0)) if settings.relative else 1.0
-        levels[name] = settings.epsilon * level
-        spans = propose(curves[name], levels[name], settings.omega)
-        proposals[name] = pd.DataFrame(spans, columns=["start", "end"])
-        _draw_recall(folder / f"recall_{method}.png", run, name, own, settings, intervals)
-    truth = intervals[intervals["video"] == videos[0]]
-    title = f"{run['dataset']}, {run['protocol']}: attention in recording {videos[0]}"
-    figure = curve_figure(curves, proposals, truth, levels, title, run["fps"])
+        chosen[name], tested = read_settings(place / method / "settings.json")
+        with _curves(place / method / "curves.npz") as data:
+            own = {video: np.asarray(data[video], np.float64) for video in tested}
+        shown = next(iter(own))
+        curves[name] = own[shown]
+        title = f"{where}: proposals of {name}"
+        figure = proposal_recall_figure(own, chosen[name], intervals, title)
+        save_figure(figure, folder / f"recall_{method}.png")
+    truth = intervals[intervals["video"] == shown]
+    title = f"{where}: attention in recording {shown}"
+    figure = attention_figure(curves, chosen, truth, title, run["fps"])
     save_figure(figure, folder / "attention.png")
-
-
-def _draw_recall(
-    path: Path,
-    run: Mapping[str, Any],
-    name: str,
-    curves: Mapping[str, np.ndarray],
-    settings: Settings,
-    intervals: pd.DataFrame,
-) -> None:
-    """Fig. 12: how recall depends on epsilon, omega and delta, each with the others as chosen."""
-    truth = intervals[intervals["video"].isin(list(curves))]
-
-    def curve(epsilon: float, omega: int, delta: float | None = None) -> pd.DataFrame:
-        rows = []
-        for video, values in curves.items():
-            level = epsilon * float(values.max(initial=0)) if settings.relative else epsilon
-            spans = propose(values, level, omega)
-            if delta:
-                spans = multiscale(spans, len(values), delta=delta)
-            total = np.concatenate([[0.0], np.cumsum(values)])
-            score = (total[spans[:, 1]] - total[spans[:, 0]]) / (spans[:, 1] - spans[:, 0])
-            rows.append(
-                pd.DataFrame(spans, columns=["start", "end"]).assign(video=video, score=score)
-            )
-        return recall_by_number(pd.concat(rows), truth)
-
-    e, w = settings.epsilon, settings.omega
-    panels = {
-        "threshold $\\epsilon$" + (" (share of the maximum)" if settings.relative else ""): {
-            f"{x:g}": curve(x, w) for x in sorted({0.0, 0.1, 0.2, 0.3, e})
-        },
-        "distance $\\omega$ (frames)": {f"{x}": curve(e, x) for x in sorted({0, 10, 30, 60, w})},
-        "scale $\\delta$ (share of the length)": {
-            "one scale": curve(e, w),
-            **{f"1/{n}": curve(e, w, 1 / n) for n in (2, 3, 4)},
-        },
-    }
-    title = (
-        f"{run['dataset']}, {run['protocol']}: {name}'s proposals "
-        f"($\\epsilon$ = {e:g}, $\\omega$ = {w} unless varied)"
-    )
-    save_figure(recall_figure(panels, title, "proposals in a recording"), path)

@@ -36,18 +36,20 @@ from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.files import read_json
 from keras_skeleton.models import MODELS, build_model
-from keras_skeleton.part_inputs import PartInputs, Videos
-from keras_skeleton.pipeline import ClipInputs, Inputs
+from keras_skeleton.part_inputs import Videos
+from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.training.distribution import current
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.fold import EVALUATION_BATCH, FoldFit, Row, predict_copies
 from keras_skeleton.training.looking import look_at, looked_at
-from keras_skeleton.training.parts import input_shapes, published_start, with_crops
+from keras_skeleton.training.parts import published_start, with_crops
 from keras_skeleton.training.progress import Progress
+from keras_skeleton.training.reading import clip_inputs, input_frames
 from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.staged import stage_epochs, train_stages
 from keras_skeleton.training.stages import Stage, freeze
 from keras_skeleton.training.state import write_json
+from keras_skeleton.training.trained import Trained
 from keras_skeleton.training.trainee import Trainee, predict_views
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.weights import load_weights
@@ -101,7 +103,7 @@ class Experiment:
         if not self.folds:
             raise RunError(f"protocol '{self.protocol}' gives no folds on this data")
         self.videos: Videos | None = None
-        self._kept: Inputs | None = None
+        self._kept: ClipInputs | None = None
         if MODELS[self.model].video:
             if self.crops is None:
                 raise RunError(
@@ -116,10 +118,7 @@ class Experiment:
     @property
     def frames(self) -> int | None:
         """T of the network's input: the recipe's, at most the longest clip where that matters."""
-        if not MODELS[self.model].sequence:
-            return self.recipe.frames
-        longest = int(self.dataset.samples["frames"].max())
-        return min(self.recipe.frames or longest, longest)
+        return input_frames(self.model, self.dataset, self.recipe.frames)
 
     def build(self, any_length: bool = False, **changes: Any) -> keras.Model:
         """A new network for this dataset; `changes` are arguments other than the recipe's. With
@@ -140,15 +139,12 @@ class Experiment:
     ) -> ClipInputs:
         """A network's view of all clips, the whole one's by default; `features` in place of
         videos."""
-        choices = dict(self.recipe.read)
-        rule = choices.pop("video", "neighbours")
-        read = MODELS[self.model].read(self.dataset.skeleton, self.frames, **choices)
+        of = (self.model, self.dataset, self.frames, self.recipe.read)
         if self.videos is None:
             if self._kept is None:  # one for all networks: it remembers what it computed
-                self._kept = Inputs(self.dataset, read)
+                self._kept = clip_inputs(*of)
             return self._kept
-        shapes = input_shapes(network or self.build())
-        return PartInputs(self.dataset, shapes, read, self.videos, features, rule)
+        return clip_inputs(*of, network or self.build(), self.videos, features)
 
     def forget(self) -> None:
         """Frees the memory of what the networks read."""
@@ -300,6 +296,27 @@ class Experiment:
                 "this fold again"
             )
         return True
+
+    def final_network(self) -> keras.Model:
+        """A new network as a training leaves it."""
+        return self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
+
+    def beside(self, network: keras.Model, number: int | None = None, weights: str = "") -> Trained:
+        """A network beside the clips, and the test clips of a fold; `weights` is what they are
+        called."""
+        test = np.arange(0) if number is None else self.folds[number - 1].test
+        return Trained(
+            self.model, network, self.dataset, test, self.inputs(network), self.frames,
+            self.recipe.read, self.recipe.views,
+            self.recipe.batch_size if self.videos else EVALUATION_BATCH, weights,
+        )  # fmt: skip
+
+    def trained(self, number: int, network: keras.Model | None = None) -> Trained:
+        """What a finished fold's training has chosen, beside the clips; `network` takes the
+        weights."""
+        network = network or self.final_network()
+        load_weights(network, self.fold_folder(number) / "best.weights.h5")
+        return self.beside(network, number)
 
     def trainees(self) -> dict[str, Trainee]:
         """A network made ready for each stage by its name; one, named "", without stages."""

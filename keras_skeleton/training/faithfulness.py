@@ -36,7 +36,6 @@ from keras_skeleton.evaluation.deletion import FRACTIONS, confidence_interval
 from keras_skeleton.models import MODELS, attention_maps
 from keras_skeleton.training.deletion_curves import Curves, Maps, View
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.training.looking import attention
 from keras_skeleton.weights import load_weights
 
 KINDS = ("frames", "joints")
@@ -156,7 +155,7 @@ def measure(
     if not (kinds := [kind for kind in KINDS if kind in there_are]):
         raise NotScoredError("it has no attention")
     load_weights(view.model, weights)
-    maps = attention(run, view.model, view.inputs, clips)
+    maps = run.beside(view.model).attention(clips)
     maps = [{kind: _one_channel(found[kind], kind) for kind in kinds} for found in maps]
     gradients = [{kind: found[kind] for kind in kinds} for found in view.saliency(clips)]
     curves = {}
@@ -169,7 +168,7 @@ def untrained_attention(run: Experiment, clips: np.ndarray, seed: int) -> Maps:
     """What the network attends to with the weights it starts from, drawn from the seed."""
     keras.utils.set_random_seed(seed)
     model = run.build()
-    maps = attention(run, model, run.inputs(model), clips)
+    maps = run.beside(model).attention(clips)
     return [{kind: _one_channel(v, kind) for kind, v in found.items()} for found in maps]
 
 

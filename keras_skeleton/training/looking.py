@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-import pandas as pd
 
 from keras_skeleton.attended_clip import AttendedClip
 from keras_skeleton.datasets.dataset import DatasetError, Fold
@@ -22,18 +21,16 @@ from keras_skeleton.datasets.synthetic import informative_frames, informative_jo
 from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.files import plain_name
-from keras_skeleton.models import COUPLED_LAYERS, MODELS, attention_maps
-from keras_skeleton.pipeline import ClipInputs
-from keras_skeleton.plots import attention_on_frames, attention_strip_figure, save_figure
-from keras_skeleton.training.parts import draw_parts, part_table, weigh_parts
+from keras_skeleton.models import COUPLED_LAYERS, MODELS
+from keras_skeleton.plots import save_figure
+from keras_skeleton.training.parts import draw_parts, part_table
+from keras_skeleton.training.trained import Trained, action_frames
 from keras_skeleton.transforms.geometry import present
-from keras_skeleton.weights import load_weights
 
 if TYPE_CHECKING:
     from keras_skeleton.training.experiment import Experiment
 
 PICTURES = 6  # each of another class
-BATCH = 64
 
 
 def looked_at(run: Experiment, number: int) -> bool:
@@ -48,14 +45,13 @@ def looked_at(run: Experiment, number: int) -> bool:
 
 def look_at(run: Experiment, numbers: Sequence[int]) -> None:
     """Scores what these folds' selected networks attend to, and draws the last one's."""
-    model = run.build(**(run.recipe.stages[-1].model if run.recipe.stages else {}))
-    inputs = run.inputs(model)
     score = score_frames if run.videos is None else score_parts
     draw = draw_frames if run.videos is None else draw_crops
+    network = run.final_network()
     for number in numbers:
-        load_weights(model, run.fold_folder(number) / "best.weights.h5")
-        score(run, model, inputs, number)
-    draw(run, model, inputs, first_clips(run.folds[numbers[-1] - 1], inputs.labels))
+        trained = run.trained(number, network)
+        score(run, trained, number)
+    draw(run, trained, first_clips(run.folds[numbers[-1] - 1], trained.inputs.labels))
 
 
 def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
@@ -67,32 +63,12 @@ def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- joints and frames
 
 
-def attention(
-    run: Experiment, model: keras.Model, inputs: ClipInputs, clips: np.ndarray
-) -> list[dict[str, np.ndarray]]:
-    """Attention at each clip's own frames: `"joints"` (T, K), `"frames"` (T,), as there are."""
-    result = []
-    for some in np.array_split(clips, -(-len(clips) // BATCH)):
-        maps = attention_maps(model, inputs.batch(some))
-        for b, i in enumerate(some):
-            length = int(run.dataset.samples["frames"].iloc[i])
-            rows = MODELS[run.model].rows(length, run.frames, **run.recipe.read)
-            result.append(
-                {
-                    name: attention_on_frames(values[b], rows, length)
-                    for name, values in maps.items()
-                    if name in ("joints", "frames")
-                }
-            )
-    return result
-
-
-def score_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, number: int) -> None:
+def score_frames(run: Experiment, trained: Trained, number: int) -> None:
     """Writes attention.csv, where it is known what carries the actions."""
-    dataset, test = run.dataset, run.folds[number - 1].test
+    dataset, test = run.dataset, trained.test
     if "informative_joints" not in dataset.extras:
         return
-    maps = attention(run, model, inputs, test)
+    maps = trained.attention(test)
     if not maps[0]:
         return
     table = attention_shares(
@@ -106,35 +82,18 @@ def score_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, number
     table.to_csv(run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
 
 
-def draw_frames(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: np.ndarray) -> None:
+def draw_frames(run: Experiment, trained: Trained, clips: np.ndarray) -> None:
     """Draws the frame attention of clips, above their poses."""
-    dataset = run.dataset
-    for i, maps in zip(clips, attention(run, model, inputs, clips), strict=True):
+    for i, maps in zip(clips.tolist(), trained.attention(clips), strict=True):
         if "frames" not in maps:
             return
-        row = dataset.samples.iloc[i]
-        label = dataset.classes[row["label"]]
+        name = run.dataset.samples["name"].iloc[i]
         try:
-            figure = attention_strip_figure(
-                dataset.clip(i),
-                dataset.skeleton,
-                maps["frames"],
-                title=f"{run.model} on {dataset.name}: '{label}', test clip {row['name']}",
-                interval=action_frames(row),
-                fps=dataset.info.get("fps"),
-                unit=dataset.info.get("unit", "m"),
-            )
+            figure = trained.frame_attention_figure(i, maps["frames"])
         except ValueError as error:  # a clip without a body: no reason to lose the run
-            run.say(f"no picture of {row['name']}: {error}")
+            run.say(f"no picture of {name}: {error}")
             continue
-        save_figure(figure, run.folder / "attention" / f"{plain_name(row['name'])}.png")
-
-
-def action_frames(row: pd.Series) -> tuple[int, int] | None:
-    """First and last frame of a clip that carry its action, where that is known."""
-    if "action_start" not in row:
-        return None
-    return int(row["action_start"]), int(row["action_end"]) - 1
+        save_figure(figure, run.folder / "attention" / f"{plain_name(name)}.png")
 
 
 # ---------------------------------------------------------------- one clip
@@ -184,7 +143,7 @@ def look_at_clip(
         weights: What they are called.
     """
     dataset, row = run.dataset, run.dataset.samples.iloc[i]
-    (maps,) = attention(run, model, run.inputs(model), np.array([i]))
+    (maps,) = run.beside(model).attention([i])
     running = running_probabilities(run, model, i)
     part = next(
         (name for name, clips in run.folds[number - 1]._asdict().items() if i in clips), "unused"
@@ -222,21 +181,20 @@ def look_at_clip(
 # ---------------------------------------------------------------- body parts
 
 
-def score_parts(run: Experiment, model: keras.Model, inputs: ClipInputs, number: int) -> None:
+def score_parts(run: Experiment, trained: Trained, number: int) -> None:
     """Writes parts.csv, where the network weighs parts."""
-    test = run.folds[number - 1].test
-    weights = weigh_parts(model, inputs, test, run.recipe.batch_size)
+    weights = trained.part_weights(trained.test)
     if weights is not None:
-        table = part_table(run.dataset, test, weights)
+        table = part_table(run.dataset, trained.test, weights)
         table.to_csv(run.fold_folder(number) / "parts.csv", index=False, float_format="%.4f")
 
 
-def draw_crops(run: Experiment, model: keras.Model, inputs: ClipInputs, clips: np.ndarray) -> None:
+def draw_crops(run: Experiment, trained: Trained, clips: np.ndarray) -> None:
     """Draws the crops of clips, with the weights of their parts."""
-    assert run.videos is not None
-    weights = weigh_parts(model, inputs, clips, run.recipe.batch_size)
-    for k, i in enumerate(clips):
+    assert run.crops is not None
+    weights = trained.part_weights(clips)
+    for k, i in enumerate(clips.tolist()):
         name = plain_name(str(run.dataset.samples["name"].iloc[i]))
-        path = run.folder / "attention" / f"{name}.png"
         own = None if weights is None else weights[k]
-        draw_parts(run.dataset, run.videos, i, own, run.model, path)
+        figure = draw_parts(run.dataset, run.crops, i, own, trained.title(i))
+        save_figure(figure, run.folder / "attention" / f"{name}.png")

@@ -10,8 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from keras_skeleton.attention_plots import parts_figure
+from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.synthetic import informative_joints
 from keras_skeleton.errors import UserError
@@ -19,9 +21,7 @@ from keras_skeleton.evaluation.attention import part_weights
 from keras_skeleton.i3d_weights import load_i3d_weights
 from keras_skeleton.models import attention_maps
 from keras_skeleton.models.i3d import i3d
-from keras_skeleton.part_inputs import Videos
 from keras_skeleton.pipeline import ClipInputs
-from keras_skeleton.plots import save_figure
 from keras_skeleton.training.stages import take_over
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.transforms.normalise import main_actor
@@ -98,17 +98,10 @@ def part_table(dataset: SkeletonDataset, clips: np.ndarray, weights: np.ndarray)
 
 
 def draw_parts(
-    dataset: SkeletonDataset,
-    videos: Videos,
-    i: int,
-    weights: np.ndarray | None,
-    model: str,
-    path: Path,
-) -> None:
-    """Draws the crops of one clip, all over its length, with the weights of its parts."""
-    row, crops = dataset.samples.iloc[i], videos.crops
-    shown = np.linspace(0, crops.frames[row["name"]] - 1, 8).round().astype(int).tolist()
-    pictures = {part: read_video(crops.video(part, row["name"]), shown) for part in PARTS}
-    label = dataset.classes[row["label"]]
-    title = f"{model} on {dataset.name}: '{label}', test clip {row['name']}"
-    save_figure(parts_figure(pictures, shown, weights, title), path)
+    dataset: SkeletonDataset, crops: Crops, i: int, weights: np.ndarray | None, title: str
+) -> Figure:
+    """The crops of one clip, all over its length, with the weights of its parts."""
+    name = dataset.samples["name"].iloc[i]
+    shown = np.linspace(0, crops.frames[name] - 1, 8).round().astype(int).tolist()
+    pictures = {part: read_video(crops.video(part, name), shown) for part in PARTS}
+    return parts_figure(pictures, shown, weights, title)

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.models import MODELS, build_model
+from keras_skeleton.part_inputs import Videos
 from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.training.fold import EVALUATION_BATCH
+from keras_skeleton.training.reading import clip_inputs, input_frames
 from keras_skeleton.training.recipes import Recipe, get_recipe
+from keras_skeleton.training.trained import Trained
 from keras_skeleton.weights import load_weights
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, find_entry
 
@@ -45,17 +50,60 @@ def pretrained(
         entry.model,
         entry.skeleton,
         len(entry.classes),
-        input_frames(entry.model, entry.frames),
+        built_frames(entry.model, entry.frames),
         **entry.arguments,
     )
     load_weights(network, path)
     return network, entry
 
 
-def input_frames(model: str, frames: int | None) -> int | None:
+def built_frames(model: str, frames: int | None) -> int | None:
     """T that a network is built with: none for models that read clips at their own length, whose
     weights do not depend on it."""
     return None if MODELS[model].sequence else frames
+
+
+def on_dataset(
+    network: keras.Model,
+    entry: Entry,
+    dataset: SkeletonDataset,
+    crops: Crops | None = None,
+) -> Trained:
+    """A network of the zoo beside clips: its answers to them, and what it attends to.
+
+    Args:
+        network, entry: From `pretrained`.
+        dataset: The one that the network was trained on; or another one with the same joints, whose
+            clips are no test clips, as its classes are not the network's.
+        crops: For a network that watches videos.
+
+    Raises:
+        ZooError: The dataset has other joints.
+
+    Example:
+        >>> network, entry = pretrained("sta_lstm", "sbu", "5fold")
+        >>> trained = on_dataset(network, entry, load_dataset("sbu", "/data/sbu"))
+        >>> trained.attention(trained.test_clips("hugging"))[0]["joints"].shape
+        (36, 30)
+    """
+    if dataset.skeleton.name != entry.skeleton:
+        raise ZooError(
+            f"'{entry.name}' reads the joints of {entry.skeleton}; {dataset.name} has those of "
+            f"{dataset.skeleton.name}"
+        )
+    test = np.arange(0)
+    if dataset.name == entry.dataset and tuple(dataset.classes) == tuple(entry.classes):
+        test = list(dataset.folds(entry.protocol))[entry.fold - 1].test
+    if crops is not None:
+        test = test[dataset.samples["name"].iloc[test].isin(crops.frames)]
+    frames = input_frames(entry.model, dataset, entry.frames)
+    bodies = entry.arguments.get("bodies")
+    videos = Videos(crops) if crops is not None else None
+    inputs = clip_inputs(entry.model, dataset, frames, entry.read, network, videos, bodies=bodies)
+    return Trained(
+        entry.model, network, dataset, test, inputs, frames, entry.read, entry.views,
+        entry.batch_size if crops is not None else EVALUATION_BATCH, entry.name,
+    )  # fmt: skip
 
 
 def recipe_of(entry: Entry) -> Recipe:

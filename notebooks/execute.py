@@ -1,0 +1,63 @@
+"""Runs notebooks and stores them with their outputs, as they are committed.
+
+    python notebooks/execute.py                     all of them
+    python notebooks/execute.py 05_pose_i3d_parts   one
+
+Needs requirements-dev.txt and the data that each notebook names, below $KERAS_SKELETON_DATA. What
+differs between machines and runs is taken out: log lines, dates, and the kernel's version.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).resolve().parent
+LIMIT = 600  # seconds a cell
+
+
+def execute(path: Path) -> tuple[float, float]:
+    """Runs a notebook in place; returns the seconds that it took, and those of processors."""
+    notebook = nbformat.read(path, as_version=4)
+    start, before = time.monotonic(), os.times()
+    NotebookClient(
+        notebook,
+        timeout=LIMIT,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(HERE)}},
+    ).execute()
+    seconds, after = time.monotonic() - start, os.times()
+    busy = after.children_user - before.children_user
+    busy += after.children_system - before.children_system
+    clean(notebook)
+    nbformat.write(notebook, path)
+    return seconds, busy
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Takes out what differs between machines and runs."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell{number:02d}"
+        cell.metadata = {}
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.ipynb"))
+    for name in names:
+        path = HERE / f"{Path(name).stem}.ipynb"
+        seconds, busy = execute(path)
+        size = path.stat().st_size / 1e6
+        print(f"{path.name}: {seconds:.0f} s, {busy:.0f} of a core; {size:.2f} MB", flush=True)
