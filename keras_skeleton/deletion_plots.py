@@ -79,6 +79,7 @@ def gains_figure(table: pd.DataFrame, title: str) -> Figure:
         ax.set_title(way, fontsize=LABEL)
         ax.set_xlabel("gain (points of probability)", fontsize=LABEL)
         ax.grid(axis="x", alpha=0.3)
+        ax.margins(y=0.02)
         ax.tick_params(labelsize=SMALL)
     names = [f"{row.network}: {row.kind}" for row in table.itertuples()]
     panels[0].set_yticks(table.index, names, fontsize=SMALL)

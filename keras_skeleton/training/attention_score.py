@@ -172,7 +172,8 @@ class AttentionScore:
                 "untrained_seeds": seeds,
                 "networks": self._networks,
                 "not_scored": self.left_out,
-                **{key: about[key] for key in ("versions", "device", "started")},
+                **{key: about[key] for key in ("versions", "device")},
+                "finished": about["started"],
             },
         )
         return table
