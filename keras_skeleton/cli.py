@@ -9,7 +9,10 @@ from importlib import import_module
 from keras_skeleton.commands import train
 from keras_skeleton.errors import UnknownNameError, UserError
 
-COMMANDS = ("prepare", "crops", "detect", "inspect", "report", "list", "info", "zoo", "export")
+COMMANDS = (
+    "prepare", "crops", "detect", "inspect", "attention", "report", "reproduce", "list", "info",
+    "zoo", "export",
+)  # fmt: skip
 DESCRIPTION = """\
 Trains a model on a dataset by its paper's recipe and scores it. Other commands:
   run.py prepare --dataset D --data-dir PATH   read the raw files into the store, no training
@@ -17,7 +20,9 @@ Trains a model on a dataset by its paper's recipe and scores it. Other commands:
   run.py detect --dataset D --protocol P       actions in untrimmed recordings: train, detect, score
   run.py detect --weights RUN_DIR --stream FILE    ... and in one recording, with what was trained
   run.py inspect --dataset D [--clip NAME]     draw a clip: a strip of poses and an animation
+  run.py attention --model M --dataset D --protocol P    where a network looks in a clip: a page
   run.py report RUN_DIR...                     merge the folds of one experiment
+  run.py reproduce --table T --data-dir PATH   a paper's table beside ours, what lacks is run
   run.py zoo [--check]                         trained networks of weights/; scores them again
   run.py list                                  models, datasets, protocols, what is on disk
   run.py info --model M                        layers, parameters and FLOPs of a model"""

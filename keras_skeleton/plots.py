@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import PowerNorm, to_rgba
+from matplotlib.colors import Normalize, PowerNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -457,6 +458,7 @@ def _choose_frames(frames: int, poses: int | None, fitting: float) -> np.ndarray
 
 
 LEFT, RIGHT = 0.85, 0.2  # inches beside the strip
+SCALE = 0.75  # inches that a colour scale takes
 
 
 class _Strip:
@@ -474,9 +476,19 @@ class _Strip:
         low, high: Lowest and highest value of the vertical axis.
         height: Inches that the vertical axis needs.
         stretch: Frames that are as long on paper as one unit is high.
+        inches: Width of the frame axis.
     """
 
-    def __init__(self, clip: np.ndarray, layout: Skeleton, side: int, up: int, poses: int | None):
+    def __init__(
+        self,
+        clip: np.ndarray,
+        layout: Skeleton,
+        side: int,
+        up: int,
+        poses: int | None,
+        inches: float,
+    ) -> None:
+        self.inches = inches
         self.layout = layout
         self.present = _present(clip)
         seen: np.ndarray = np.any(self.present, axis=1)
@@ -491,7 +503,6 @@ class _Strip:
         self.points[..., 0] -= centre[:, None, None]
 
         T = len(clip)
-        inches = WIDTH - LEFT - RIGHT
         wide, low, high = self._extent(np.flatnonzero(seen))
         self.frames = _choose_frames(T, poses, inches * (high - low) / (1.4 * wide))
         drawn = self.frames[seen[self.frames]]
@@ -514,12 +525,22 @@ class _Strip:
         wide = 2 * np.abs(points[..., 0]).max()
         return float(max(wide, (high - low) / 4)), float(low), float(high)
 
-    def draw(self, ax: Any) -> None:
-        """Draws the poses into axes that have the strip's limits and height."""
+    def draw(
+        self, ax: Any, shares: np.ndarray | None = None, norm: Normalize | None = None
+    ) -> None:
+        """Draws the poses into axes that have the strip's limits and height; with `shares`
+        (T, M, V) a dot on every joint, larger and darker for more."""
         for t in self.frames:
             for body in np.flatnonzero(self.present[t]):
                 points = self.points[t, body] * [self.stretch, 1.0] + [t, 0.0]
                 _draw_body(ax, points, self.layout, 1.6, _alpha(int(body)))
+                if shares is not None and norm is not None:
+                    order = np.argsort(shares[t, body])  # the largest on top
+                    own = shares[t, body][order]
+                    ax.scatter(
+                        *points[order].T, s=4 + 70 * np.clip(norm(own), 0, 1), c=own, norm=norm,
+                        cmap="cividis_r", edgecolors="white", linewidths=0.3, zorder=5,
+                    )  # fmt: skip
 
 
 def _strip(
@@ -533,19 +554,34 @@ def _strip(
     side: int,
     up: int,
     unit: str,
+    shares: np.ndarray | None = None,
+    top: float | None = None,
 ) -> Figure:
     array, layout = _check_clip(clip, skeleton)
     _check_view(side, up)
-    strip = _Strip(array, layout, side, up, poses)
+    inches = WIDTH - LEFT - RIGHT - (0 if shares is None else SCALE)
+    strip = _Strip(array, layout, side, up, poses, inches)
     curve = 0.0 if attention is None else 1.5
-    head = 0.45 + 0.2 * title.count("\n") + (0.4 if fps else 0.0)
+    lines = title.count("\n")
+    head = 0.45 + 0.15 * lines + (0.4 if fps else 0.0)
     foot, gap = 0.85, 0.12
     tall = head + curve + (gap if curve else 0.0) + strip.height + foot
     fig = Figure(figsize=(WIDTH, tall))
-    across = (WIDTH - LEFT - RIGHT) / WIDTH
+    across = inches / WIDTH
 
     ax = fig.add_axes((LEFT / WIDTH, foot / tall, across, strip.height / tall), label="strip")
-    strip.draw(ax)
+    if shares is None:
+        strip.draw(ax)
+    else:
+        norm = Normalize(0, top or max(float(shares[strip.present].max()), 1e-12))
+        strip.draw(ax, shares, norm)
+        place = ((LEFT + inches + 0.15) / WIDTH, foot / tall, 0.12 / WIDTH, strip.height / tall)
+        bar = fig.colorbar(
+            ScalarMappable(norm, "cividis_r"), cax=fig.add_axes(place, label="scale"),
+            extend="neither" if top is None else "max",
+        )  # fmt: skip
+        bar.set_label("attention to the joint", fontsize=SMALL)
+        bar.ax.tick_params(labelsize=SMALL)
     ax.set_ylim(strip.low, strip.high)
     ax.set_ylabel(_axis_label(up, unit), fontsize=LABEL)
     ax.set_xlabel("frame", fontsize=LABEL)
@@ -553,10 +589,10 @@ def _strip(
     key = _body_key(strip.bodies, 2.0)
     if attention is not None:
         bottom = foot + strip.height + gap
-        top = fig.add_axes((LEFT / WIDTH, bottom / tall, across, curve / tall), label="attention")
-        panels.insert(0, top)
-        _draw_attention(top, attention, strip.frames)
-        top.tick_params(labelbottom=False)
+        above = fig.add_axes((LEFT / WIDTH, bottom / tall, across, curve / tall), label="attention")
+        panels.insert(0, above)
+        draw_attention(above, attention, strip.frames)
+        above.tick_params(labelbottom=False)
     for panel in panels:
         panel.set_xlim(*strip.limits)
         panel.set_xticks(_ticks(len(array) - 1, integer=True))
@@ -586,7 +622,7 @@ def _strip(
         handles=key, loc="lower center", ncols=len(key), fontsize=SMALL, frameon=False,
         bbox_to_anchor=(0.5, 0.0), borderaxespad=0.2,
     )  # fmt: skip
-    fig.suptitle(_plain(title), fontsize=TITLE, y=1 - 0.1 / tall, va="top")
+    fig.suptitle(_plain(title), fontsize=LABEL if lines else TITLE, y=1 - 0.1 / tall, va="top")
     return fig
 
 
@@ -596,8 +632,14 @@ def _ticks(end: float, integer: bool = False) -> np.ndarray:
     return ticks[(ticks >= 0) & (ticks <= end * (1 + 1e-9))]
 
 
-def _draw_attention(ax: Any, attention: np.ndarray, marks: np.ndarray) -> None:
-    """The curve (T,), or one curve a coordinate (T, 3) and their mean."""
+def draw_attention(ax: Any, attention: np.ndarray, marks: np.ndarray) -> None:
+    """Attention over frames in axes of their own.
+
+    Args:
+        ax: The axes.
+        attention: The curve (T,), or one curve a coordinate (T, 3), drawn with their mean.
+        marks: Frames that get a dot.
+    """
     frames = np.arange(len(attention))
     mean = attention if attention.ndim == 1 else attention.mean(axis=1)
     if attention.ndim == 2:
@@ -648,7 +690,7 @@ def strip_figure(
 def attention_strip_figure(
     clip: ArrayLike,
     skeleton: str | Skeleton,
-    attention: ArrayLike,
+    attention: ArrayLike | None,
     title: str,
     poses: int | None = None,
     fps: float | None = None,
@@ -656,17 +698,30 @@ def attention_strip_figure(
     side: int = 0,
     up: int = 1,
     unit: str = "m",
+    shares: ArrayLike | None = None,
+    top: float | None = None,
 ) -> Figure:
     """Attention over frames, drawn above the strip of the clip's poses on the same frame axis.
 
     Args:
         attention: (T,), or (T, 3) with one attention a coordinate: three curves and their mean.
-            See `attention_on_frames` for attention of another length than the clip.
+            See `attention_on_frames` for attention of another length than the clip. None for
+            a network without.
         clip, skeleton, title, poses, fps, interval, side, up, unit: As `strip_figure`.
+        shares: (T, M, V), attention to joints, not negative: a dot on each, larger and darker for
+            more.
+        top: Where their colours end; the largest one by default.
 
     Raises:
         ValueError: As `strip_figure`, or attention of another length, or not finite.
     """
+    joints = None if shares is None else np.asarray(shares, np.float64)
+    if joints is not None and joints.shape != np.shape(clip)[:3]:
+        raise ValueError(f"shares have shape {joints.shape}, expected {np.shape(clip)[:3]}")
+    if attention is None:
+        return _strip(
+            clip, skeleton, title, None, poses, fps, interval, side, up, unit, joints, top
+        )
     values = np.asarray(attention, np.float64)
     T = len(np.asarray(clip))
     if values.shape not in ((T,), (T, 3)):
@@ -676,4 +731,4 @@ def attention_strip_figure(
         )
     if not np.isfinite(values).all():
         raise ValueError("attention holds NaN or infinity")
-    return _strip(clip, skeleton, title, values, poses, fps, interval, side, up, unit)
+    return _strip(clip, skeleton, title, values, poses, fps, interval, side, up, unit, joints, top)

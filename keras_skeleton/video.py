@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +14,8 @@ from keras_skeleton.errors import UserError
 
 # Only these are opened: a playlist by the name of a video could lead to other files.
 CONTAINERS = "avi,mov,mp4,matroska,webm,mpegts,mpeg,gif"
+# H.264 plays in every browser; MPEG-4, which every build of ffmpeg has, in few.
+MOVIE_CODEC = "libx264" if "libx264" in av.codecs_available else "mpeg4"
 MAX_PIXELS = 1 << 24  # of a frame; those of NTU RGB+D have two million
 
 
@@ -75,16 +78,24 @@ def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarra
     raise VideoError(f"{path}: has {number + 1} frames, frame {max(wanted)} was asked for")
 
 
-def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: int = 30) -> None:
-    """Writes frames, uint8 (H, W, 3), with MPEG-4, which every build of ffmpeg has.
+def write_video(
+    path: str | Path, frames: Iterable[np.ndarray], fps: float = 30, codec: str = "mpeg4"
+) -> None:
+    """Writes frames, uint8 (H, W, 3), near to lossless.
 
     Height and width must be even.
+
+    Args:
+        path: Its ending says the container.
+        frames: In their order.
+        fps: Frames a second.
+        codec: `"mpeg4"`, which every build of ffmpeg has, or `MOVIE_CODEC` for people.
     """
     with av.open(str(path), "w") as container:
-        stream = None
+        stream: Any = None
         for frame in frames:
             if stream is None:
-                stream = container.add_stream("mpeg4", rate=Fraction(fps))
+                stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
                 stream.height, stream.width = frame.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.bit_rate = 20 * frame.size * 8  # near to lossless for a plain picture

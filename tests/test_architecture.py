@@ -29,13 +29,15 @@ ALLOWED = {
     "export": {"layers", "errors"},
     "pipeline": {"datasets", "transforms", "skeletons"},
     "plots": {"skeletons"},
-    "animation": {"plots", "skeletons"},
+    "attended_clip": {"skeletons"},
+    "attention_page": {"attended_clip", "attention_plots", "plots"},
+    "animation": {"attended_clip", "plots", "skeletons", "video"},
     "attention_plots": {"plots", "skeletons"},
     "evaluation": {"transforms", "plots", "skeletons", "files", "errors"},
     "training": {
         "models", "layers", "pipeline", "part_inputs", "crops", "video", "i3d_weights", "datasets",
-        "transforms", "evaluation", "plots", "attention_plots", "skeletons", "weights", "files",
-        "errors", "__init__",
+        "transforms", "evaluation", "plots", "attention_plots", "attended_clip", "skeletons",
+        "weights", "files", "errors", "__init__",
     },
     "detection": {
         "training", "models", "layers", "datasets", "transforms", "skeletons", "detection_plots",
@@ -46,11 +48,14 @@ ALLOWED = {
         "training", "detection", "models", "datasets", "crops", "part_inputs", "weights", "files",
         "errors",
     },
+    "reproduction": {
+        "training", "detection", "evaluation", "models", "datasets", "crops", "files", "errors",
+    },
     "cli": {"commands", "errors"},
     "commands": {
-        "zoo", "pipeline", "export", "weights",
+        "zoo", "reproduction", "pipeline", "export", "weights",
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
-        "plots", "animation", "errors", "files", "skeletons",
+        "plots", "animation", "attention_page", "errors", "files", "skeletons",
     },
     "__init__": {"datasets", "models", "transforms", "weights", "zoo"},
 }  # fmt: skip

@@ -149,6 +149,7 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
         ),
         ("--model stcm9 --dataset synthetic --protocol untrimmed --cache-dir .", "for detection"),
         ("--model lstm --dataset synthetic --protocol cs --attention none", "for the MANs"),
+        ("--model lstm --dataset synthetic --protocol cs --ratio 4", "for the MANs"),
         ("--model mans9 --dataset synthetic --protocol cs --end-to-end", "for STA-LSTM"),
         ("--model lstm --dataset synthetic --protocol cs --test-copies 8", "for CSTA-CNN"),
         ("--model stcm9 --dataset synthetic --protocol cs --out file", "file is a file"),

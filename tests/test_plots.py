@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -171,6 +171,23 @@ def test_attention_by_coordinate(tmp_path):
         np.testing.assert_array_equal(lines[name], attention[:, i])
     np.testing.assert_allclose(lines["mean"], attention.mean(axis=1))
     assert "second body (paler)" in [text.get_text() for text in fig.legends[0].get_texts()]
+
+
+def test_joints_of_the_strip_are_marked_by_their_attention():
+    clip = make_clip(bodies=2)
+    shares = np.random.default_rng(0).random(clip.shape[:3])
+    fig = plots.attention_strip_figure(clip, KINECT_V1, None, "t", poses=4, shares=shares, top=0.5)
+    strip, scale = panel(fig, "strip"), panel(fig, "scale")
+    dots = [c for c in strip.collections if isinstance(c, PathCollection)]
+    assert len(dots) == 4 * 2
+    order = np.argsort(shares[0, 0])
+    np.testing.assert_allclose(dots[0].get_array(), shares[0, 0][order])
+    assert (np.diff(dots[0].get_sizes()) >= 0).all()
+    assert dots[0].get_sizes()[-1] == 74  # beyond the end of the scale they grow no more
+    assert scale.get_ylabel() == "attention to the joint"
+    assert scale.get_position().x0 > strip.get_position().x1
+    with pytest.raises(ValueError, match="shares have shape"):
+        plots.attention_strip_figure(clip, KINECT_V1, None, "t", shares=shares[1:])
 
 
 def test_strip_of_a_body_that_comes_late(tmp_path):

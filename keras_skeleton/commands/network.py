@@ -4,7 +4,6 @@ the experiment that they stand for."""
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from keras_skeleton.training.recipes import Recipe
 
 PRETRAINED = "pretrained"
+# Arguments that change the network of a recipe.
+NETWORK_FLAGS = ("attention", "ratio", "bidirectional", "aggregate", "no_attention_regularizer")
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +31,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attention", choices=("learned", "frozen", "none", "frame_gate"), help="of MANs"
     )
+    parser.add_argument("--ratio", type=whole_number(1), help="of MANs: alpha of Eq. 8, 16")
     parser.add_argument(
         "--no-attention-regularizer", action="store_true", help="of STA-LSTM: lambda 1 and 2 are 0"
     )
@@ -54,8 +56,11 @@ def check_names(args: argparse.Namespace) -> None:
     source = get_source(args.dataset)
     if args.protocol not in source.protocols:
         raise UnknownNameError("protocol", args.protocol, source.protocols, of=source.name)
-    if args.attention and not args.model.startswith("mans"):
-        raise UserError(f"--attention is for the MANs networks with a TARM, not for '{args.model}'")
+    for flag in ("attention", "ratio"):
+        if getattr(args, flag) and not args.model.startswith("mans"):
+            raise UserError(
+                f"--{flag} is for the MANs networks with a TARM, not for '{args.model}'"
+            )
     if (args.no_attention_regularizer or args.bidirectional) and not args.model.endswith("lstm"):
         raise UserError(
             "--no-attention-regularizer and --bidirectional are for STA-LSTM, not for "
@@ -75,8 +80,7 @@ def pretrained_entry(args: argparse.Namespace) -> Entry | None:
     """What `--weights pretrained` stands for, if that was said."""
     if args.weights != PRETRAINED:
         return None
-    own = ("attention", "no_attention_regularizer", "bidirectional", "aggregate")
-    if given := [name for name in own if getattr(args, name)]:
+    if given := [name for name in NETWORK_FLAGS if getattr(args, name)]:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise UserError(f"--weights pretrained brings its own network; leave {flags} out")
     fold = args.fold[0] if args.fold and len(set(args.fold)) == 1 else None
@@ -104,18 +108,10 @@ def weights_file(args: argparse.Namespace) -> Path:
 def named_recipe(args: argparse.Namespace) -> Recipe:
     """The recipe with what the arguments change in its network."""
     from keras_skeleton.models import check_model
-    from keras_skeleton.training.recipes import get_recipe, with_aggregate
+    from keras_skeleton.training.recipes import changed, get_recipe
 
     recipe = get_recipe(check_model(args.model), args.dataset, args.recipe or "paper")
-    if args.attention is not None:
-        recipe = replace(recipe, model={**recipe.model, "attention": args.attention})
-    if args.bidirectional:
-        recipe = replace(recipe, model={**recipe.model, "bidirectional": True})
-    if args.aggregate:
-        recipe = with_aggregate(recipe, args.aggregate)
-    if args.no_attention_regularizer:
-        recipe = replace(recipe, model={**recipe.model, "lambda1": 0.0, "lambda2": 0.0})
-    return recipe
+    return changed(recipe, **{name: getattr(args, name) for name in NETWORK_FLAGS})
 
 
 def open_experiment(

@@ -3,6 +3,8 @@
 RUN/fold_01/attention.csv   shares on the joints and frames that carry the actions, where known
 RUN/fold_01/parts.csv       weights of the body parts, of networks that have them
 RUN/attention/NAME.png      the first test clip of some classes
+
+`look_at_clip` gives all that is to be known of one clip.
 """
 
 from __future__ import annotations
@@ -10,18 +12,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
-from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.attended_clip import AttendedClip
+from keras_skeleton.datasets.dataset import DatasetError, Fold
 from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.evaluation.attention import attention_shares
+from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.files import plain_name
+from keras_skeleton.models import COUPLED_LAYERS, MODELS
+from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.plots import save_figure
 from keras_skeleton.training.parts import draw_parts, part_table
+from keras_skeleton.training.trained import Trained, action_frames
+from keras_skeleton.transforms.geometry import present
 
 if TYPE_CHECKING:
     from keras_skeleton.training.experiment import Experiment
-    from keras_skeleton.training.trained import Trained
 
 PICTURES = 6  # each of another class
 
@@ -56,6 +64,14 @@ def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- joints and frames
 
 
+def attention(
+    run: Experiment, model: keras.Model, inputs: ClipInputs, clips: np.ndarray
+) -> list[dict[str, np.ndarray]]:
+    """Attention of a network of a run, whatever its weights, see `Trained.attention`."""
+    read = run.recipe.read
+    return Trained(run.model, model, run.dataset, clips, inputs, run.frames, read).attention(clips)
+
+
 def score_frames(run: Experiment, trained: Trained, number: int) -> None:
     """Writes attention.csv, where it is known what carries the actions."""
     dataset, test = run.dataset, trained.test
@@ -87,6 +103,88 @@ def draw_frames(run: Experiment, trained: Trained, clips: np.ndarray) -> None:
             run.say(f"no picture of {name}: {error}")
             continue
         save_figure(figure, run.folder / "attention" / f"{plain_name(name)}.png")
+
+
+# ---------------------------------------------------------------- one clip
+
+LENGTHS = 60  # at most so many lengths of a clip are read
+
+
+def running_probabilities(run: Experiment, model: keras.Model, i: int) -> np.ndarray:
+    """What the network would say of clip `i`, had it ended earlier.
+
+    Each beginning of the clip is read as a clip of its own, so this holds for any network. Of a
+    clip of more than `LENGTHS` frames so many lengths are read, with straight lines between.
+
+    Returns:
+        float64 (T, C): probabilities after each frame; NaN in frames before the first person.
+
+    Raises:
+        DatasetError: The clip shows nobody.
+    """
+    clip = run.dataset.clip(i)
+    seen = np.flatnonzero(present(clip).any(axis=1))
+    if not len(seen):
+        raise DatasetError(f"clip '{run.dataset.samples['name'].iloc[i]}' shows no body")
+    read = MODELS[run.model].read(run.dataset.skeleton, run.frames, **run.recipe.read)
+    ends = np.arange(seen[0], len(clip))
+    if len(ends) > LENGTHS:
+        ends = np.unique(np.linspace(seen[0], len(clip) - 1, LENGTHS).round().astype(int))
+    beginnings = np.stack([read(clip[: end + 1]) for end in ends])
+    logits = keras.ops.convert_to_numpy(model.predict_on_batch(beginnings)).astype(np.float64)
+    known = softmax(logits)
+    every = np.arange(len(clip))
+    running = np.stack([np.interp(every, ends, column) for column in known.T], axis=1)
+    running[: seen[0]] = np.nan
+    return running
+
+
+def look_at_clip(
+    run: Experiment, model: keras.Model, number: int, i: int, weights: str
+) -> AttendedClip:
+    """A clip and all that the network makes of it.
+
+    Args:
+        run: Of a network that reads skeletons only.
+        model: With its weights.
+        number: The fold they were trained on.
+        i: Index of the clip.
+        weights: What they are called.
+    """
+    dataset, row = run.dataset, run.dataset.samples.iloc[i]
+    (maps,) = attention(run, model, run.inputs(model), np.array([i]))
+    running = running_probabilities(run, model, i)
+    part = next(
+        (name for name, clips in run.folds[number - 1]._asdict().items() if i in clips), "unused"
+    )
+    fps = dataset.info.get("fps")
+    about = {
+        "model": run.model,
+        "weights": weights,
+        "dataset": f"{dataset.name}, {run.protocol}"
+        + (f", fold {number}" if len(run.folds) > 1 else ""),
+        "clip": f"{part}, {row['frames']} frames" + (f", {fps:g} a second" if fps else ""),
+    }
+    coupled = {layer.name for layer in model.layers} & set(COUPLED_LAYERS.values())
+    return AttendedClip(
+        clip=dataset.clip(i),
+        skeleton=dataset.skeleton,
+        classes=dataset.classes,
+        label=int(row["label"]),
+        probabilities=running[-1],
+        name=str(row["name"]),
+        about=about,
+        joints=maps.get("joints"),
+        frames=maps.get("frames"),
+        running=running,
+        interval=action_frames(row),
+        fps=fps,
+        unit=dataset.info.get("unit", "m"),
+        note="This network's weights have signs; shown is how far they are from 0, in its stream "
+        "of positions."
+        if coupled
+        else "",
+    )
 
 
 # ---------------------------------------------------------------- body parts

@@ -556,3 +556,22 @@ def with_aggregate(recipe: Recipe, aggregate: str) -> Recipe:
         model={**recipe.model, "aggregate": aggregate},
         stages=aggregated(recipe.stages, aggregate),
     )
+
+
+def changed(
+    recipe: Recipe,
+    attention: str | None = None,
+    ratio: int | None = None,
+    bidirectional: bool = False,
+    aggregate: str | None = None,
+    no_attention_regularizer: bool = False,
+) -> Recipe:
+    """The recipe with what the command line's flags of these names change in the network."""
+    arguments = {"attention": attention, "ratio": ratio, "bidirectional": bidirectional or None}
+    own = {name: value for name, value in arguments.items() if value is not None}
+    recipe = replace(recipe, model={**recipe.model, **own})
+    if aggregate:
+        recipe = with_aggregate(recipe, aggregate)
+    if no_attention_regularizer:
+        recipe = replace(recipe, model={**recipe.model, "lambda1": 0.0, "lambda2": 0.0})
+    return recipe

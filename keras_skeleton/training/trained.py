@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -20,6 +21,13 @@ from keras_skeleton.plots import attention_on_frames, attention_strip_figure
 from keras_skeleton.training.fold import EVALUATION_BATCH
 from keras_skeleton.training.parts import weigh_parts
 from keras_skeleton.training.trainee import predict_views
+
+
+def action_frames(row: pd.Series) -> tuple[int, int] | None:
+    """First and last frame of a clip that carry its action, where that is known."""
+    if "action_start" not in row:
+        return None
+    return int(row["action_start"]), int(row["action_end"]) - 1
 
 
 @dataclass(frozen=True)
@@ -102,14 +110,13 @@ class Trained:
     def frame_attention_figure(self, i: int, frames: ArrayLike) -> Figure:
         """Attention to the frames of a clip, from `attention`, above its poses; where it is known
         which frames carry the action, they are shaded."""
-        row, info = self.dataset.samples.iloc[i], self.dataset.info
-        known = "action_start" in row
+        info = self.dataset.info
         return attention_strip_figure(
             self.dataset.clip(i),
             self.dataset.skeleton,
             frames,
             self.title(i),
             fps=info.get("fps"),
-            interval=(row["action_start"], row["action_end"] - 1) if known else None,
+            interval=action_frames(self.dataset.samples.iloc[i]),
             unit=info.get("unit", "m"),
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import h5py
+import numpy as np
 import pandas as pd
 
 from keras_skeleton.crops import Crops
@@ -19,6 +21,7 @@ from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.weights import load_weights
 from keras_skeleton.zoo.check import OVERLAPS, compared, figure_name, score_entry
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256, write_zoo
+from keras_skeleton.zoo.load import input_frames
 
 FIGURES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy")
 STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # what an STA-LSTM of Algorithm 1 has inside
@@ -145,12 +148,17 @@ def _recognizer(
         arguments["bodies"] = dataset.max_bodies
     if crops is not None:
         arguments["size"] = crops.size
-    frames = None if MODELS[model].sequence else recipe["frames"]
-    network = build_model(model, about["skeleton"], len(about["classes"]), frames, **arguments)
+    frames = recipe["frames"]
+    network = build_model(
+        model, about["skeleton"], len(about["classes"]), input_frames(model, frames), **arguments
+    )
     load_weights(network, place / "best.weights.h5")
     name = _name(about, model, number)
     file = f"{name}.weights.h5"
     network.save_weights(folder / file)  # anew: without an optimizer's state
+    if (folder / file).stat().st_size > LARGEST:
+        halve(folder / file)
+        note = "; ".join([*([note] if note else []), "weights as numbers of half precision"])
     return Entry(
         name=name,
         task="recognition",
@@ -166,6 +174,27 @@ def _recognizer(
         note=note,
         **_common(about, dataset, number),
     )
+
+
+def halve(path: Path) -> None:
+    """Writes a file of weights anew with float16 in place of float32: half as large.
+
+    Networks read it as they are. Whether they still do what they did is for the caller to see.
+    """
+    part = path.with_name(path.name + ".part")
+
+    def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Group):
+            made = file.require_group(name)
+        else:
+            kind = np.float16 if item.dtype == np.float32 else item.dtype
+            made = file.create_dataset(name, data=item[()].astype(kind))
+        made.attrs.update(item.attrs)
+
+    with h5py.File(path, "r") as whole, h5py.File(part, "w") as file:
+        file.attrs.update(whole.attrs)
+        whole.visititems(copy)
+    part.replace(path)
 
 
 def _detector(

@@ -38,7 +38,8 @@ class Entry:
         files: Path below the zoo's folder to SHA-256.
         model: Name of the model; of a detector, of what proposes intervals.
         arguments: Of `build_model`, beside skeleton, classes and frames.
-        frames: T of the input, None for the model's own or for any length.
+        frames: T of the input, None for the model's own; of a model that reads clips at their own
+            length, the most (longer clips are subsampled), None for no limit.
         read: Choices of the model's view of a clip.
         views: Sub-sequences of a clip whose mean logits count.
         batch_size: Clips at a time, where they are videos.

@@ -11,11 +11,11 @@ import numpy as np
 
 from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.models import build_model
+from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.part_inputs import Videos
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import EVALUATION_BATCH
-from keras_skeleton.training.reading import clip_inputs, input_frames
+from keras_skeleton.training.reading import clip_inputs, frames_read
 from keras_skeleton.training.recipes import Recipe, get_recipe
 from keras_skeleton.training.trained import Trained
 from keras_skeleton.weights import load_weights
@@ -46,7 +46,11 @@ def pretrained(
     entry = find_entry(model, dataset, protocol, recipe, fold, folder)
     path = checked_files(entry, folder)[0]
     network = build_model(
-        entry.model, entry.skeleton, len(entry.classes), entry.frames, **entry.arguments
+        entry.model,
+        entry.skeleton,
+        len(entry.classes),
+        input_frames(entry.model, entry.frames),
+        **entry.arguments,
     )
     load_weights(network, path)
     return network, entry
@@ -85,7 +89,7 @@ def on_dataset(
         test = list(dataset.folds(entry.protocol))[entry.fold - 1].test
     if crops is not None:
         test = test[dataset.samples["name"].iloc[test].isin(crops.frames)]
-    frames = input_frames(entry.model, dataset, entry.frames)
+    frames = frames_read(entry.model, dataset, entry.frames)
     bodies = entry.arguments.get("bodies")
     videos = Videos(crops) if crops is not None else None
     inputs = clip_inputs(entry.model, dataset, frames, entry.read, network, videos, bodies=bodies)
@@ -93,6 +97,12 @@ def on_dataset(
         entry.model, network, dataset, test, inputs, frames, entry.read, entry.views,
         entry.batch_size if crops is not None else EVALUATION_BATCH, entry.name,
     )  # fmt: skip
+
+
+def input_frames(model: str, frames: int | None) -> int | None:
+    """T that a network is built with: none for models that read clips at their own length, whose
+    weights do not depend on it."""
+    return None if MODELS[model].sequence else frames
 
 
 def recipe_of(entry: Entry) -> Recipe:

@@ -9,8 +9,9 @@ import pytest
 from keras_skeleton.cli import main
 from keras_skeleton.commands.export import FORMATS
 from keras_skeleton.export import SUFFIXES
+from keras_skeleton.zoo import add
 from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
-from keras_skeleton.zoo.load import experiment_of, pretrained
+from keras_skeleton.zoo.load import experiment_of, pretrained, recipe_of
 from keras_skeleton.zoo.page import readme
 
 SMALL = ["--option", "subjects=4", "--option", "repetitions=1"]
@@ -94,6 +95,22 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     assert "'ta_lstm' is no part of 'stcm9'" in capsys.readouterr().err
 
 
+def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsys, monkeypatch):
+    words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--add", str(work / "run")]
+    (whole,) = checked_files(*read_zoo(work / "zoo"), work / "zoo")
+    monkeypatch.setattr(add, "LARGEST", whole.stat().st_size * 2 // 3)
+    assert main([*words, "--zoo", str(tmp_path / "zoo")]) == 0
+    network, entry = pretrained("stcm9", "synthetic", "cs", folder=tmp_path / "zoo")
+    assert entry.note == "weights as numbers of half precision"
+    exact, _ = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo")
+    for half, full in zip(network.get_weights(), exact.get_weights(), strict=True):
+        np.testing.assert_array_equal(half, full.astype(np.float16).astype(full.dtype))
+    monkeypatch.setattr(add, "LARGEST", whole.stat().st_size // 3)
+    assert main([*words, "--zoo", str(tmp_path / "none")]) == 2
+    assert "MB; not added" in capsys.readouterr().err
+    assert not list((tmp_path / "none").iterdir())
+
+
 def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys):
     words = (
         "export --model stcm9 --dataset synthetic --protocol cs --format litert --clips 3".split()
@@ -115,6 +132,14 @@ def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys
         assert main([*words, *wrong]) == 2
         assert message in capsys.readouterr().err
     assert FORMATS == SUFFIXES
+
+
+def test_networks_of_any_length_are_scored_on_clips_as_they_were_trained():
+    """Recipes subsample what is longer; the network itself takes any length."""
+    (entry,) = [e for e in read_zoo() if e.name == "lstm_nucla_cv"]
+    assert recipe_of(entry).frames == entry.frames == 100  # clips there have up to 201
+    network, _ = pretrained("lstm", "nucla", "cv")
+    assert network.input_shape == (None, None, 20, 3)
 
 
 # ---------------------------------------------------------------- the project's own zoo

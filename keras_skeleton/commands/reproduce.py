@@ -1,0 +1,84 @@
+"""`run.py reproduce`: a paper's table beside ours. Runs what it needs on the data that is here, as
+`run.py --model ...` would, keeps the results, and writes the table. What was run already is not
+run again; stopped, the same command goes on. Without --table it lists the tables."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_skeleton.commands.common import start_keras, whole_number
+from keras_skeleton.errors import UserError
+from keras_skeleton.reproduction.tables import ALL, read_tables
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.py reproduce", description=__doc__)
+    parser.add_argument("--table", action="append", help="mans5, sta1, ... or all")
+    parser.add_argument(
+        "--data-dir", type=Path, help="folder of a dataset, or with one folder for each by name"
+    )
+    parser.add_argument("--cache-dir", type=Path, help="where prepared datasets are kept")
+    parser.add_argument(
+        "--crops", type=Path, help="of pose_i3d: what run.py crops has made, or one folder for each"
+    )
+    parser.add_argument("--i3d", type=Path, metavar="PATH", help="published I3D weights")
+    parser.add_argument(
+        "--seeds", type=whole_number(1),
+        help="how many of each training (default 3 where one takes less than an hour, else 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--most-hours", type=float, metavar="H",
+        help="leave out trainings that are expected to take longer, or whose time is not known",
+    )  # fmt: skip
+    parser.add_argument("--no-train", action="store_true", help="only the tables, and what lacks")
+    parser.add_argument(
+        "--quick", action="store_true",
+        help="only try: a few clips and epochs of each training; nothing is kept",
+    )  # fmt: skip
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="what is kept (default results)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs") / "reproduce",
+        help="folder of the runs themselves (default runs/reproduce)",
+    )  # fmt: skip
+    return parser
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    args = _parser().parse_args(words)
+    tables = read_tables(args.table or [ALL])
+    if not args.table:
+        for table in tables:
+            of = f"{table.paper}, {table.number}: " if table.paper else ""
+            print(f"  {table.name:<11}{of}{table.title}")
+        return
+    if args.data_dir is not None and not args.data_dir.is_dir():
+        raise UserError(f"{args.data_dir}: no such folder")
+    # This process only plans: it must not take the memory of the GPU from those that train.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    start_keras()
+    from keras_skeleton.reproduction.needs import Place
+    from keras_skeleton.reproduction.reproduce import Reproduction
+
+    place = Place(args.data_dir, args.cache_dir, args.crops, args.i3d)
+    whole = Reproduction(
+        tables, place, args.results, args.out, args.seeds, args.most_hours, begin=start_keras
+    )
+    if args.quick:
+        whole.try_out()
+        return
+    print(whole.plan())
+    if not args.no_train:
+        try:
+            whole.run()
+        except KeyboardInterrupt:
+            print("\nthe same command goes on where this one stopped")
+            raise
+    for text in whole.write():
+        print("\n" + text)
+    print(f"\ntables in {whole.folder}")

@@ -1,0 +1,208 @@
+"""A table with the paper's figures and ours beside each other: as Markdown for people, as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.reproduction.needs import mean_hours
+from keras_skeleton.reproduction.stored import Result, figures, seeds_of
+from keras_skeleton.reproduction.tables import Row, Table, Training
+
+FOLDER = "tables"  # of the results
+Spread = tuple[float, float | None]  # mean and standard deviation over seeds
+EXPLAINED = """\
+In percent. *The paper*: as printed. *Paper's convention*: the best test accuracy of any epoch, as \
+published figures are made; it looks at the test clips and is too high by construction. *Selected \
+on validation*: the epoch that is best on clips held out of the training clips. Ours are means \
+over seeds, each a mean over the folds, ± the standard deviation over the seeds where there are \
+several. *Hours*: of one seed, all folds and stages of the training that the row is read off, on \
+one or two cores."""
+DETECTS = """\
+*The paper*: as printed, over the least overlap {overlaps}. *Ours* are means over seeds, ± the \
+standard deviation where there are several."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table with what was run for it.
+
+    Attributes:
+        row: The row.
+        results: By seed.
+        convention, validation: Our figures, one for each overlap: mean and standard deviation over
+            the seeds (None of one seed alone), or None.
+    """
+
+    row: Row
+    results: Mapping[int, Result]
+    convention: Sequence[Spread | None]
+    validation: Sequence[Spread | None]
+
+    @property
+    def folds(self) -> int:
+        """Number of folds of the protocol."""
+        return next(iter(self.results.values())).about["folds_total"]
+
+    @property
+    def hours(self) -> float | None:
+        """Of one seed."""
+        return mean_hours([result.hours for result in self.results.values()])
+
+
+def lines_of(table: Table, results: Sequence[Result]) -> list[Line]:
+    """The rows of a table with what is stored for them."""
+    lines = []
+    for row in table.rows:
+        found = seeds_of(results, row.training)
+        own = [figures(r, row, table.metric, table.overlaps) for r in found.values()]
+        nothing = [None] * len(row.paper)
+        lines.append(
+            Line(
+                row,
+                found,
+                _over_seeds([convention for convention, _ in own]) or nothing,
+                _over_seeds([validation for _, validation in own]) or nothing,
+            )
+        )
+    return lines
+
+
+def _over_seeds(seeds: Sequence[Sequence[float | None]]) -> list[Spread | None]:
+    found: list[Spread | None] = []
+    for values in zip(*seeds, strict=True):
+        known = [value for value in values if value is not None]
+        std = float(np.std(known)) if len(known) > 1 else None
+        found.append((float(np.mean(known)), std) if len(known) == len(values) else None)
+    return found
+
+
+def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> str:
+    """The table itself as Markdown; `why` says what to write where nothing was run."""
+    rows = []
+    for line in lines:
+        training = line.row.training
+        network = f"`{' '.join([training.model, *training.flag_words])}`"
+        ours = _ours(table, line.validation) if line.results else why.get(training, "not run")
+        row = {
+            "row": line.row.name,
+            "network": f"{network}, {line.row.stage}" if line.row.stage else network,
+            "dataset, protocol": ", ".join(
+                [training.dataset, training.protocol, *training.option_words]
+            ),
+            "recipe": training.recipe,
+            "the paper": _papers(table, line),
+            "ours, paper's convention": _ours(table, line.convention),
+            "ours, selected on validation": ours,
+            "seeds": f"{len(line.results)}",
+            "folds": f"{line.folds}" if line.results else "-",
+            "hours": "-" if line.hours is None else f"{line.hours:.2f}",
+        }
+        if table.overlaps:  # the same networks for all rows, and nothing chosen on test recordings
+            del row["network"], row["ours, paper's convention"]
+        rows.append(row)
+    text = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in text)
+
+
+def _papers(table: Table, line: Line) -> str:
+    form = "{:.3f}" if table.overlaps else "{}"
+    return _slashed("-" if figure is None else form.format(figure) for figure in line.row.paper)
+
+
+def _ours(table: Table, values: Sequence[Spread | None]) -> str:
+    form, unit = ("{:.3f}" if table.overlaps else "{:.1f}"), _unit(table)
+    return _slashed(
+        "-" if value is None else " ± ".join(form.format(unit * v) for v in value if v is not None)
+        for value in values
+    )
+
+
+def _slashed(figures: Iterable[str]) -> str:
+    """One figure for each overlap; one dash where there is none."""
+    found = list(figures)
+    return " / ".join(found) if set(found) != {"-"} else "-"
+
+
+def _unit(table: Table) -> int:
+    return 1 if table.overlaps else 100
+
+
+def markdown(table: Table, lines: Sequence[Line]) -> str:
+    """The whole page: what it is, the table, and the commands of what was not run."""
+    of = f"{table.paper}, {table.number}" if table.paper else "our own table, in no paper"
+    overlaps = ", ".join(f"{overlap:g}" for overlap in table.overlaps)
+    command = f"python run.py reproduce --table {table.name}"
+    parts = [
+        f"# {table.title}",
+        f"`{table.name}`: {of}. Made from `results/` by `{command} --no-train`; do not edit.",
+        DETECTS.format(overlaps=overlaps) if table.overlaps else EXPLAINED,
+        *([table.note.replace("\n", " ")] if table.note else []),
+        grid(table, lines, {}),
+    ]
+    if absent := commands(lines):
+        parts += [
+            "## Not run",
+            f"With the data, `{command} --data-dir PATH` runs what is missing; one by one:",
+            "```sh\n" + "\n".join(absent) + "\n```",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def commands(lines: Sequence[Line]) -> list[str]:
+    """What trains the rows for which nothing was run."""
+    return list(dict.fromkeys(line.row.training.command() for line in lines if not line.results))
+
+
+def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
+    """One row a figure, in the paper's unit: accuracies in percent, detections' as fractions."""
+    rows, unit = [], _unit(table)
+    for line in lines:
+        training = line.row.training
+        for i, paper in enumerate(line.row.paper):
+            rows.append(
+                {
+                    "row": line.row.name,
+                    "model": training.model,
+                    "flags": " ".join(training.flag_words),
+                    "stage": line.row.stage or line.row.method,
+                    "dataset": training.dataset,
+                    "protocol": training.protocol,
+                    "recipe": training.recipe,
+                    "metric": table.metric,
+                    "overlap": table.overlaps[i] if table.overlaps else None,
+                    "paper": paper,
+                    **_columns("convention", line.convention[i], unit),
+                    **_columns("validation", line.validation[i], unit),
+                    "seeds": " ".join(map(str, line.results)),
+                    "folds": line.folds if line.results else None,
+                    "hours": line.hours,
+                    "results": " ".join(r.folder.name for r in line.results.values()),
+                    "command": training.command(next(iter(line.results), 0)),
+                }
+            )
+    return pd.DataFrame(rows).astype({"folds": "Int64"})
+
+
+def _columns(name: str, value: Spread | None, unit: float) -> dict[str, float | None]:
+    mean, std = value or (None, None)
+    return {
+        name: None if mean is None else unit * mean,
+        f"{name}_std": None if std is None else unit * std,
+    }
+
+
+def write_table(table: Table, results: Sequence[Result], folder: Path) -> list[Line]:
+    """Writes NAME.md and NAME.csv, each whole or not at all; returns the lines."""
+    lines = lines_of(table, results)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = frame(table, lines).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    for suffix, content in ((".csv", text), (".md", markdown(table, lines))):
+        part = folder / f".{table.name}{suffix}.part"
+        part.write_text(content, "utf-8")
+        part.replace(folder / f"{table.name}{suffix}")
+    return lines

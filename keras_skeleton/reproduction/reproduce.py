@@ -1,0 +1,152 @@
+"""Tables from what is stored and what is run now: which runs lack, running them, the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from keras_skeleton.reproduction.apart import apart
+from keras_skeleton.reproduction.needs import Place, missing_seeds
+from keras_skeleton.reproduction.page import FOLDER, grid, write_table
+from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of
+from keras_skeleton.reproduction.tables import Table, Training
+from keras_skeleton.reproduction.train import expected_hours, quick_run, train
+
+
+class Run(NamedTuple):
+    """A training with a seed, and the hours that it is expected to take, if they are known."""
+
+    training: Training
+    seed: int
+    hours: float | None
+
+
+@dataclass
+class Reproduction:
+    """Some tables.
+
+    Attributes:
+        tables: Which.
+        place: What the user has.
+        results: Folder of what is kept; the tables go into its `tables`.
+        out: Folder of the runs.
+        seeds: How many of each training, None for the default.
+        most_hours: Longer trainings are left out.
+        say: Receives lines for the console.
+        begin: Each training has a process of its own, which starts with this and whose memory is
+            free again after it; None to train in this one.
+    """
+
+    tables: Sequence[Table]
+    place: Place
+    results: Path
+    out: Path
+    seeds: int | None = None
+    most_hours: float | None = None
+    say: Callable[[str], None] = print
+    begin: Callable[[], None] | None = None
+    _estimates: dict[Training, float | None] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the tables are written."""
+        return self.results / FOLDER
+
+    @cached_property
+    def trainings(self) -> list[Training]:
+        """What all rows need, each once."""
+        return list(dict.fromkeys(t for table in self.tables for t in table.trainings))
+
+    @cached_property
+    def lacks(self) -> dict[Training, str]:
+        """Why trainings cannot be run here; of those that can it is empty."""
+        return {training: self.place.lacks(training) for training in self.trainings}
+
+    def missing(self, results: Sequence[Result]) -> list[Run]:
+        """What can be run here and was not; first seeds before second ones."""
+        found = []
+        for training in self.trainings:
+            if not self.lacks[training]:
+                there = seeds_of(results, training)
+                hours = self._hours(training, results)
+                seeds = missing_seeds(there, hours, self.seeds)
+                found += [(len(there) + i, Run(training, s, hours)) for i, s in enumerate(seeds)]
+        return [run for _, run in sorted(found, key=lambda pair: pair[0])]
+
+    def _hours(self, training: Training, results: Sequence[Result]) -> float | None:
+        """Estimated once: a training's own hours, when they are known, count."""
+        if training not in self._estimates or seeds_of(results, training):
+            self._estimates[training] = expected_hours(training, results, self.place)
+        return self._estimates[training]
+
+    def short(self, run: Run) -> bool:
+        """Whether it may be run."""
+        return self.most_hours is None or (run.hours is not None and run.hours <= self.most_hours)
+
+    def plan(self) -> str:
+        """What lacks, for people: what can be run here with its hours, and what cannot."""
+        results = read_results(self.results)
+        lines, total, unknown = [], 0.0, 0
+        for run in self.missing(results):
+            took = "? h" if run.hours is None else f"{run.hours:.2f} h"
+            left = "" if self.short(run) else "   (left out: --most-hours)"
+            lines.append(f"  {took:>8}  {run.training.command(run.seed)}{left}")
+            if self.short(run):
+                total += run.hours or 0
+                unknown += run.hours is None
+        if lines:
+            rest = f", and {unknown} runs of unknown length" if unknown else ""
+            lines.insert(0, f"to be run here: about {total:.1f} hours{rest}")
+        else:
+            lines.append("nothing is left to be run here")
+        absent = [t for t in self.trainings if self.lacks[t] and not seeds_of(results, t)]
+        if absent:
+            lines.append("not run, and cannot be run here:")
+            lines += [f"  {self.lacks[t]}: {t.command()}" for t in absent]
+        return "\n".join(lines)
+
+    def run(self) -> None:
+        """Runs what lacks, keeps each result and writes the tables after it."""
+        tried: set[tuple[Training, int]] = set()
+        while True:
+            results = read_results(self.results)  # anew: hours are known now, or others ran some
+            todo = (run for run in self.missing(results) if self.short(run))
+            run = next((run for run in todo if (run.training, run.seed) not in tried), None)
+            if run is None:
+                return
+            training, seed = run.training, run.seed
+            tried.add((training, seed))
+            self.say(f"\n{training.command(seed)}")
+            folder = self.out / f"{training.name}_seed{seed}"
+            more = self._do(train, training, seed, self.place, folder, self.say)
+            self.say(f"kept in {keep(folder, training, seed, self.results, **more)}")
+            self.write()
+
+    def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return apart(self.begin, work, *arguments) if self.begin else work(*arguments)
+
+    def write(self) -> list[str]:
+        """Writes the tables from what is stored; returns them as text."""
+        results = read_results(self.results)
+        return [
+            f"{table.title} ({table.name})\n\n"
+            + grid(table, write_table(table, results, self.folder), self._reasons())
+            for table in self.tables
+        ]
+
+    def _reasons(self) -> dict[Training, str]:
+        return {training: reason for training, reason in self.lacks.items() if reason}
+
+    def try_out(self) -> None:
+        """Runs a little of everything in a folder for trials; results and tables stay untouched."""
+        for training in self.trainings:
+            if reason := self.lacks[training]:
+                self.say(f"{reason}: {training.command()}")
+                continue
+            self.say(f"\nquick: {training.command()}")
+            folder = self.out / "quick" / training.name
+            self._do(quick_run, training, self.place, folder, self.say)
+        self.say(f"\nonly tried, nothing kept; the runs are in {self.out / 'quick'}")

@@ -1,0 +1,49 @@
+"""Work in a process of its own: its result, its errors, its end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from keras_skeleton.errors import UserError
+from keras_skeleton.reproduction.apart import apart
+
+
+def test_results_and_errors_come_back():
+    assert apart(bool, os.getpid) != os.getpid()
+    with pytest.raises(ValueError, match="invalid literal"):
+        apart(bool, int, "x")
+
+
+def test_a_process_that_was_killed_is_told_in_words():
+    with pytest.raises(UserError, match="a training was ended from outside"):
+        apart(bool, os._exit, 9)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+def test_it_ends_with_the_command_that_started_it():
+    code = "import time; from keras_skeleton.reproduction.apart import apart; "
+    code += "apart(bool, time.sleep, 600)"
+    command = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    listed = Path(f"/proc/{command.pid}/task/{command.pid}/children")
+
+    def workers():
+        lines = {p: Path(f"/proc/{p}/cmdline").read_bytes() for p in listed.read_text().split()}
+        return [int(pid) for pid, line in lines.items() if b"spawn_main" in line]
+
+    def until(condition):
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    until(workers)
+    (worker,) = workers()
+    until(lambda: len(list(Path(f"/proc/{worker}/task").iterdir())) > 1)  # it has begun
+    command.send_signal(signal.SIGKILL)
+    command.wait()
+    until(lambda: not Path(f"/proc/{worker}").exists())

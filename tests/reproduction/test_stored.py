@@ -1,0 +1,166 @@
+"""Stored results: found by their content, refused when damaged; the committed tables are theirs."""
+
+import json
+import shutil
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_skeleton.evaluation.scores import ResultsError
+from keras_skeleton.reproduction.page import write_table
+from keras_skeleton.reproduction.stored import belongs, keep, read_results, seeds_of
+from keras_skeleton.reproduction.tables import Training, read_tables
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = read_results(ROOT / "results")
+TABLES = read_tables(["all"])
+SBU = Training("lstm", "sbu", "5fold", "tuned")
+
+
+def test_the_committed_tables_are_made_from_the_stored_results(tmp_path):
+    for table in TABLES:
+        write_table(table, RESULTS, tmp_path)
+    made = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
+    committed = {p.name: p.read_text("utf-8") for p in (ROOT / "results" / "tables").iterdir()}
+    assert sorted(made) == sorted(committed)
+    for name, text in made.items():
+        assert text == committed[name], f"python run.py reproduce --table all --no-train ({name})"
+
+
+def test_every_stored_result_is_in_a_table():
+    trainings = set(chain(*(table.trainings for table in TABLES)))
+    used = {r.folder for t in trainings for r in seeds_of(RESULTS, t).values()}
+    assert used == {result.folder for result in RESULTS}
+    assert len(used) == len(
+        {*ROOT.glob("results/*/metrics.json"), *ROOT.glob("results/*/run.json")}
+    )
+
+
+def row_of(name, row, **other):
+    table = pd.read_csv(ROOT / "results" / "tables" / f"{name}.csv", dtype={"seeds": str})
+    for key, value in {"row": row, **other}.items():
+        table = table[table[key] == value]
+    (found,) = table.to_dict("records")
+    return found
+
+
+def test_a_row_is_what_its_runs_say():
+    runs = [
+        json.loads((ROOT / f"results/sta_lstm_sbu_5fold_tuned_seed{seed}/metrics.json").read_text())
+        for seed in (0, 100, 200)
+    ]
+    ends = [100 * run["accuracy"] for run in runs]
+    step = [
+        np.mean([100 * s["accuracy_paper"] for f in run["folds"] for s in f["stages"]
+                 if s["name"] == "step7"])
+        for run in runs
+    ]  # fmt: skip
+    found = row_of("stafig6", "STA-LSTM", dataset="sbu", recipe="tuned")
+    assert (found["seeds"], found["folds"], found["paper"]) == ("0 100 200", 5, 91.5)
+    assert found["validation"] == pytest.approx(np.mean(ends), rel=1e-5)
+    assert found["validation_std"] == pytest.approx(np.std(ends), rel=1e-4)
+    assert found["hours"] == pytest.approx(np.mean([run["hours"] for run in runs]), rel=1e-4)
+    spatial = row_of("stafig6", "SA-LSTM", dataset="sbu", recipe="tuned")
+    assert spatial["convention"] == pytest.approx(np.mean(step), rel=1e-5)
+    assert spatial["convention"] != found["convention"]
+    scores = pd.read_csv(ROOT / "results" / "detect_ut_kinect_cs" / "scores.csv")
+    own = scores[(scores["rule"] == "paper") & (scores["method"] == "tap_b_m")].set_index("theta")
+    for metric, name in (("map_action", "sta4"), ("f1", "sta5")):
+        found = row_of(name, "TAP-B-M", dataset="ut_kinect", overlap=0.5)
+        assert found["validation"] == pytest.approx(own[metric][0.5], rel=1e-5)
+
+
+def test_a_result_belongs_to_a_training_by_content():
+    (result,) = [r for r in RESULTS if r.folder.name == "lstm_sbu_5fold_tuned_seed100"]
+    assert belongs(result, SBU)
+    assert list(seeds_of(RESULTS, SBU)) == [0, 100, 200]
+    others = {"model": "sta_lstm", "dataset": "nucla", "protocol": "cs", "recipe": "paper",
+              "options": (("units", "normalised"),), "i3d": True,
+              "flags": (("no_attention_regularizer", True),)}  # fmt: skip
+    for key, value in others.items():
+        if key != "dataset":  # which has no recipe 'tuned'
+            assert not belongs(result, replace(SBU, **{key: value})), key
+    about = json.loads(json.dumps(result.about))
+    changes = (
+        lambda a: a["recipe"].update(epochs=2),
+        lambda a: a["recipe"]["model"].update(lambda1=0.0),
+        lambda a: a.update(complete=False),
+        lambda a: a.update(clips=100),
+        lambda a: a.update(command=a["command"] + " --option units=normalised"),
+    )
+    for change in changes:
+        other = json.loads(json.dumps(about))
+        change(other)
+        assert not belongs(replace(result, about=other), SBU)
+    about["recipe"]["sources"] = {"all": "other words"}
+    del about["recipe"]["test_copies"]  # as before that field was there
+    assert belongs(replace(result, about=about), SBU)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A folder of results with one run and one detection."""
+    for name in ("sta_lstm_ut_kinect_cs", "detect_ut_kinect_cs"):
+        shutil.copytree(ROOT / "results" / name, tmp_path / name)
+    return tmp_path
+
+
+def cut(path):
+    path.write_text(path.read_text()[:200])
+
+
+def edited(key, value):
+    def edit(path):
+        about = json.loads(path.read_text())
+        about[key] = value
+        path.write_text(json.dumps(about))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("sta_lstm_ut_kinect_cs/metrics.json", cut),
+        ("sta_lstm_ut_kinect_cs/metrics.json", lambda path: path.write_text("[1]")),
+        ("sta_lstm_ut_kinect_cs/metrics.json", lambda path: path.write_bytes(b"\xff\xfe\x00")),
+        ("sta_lstm_ut_kinect_cs/metrics.json", edited("accuracy", 91.9)),
+        ("sta_lstm_ut_kinect_cs/metrics.json", edited("accuracy_paper", "best")),
+        ("sta_lstm_ut_kinect_cs/metrics.json", edited("seed", None)),
+        ("sta_lstm_ut_kinect_cs/metrics.json", edited("folds", [1])),
+        ("sta_lstm_ut_kinect_cs/metrics.json", edited("command", None)),
+        ("detect_ut_kinect_cs/run.json", cut),
+        ("detect_ut_kinect_cs/run.json", edited("recipes", [])),
+        ("detect_ut_kinect_cs/run.json", lambda path: path.unlink()),
+        ("detect_ut_kinect_cs/scores.csv", lambda path: path.write_text("method,f1\n")),
+        ("detect_ut_kinect_cs/scores.csv", lambda path: path.write_text("")),
+    ],
+)
+def test_a_damaged_result_is_named(name, damage, stored):
+    assert len(read_results(stored)) == 2
+    damage(stored / name)
+    with pytest.raises(ResultsError) as raised:
+        read_results(stored)
+    assert str(raised.value).startswith(f"{stored / name}: not the ")
+    assert "delete its folder" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_kept_overwrites_nothing(stored):
+    run = ROOT / "results" / "sta_lstm_ut_kinect_cs"
+    training = Training("sta_lstm", "ut_kinect", "cs")
+    first = keep(run, training, 0, stored)
+    (first / "metrics.json").write_text("precious")
+    second = keep(run, training, 0, stored)
+    assert (first / "metrics.json").read_text() == "precious"
+    assert second.name == "sta_lstm_ut_kinect_cs_seed0-2"
+    assert (second / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
+    detection = Training("tap_lstm", "ut_kinect", "cs")
+    kept = keep(ROOT / "results" / "detect_ut_kinect_cs", detection, 0, stored, hours=0.5)
+    assert kept.name == "detect_ut_kinect_cs_seed0"
+    assert json.loads((kept / "run.json").read_text())["hours"] == 0.5
+    assert not list(stored.glob(".*"))

@@ -1,0 +1,108 @@
+"""The papers' tables as data: each row names what exists, and its command means the same."""
+
+import shlex
+from itertools import chain
+
+import pytest
+
+from keras_skeleton.commands.network import named_recipe
+from keras_skeleton.commands.train import _parser
+from keras_skeleton.datasets import get_source
+from keras_skeleton.detection.detector import METHODS
+from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.reproduction.stored import recipe_of, recipes_of
+from keras_skeleton.reproduction.tables import TableError, read_table, read_tables, table_names
+
+TABLES = {table.name: table for table in read_tables(["all"])}
+
+
+def papers(name, row, dataset, protocol, recipe="paper"):
+    (found,) = [
+        r.paper
+        for r in TABLES[name].rows
+        if (r.name, r.training.dataset, r.training.protocol, r.training.recipe)
+        == (row, dataset, protocol, recipe)
+    ]
+    return found
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_every_row_can_be_trained_by_its_command(name):
+    for row in TABLES[name].rows:
+        training = row.training
+        words = shlex.split(training.command(7))
+        assert words[:2] == ["python", "run.py"]
+        assert training.protocol in get_source(training.dataset).protocols
+        assert ("PATH" in words) == (get_source(training.dataset).needs_root or training.i3d)
+        if training.detection:
+            assert row.method in METHODS
+            assert "clips" in get_source(training.dataset).options
+            assert set(recipes_of(training)) == {"tap_lstm", "sta_lstm", "jcr_rnn"}
+            continue
+        args = _parser().parse_args(words[2:])
+        assert (args.model, args.dataset, args.protocol) == (
+            training.model, training.dataset, training.protocol
+        )  # fmt: skip
+        assert args.seed == 7
+        assert args.option == training.option_words
+        assert named_recipe(args) == recipe_of(training)
+        if row.stage:
+            assert row.stage in [stage.name for stage in recipe_of(training).stages]
+
+
+def test_different_trainings_have_different_folders():
+    trainings = set(chain(*(table.trainings for table in TABLES.values())))
+    assert len({training.name for training in trainings}) == len(trainings) > 80
+
+
+def test_what_papers_quote_of_each_other_and_of_themselves_agrees():
+    for protocol in ("cs", "cv"):
+        own = papers("sta2", "STA-LSTM", "ntu", protocol)
+        for other in ("mans5", "csta2", "stafig6"):
+            assert papers(other, "STA-LSTM", "ntu", protocol) == own
+        assert papers("mans4", "MANs-9", "ntu", protocol) == papers(
+            "mans5", "MANs-9", "ntu", protocol
+        )
+        assert papers("csta2", "CSTA-CNN", "ntu", protocol) == papers(
+            "csta3", "CSTA-CNN", "ntu", protocol
+        )
+    for row in ("LSTM", "STA-LSTM"):
+        for recipe in ("paper", "tuned"):
+            assert papers("sta1", row, "sbu", "5fold", recipe) == papers(
+                "stafig6", row, "sbu", "5fold", recipe
+            )
+    # Table III: "improvement of 3.2% and 1.6%"
+    gains = [
+        papers("sta3", "STA-LSTM", "pku_mmd", p)[0] - papers("sta3", "LSTM", "pku_mmd", p)[0]
+        for p in ("cs", "cv")
+    ]
+    assert gains == pytest.approx([3.2, 1.6])
+
+
+def test_figures_that_could_not_be_read_are_left_out():
+    assert papers("sta5", "TAP-B", "pku_mmd", "cs") == (0.544, 0.514, 0.461, None)
+    assert papers("sta5", "TAP-B", "pku_mmd", "cv") == (None,) * 4
+    assert papers("stafig6", "TA-LSTM", "ntu", "cv") == (None,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "paper = ",
+        'paper = ""\ntable = ""\ntitle = ""\n[columns]\n',
+        'paper = ""\ntable = ""\ntitle = ""\n[columns]\na = {dataset = "sbu", protocol = "5fold"}\n'
+        '[[rows]]\nname = "x"\nmodel = "lstm"\npaper = { b = 1 }\n',
+        'paper = ""\ntable = ""\ntitle = ""\n[columns]\na = {dataset = "sbu", protocol = "5fold"}\n'
+        '[[rows]]\nname = "x"\nmodel = "lstm"\npaper = { a = [1, 2] }\n',
+    ],
+)
+def test_a_damaged_table_is_named(text, tmp_path):
+    path = tmp_path / "own1.toml"
+    path.write_text(text)
+    with pytest.raises(TableError, match="own1.toml: not a table"):
+        read_table(path)
+
+
+def test_an_unknown_table_is_named_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="unknown table 'mans6'. Did you mean 'mans"):
+        read_tables(["sta1", "mans6"])
