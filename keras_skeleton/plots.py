@@ -563,7 +563,7 @@ def _strip(
     strip = _Strip(array, layout, side, up, poses, inches)
     curve = 0.0 if attention is None else 1.5
     lines = title.count("\n")
-    head = 0.45 + 0.2 * lines + (0.4 if fps else 0.0)
+    head = 0.45 + 0.15 * lines + (0.4 if fps else 0.0)
     foot, gap = 0.85, 0.12
     tall = head + curve + (gap if curve else 0.0) + strip.height + foot
     fig = Figure(figsize=(WIDTH, tall))

@@ -44,7 +44,7 @@ from keras_skeleton.training.fold import EVALUATION_BATCH, FoldFit, Row, predict
 from keras_skeleton.training.looking import look_at, looked_at
 from keras_skeleton.training.parts import published_start, with_crops
 from keras_skeleton.training.progress import Progress
-from keras_skeleton.training.reading import clip_inputs, input_frames
+from keras_skeleton.training.reading import clip_inputs, frames_read
 from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.staged import stage_epochs, train_stages
 from keras_skeleton.training.stages import Stage, freeze
@@ -118,7 +118,7 @@ class Experiment:
     @property
     def frames(self) -> int | None:
         """T of the network's input: the recipe's, at most the longest clip where that matters."""
-        return input_frames(self.model, self.dataset, self.recipe.frames)
+        return frames_read(self.model, self.dataset, self.recipe.frames)
 
     def build(self, any_length: bool = False, **changes: Any) -> keras.Model:
         """A new network for this dataset; `changes` are arguments other than the recipe's. With

@@ -15,7 +15,7 @@ from keras_skeleton.pipeline import ClipInputs, Inputs, Read
 from keras_skeleton.training.parts import input_shapes
 
 
-def input_frames(model: str, dataset: SkeletonDataset, frames: int | None) -> int | None:
+def frames_read(model: str, dataset: SkeletonDataset, frames: int | None) -> int | None:
     """T of a network's input: the recipe's, at most the longest clip where that matters."""
     if not MODELS[model].sequence:
         return frames

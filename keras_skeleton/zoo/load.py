@@ -16,7 +16,7 @@ from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.part_inputs import Videos
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import EVALUATION_BATCH
-from keras_skeleton.training.reading import clip_inputs, input_frames
+from keras_skeleton.training.reading import clip_inputs, frames_read
 from keras_skeleton.training.recipes import Recipe, get_recipe
 from keras_skeleton.training.trained import Trained
 from keras_skeleton.weights import load_weights
@@ -96,7 +96,7 @@ def on_dataset(
         test = list(dataset.folds(entry.protocol))[entry.fold - 1].test
     if crops is not None:
         test = test[dataset.samples["name"].iloc[test].isin(crops.frames)]
-    frames = input_frames(entry.model, dataset, entry.frames)
+    frames = frames_read(entry.model, dataset, entry.frames)
     bodies = entry.arguments.get("bodies")
     videos = Videos(crops) if crops is not None else None
     inputs = clip_inputs(entry.model, dataset, frames, entry.read, network, videos, bodies=bodies)

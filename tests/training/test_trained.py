@@ -9,7 +9,7 @@ from conftest import make_dataset
 
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.models import build_model
-from keras_skeleton.training.reading import clip_inputs, input_frames
+from keras_skeleton.training.reading import clip_inputs, frames_read
 from keras_skeleton.training.trained import Trained
 from keras_skeleton.zoo.entries import ZooError
 from keras_skeleton.zoo.load import on_dataset, pretrained
@@ -17,7 +17,7 @@ from keras_skeleton.zoo.load import on_dataset, pretrained
 
 def beside(dataset, model="sta_lstm", **choices):
     keras.utils.set_random_seed(0)
-    frames = input_frames(model, dataset, None)
+    frames = frames_read(model, dataset, None)
     network = build_model(model, dataset.skeleton, 3, frames, bodies=dataset.max_bodies)
     (fold,) = dataset.folds("cs")
     inputs = clip_inputs(model, dataset, frames, choices)
