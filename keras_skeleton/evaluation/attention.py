@@ -1,7 +1,11 @@
 """How much of its attention a model spends where the action is, on clips whose truth is known.
 
 Uniform attention would spend on some joints just their share of all joints; what is above that
-share was found. Joints of people who are not there count neither way.
+share was found. Joints of people who are not there count neither way. All frames of a clip count
+for its joints, also those before and after the action, in which none of them moves: attention that
+rests on the right limb throughout is worth as much here as attention that goes there with the
+action. (So a share above uniform says that the joints were told apart, not when; a fixed preference
+for arms over legs can reach it for several classes at once.)
 
 For networks that weigh body parts: the weights of every class, and of the hand that acts.
 """

@@ -128,6 +128,8 @@ def test_displacement_is_what_is_left_of_the_first_actors_frame():
                 out[t, m], first[t, m] - begins if t in frames else 0, atol=1e-12
             )
     assert not out[:, 2].any()
+    noisy = clip_of(T=1) + 0.01 * clip_of(T=12, seed=1)
+    assert to_actor_displacement(noisy)[0].any(axis=(1, 2)).all()  # no frame looks like padding
     assert not to_actor_displacement(np.zeros((3, 1, 25, 3))).any()
 
 
