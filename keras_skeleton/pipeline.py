@@ -1,4 +1,4 @@
-"""Clips to batches: the only room, with the TensorBoard logs, that imports TensorFlow.
+"""Clips to batches, by `tf.data`.
 
 `Inputs` turns a clip into what a network reads and remembers it (`part_inputs` is its like for
 networks that watch videos); `training_batches` and `evaluation_batches` put the results into
@@ -142,6 +142,7 @@ def training_batches(
     batch_size: int,
     seed: int,
     first_epoch: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> tuple[tf.data.Dataset, int]:
     """An endless dataset of shuffled (inputs (B, ...), labels (B,)) and the steps of an epoch.
 
@@ -151,15 +152,19 @@ def training_batches(
         batch_size: B.
         seed: Of the shuffling.
         first_epoch: Epoch to begin with, counted from 0 (for a resumed run).
+        part: (i, n): the i-th of n equal parts of every batch, B / n clips, where n processes
+            share it.
     """
+    i, n = part
+    own = slice(i * batch_size // n, (i + 1) * batch_size // n)
     if not len(indices):
         raise DatasetError(f"dataset '{inputs.dataset.name}': no clips to train on in this fold")
 
     def rows(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.numpy_function(
-            lambda e: epoch_order(indices, batch_size, seed, int(e)), [epoch], tf.int64
+            lambda e: epoch_order(indices, batch_size, seed, int(e))[:, own], [epoch], tf.int64
         )
-        order.set_shape((None, batch_size))
+        order.set_shape((None, batch_size // n))
         draw = tf.stack([tf.constant(1 + seed, tf.int64), epoch])
         orders = tf.data.Dataset.from_tensor_slices(order)
         return tf.data.Dataset.zip((orders, tf.data.Dataset.from_tensors(draw).repeat()))

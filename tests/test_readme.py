@@ -11,6 +11,7 @@ import pytest
 from keras_skeleton.datasets import SOURCES
 from keras_skeleton.detection.report import TITLES
 from keras_skeleton.models import MODELS, build_model
+from keras_skeleton.training.recipes import get_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,9 +30,15 @@ def rows(heading, columns=None):
 
 
 def of(model, dataset, protocol, recipe):
-    """The stored runs of one row of the table: one, or several seeds."""
+    """The stored runs of one row of the table, without flags: one, or several seeds."""
     wanted = (model, NAMES.get(dataset, dataset.lower().replace("-", "_")), protocol, recipe)
-    return [r for r in RESULTS if (r["model"], r["dataset"], r["protocol"], r["variant"]) == wanted]
+    plain = json.loads(json.dumps(dict(get_recipe(model, wanted[1], recipe).model)))
+    return [
+        r
+        for r in RESULTS
+        if (r["model"], r["dataset"], r["protocol"], r["variant"]) == wanted
+        and r["recipe"]["model"] == plain
+    ]
 
 
 FIGURES = ("accuracy", "accuracy_last", "accuracy_paper")
@@ -84,12 +91,43 @@ def test_the_rows_of_figure_6_are_stored():
 
 
 def test_attention_on_the_known_truth_is_stored():
-    stored = pd.read_csv(ROOT / "results" / "sta_lstm_synthetic_cs" / "attention.csv")
-    table = rows("Where STA-LSTM looks, against the known truth")
-    assert [row[0] for row in table] == stored["class"].tolist()
-    for row, found in zip(table, stored.itertuples(index=False), strict=True):
-        assert row[1] == str(found.clips)
-        assert row[2:] == [f"{100 * value:.1f}" for value in found[2:]]
+    heading = "Where STA-LSTM looks, against the known truth"
+    runs = of("sta_lstm", "synthetic", "cs", "tuned")
+    found = {run["seed"]: stored_shares(f"tuned_seed{run['seed']}") for run in runs}
+    assert len(found) == 3
+    mean, paper = sum(found.values()) / 3, stored_shares("")
+    clips = pd.read_csv(ROOT / "results/sta_lstm_synthetic_cs/attention.csv")["clips"]
+    table = rows(heading)
+    assert [row[0] for row in table] == mean.index.tolist()
+    for row, count in zip(table, clips, strict=True):
+        own = [*mean.loc[row[0]], paper.loc[row[0], "joints"], paper.loc[row[0], "frames"]]
+        assert row[1:] == [str(count), *(f"{100 * value:.1f}" for value in own)]
+
+    def below(shares, kind):
+        gain = shares[kind] - shares[f"{kind}_uniform"]
+        return (-100 * gain[gain < 0]).round(2)
+
+    assert not len(below(mean, "joints"))
+    assert not len(below(mean, "frames"))
+    assert not any(len(below(shares, "joints")) for shares in found.values())
+    assert dict(below(found[0], "frames")) == {"pick_up": 0.04}
+    assert not len(below(found[100], "frames"))
+    assert dict(below(found[200], "frames").round(1)) == {"wave_left_hand": 1.1}
+    assert len(below(paper, "joints")) == 5
+    assert len(below(paper, "frames")) == 8
+    accuracy = [100 * run["accuracy"] for run in runs]
+    (plain,) = of("sta_lstm", "synthetic", "cs", "paper")
+    assert (
+        f"{np.mean(accuracy):.1f} ± {np.std(accuracy):.1f} percent, with `paper` "
+        f"{100 * plain['accuracy']:.1f}."
+    ) in README
+
+
+def stored_shares(run):
+    """The table of a run of STA-LSTM on the synthetic set, without its counts."""
+    name = "_".join(["sta_lstm_synthetic_cs", *([run] if run else [])])
+    table = pd.read_csv(ROOT / "results" / name / "attention.csv", index_col="class")
+    return table.drop(columns="clips")
 
 
 def test_the_stages_and_weights_of_the_pose_driven_network_are_stored():

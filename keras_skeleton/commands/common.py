@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.datasets import get_source, load_dataset
+from keras_skeleton.datasets.overview import find_under
 from keras_skeleton.datasets.store import default_cache_dir
 from keras_skeleton.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset
     from keras_skeleton.datasets.source import Source
+    from keras_skeleton.training.distribution import Job
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,11 +83,29 @@ def _quiet() -> Iterator[None]:
             os.dup2(real.fileno(), 2)
 
 
-def start_keras(deterministic: bool = False) -> None:
-    """Imports Keras, quietly; `deterministic` is for the whole process."""
+def start_keras(
+    deterministic: bool = False, precision: str | None = None, job: Job | None = None
+) -> None:
+    """Imports Keras, quietly; what is chosen is for the whole process.
+
+    Args:
+        deterministic: The same bits from the same seed.
+        precision: Keras' name of a policy: what layers compute in.
+        job: Meet the other processes of a training over hosts first.
+    """
+    from keras_skeleton.training.distribution import free_memory
+
+    if job is not None:
+        job.prepare()
+        print(f"{job}, coordinator {job.coordinator}: waits for the others", flush=True)
     with _quiet():
         import keras
 
+        free_memory()
+        if job is not None:
+            job.join()
+        if precision is not None:
+            keras.config.set_dtype_policy(precision)
         if deterministic:
             from keras_skeleton.pipeline import make_deterministic
 
@@ -119,6 +139,14 @@ def load(
     return load_dataset(
         args.dataset, args.data_dir, args.cache_dir, args.strict, force, say=print, **options
     )
+
+
+def load_under(args: argparse.Namespace, name: str, options: dict[str, Any]) -> SkeletonDataset:
+    """A dataset whose files are in --data-dir, or in the folder of its name there."""
+    source, root = get_source(name), args.data_dir
+    if source.needs_root and root is not None:
+        root = find_under(source, root) or root
+    return load_dataset(name, root, args.cache_dir, say=print, **options)
 
 
 def folders_of(base: Path) -> Iterator[Path]:

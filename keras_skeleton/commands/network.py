@@ -21,11 +21,11 @@ PRETRAINED = "pretrained"
 NETWORK_FLAGS = ("attention", "ratio", "bidirectional", "aggregate", "no_attention_regularizer")
 
 
-def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+def add_network_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Model, dataset, protocol, and what changes the network."""
-    parser.add_argument("--model", required=True, help="see run.py list")
-    parser.add_argument("--dataset", required=True, help="see run.py list")
-    parser.add_argument("--protocol", required=True, help="see run.py list")
+    parser.add_argument("--model", required=required, help="see run.py list")
+    parser.add_argument("--dataset", required=required, help="see run.py list")
+    parser.add_argument("--protocol", required=required, help="see run.py list")
     add_data_arguments(parser)
     parser.add_argument("--recipe", help="paper (default), released or tuned")
     parser.add_argument(

@@ -24,6 +24,8 @@ from keras_skeleton.commands.network import (
     weights_file,
 )
 from keras_skeleton.errors import UserError
+from keras_skeleton.training.distribution import Job, together, use_all
+from keras_skeleton.zoo.entries import Entry
 
 
 def _parser(description: str | None = None) -> argparse.ArgumentParser:
@@ -50,12 +52,54 @@ def _parser(description: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--resume", action="store_true", help="continue a stopped run in --out")
     add_deterministic(parser)
+    add_devices(parser)
     parser.add_argument(
         "--weights", metavar="FILE",
         help="score these weights instead of training: a file, a run's folder, or 'pretrained' "
         "for those of the zoo",
     )  # fmt: skip
     return parser
+
+
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """What a training works on."""
+    parser.add_argument(
+        "--precision", choices=("float32", "mixed_bfloat16"), default="float32",
+        help="what layers compute in; weights and logits are float32 in both",
+    )  # fmt: skip
+    parser.add_argument(
+        "--devices", choices=("one", "all"), default="one",
+        help="all: the GPUs of this host share every batch",
+    )  # fmt: skip
+    parser.add_argument(
+        "--coordinator", metavar="HOST:PORT",
+        help="train over hosts, on JAX: the address of process 0; the same in all processes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--processes", type=whole_number(1), metavar="N", help="how many train together"
+    )
+    parser.add_argument(
+        "--process-id", type=whole_number(0), metavar="I", help="which one this is, from 0"
+    )
+
+
+def job_of(args: argparse.Namespace) -> Job | None:
+    """Which process this is of those that train together, if any do."""
+    given = (args.coordinator, args.processes, args.process_id)
+    if given == (None, None, None):
+        return None
+    if None in given:
+        raise UserError("--coordinator, --processes and --process-id go together")
+    if args.devices == "all":
+        raise UserError("--coordinator uses all devices of every host; leave --devices out")
+    if args.weights is not None:
+        raise UserError("--weights scores in one process; leave --coordinator out")
+    if args.deterministic:
+        raise UserError(
+            "--deterministic is about TensorFlow's operations; on GPUs of JAX, where --coordinator "
+            "trains, set XLA_FLAGS=--xla_gpu_deterministic_ops=true"
+        )
+    return Job(args.coordinator, args.processes, args.process_id)
 
 
 def run(words: Sequence[str], description: str | None = None) -> None:
@@ -74,9 +118,19 @@ def run(words: Sequence[str], description: str | None = None) -> None:
         base = base.with_name(f"{args.model}_{args.aggregate}_{args.dataset}_{args.protocol}")
     if args.weights is not None:
         base = base.with_name(base.name + "_scored")
-    out = folder_of_run(args, base)
+    job = job_of(args)
+    first = job is None or not job.process
+    out = folder_of_run(args, base) if first else args.out or base  # only the first writes to it
+    with together(job) as met:
+        start_keras(args.deterministic, args.precision, job)
+        met()
+        if args.devices == "all":
+            print(use_all())
+        _run(args, out, entry, first)
 
-    start_keras(args.deterministic)
+
+def _run(args: argparse.Namespace, out: Path, entry: Entry | None, first: bool) -> None:
+    """With Keras started."""
     if entry is not None:
         from keras_skeleton.zoo.check import compared
 
@@ -99,10 +153,12 @@ def run(words: Sequence[str], description: str | None = None) -> None:
         print(experiment.scored_line(experiment.evaluate(path, args.fold), path))
         print(f"scores in {out}")
         return
-    print(
-        f"{args.model} on {args.dataset}, {args.protocol}, recipe '{experiment.variant}'; "
-        f"results in {out}"
-    )
+    if first:
+        print(
+            f"{args.model} on {args.dataset}, {args.protocol}, recipe '{experiment.variant}'; "
+            f"results in {out}"
+        )
     with resumable(out):
-        print("\n" + experiment.train(args.fold, args.resume))
-    print(f"\nopen {out / 'report.html'}")
+        table = experiment.train(args.fold, args.resume)
+    if first:
+        print(f"\n{table}\n\nopen {out / 'report.html'}")

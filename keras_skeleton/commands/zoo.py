@@ -7,11 +7,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from keras_skeleton.commands.common import reader_options, start_keras, whole_number
-from keras_skeleton.datasets import DatasetError, get_source, load_dataset
-from keras_skeleton.datasets.overview import find_under
+from keras_skeleton.commands.common import (
+    load_under,
+    reader_options,
+    start_keras,
+    whole_number,
+)
+from keras_skeleton.datasets import DatasetError, get_source
 from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.zoo.entries import ZOO, ZooError, read_zoo
 from keras_skeleton.zoo.page import listing
@@ -49,13 +52,6 @@ def run(words: Sequence[str]) -> None:
         print(listing(entries, args.zoo))
 
 
-def _dataset(args: argparse.Namespace, name: str, options: dict[str, Any]) -> Any:
-    source, root = get_source(name), args.data_dir
-    if source.needs_root and root is not None:
-        root = find_under(source, root) or root
-    return load_dataset(name, root, args.cache_dir, say=print, **options)
-
-
 def _add(args: argparse.Namespace) -> None:
     if not (args.add / "run.json").is_file():
         raise UserError(f"{args.add}: no run here (its run.json)")
@@ -66,7 +62,7 @@ def _add(args: argparse.Namespace) -> None:
     about = about_run(args.add)
     source = get_source(about["dataset"])
     options = {**about["options"], **reader_options(source, args.option)}
-    dataset = _dataset(args, source.name, options)
+    dataset = load_under(args, source.name, options)
     crops = open_crops(args.crops) if args.crops else None
     with TemporaryDirectory() as scratch:
         entry = add_run(args.add, dataset, Path(scratch), args.fold, args.part, crops, args.zoo)
@@ -93,7 +89,7 @@ def _check(args: argparse.Namespace) -> None:
         try:
             if watches and crops is None:
                 raise DatasetError("watches videos; give --crops FOLDER")
-            dataset = _dataset(args, entry.dataset, dict(entry.options))
+            dataset = load_under(args, entry.dataset, dict(entry.options))
         except DatasetError as error:
             reason = str(error).splitlines()[0]
             counts["not checked"] += 1

@@ -2,6 +2,7 @@
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
 from keras_skeleton.layers.augmentation import (
+    RandomJitter,
     RandomRotation,
     RandomScale,
     RandomSymmetry,
@@ -24,6 +25,7 @@ __all__ = [
     "GroupedDense",
     "JointGate",
     "PerGroup",
+    "RandomJitter",
     "RandomRotation",
     "RandomScale",
     "RandomSymmetry",

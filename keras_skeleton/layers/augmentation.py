@@ -102,6 +102,34 @@ class RandomScale(_Augmentation):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
+class RandomJitter(_Augmentation):
+    """Adds Gaussian noise, new for every coordinate, to what is there.
+
+    Joints that are all zeros stay so: padded frames and absent people remain recognizable (and a
+    joint that lies in the very origin is not moved).
+
+    Args:
+        stddev: The noise's standard deviation, in units of the input.
+    """
+
+    def __init__(self, stddev: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if stddev < 0:
+            raise ValueError(f"stddev={stddev} is below 0")
+        self.stddev = stddev
+
+    def change(self, clips: Any) -> Any:
+        noise = random.normal(
+            ops.shape(clips), stddev=self.stddev, dtype="float32", seed=self.seed_generator
+        )
+        there = ops.any(ops.not_equal(clips, 0), axis=-1, keepdims=True)
+        return ops.where(there, clips + ops.cast(noise, clips.dtype), clips)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
 class RandomTemporalCrop(_Augmentation):
     """Cuts a uniform share in [smallest, 1] out of every clip and stretches it back to T frames."""
 

@@ -53,6 +53,7 @@ class FrameGate(keras.layers.Layer):
             units,
             return_sequences=True,
             recurrent_regularizer=self.kernel_regularizer,
+            use_cudnn=False,  # see FrameMask
             name="lstm",
             **shared,
         )
@@ -64,6 +65,7 @@ class FrameGate(keras.layers.Layer):
                 return_sequences=True,
                 go_backwards=True,
                 recurrent_regularizer=self.kernel_regularizer,
+                use_cudnn=False,  # see FrameMask
                 name="backward",
                 **shared,
             )

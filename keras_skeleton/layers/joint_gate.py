@@ -53,6 +53,7 @@ class JointGate(keras.layers.Layer):
             self.units,
             return_sequences=True,
             recurrent_regularizer=self.kernel_regularizer,
+            use_cudnn=False,  # see FrameMask
             name="lstm",
             **shared,
         )

@@ -12,7 +12,12 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameMask(keras.layers.Layer):
-    """bool (B, T): which frames of (B, T, ...) hold anything but zeros."""
+    """bool (B, T): which frames of (B, T, ...) hold anything but zeros.
+
+    Frames without people leave holes in it, and a row may be empty. On a GPU cuDNN's kernels refuse
+    both, so LSTMs that take this mask are made with `use_cudnn=False`; those without a mask (of
+    `models.pose_i3d`) keep Keras' own choice.
+    """
 
     def call(self, inputs: Any) -> Any:
         return ops.any(ops.not_equal(inputs, 0), axis=tuple(range(2, len(inputs.shape))))

@@ -39,9 +39,8 @@ from keras_skeleton.layers.temporal_sampling import TemporalSampling
 from keras_skeleton.layers.two_stream import BodiesToBatch, MaxOverBodies, Motion
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
-from keras_skeleton.transforms.padded import padded
+from keras_skeleton.transforms.padded import padded, padded_rows
 from keras_skeleton.transforms.sample import segment_rows
-from keras_skeleton.transforms.time import subsample_time
 
 TOPOLOGIES = ("late", "early")
 SAMPLED = 30  # frames, Sec. 3.1
@@ -219,9 +218,7 @@ def _entry(name: str) -> ModelEntry:
         return partial(padded, skeleton=skeleton, frames=frames or 300, **choices)
 
     def rows(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
-        shown = np.arange(length, dtype=float)
-        if length > (frames or 300):
-            shown = subsample_time(shown, frames or 300)
+        shown = padded_rows(length, frames or 300)[:length]
         return shown[segment_rows(len(shown), SAMPLED)]
 
     return ModelEntry(build, read, rows, paper="CSTA-CNN (Wang, 2019)", sequence=True)

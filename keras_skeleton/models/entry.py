@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+
+from keras_skeleton.transforms.padded import padded_rows
 
 
 class ModelEntry(NamedTuple):
@@ -31,3 +33,10 @@ class ModelEntry(NamedTuple):
     paper: str
     sequence: bool = False
     video: bool = False
+
+    def input_rows(self, length: int, frames: int | None, **choices: Any) -> np.ndarray:
+        """As `rows`, for every row of the network's input: of a long one its time axis may hold
+        but a few (CSTA-CNN samples 30 frames)."""
+        if self.sequence and frames is not None:
+            return padded_rows(length, frames)
+        return self.rows(length, frames, **choices)

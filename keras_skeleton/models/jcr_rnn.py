@@ -43,7 +43,13 @@ def jcr_rnn(
     mask = FrameMask(name="mask")(x)
     h = layers.Reshape((-1, joints * 3), name="flat")(x)
     for i, width in enumerate(units, start=1):
-        h = layers.LSTM(width, return_sequences=True, name=f"lstm_{i}")(h, mask=mask)
+        lstm = layers.LSTM(
+            width,
+            return_sequences=True,
+            use_cudnn=False,  # see FrameMask
+            name=f"lstm_{i}",
+        )
+        h = lstm(h, mask=mask)
         h = layers.Dense(width, activation="relu", name=f"dense_{i}")(h)
         h = layers.Dropout(dropout, name=f"dropout_{i}")(h)
     logits = layers.Dense(classes + 1, dtype="float32", name="labels")(h)

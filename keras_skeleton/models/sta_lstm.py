@@ -26,9 +26,8 @@ from keras_skeleton.layers.joint_gate import JointGate
 from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
-from keras_skeleton.transforms.padded import padded
+from keras_skeleton.transforms.padded import padded, padded_rows
 from keras_skeleton.transforms.smooth import savitzky_golay
-from keras_skeleton.transforms.time import subsample_time
 
 # Name: (spatial attention, temporal attention).
 VARIANTS = {
@@ -113,6 +112,7 @@ def sta_lstm(
             return_sequences=True,
             kernel_regularizer=l1,
             recurrent_regularizer=l1,
+            use_cudnn=False,  # see FrameMask
             name=f"main_lstm_{i}",
         )
         if bidirectional:
@@ -176,11 +176,7 @@ def _entry(name: str) -> ModelEntry:
         return partial(sequence, skeleton=skeleton, frames=frames or 300, **choices)
 
     def rows(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
-        frames = frames or 300
-        shown = np.arange(min(length, frames), dtype=float)
-        if length > frames:
-            shown = subsample_time(np.arange(length, dtype=float), frames)
-        return np.pad(shown, (0, frames - len(shown)), constant_values=np.nan)
+        return padded_rows(length, frames or 300)
 
     return ModelEntry(build, read, rows, paper="STA-LSTM (Song et al., TIP 2018)", sequence=True)
 

@@ -10,12 +10,14 @@ The same folder can take more folds later (`--fold`), or be continued (`--resume
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +38,7 @@ from keras_skeleton.files import read_json
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.part_inputs import Videos
 from keras_skeleton.pipeline import ClipInputs
+from keras_skeleton.training.distribution import current
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.fold import EVALUATION_BATCH, FoldFit, Row, predict_copies
 from keras_skeleton.training.looking import look_at, looked_at
@@ -53,6 +56,7 @@ from keras_skeleton.weights import load_weights
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
+FREE = {"command", "versions", "device", "started"}  # of run.json: may differ between its parts
 
 
 class RunError(UserError):
@@ -177,7 +181,9 @@ class Experiment:
 
     def describe(self) -> dict[str, Any]:
         """The content of run.json: what must agree for runs to be parts of one experiment."""
-        names = ("tensorflow", "keras", "numpy", "pandas")
+        jax = ("jax",) if keras.backend.backend() == "jax" else ()
+        names = ("tensorflow", *jax, "keras", "numpy", "pandas")
+        precision = keras.config.dtype_policy().name
         return {
             "model": self.model,
             "dataset": self.dataset.name,
@@ -198,7 +204,9 @@ class Experiment:
                 if self.crops
                 else {}
             ),
-            "device": f"{keras.backend.backend()}, {platform.machine()}, {_cores()} cores",
+            **({} if precision == "float32" else {"precision": precision}),
+            "device": f"{keras.backend.backend()}, {platform.machine()}, {_cores()} cores"
+            + current().describe(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
 
@@ -216,23 +224,48 @@ class Experiment:
         return self.folder / f"fold_{number:02d}"
 
     def train(self, numbers: Sequence[int] | None = None, resume: bool = False) -> str:
-        """Trains the folds (all of them by default) and writes the report; returns its table."""
+        """Trains the folds (all of them by default) and writes the report; returns its table.
+
+        Of several processes that train together, only the first one has the folder and a table.
+        """
         wanted = self.check_folds(numbers)
+        devices = current()
+        mine = {key: value for key, value in self.describe().items() if key not in FREE}
+        devices.compare({**mine, "folds": wanted, "resume": resume})
+        open_folds = devices.decide(lambda: self.begin(wanted, resume))
+        if devices.process:
+            with tempfile.TemporaryDirectory(prefix="keras_skeleton_") as folder:
+                self.folder, self.say = Path(folder), _say_nothing
+                self.train_folds(open_folds, resume)
+            devices.leave()
+            return ""
+        if open_folds:
+            self.train_folds(open_folds, resume)
+        with devices.alone():
+            if unseen := [k for k in wanted if not looked_at(self, k)]:
+                look_at(self, unseen)
+            table = write_report(self.folder, self.folder)
+        devices.leave()
+        return table
+
+    def begin(self, wanted: Sequence[int], resume: bool) -> list[int]:
+        """Opens the folder; returns those of the folds that are not finished."""
         self.open_folder(wanted, resume)
         open_folds = [k for k in wanted if not self.finished(k)]
         if done := len(wanted) - len(open_folds):
             self.say(f"{done} folds are finished already")
-        if open_folds:
-            self.train_folds(open_folds, resume)
-        if unseen := [k for k in wanted if not looked_at(self, k)]:
-            look_at(self, unseen)
-        return write_report(self.folder, self.folder)
+        return open_folds
 
     def train_folds(self, numbers: Sequence[int], resume: bool) -> None:
         """Trains folds, one after the other."""
+        devices = current()
+        devices.send(
+            self.folder, [f for k in numbers for f in resumable_files(self.fold_folder(k))]
+        )
         trainees = self.trainees()
         begin = published_start(self.published, self.crops.size if self.crops else 0)
-        progress = Progress([self.epochs(self.folds[number - 1]) for number in numbers])
+        epochs = [self.epochs(self.folds[number - 1]) for number in numbers]
+        progress = Progress(epochs, io.StringIO() if devices.process else None)
         inputs = None if self.recipe.stages else self.inputs(trainees[""].model)
         for number in numbers:
             fold, folder = self.folds[number - 1], self.fold_folder(number)
@@ -268,16 +301,22 @@ class Experiment:
         """A new network as a training leaves it."""
         return self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
 
+    def beside(self, network: keras.Model, number: int | None = None, weights: str = "") -> Trained:
+        """A network beside the clips, and the test clips of a fold; `weights` is what they are
+        called."""
+        test = np.arange(0) if number is None else self.folds[number - 1].test
+        return Trained(
+            self.model, network, self.dataset, test, self.inputs(network), self.frames,
+            self.recipe.read, self.recipe.views,
+            self.recipe.batch_size if self.videos else EVALUATION_BATCH, weights,
+        )  # fmt: skip
+
     def trained(self, number: int, network: keras.Model | None = None) -> Trained:
         """What a finished fold's training has chosen, beside the clips; `network` takes the
         weights."""
         network = network or self.final_network()
         load_weights(network, self.fold_folder(number) / "best.weights.h5")
-        return Trained(
-            self.model, network, self.dataset, self.folds[number - 1].test, self.inputs(network),
-            self.frames, self.recipe.read, self.recipe.views,
-            self.recipe.batch_size if self.videos else EVALUATION_BATCH,
-        )  # fmt: skip
+        return self.beside(network, number)
 
     def trainees(self) -> dict[str, Trainee]:
         """A network made ready for each stage by its name; one, named "", without stages."""
@@ -342,7 +381,8 @@ class Experiment:
         inputs = self.inputs(model)
         test = self.folds[wanted[0] - 1].test
         size = self.recipe.batch_size if self.videos else EVALUATION_BATCH
-        logits = predict_views(model, inputs, test, min(size, len(test)), self.recipe.views)
+        forward = model.predict_on_batch
+        logits = predict_views(forward, inputs, test, min(size, len(test)), self.recipe.views)
         if copies := self.recipe.test_copies:
             logits = predict_copies(model, inputs, test, copies, self.seed)
         result = score(inputs.labels[test], logits)
@@ -391,10 +431,10 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
             theirs = dict(read_json(path, "a run's notes"))
         except (ValueError, TypeError):
             raise RunError(f"{path} is damaged; delete it or choose another --out") from None
-        free = {"command", "versions", "device", "started"}
-        if differ := [k for k in mine if k not in free and mine[k] != theirs.get(k)]:
+        every = [k for k in {**mine, **theirs} if k not in FREE]
+        if differ := [k for k in every if mine.get(k) != theirs.get(k)]:
             what = "; ".join(
-                f"{k}: {_short(theirs.get(k))} there, {_short(mine[k])} here" for k in differ
+                f"{k}: {_short(theirs.get(k))} there, {_short(mine.get(k))} here" for k in differ
             )
             raise RunError(f"{folder} holds another experiment ({what}); choose another --out")
         if begun and not resume:
@@ -407,6 +447,20 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, mine)
+
+
+def resumable_files(fold: Path) -> list[Path]:
+    """What a fold that is not finished needs to go on: its state, and its finished stages. (What
+    fixed streams put out is computed again.)"""
+    if not fold.exists():
+        return []
+    shutil.rmtree(fold / "features", ignore_errors=True)
+    kept = {".npz", ".h5", ".json", ".csv"}
+    return [file for file in sorted(fold.rglob("*")) if file.suffix in kept]
+
+
+def _say_nothing(line: str) -> None:
+    pass
 
 
 def _short(value: Any) -> str:

@@ -157,7 +157,7 @@ class FoldFit:
 
     def finish_epoch(self, logs: dict[str, float], started: float) -> None:
         """Scores validation and test clips, notes the epoch, saves now and then."""
-        logits = predict(self.trainee.model, self.batches, len(self.evaluated))
+        logits = predict(self.trainee.forward, self.batches, len(self.evaluated))
         if not np.isfinite(logits).all():
             raise DivergedError(
                 f"fold {self.number}: the network puts out NaN or infinity after epoch "
@@ -200,7 +200,7 @@ class FoldFit:
     def run(self, resume: bool = False) -> dict[str, Any]:
         """Trains from the start, or from the saved state, to the recipe's last epoch."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        recipe = self.trainee.recipe
+        recipe, devices = self.trainee.recipe, self.trainee.devices
         self.trainee.reset(self.seed)
         self.start(self.trainee.model)
         self.state = TrainingState(self.trainee.values())
@@ -212,7 +212,12 @@ class FoldFit:
                 raise StateError(f"{self.state_file}: {error}") from None
         done = len(self.state.history)
         batches, steps = training_batches(
-            self.inputs, self.fold.train, recipe.batch_size, self.seed, first_epoch=done
+            self.inputs,
+            self.fold.train,
+            recipe.batch_size,
+            self.seed,
+            first_epoch=done,
+            part=(devices.process, devices.processes),
         )
         with ScalarLog(self.folder / "tensorboard") as self.log:
             if done < self.epochs:
@@ -257,7 +262,8 @@ class FoldFit:
         if recipe.views > 1:
             metrics["views"] = recipe.views
         if copies := recipe.test_copies:
-            logits = predict_copies(model, self.inputs, test, copies, self.seed)
+            network = self.trainee.alone()
+            logits = predict_copies(network, self.inputs, test, copies, self.seed)
             metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
         delete_state(self.state_file)
@@ -269,7 +275,7 @@ class FoldFit:
         views = self.trainee.recipe.views
         if views == 1 and len(self.watched):
             return None
-        return predict_views(self.trainee.model, self.inputs, self.fold.test, self.size, views)
+        return predict_views(self.trainee.forward, self.inputs, self.fold.test, self.size, views)
 
 
 def _save_weights(model: keras.Model, path: Path) -> None:

@@ -22,7 +22,6 @@ from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.files import plain_name
 from keras_skeleton.models import COUPLED_LAYERS, MODELS
-from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.plots import save_figure
 from keras_skeleton.training.parts import draw_parts, part_table
 from keras_skeleton.training.trained import Trained, action_frames
@@ -62,14 +61,6 @@ def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- joints and frames
-
-
-def attention(
-    run: Experiment, model: keras.Model, inputs: ClipInputs, clips: np.ndarray
-) -> list[dict[str, np.ndarray]]:
-    """Attention of a network of a run, whatever its weights, see `Trained.attention`."""
-    read = run.recipe.read
-    return Trained(run.model, model, run.dataset, clips, inputs, run.frames, read).attention(clips)
 
 
 def score_frames(run: Experiment, trained: Trained, number: int) -> None:
@@ -152,7 +143,7 @@ def look_at_clip(
         weights: What they are called.
     """
     dataset, row = run.dataset, run.dataset.samples.iloc[i]
-    (maps,) = attention(run, model, run.inputs(model), np.array([i]))
+    (maps,) = run.beside(model).attention([i])
     running = running_probabilities(run, model, i)
     part = next(
         (name for name, clips in run.folds[number - 1]._asdict().items() if i in clips), "unused"

@@ -24,7 +24,11 @@ from keras_skeleton.training.trainee import predict_views
 
 
 def action_frames(row: pd.Series) -> tuple[int, int] | None:
-    """First and last frame of a clip that carry its action, where that is known."""
+    """First and last frame of a clip that carry its action, where that is known.
+
+    Args:
+        row: The clip's, of `SkeletonDataset.samples`.
+    """
     if "action_start" not in row:
         return None
     return int(row["action_start"]), int(row["action_end"]) - 1
@@ -69,7 +73,7 @@ class Trained:
         """float32 (n, C) of clips."""
         chosen = np.asarray(clips)
         size = min(self.batch_size, len(chosen))
-        return predict_views(self.network, self.inputs, chosen, size, self.views)
+        return predict_views(self.network.predict_on_batch, self.inputs, chosen, size, self.views)
 
     def score(self) -> Score:
         """How well it tells the test clips apart; ValueError where there are none."""
@@ -110,13 +114,13 @@ class Trained:
     def frame_attention_figure(self, i: int, frames: ArrayLike) -> Figure:
         """Attention to the frames of a clip, from `attention`, above its poses; where it is known
         which frames carry the action, they are shaded."""
-        info = self.dataset.info
+        row, info = self.dataset.samples.iloc[i], self.dataset.info
         return attention_strip_figure(
             self.dataset.clip(i),
             self.dataset.skeleton,
             frames,
             self.title(i),
             fps=info.get("fps"),
-            interval=action_frames(self.dataset.samples.iloc[i]),
+            interval=action_frames(row),
             unit=info.get("unit", "m"),
         )

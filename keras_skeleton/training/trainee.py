@@ -14,7 +14,11 @@ import numpy as np
 
 from keras_skeleton import layers
 from keras_skeleton.pipeline import ClipInputs, evaluation_batches
+from keras_skeleton.training.distribution import current
 from keras_skeleton.training.recipes import Recipe
+
+Forward = Callable[[Any], Any]
+"""Inputs (B, ...) to logits (B, C): `predict_on_batch` of a model, or its like on more devices."""
 
 OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
     "sgd": lambda r: keras.optimizers.SGD(
@@ -34,12 +38,22 @@ class Trainee:
     Attributes:
         model: The network itself: what is evaluated and saved.
         training_model: The same with the recipe's augmentation in front: what is fitted.
+        devices: What they work on.
+        forward: From inputs (B, ...) to logits (B, C), on these devices.
     """
 
     def __init__(self, build: Callable[[], keras.Model], recipe: Recipe) -> None:
         self._build = build
         self.recipe = recipe
-        self.model = build()
+        self.devices = current()
+        self.devices.check_batch(recipe.batch_size)
+        with self.devices.scope():
+            self._make()
+
+    def _make(self) -> None:
+        recipe = self.recipe
+        self.model = self._build()
+        self.devices.join_statistics(self.model)
         augment = [getattr(layers, name)(**arguments) for name, arguments in recipe.augment]
         self.training_model = (
             keras.Sequential([self.model.input, *augment, self.model]) if augment else self.model
@@ -50,11 +64,14 @@ class Trainee:
             # An object, since the name alone makes its variables in the first step, which is
             # therefore traced twice.
             metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-            jit_compile=recipe.jit,
+            # On JAX nothing else compiles a step.
+            jit_compile=recipe.jit if keras.backend.backend() == "tensorflow" else "auto",
         )
         self.optimizer = self.training_model.optimizer
+        self.devices.clip_together(self.optimizer)
         self.optimizer.build(self.training_model.trainable_variables)
         self._fresh_optimizer = [np.asarray(v) for v in self.optimizer.variables]
+        self.forward = self.devices.forward(self.model)
 
     def variables(self) -> list[keras.Variable]:
         """Everything that training changes: weights, random generators, optimizer."""
@@ -85,26 +102,35 @@ class Trainee:
         for variable, start in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(start)
 
+    def alone(self) -> keras.Model:
+        """The network on this process's own device, for what the devices do not share."""
+        if self.devices.processes == 1:
+            return self.model
+        with self.devices.alone():
+            twin = self._build()
+            twin.set_weights(self.weights())
+        return twin
+
     def weights(self) -> list[np.ndarray]:
         """Copies of the network's weights (without optimizer and random generators)."""
         return [np.array(w) for w in self.model.get_weights()]
 
 
-def predict(model: keras.Model, batches: Any, count: int) -> np.ndarray:
+def predict(forward: Forward, batches: Any, count: int) -> np.ndarray:
     """float32 (count, C): logits of the first `count` clips of evaluation batches."""
     logits = [
-        keras.ops.convert_to_numpy(model.predict_on_batch(keras.tree.map_structure(np.asarray, x)))
+        keras.ops.convert_to_numpy(forward(keras.tree.map_structure(np.asarray, x)))
         for x, _ in batches
     ]
     return np.concatenate(logits)[:count].astype(np.float32)
 
 
 def predict_views(
-    model: keras.Model, inputs: ClipInputs, clips: np.ndarray, batch_size: int, views: int
+    forward: Forward, inputs: ClipInputs, clips: np.ndarray, batch_size: int, views: int
 ) -> np.ndarray:
     """float32 (n, C): mean logits of these clips over their first `views` fixed views."""
     found = [
-        predict(model, evaluation_batches(inputs, clips, batch_size, view), len(clips))
+        predict(forward, evaluation_batches(inputs, clips, batch_size, view), len(clips))
         for view in range(views)
     ]
     return np.stack(found).mean(axis=0)

@@ -6,6 +6,7 @@ from keras_skeleton.transforms.image import mans_image
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import (
     per_torso,
+    to_actor_displacement,
     to_actor_frame,
     to_first_spine,
     to_pair_frame,
@@ -29,6 +30,7 @@ __all__ = [
     "sample_segments",
     "savitzky_golay",
     "subsample_time",
+    "to_actor_displacement",
     "to_actor_frame",
     "to_body_frame",
     "to_first_spine",

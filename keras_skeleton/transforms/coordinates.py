@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_skeleton.transforms.geometry import check_clip, to_hips
 from keras_skeleton.transforms.normalise import (
+    to_actor_displacement,
     to_actor_frame,
     to_first_spine,
     to_pair_frame,
@@ -17,6 +18,7 @@ from keras_skeleton.transforms.normalise import (
 COORDINATES: dict[str, Callable[..., np.ndarray]] = {
     "actor": to_actor_frame,
     "actor_first": partial(to_actor_frame, reference="first"),
+    "actor_displacement": to_actor_displacement,
     "first_spine": to_first_spine,
     "hips": to_hips,
     "pair": to_pair_frame,

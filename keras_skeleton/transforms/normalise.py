@@ -13,6 +13,7 @@ from keras_skeleton.transforms.bodies import motion
 from keras_skeleton.transforms.geometry import check_clip, present
 
 REFERENCES = ("each", "first")
+BEGINNING = 5  # frames whose mean is the pose in which a body begins
 
 
 def main_actor(clip: np.ndarray) -> int:
@@ -72,6 +73,34 @@ def to_actor_frame(
     if scale:
         out /= length[:, None, None, None]
     return np.where(there[:, :, None, None], out, 0.0)
+
+
+def to_actor_displacement(
+    clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2", actor: int | None = None
+) -> np.ndarray:
+    """How far every joint is from where it began: float64 (T, M, V, 3).
+
+    The clip as in `to_actor_frame` with `reference="first"`, less the pose in which each body
+    begins, the mean of its first `BEGINNING` frames. What does not move stays near zero, wherever
+    it is, and so does everything before something happens. (The pose itself is lost: whoever has
+    to tell sitting people from standing ones needs positions.) Absent bodies stay zero. Our own.
+
+    Args:
+        clip: (T, M, V, 3).
+        skeleton: The joint layout.
+        actor: The main actor's index; by default the body that moves most.
+
+    Raises:
+        ValueError: Wrong shape, NaN or infinity, or an actor who is not there.
+    """
+    clip = to_actor_frame(clip, skeleton, "first", actor=actor)
+    there = present(clip)
+    moved = np.zeros_like(clip)
+    for m in range(clip.shape[1]):
+        frames = np.flatnonzero(there[:, m])
+        if len(frames):
+            moved[frames, m] = clip[frames, m] - clip[frames[:BEGINNING], m].mean(axis=0)
+    return moved
 
 
 def _actor_axes(poses: np.ndarray, layout: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -42,3 +42,11 @@ def padded(
     if len(clip) > frames:
         clip = subsample_time(clip, frames)
     return pad_end(clip, frames).astype(np.float32)
+
+
+def padded_rows(T: int, frames: int) -> np.ndarray:
+    """float (frames,): the clip's frame behind every row of `padded`; NaN where it is padding."""
+    shown = np.arange(T, dtype=float)
+    if frames < T:
+        shown = subsample_time(shown, frames)
+    return np.pad(shown, (0, frames - len(shown)), constant_values=np.nan)

@@ -21,7 +21,7 @@ from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.weights import load_weights
 from keras_skeleton.zoo.check import OVERLAPS, compared, figure_name, score_entry
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256, write_zoo
-from keras_skeleton.zoo.load import input_frames
+from keras_skeleton.zoo.load import built_frames
 
 FIGURES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy")
 STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # what an STA-LSTM of Algorithm 1 has inside
@@ -150,7 +150,7 @@ def _recognizer(
         arguments["size"] = crops.size
     frames = recipe["frames"]
     network = build_model(
-        model, about["skeleton"], len(about["classes"]), input_frames(model, frames), **arguments
+        model, about["skeleton"], len(about["classes"]), built_frames(model, frames), **arguments
     )
     load_weights(network, place / "best.weights.h5")
     name = _name(about, model, number)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,11 +50,17 @@ def pretrained(
         entry.model,
         entry.skeleton,
         len(entry.classes),
-        input_frames(entry.model, entry.frames),
+        built_frames(entry.model, entry.frames),
         **entry.arguments,
     )
     load_weights(network, path)
     return network, entry
+
+
+def built_frames(model: str, frames: int | None) -> int | None:
+    """T that a network is built with: none for models that read clips at their own length, whose
+    weights do not depend on it."""
+    return None if MODELS[model].sequence else frames
 
 
 def on_dataset(
@@ -99,12 +106,6 @@ def on_dataset(
     )  # fmt: skip
 
 
-def input_frames(model: str, frames: int | None) -> int | None:
-    """T that a network is built with: none for models that read clips at their own length, whose
-    weights do not depend on it."""
-    return None if MODELS[model].sequence else frames
-
-
 def recipe_of(entry: Entry) -> Recipe:
     """The entry's recipe as far as scoring needs it: as recorded, whatever has become of it."""
     return replace(
@@ -116,6 +117,42 @@ def recipe_of(entry: Entry) -> Recipe:
         batch_size=entry.batch_size,
         test_copies=0,
         stages=(),
+    )
+
+
+def experiment_of_run(
+    about: Mapping[str, Any],
+    dataset: SkeletonDataset,
+    folder: Path,
+    command: str,
+    say: Callable[[str], None] = print,
+) -> Experiment:
+    """What a finished run was, to look at its networks again.
+
+    Args:
+        about: Its record, from `zoo.add.about_run`.
+        dataset: Read with its options.
+        folder: Where results go; not the run's own.
+        command: For the record.
+        say: Receives lines for the console.
+
+    Raises:
+        ZooError: The dataset has other classes or joints.
+    """
+    _check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset)
+    names = ("model", "read", "frames", "views", "batch_size")
+    recorded = {name: about["recipe"][name] for name in names}
+    recipe = get_recipe(about["model"], about["dataset"], about["variant"])
+    return Experiment(
+        model=about["model"],
+        dataset=dataset,
+        protocol=about["protocol"],
+        variant=about["variant"],
+        recipe=replace(recipe, **recorded, test_copies=0, stages=()),
+        seed=about["seed"],
+        folder=folder,
+        command=command,
+        say=say,
     )
 
 
@@ -140,13 +177,7 @@ def experiment_of(
     Raises:
         ZooError: The dataset has other classes or joints.
     """
-    there = (dataset.skeleton.name, list(dataset.classes))
-    if there != (entry.skeleton, list(entry.classes)):
-        raise ZooError(
-            f"'{entry.name}' was trained on {entry.dataset} with {len(entry.classes)} classes and "
-            f"the skeleton {entry.skeleton}; this dataset has {len(dataset.classes)} classes and "
-            f"{dataset.skeleton.name}"
-        )
+    _check_fit(f"'{entry.name}'", entry.dataset, entry.skeleton, entry.classes, dataset)
     return Experiment(
         model=entry.model,
         dataset=dataset,
@@ -159,3 +190,14 @@ def experiment_of(
         say=say,
         crops=crops,
     )
+
+
+def _check_fit(
+    what: str, trained_on: str, skeleton: str, classes: Sequence[str], dataset: SkeletonDataset
+) -> None:
+    if (dataset.skeleton.name, list(dataset.classes)) != (skeleton, list(classes)):
+        raise ZooError(
+            f"{what} was trained on {trained_on} with {len(classes)} classes and the skeleton "
+            f"{skeleton}; this dataset has {len(dataset.classes)} classes and "
+            f"{dataset.skeleton.name}"
+        )

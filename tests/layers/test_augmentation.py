@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_skeleton.layers import (
+    RandomJitter,
     RandomRotation,
     RandomScale,
     RandomSymmetry,
@@ -10,6 +11,7 @@ from keras_skeleton.layers import (
 )
 
 LAYERS = [
+    RandomJitter(0.2),
     RandomRotation((10, 10, 30)),
     RandomScale(0.2),
     RandomTemporalCrop(0.5),
@@ -56,6 +58,23 @@ def test_scale_is_one_factor_a_clip_and_coordinate():
     assert factor.max() <= 1.2001
 
 
+def test_jitter_is_gaussian_noise_of_its_width_on_what_is_there():
+    x = clips(B=256)
+    x[:, 15:] = 0  # padding
+    x[:, :, :, 2] = 0  # a joint of nobody
+    x[0, 0, 0, 0] = (0, 0.5, 0)  # one zero does not make it absent
+    noise = np.asarray(RandomJitter(0.2, seed=1)(x, training=True)) - x
+    there = np.repeat((x != 0).any(axis=-1)[..., None], 3, axis=-1)
+    assert not noise[~there].any()
+    drawn = noise[there]
+    assert (drawn != 0).all()
+    np.testing.assert_allclose(drawn.std(), 0.2, rtol=0.02)
+    np.testing.assert_allclose(drawn.mean(), 0, atol=0.005)
+    assert (np.abs(drawn) < 0.2).mean() == pytest.approx(0.683, abs=0.01)
+    along = noise[:, :15, 0, [0, 1, 3, 4]]
+    assert abs((along[:, 1:] * along[:, :-1]).mean()) < 0.001  # new in every frame
+
+
 def test_crop_keeps_order_and_stays_inside():
     frames = np.tile(np.arange(20, dtype="float32")[None, :, None, None, None], (64, 1, 1, 5, 3))
     out = np.asarray(RandomTemporalCrop(0.5, seed=1)(frames, training=True))[:, :, 0, 0, 0]
@@ -71,6 +90,8 @@ def test_crop_keeps_order_and_stays_inside():
 def test_wrong_shapes_and_arguments_are_refused():
     with pytest.raises(ValueError, match=r"takes \(B, T, ..., 3\)"):
         RandomScale()(np.zeros((2, 5, 4), "float32"), training=True)
+    with pytest.raises(ValueError, match=r"stddev=-1 is below 0"):
+        RandomJitter(-1)
     with pytest.raises(ValueError, match=r"smallest=0 is not in \(0, 1\]"):
         RandomTemporalCrop(0)
 

@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from keras_skeleton.skeletons import SKELETONS, get_skeleton
 from keras_skeleton.transforms import (
     per_torso,
+    to_actor_displacement,
     to_actor_frame,
     to_first_spine,
     to_pair_frame,
@@ -112,6 +113,33 @@ def test_an_actor_seen_once_is_found():
         to_actor_frame(clip, actor=2)
     with pytest.raises(ValueError, match="actor=-1"):
         to_actor_frame(clip, actor=-1)
+
+
+def test_displacement_is_what_is_left_of_the_first_actors_frame():
+    clip = clip_of(T=12, M=3, gaps=True)
+    clip[:, 2] = 0
+    out = to_actor_displacement(clip, actor=0)
+    first = to_actor_frame(clip, reference="first", actor=0)
+    for m in range(2):
+        frames = [t for t in range(12) if clip[t, m].any()]
+        begins = sum(first[t, m] for t in frames[:5]) / min(5, len(frames))
+        for t in range(12):
+            np.testing.assert_allclose(
+                out[t, m], first[t, m] - begins if t in frames else 0, atol=1e-12
+            )
+    assert not out[:, 2].any()
+    assert not to_actor_displacement(np.zeros((3, 1, 25, 3))).any()
+
+
+def test_what_does_not_move_has_no_displacement():
+    pose = clip_of(T=1)
+    clip = np.repeat(pose, 20, axis=0)
+    clip[10:, 1, 7] += (0.0, 0.3, 0.4)
+    out = to_actor_displacement(clip, actor=0)
+    length = np.linalg.norm(pose[0, 0, 1] - pose[0, 0, 0])
+    np.testing.assert_allclose(np.linalg.norm(out[10:, 1, 7], axis=-1), 0.5 / length)
+    out[10:, 1, 7] = 0
+    np.testing.assert_allclose(out, 0, atol=1e-12)
 
 
 def test_degenerate_poses_stay_finite_and_nobody_stays_nobody():

@@ -4,7 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.geometry import level
-from keras_skeleton.transforms.padded import padded
+from keras_skeleton.transforms.padded import padded, padded_rows
 
 layout = get_skeleton("kinect_v2")
 CLIP = np.random.default_rng(0).normal(size=(7, 2, 25, 3))
@@ -16,6 +16,14 @@ def test_a_clip_keeps_its_length_and_ends_with_zeros():
     np.testing.assert_array_equal(out[:7], CLIP.astype(np.float32))
     assert (out[7:] == 0).all()
     assert padded(CLIP, layout, 4, "camera").shape == (4, 2, 25, 3)
+
+
+def test_rows_say_which_frame_they_show():
+    numbered = np.ones((7, 1, 25, 3)) * (1 + np.arange(7))[:, None, None, None]
+    for frames in (4, 7, 10):
+        shown = padded(numbered, layout, frames, "camera")[:, 0, 0, 0] - 1
+        rows = padded_rows(7, frames)
+        np.testing.assert_array_equal(np.where(np.isnan(rows), -1, rows), shown)
 
 
 def test_the_unit_is_the_length_of_one():

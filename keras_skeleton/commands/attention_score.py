@@ -1,0 +1,227 @@
+"""`run.py attention --score`: how far trained networks' attention can be trusted, in one table."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_skeleton.commands.common import (
+    free_folder,
+    load_under,
+    reader_options,
+    start_keras,
+    whole_number,
+)
+from keras_skeleton.commands.network import (
+    PRETRAINED,
+    add_network_arguments,
+    check_names,
+    named_recipe,
+    open_experiment,
+    pretrained_entry,
+    weights_file,
+)
+from keras_skeleton.datasets import DatasetError, get_source
+from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, read_zoo
+
+if TYPE_CHECKING:
+    from keras_skeleton.datasets import SkeletonDataset
+    from keras_skeleton.training.experiment import Experiment
+
+    Opened = tuple[Experiment, Path, int]  # with a network's weights and fold
+    Opener = Callable[[Path], Opened]  # takes the folder of the results
+
+DESCRIPTION = """\
+Scores the attention of trained networks: the share of it that falls on the joints and frames that
+carry the action (where that is known), whether the class is lost when frames or joints are deleted
+in its order, and whether another seed attends to the same. Without --weights or --runs: all
+networks of the zoo that have attention; --model, --dataset, --protocol, --recipe and --fold choose
+among them."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run.py attention --score",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_network_arguments(parser, required=False)
+    parser.add_argument(
+        "--weights", metavar="FILE",
+        help="of --model on --dataset: a file, a run's folder, or 'pretrained'",
+    )  # fmt: skip
+    parser.add_argument(
+        "--runs", type=Path, nargs="+", metavar="RUN_DIR",
+        help="finished runs, of several seeds for the agreement between them",
+    )  # fmt: skip
+    parser.add_argument("--zoo", type=Path, default=ZOO, help="another folder in place of weights/")
+    parser.add_argument(
+        "--clips", type=whole_number(1), metavar="N",
+        help="at most N test clips of each network, drawn from the seed (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--draws", type=whole_number(1), default=3, help="random orders of each clip (default 3)"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="of orders, draws and intervals"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder of the results (default runs/attention_score)"
+    )
+    return parser
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command; `words` without `--score`."""
+    args = _parser().parse_args(words)
+    _check(args)
+    out = args.out or free_folder(Path("runs/attention_score"))
+    start_keras()
+    from keras_skeleton.evaluation.attention_score import EXPLANATION, readable
+    from keras_skeleton.training.attention_score import AttentionScore
+    from keras_skeleton.training.experiment import command_line
+    from keras_skeleton.training.faithfulness import NotScoredError
+    from keras_skeleton.zoo.page import markdown
+
+    score = AttentionScore(out, command_line(), args.seed, args.draws, args.clips)
+    datasets: dict[str, SkeletonDataset] = {}  # read once for all networks on it
+    for name, make in _networks(args, datasets):
+        started = time.perf_counter()
+        try:
+            experiment, weights, fold = make(out)
+            clips = score.add(name, experiment, weights, fold)
+        except (NotScoredError, DatasetError) as error:
+            reason = str(error).splitlines()[0]
+            score.left_out[name] = reason
+            print(f"not scored  {name}: {reason}")
+            continue
+        print(f"{name}: {clips} test clips, {time.perf_counter() - started:.0f} s", flush=True)
+    text = readable(score.write())
+    (out / "attention_score.md").write_text(f"{markdown(text)}\n\n{EXPLANATION}\n", "utf-8")
+    print(f"\n{text.to_string(index=False)}\n\n{EXPLANATION}\n\nresults in {out}")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuses what does not go together, before TensorFlow starts."""
+    if args.weights is not None and args.runs is not None:
+        raise UserError("give --weights or --runs, not both")
+    if args.weights is not None:
+        if lacking := [f"--{n}" for n in ("model", "dataset", "protocol") if not getattr(args, n)]:
+            raise UserError(f"--weights needs to know whose they are; add {', '.join(lacking)}")
+        check_names(args)
+        return
+    own = ["attention", "no_attention_regularizer", "bidirectional", "aggregate", "crops"]
+    own += ["option"] if args.runs is None else ["model", "dataset", "protocol", "recipe"]
+    if given := [name for name in own if getattr(args, name)]:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UserError(f"networks of the zoo and of runs bring their own; leave {flags} out")
+    if args.fold and len(set(args.fold)) > 1:
+        raise UserError("name one fold with --fold")
+
+
+def _networks(
+    args: argparse.Namespace, datasets: dict[str, SkeletonDataset]
+) -> Iterator[tuple[str, Opener]]:
+    """The networks asked for, by name."""
+    if args.runs is not None:
+        names = run_names(args.runs)
+        for name, folder in zip(names, args.runs, strict=True):
+            yield name, partial(_open_run, args, datasets, folder)
+    elif args.weights is not None and args.weights != PRETRAINED:
+        yield Path(args.weights).name.removesuffix(".weights.h5"), partial(_open_weights, args)
+    else:
+        one = pretrained_entry(args) if args.weights else None
+        for entry in [one] if one else _entries(args):
+            yield entry.name, partial(_open_entry, args, datasets, entry)
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Names of runs: their folders', with as much of the path as tells them apart."""
+    paths = [folder.resolve() for folder in folders]
+    if len(set(paths)) < len(paths):
+        raise UserError("--runs names a folder twice")
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["_".join(path.parts[-depth:]).replace("/", "") for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _entries(args: argparse.Namespace) -> list[Entry]:
+    """The zoo's networks, those that were asked for."""
+    everything = read_zoo(args.zoo)
+    if not everything:
+        raise ZooError(f"{args.zoo}: no trained weights here (no zoo.json)")
+    entries = everything
+    for key in ("model", "dataset", "protocol", "recipe"):
+        wanted = getattr(args, key)
+        if wanted is not None:
+            known = sorted({getattr(entry, key) for entry in everything})
+            if wanted not in known:
+                raise UnknownNameError(key, wanted, known, of="the zoo")
+            entries = [entry for entry in entries if getattr(entry, key) == wanted]
+    if args.fold:
+        entries = [entry for entry in entries if entry.fold == args.fold[0]]
+    if not entries:
+        raise ZooError(f"{args.zoo}: has no network that is all of that; run.py zoo lists them")
+    return entries
+
+
+def _dataset(
+    args: argparse.Namespace,
+    datasets: dict[str, SkeletonDataset],
+    name: str,
+    options: Mapping[str, Any],
+) -> SkeletonDataset:
+    key = f"{name} {sorted(options.items())}"
+    if key not in datasets:
+        datasets[key] = load_under(args, name, dict(options))
+    return datasets[key]
+
+
+def _open_entry(
+    args: argparse.Namespace, datasets: dict[str, SkeletonDataset], entry: Entry, out: Path
+) -> Opened:
+    from keras_skeleton.training.experiment import command_line
+    from keras_skeleton.training.faithfulness import check_scorable
+    from keras_skeleton.zoo.load import experiment_of
+
+    check_scorable(entry.model, entry.task)
+    dataset = _dataset(args, datasets, entry.dataset, entry.options)
+    experiment = experiment_of(entry, dataset, out, command_line())
+    return experiment, checked_files(entry, args.zoo)[0], entry.fold
+
+
+def _open_run(
+    args: argparse.Namespace, datasets: dict[str, SkeletonDataset], folder: Path, out: Path
+) -> Opened:
+    from keras_skeleton.training.experiment import command_line
+    from keras_skeleton.training.faithfulness import check_scorable
+    from keras_skeleton.zoo.add import about_run
+    from keras_skeleton.zoo.load import experiment_of_run
+
+    about = about_run(folder)
+    fold = args.fold[0] if args.fold else 1
+    weights = folder / f"fold_{fold:02d}" / "best.weights.h5"
+    if not weights.is_file():
+        raise UserError(f"{weights}: no such file; name a finished fold with --fold")
+    check_scorable(about.get("model", "tap_lstm"), about["task"])
+    options = {**about["options"], **reader_options(get_source(about["dataset"]), args.option)}
+    dataset = _dataset(args, datasets, about["dataset"], options)
+    return experiment_of_run(about, dataset, out, command_line()), weights, fold
+
+
+def _open_weights(args: argparse.Namespace, out: Path) -> Opened:
+    path = weights_file(args)
+    experiment = open_experiment(args, named_recipe(args), out)
+    folds = experiment.check_folds(args.fold)
+    if len(folds) > 1:
+        raise UserError(
+            f"'{args.protocol}' has {len(folds)} folds; say with --fold whose weights these are"
+        )
+    return experiment, path, folds[0]
