@@ -8,11 +8,13 @@ A batch is the recipe's, however many devices share it, so that results compare.
 an equal part of it; a batch size that cannot be shared equally is refused.
 
 On hosts a batch is one array that lies on all devices: batch normalisation, dropout, augmentation
-and clipped gradients are those of one device, and the weights end equal up to rounding. With
-`Mirrored` each device works by itself and the gradients are added. Batch normalisation is made to
-take its statistics over all devices (`synchronized`), and gradients are clipped after they were
-added; so a network without dropout and augmentation ends like on one device. With them it ends like
-with another seed: every device draws the same for its part of the batch.
+and clipped gradients are those of one device, and the weights end equal up to rounding. (XLA adds
+up the gradients of a recurrent layer in every step of time, as seen on CPUs: over a slow network
+convolutions gain more.) With `Mirrored` each device works by itself and the gradients are added.
+Batch normalisation is made to take its statistics over all devices (`synchronized`), and gradients
+are clipped after they were added; so a network without dropout and augmentation ends like on one
+device. With them it ends like with another seed: every device draws the same for its part of the
+batch.
 
 Every process of `Hosts` does the same work and scores the same clips (each on its share of a
 batch), but only process 0 has the run's folder. The others write into a folder of their own that is
@@ -28,6 +30,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,7 +38,7 @@ import time
 import traceback
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +50,7 @@ from keras_skeleton.errors import UserError
 JOIN = 300  # seconds that processes wait for each other at the start
 HEARTBEAT = 60  # seconds without a sign of life after which a process counts as dead
 LEAVE = 24 * 3600  # seconds that processes wait at the end, while process 0 writes the report
+KEPT = {".npz", ".h5", ".json", ".csv"}  # the state of a fold, and its finished stages
 STOPPED = 3  # exit status where another process is gone
 
 
@@ -102,8 +106,8 @@ class Devices:
         """What `make` returns in process 0, or the UserError that it raises, in every process."""
         return make()
 
-    def send(self, folder: Path, files: Sequence[Path]) -> None:
-        """Copies files below `folder` from process 0 to the other processes' `folder`."""
+    def send(self, run: Path, folds: Sequence[Path]) -> None:
+        """Copies what folds of a run need to go on from process 0 to the other processes' `run`."""
 
     def leave(self) -> None:
         """The end: waits until every process has come to it."""
@@ -244,17 +248,20 @@ class Hosts(Devices):
             raise DistributionError(answer["error"])
         return answer["value"]
 
-    def send(self, folder: Path, files: Sequence[Path]) -> None:
+    def send(self, run: Path, folds: Sequence[Path]) -> None:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
-            for file in files:
-                archive.write(file, file.relative_to(folder))
+            for fold in folds:
+                shutil.rmtree(fold / "features", ignore_errors=True)  # all compute them again
+                for file in sorted(fold.rglob("*")):
+                    if file.suffix in KEPT:
+                        archive.write(file, file.relative_to(run))
         content = self._from_first(packed.getvalue())
         if self.process:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 for name in archive.namelist():
-                    target = folder / name
-                    if not target.resolve().is_relative_to(folder.resolve()):
+                    target = run / name
+                    if not target.resolve().is_relative_to(run.resolve()):
                         raise DistributionError(f"process 0 sent '{name}', out of the run's folder")
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(archive.read(name))
@@ -306,11 +313,12 @@ def free_memory() -> None:
         import tensorflow as tf
     except ModuleNotFoundError:
         return
-    if keras.backend.backend() != "tensorflow":
-        tf.config.set_visible_devices([], "GPU")
-        return
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    with suppress(RuntimeError):  # TensorFlow has started in this process: as it was then
+        if keras.backend.backend() != "tensorflow":
+            tf.config.set_visible_devices([], "GPU")
+            return
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def use_all() -> str:

@@ -233,18 +233,17 @@ class Experiment:
         mine = {key: value for key, value in self.describe().items() if key not in FREE}
         devices.compare({**mine, "folds": wanted, "resume": resume})
         open_folds = devices.decide(lambda: self.begin(wanted, resume))
-        if devices.process:
-            with tempfile.TemporaryDirectory(prefix="keras_skeleton_") as folder:
-                self.folder, self.say = Path(folder), _say_nothing
+        with tempfile.TemporaryDirectory(prefix="keras_skeleton_") as thrown_away:
+            if devices.process:
+                self.folder, self.say = Path(thrown_away), _say_nothing
+            if open_folds:
                 self.train_folds(open_folds, resume)
-            devices.leave()
-            return ""
-        if open_folds:
-            self.train_folds(open_folds, resume)
-        with devices.alone():
-            if unseen := [k for k in wanted if not looked_at(self, k)]:
-                look_at(self, unseen)
-            table = write_report(self.folder, self.folder)
+        table = ""
+        if not devices.process:
+            with devices.alone():
+                if unseen := [k for k in wanted if not looked_at(self, k)]:
+                    look_at(self, unseen)
+                table = write_report(self.folder, self.folder)
         devices.leave()
         return table
 
@@ -259,9 +258,7 @@ class Experiment:
     def train_folds(self, numbers: Sequence[int], resume: bool) -> None:
         """Trains folds, one after the other."""
         devices = current()
-        devices.send(
-            self.folder, [f for k in numbers for f in resumable_files(self.fold_folder(k))]
-        )
+        devices.send(self.folder, [self.fold_folder(number) for number in numbers])
         trainees = self.trainees()
         begin = published_start(self.published, self.crops.size if self.crops else 0)
         epochs = [self.epochs(self.folds[number - 1]) for number in numbers]
@@ -447,16 +444,6 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, mine)
-
-
-def resumable_files(fold: Path) -> list[Path]:
-    """What a fold that is not finished needs to go on: its state, and its finished stages. (What
-    fixed streams put out is computed again.)"""
-    if not fold.exists():
-        return []
-    shutil.rmtree(fold / "features", ignore_errors=True)
-    kept = {".npz", ".h5", ".json", ".csv"}
-    return [file for file in sorted(fold.rglob("*")) if file.suffix in kept]
 
 
 def _say_nothing(line: str) -> None:

@@ -17,6 +17,8 @@ import pytest
 from keras_skeleton import cli
 from keras_skeleton.training import distribution
 from keras_skeleton.training.distribution import DistributionError, Hosts, Job
+from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.training.recipes import get_recipe
 from keras_skeleton.weights import _datasets
 
 HERE = Path(__file__).parent
@@ -234,3 +236,27 @@ def test_last_words_are_said_for_a_process_that_is_aborted():
         )  # fmt: skip
         assert done.stderr == said
         assert (done.returncode == 0) == (said == "")
+
+
+def test_the_second_process_of_a_finished_run_has_nothing_to_do(tmp_path, toy, monkeypatch):
+    """Nor does it write into the run's folder."""
+    done = []
+
+    class Second(distribution.Devices):
+        process, processes = 1, 2
+
+        def decide(self, make):
+            return []  # the folds that process 0 finds open
+
+        def send(self, run, folds):
+            raise AssertionError("process 0 sends nothing")
+
+        def leave(self):
+            done.append("left")
+
+    monkeypatch.setattr(distribution, "_current", Second())
+    recipe = get_recipe("lstm", "sbu")
+    run = Experiment("lstm", toy, "cs", "paper", recipe, 0, tmp_path / "run", "toy")
+    assert run.train(resume=True) == ""
+    assert done == ["left"]
+    assert not (tmp_path / "run").exists()
