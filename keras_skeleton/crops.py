@@ -34,7 +34,7 @@ from keras_skeleton.files import read_text
 from keras_skeleton.plots import save_figure
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
-from keras_skeleton.video import frames_of, read_video, write_video
+from keras_skeleton.video import coarse, frames_of, read_video, write_video
 
 PICTURES = 6  # recordings whose boxes are drawn
 CHUNK = 16  # frames cropped at a time; as many of 1920 x 1080 have 100 MB
@@ -302,11 +302,12 @@ def prepare_crops(
     return report
 
 
-def draw_boxes(pair: Pair) -> Figure:
-    """Some frames of a recording with the boxes of its parts."""
+def draw_boxes(pair: Pair, pixels: int | None = None) -> Figure:
+    """Some frames of a recording with the boxes of its parts; `pixels` makes them `coarse`."""
     clip = RECORDINGS[pair.dataset].read(pair.skeleton)
     shown = np.linspace(0, len(clip.joints) - 1, 6).round().astype(int)
     video = read_video(pair.video, shown.tolist())
+    video = coarse(video, pixels) if pixels else video
     height, width = video.shape[1:3]
     boxes = boxes_of(clip, height, width, pair.dataset)
     title = f"{pair.dataset}, recording {pair.name}: what is cropped"

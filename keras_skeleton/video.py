@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from PIL import Image
 
 from keras_skeleton.errors import UserError
 
@@ -104,3 +105,16 @@ def write_video(
         if stream is None:
             raise ValueError(f"{path}: no frames to write")
         container.mux(stream.encode())
+
+
+def coarse(frames: np.ndarray, pixels: int) -> np.ndarray:
+    """The frames, uint8 (T, H, W, 3), with `pixels` rows of detail, at their size: for pictures of
+    people who shall not be recognized in them."""
+    height, width = frames.shape[1:3]
+    small = (max(1, round(width * pixels / height)), pixels)
+
+    def blocks(frame: np.ndarray) -> np.ndarray:
+        shrunk = Image.fromarray(frame).resize(small, Image.Resampling.BOX)
+        return np.asarray(shrunk.resize((width, height), Image.Resampling.NEAREST))
+
+    return np.stack([blocks(frame) for frame in frames])

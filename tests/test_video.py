@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_skeleton.video import VideoError, frames_of, read_video, write_video
+from keras_skeleton.video import VideoError, coarse, frames_of, read_video, write_video
 
 
 def moving_square(T=9, height=48, width=64):
@@ -55,3 +55,12 @@ def test_real_recordings_have_a_frame_for_every_skeleton(real_data):
             assert frame.shape == (1080, 1920, 3)
             count += 1
         assert count == frames
+
+
+def test_coarse_frames_are_blocks_with_the_means_of_what_was_there():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 48, 96, 3), np.uint8)
+    blocks = coarse(frames, 6)
+    assert blocks.shape == frames.shape
+    means = frames.reshape(2, 6, 8, 12, 8, 3).mean(axis=(2, 4))
+    expected = np.repeat(np.repeat(means, 8, axis=1), 8, axis=2)
+    np.testing.assert_allclose(blocks, expected, atol=1.01)  # rounded twice

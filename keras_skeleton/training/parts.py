@@ -25,7 +25,7 @@ from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.training.stages import take_over
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.transforms.normalise import main_actor
-from keras_skeleton.video import read_video
+from keras_skeleton.video import coarse, read_video
 
 
 def input_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
@@ -98,10 +98,18 @@ def part_table(dataset: SkeletonDataset, clips: np.ndarray, weights: np.ndarray)
 
 
 def draw_parts(
-    dataset: SkeletonDataset, crops: Crops, i: int, weights: np.ndarray | None, title: str
+    dataset: SkeletonDataset,
+    crops: Crops,
+    i: int,
+    weights: np.ndarray | None,
+    title: str,
+    pixels: int | None = None,
 ) -> Figure:
-    """The crops of one clip, all over its length, with the weights of its parts."""
+    """The crops of one clip, all over its length, with the weights of its parts; `pixels` makes
+    them `coarse`."""
     name = dataset.samples["name"].iloc[i]
     shown = np.linspace(0, crops.frames[name] - 1, 8).round().astype(int).tolist()
     pictures = {part: read_video(crops.video(part, name), shown) for part in PARTS}
+    if pixels:
+        pictures = {part: coarse(frames, pixels) for part, frames in pictures.items()}
     return parts_figure(pictures, shown, weights, title)
