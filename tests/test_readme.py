@@ -130,6 +130,42 @@ def stored_shares(run):
     return table.drop(columns="clips")
 
 
+def test_what_is_said_of_trust_is_stored():
+    folder = ROOT / "results" / "attention_score"
+    found = pd.read_csv(folder / "attention_score.csv").set_index(["network", "kind"])
+    table = rows("Can the attention be trusted?")
+    assert len(table) == 5
+    for network, kind, *shown in table:
+        row = 100 * found.loc[(network, kind)].filter(regex="deletion|insertion").astype(float)
+        for column, cell in zip(("attention_deletion", "attention_insertion"), shown, strict=False):
+            low, high = row[f"{column}_low"], row[f"{column}_high"]
+            assert cell == f"{row[column]:+.1f} [{low:+.1f}, {high:+.1f}]"
+        assert shown[2:] == [f"{row[f'saliency_{way}']:+.1f}" for way in ("deletion", "insertion")]
+    joints, frames = (found.xs(kind, level="kind") for kind in ("joints", "frames"))
+    assert (len(joints), sum(joints["attention_deletion_low"] > 0)) == (7, 6)
+    assert sum(joints["attention_insertion_low"] > 0) == 6
+    for way in ("deletion", "insertion"):
+        assert (joints[f"saliency_{way}"] > joints[f"attention_{way}"]).all()
+    assert len(frames) == 11
+    clear = frames.index[frames["attention_deletion_low"] > 0]
+    assert set(clear) == {"mans9_ut_kinect_cs", "mans9_sbu_5fold_fold1"}
+    seeds = pd.read_csv(ROOT / "results/attention_score_seeds/attention_score.csv")
+    agreement = seeds.groupby("kind")["agreement"].first().round(2)
+    assert dict(agreement) == {"frames": 0.04, "joints": 0.44}
+
+
+def test_rows_on_sbu_without_the_choices_of_tuned_are_stored():
+    (lstm,), (sta,) = of("lstm", "sbu", "5fold", "paper"), of("sta_lstm", "sbu", "5fold", "paper")
+    figures = [100 * run[key] for key in ("accuracy", "accuracy_paper") for run in (lstm, sta)]
+    text = "LSTM gets {:.1f} and STA-LSTM {:.1f} (one seed; {:.1f} and\n{:.1f} by the paper's"
+    assert text.format(*figures) in README
+    tuned = [r for r in RESULTS if (r["dataset"], r["variant"]) == ("sbu", "tuned")]
+    (plain,) = [r for r in tuned if r["recipe"]["model"].get("lambda1") == 0]
+    steps = [{s["name"]: s["accuracy"] for s in fold["stages"]} for fold in plain["folds"]]
+    without = [100 * np.mean([fold[name] for fold in steps]) for name in ("step9", "step4")]
+    assert "STA-LSTM gets {:.1f} and\nTA-LSTM {:.1f}.".format(*without) in README
+
+
 def test_the_stages_and_weights_of_the_pose_driven_network_are_stored():
     heading = "Where the pose-driven network looks"
     (run,) = of("pose_i3d", "synthetic", "cs", "paper")
