@@ -154,6 +154,18 @@ def test_what_is_said_of_trust_is_stored():
     assert dict(agreement) == {"frames": 0.04, "joints": 0.44}
 
 
+def test_every_network_on_the_data_that_is_here():
+    table = rows("Every network of skeletons on the data that is here")
+    for column, name in enumerate(("ut_kinect", "sbu", "nucla"), start=1):
+        stored = pd.read_csv(ROOT / "results" / "tables" / f"{name}.csv", dtype={"seeds": str})
+        assert [row[0] for row in table] == stored["row"].tolist()
+        for row, found in zip(table, stored.itertuples(), strict=True):
+            seeds = len(found.seeds.split())
+            several = f" ({seeds})" if seeds > 1 else ""
+            assert row[column] == f"{found.validation:.1f} / {found.convention:.1f}{several}"
+            assert found.recipe == ("tuned" if name == "sbu" and "LSTM" in found.row else "paper")
+
+
 def test_rows_on_sbu_without_the_choices_of_tuned_are_stored():
     (lstm,), (sta,) = of("lstm", "sbu", "5fold", "paper"), of("sta_lstm", "sbu", "5fold", "paper")
     figures = [100 * run[key] for key in ("accuracy", "accuracy_paper") for run in (lstm, sta)]
