@@ -22,9 +22,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.errors import UserError
-from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.attention_score import (
     GUIDES,
     SHARES,
@@ -36,6 +34,7 @@ from keras_skeleton.evaluation.deletion import FRACTIONS, confidence_interval
 from keras_skeleton.models import MODELS, attention_maps
 from keras_skeleton.training.deletion_curves import Curves, Maps, View
 from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.training.looking import known_shares
 from keras_skeleton.weights import load_weights
 
 KINDS = ("frames", "joints")
@@ -183,17 +182,7 @@ def _shares(
     dataset = run.dataset
     if "informative_joints" not in dataset.extras:
         return {}
-    tables = [
-        attention_shares(
-            [dataset.clip(i) for i in clips],
-            dataset.labels[clips],
-            dataset.classes,
-            found,
-            [informative_joints(dataset, i) for i in clips],
-            [informative_frames(dataset, i) for i in clips],
-        )
-        for found in (maps, gradients)
-    ]
+    tables = [known_shares(dataset, clips, found) for found in (maps, gradients)]
 
     def mean(table: int, column: str) -> float:
         known = tables[table].dropna(subset=[column])

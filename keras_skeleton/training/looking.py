@@ -9,14 +9,15 @@ RUN/attention/NAME.png      the first test clip of some classes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+import pandas as pd
 
 from keras_skeleton.attended_clip import AttendedClip
-from keras_skeleton.datasets.dataset import DatasetError, Fold
+from keras_skeleton.datasets.dataset import DatasetError, Fold, SkeletonDataset
 from keras_skeleton.datasets.synthetic import informative_frames, informative_joints
 from keras_skeleton.evaluation.attention import attention_shares
 from keras_skeleton.evaluation.scores import softmax
@@ -65,21 +66,27 @@ def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
 
 def score_frames(run: Experiment, trained: Trained, number: int) -> None:
     """Writes attention.csv, where it is known what carries the actions."""
-    dataset, test = run.dataset, trained.test
-    if "informative_joints" not in dataset.extras:
+    if "informative_joints" not in run.dataset.extras:
         return
-    maps = trained.attention(test)
+    maps = trained.attention(trained.test)
     if not maps[0]:
         return
-    table = attention_shares(
-        [dataset.clip(i) for i in test],
-        dataset.labels[test],
+    table = known_shares(run.dataset, trained.test, maps)
+    table.to_csv(run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
+
+
+def known_shares(
+    dataset: SkeletonDataset, clips: np.ndarray, maps: Sequence[Mapping[str, np.ndarray]]
+) -> pd.DataFrame:
+    """`attention_shares` of these clips of a dataset that knows what carries its actions."""
+    return attention_shares(
+        [dataset.clip(i) for i in clips],
+        dataset.labels[clips],
         dataset.classes,
         maps,
-        [informative_joints(dataset, i) for i in test],
-        [informative_frames(dataset, i) for i in test],
+        [informative_joints(dataset, i) for i in clips],
+        [informative_frames(dataset, i) for i in clips],
     )
-    table.to_csv(run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
 
 
 def draw_frames(run: Experiment, trained: Trained, clips: np.ndarray) -> None:
