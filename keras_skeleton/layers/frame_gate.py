@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops, regularizers
 
+from keras_skeleton.layers.lstm import LSTM
+
 
 @keras.saving.register_keras_serializable("keras_skeleton")
 class FrameGate(keras.layers.Layer):
@@ -49,9 +51,8 @@ class FrameGate(keras.layers.Layer):
         self.supports_masking = True
         policy = self.dtype_policy
         shared = {"kernel_regularizer": self.kernel_regularizer, "dtype": policy}
-        self.lstm = keras.layers.LSTM(
+        self.lstm = LSTM(
             units,
-            return_sequences=True,
             recurrent_regularizer=self.kernel_regularizer,
             use_cudnn=False,  # see FrameMask
             name="lstm",

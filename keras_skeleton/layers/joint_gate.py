@@ -8,6 +8,7 @@ import keras
 from keras import ops, regularizers
 
 from keras_skeleton.layers.grouped import PACKAGE, check_rank
+from keras_skeleton.layers.lstm import LSTM
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -49,9 +50,8 @@ class JointGate(keras.layers.Layer):
         check_rank(self, input_shape, "B T K C")
         B, T, K, C = input_shape
         shared = {"kernel_regularizer": self.kernel_regularizer, "dtype": self.dtype_policy}
-        self.lstm = keras.layers.LSTM(
+        self.lstm = LSTM(
             self.units,
-            return_sequences=True,
             recurrent_regularizer=self.kernel_regularizer,
             use_cudnn=False,  # see FrameMask
             name="lstm",

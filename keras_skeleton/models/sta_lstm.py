@@ -23,6 +23,7 @@ from keras import initializers, layers, regularizers
 from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
 from keras_skeleton.layers.frame_gate import FrameGate
 from keras_skeleton.layers.joint_gate import JointGate
+from keras_skeleton.layers.lstm import LSTM
 from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
@@ -107,9 +108,8 @@ def sta_lstm(
 
     h = layers.Reshape((-1, joints * 3), name="flat")(h)  # (B, T, 3K)
     for i in range(1, main_layers + 1):
-        lstm = layers.LSTM(
+        lstm = LSTM(
             units,
-            return_sequences=True,
             kernel_regularizer=l1,
             recurrent_regularizer=l1,
             use_cudnn=False,  # see FrameMask

@@ -163,11 +163,11 @@ def belongs(result: Result, training: Training) -> bool:
 
 
 def _plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's numbers: without words for people, and with the defaults of fields that did not
-    exist when it was stored."""
+    """A recipe's numbers: without words for people and what only makes it faster, and with the
+    defaults of fields that did not exist when it was stored."""
     defaults = Recipe("", 0.0, 1, 1).describe()
     stage = asdict(Stage("", "", {}, ()))
-    found = {**defaults, **recipe, "sources": None}
+    found = {**defaults, **recipe, "sources": None, "jit": None}
     found["stages"] = [{**stage, **own, "what": None} for own in found["stages"]]
     return dict(json.loads(json.dumps(found)))
 

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_skeleton import layers
+from keras_skeleton.layers.lstm import SMALL
 from keras_skeleton.pipeline import ClipInputs, evaluation_batches
 from keras_skeleton.training.distribution import current
 from keras_skeleton.training.recipes import Recipe
@@ -26,6 +27,13 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
     ),
     "adam": lambda r: keras.optimizers.Adam(r.learning_rate, clipnorm=r.clipnorm),
 }
+
+
+def _jit(recipe: Recipe) -> bool | str:
+    """Whether XLA compiles a step, as Keras wants it said."""
+    if keras.backend.backend() != "tensorflow":  # on JAX nothing else compiles one
+        return "auto"
+    return recipe.batch_size <= SMALL if recipe.jit == "small" else recipe.jit
 
 
 class Trainee:
@@ -64,8 +72,7 @@ class Trainee:
             # An object, since the name alone makes its variables in the first step, which is
             # therefore traced twice.
             metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-            # On JAX nothing else compiles a step.
-            jit_compile=recipe.jit if keras.backend.backend() == "tensorflow" else "auto",
+            jit_compile=_jit(recipe),
         )
         self.optimizer = self.training_model.optimizer
         self.devices.clip_together(self.optimizer)

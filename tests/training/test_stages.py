@@ -19,6 +19,7 @@ STAGES = sta_joint_training(n1=4, n2=2)
 def experiment(folder, stages=STAGES):
     recipe = replace(
         get_recipe("sta_lstm", "sbu"),
+        jit=False,  # compiling nine networks takes longer than training them here
         read={"coordinates": "hips"},
         model={"units": 6, "lambda1": 1e-3, "lambda2": 1e-4, "lambda3": 1e-5},
         batch_size=8,
