@@ -12,10 +12,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
 # Each room and the rooms that it may import from (itself always).
 ALLOWED = {
     "errors": set(),
+    "apart": {"errors"},
     "files": {"errors"},
     "skeletons": {"errors"},
     "transforms": {"skeletons", "errors"},
-    "datasets": {"skeletons", "errors", "files", "transforms", "video", "__init__"},
+    "datasets": {"skeletons", "errors", "files", "transforms", "video", "apart", "__init__"},
     "layers": {"errors"},
     "mans_weights": set(),
     "weights": {"mans_weights", "errors"},
@@ -39,7 +40,7 @@ ALLOWED = {
     "training": {
         "models", "layers", "pipeline", "part_inputs", "crops", "video", "i3d_weights", "datasets",
         "transforms", "evaluation", "plots", "attention_plots", "attended_clip", "deletion_plots",
-        "saliency", "skeletons", "weights", "files", "errors", "__init__",
+        "saliency", "skeletons", "weights", "files", "apart", "errors", "__init__",
     },
     "detection": {
         "training", "models", "layers", "datasets", "transforms", "skeletons", "detection_plots",
@@ -51,7 +52,8 @@ ALLOWED = {
         "errors",
     },
     "reproduction": {
-        "training", "detection", "evaluation", "models", "datasets", "crops", "files", "errors",
+        "training", "detection", "evaluation", "models", "datasets", "crops", "files", "apart",
+        "errors",
     },
     "cli": {"commands", "errors"},
     "commands": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from keras_skeleton.commands.common import (
@@ -51,6 +52,10 @@ def _parser(description: str | None = None) -> argparse.ArgumentParser:
         "--out", type=Path, help="folder of results (default runs/MODEL_DATASET_PROTOCOL)"
     )
     parser.add_argument("--resume", action="store_true", help="continue a stopped run in --out")
+    parser.add_argument(
+        "--jobs", type=whole_number(1), default=1, metavar="N",
+        help="train N folds at a time, each in a process and on its part of the cores",
+    )  # fmt: skip
     add_deterministic(parser)
     add_devices(parser)
     parser.add_argument(
@@ -112,6 +117,11 @@ def run(words: Sequence[str], description: str | None = None) -> None:
         raise UserError(f"--test-copies is for CSTA-CNN and its variants, not for '{args.model}'")
     if args.i3d and args.model != "pose_i3d":
         raise UserError(f"--i3d is for pose_i3d, not for '{args.model}'")
+    if args.jobs > 1 and (args.coordinator or args.devices == "all" or args.weights):
+        raise UserError(
+            "--jobs trains folds beside each other on one machine's cores; leave --coordinator, "
+            "--devices and --weights out"
+        )
     entry = pretrained_entry(args)
     base = Path("runs") / f"{args.model}_{args.dataset}_{args.protocol}"
     if args.aggregate:
@@ -158,7 +168,16 @@ def _run(args: argparse.Namespace, out: Path, entry: Entry | None, first: bool) 
             f"{args.model} on {args.dataset}, {args.protocol}, recipe '{experiment.variant}'; "
             f"results in {out}"
         )
+    jobs = None
+    if args.jobs > 1:
+        from keras_skeleton.training.jobs import Jobs
+
+        jobs = Jobs(
+            args.jobs,
+            partial(open_experiment, args, recipe, out, args.i3d),
+            partial(start_keras, args.deterministic, args.precision),
+        )
     with resumable(out):
-        table = experiment.train(args.fold, args.resume)
+        table = experiment.train(args.fold, args.resume, jobs)
     if first:
         print(f"\n{table}\n\nopen {out / 'report.html'}")

@@ -49,6 +49,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.apart import cores
 from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.formats.ntu_text import (
     COLOR,
@@ -247,13 +248,6 @@ def read_seen_clip(path: str | Path) -> SeenClip:
 
 
 # ---------------------------------------------------------------- all clips
-
-
-def cores() -> int:
-    """The number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def read_clips(

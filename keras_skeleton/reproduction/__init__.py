@@ -5,6 +5,6 @@ tables.py      reads them: which training each figure needs
 stored.py      what was run, in results/: found by its content, kept
 page.py        a table with the papers' figures and ours beside each other
 needs.py       what a training needs of this machine: data, crops, weights, hours
-train.py       runs one training, apart.py in a process of its own
+train.py       runs one training
 reproduce.py   all of it together
 """

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_skeleton.reproduction.apart import apart
+from keras_skeleton.apart import apart
 from keras_skeleton.reproduction.needs import Place, missing_seeds
 from keras_skeleton.reproduction.page import FOLDER, grid, write_table
 from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_skeleton.apart import THREADS
 from keras_skeleton.crops import open_crops
 from keras_skeleton.datasets import get_source, load_dataset
 from keras_skeleton.datasets.dataset import Fold
@@ -29,7 +30,7 @@ from keras_skeleton.reproduction.stored import (
     seeds_of,
 )
 from keras_skeleton.reproduction.tables import Training
-from keras_skeleton.training.experiment import THREADS, Experiment
+from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.recipes import Recipe
 
 QUICK_EPOCHS, QUICK_CLIPS = 2, 64  # of each stage; of training, validation and test clips each

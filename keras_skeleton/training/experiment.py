@@ -29,6 +29,7 @@ import keras
 import numpy as np
 
 from keras_skeleton import __version__
+from keras_skeleton.apart import THREADS, cores
 from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.errors import UserError
@@ -41,6 +42,7 @@ from keras_skeleton.pipeline import ClipInputs
 from keras_skeleton.training.distribution import current
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.fold import EVALUATION_BATCH, FoldFit, Row, predict_copies
+from keras_skeleton.training.jobs import Jobs
 from keras_skeleton.training.looking import look_at, looked_at
 from keras_skeleton.training.parts import published_start, with_crops
 from keras_skeleton.training.progress import Progress
@@ -54,7 +56,6 @@ from keras_skeleton.training.trainee import Trainee, predict_views
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.weights import load_weights
 
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
 FREE = {"command", "versions", "device", "started"}  # of run.json: may differ between its parts
 
@@ -205,7 +206,7 @@ class Experiment:
                 else {}
             ),
             **({} if precision == "float32" else {"precision": precision}),
-            "device": f"{keras.backend.backend()}, {platform.machine()}, {_cores()} cores"
+            "device": f"{keras.backend.backend()}, {platform.machine()}, {cores()} cores"
             + current().describe(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
@@ -223,8 +224,14 @@ class Experiment:
         """Folder of a fold; folds count from 1."""
         return self.folder / f"fold_{number:02d}"
 
-    def train(self, numbers: Sequence[int] | None = None, resume: bool = False) -> str:
-        """Trains the folds (all of them by default) and writes the report; returns its table.
+    def train(
+        self,
+        numbers: Sequence[int] | None = None,
+        resume: bool = False,
+        jobs: Jobs | None = None,
+    ) -> str:
+        """Trains the folds (all of them by default) and writes the report; returns its table. With
+        `jobs` several at a time.
 
         Of several processes that train together, only the first one has the folder and a table.
         """
@@ -236,7 +243,9 @@ class Experiment:
         with tempfile.TemporaryDirectory(prefix="keras_skeleton_") as thrown_away:
             if devices.process:
                 self.folder, self.say = Path(thrown_away), _say_nothing
-            if open_folds:
+            if jobs and len(open_folds) > 1:
+                jobs.train(open_folds, resume, self.say)
+            elif open_folds:
                 self.train_folds(open_folds, resume)
         table = ""
         if not devices.process:
@@ -255,11 +264,13 @@ class Experiment:
             self.say(f"{done} folds are finished already")
         return open_folds
 
-    def train_folds(self, numbers: Sequence[int], resume: bool) -> None:
-        """Trains folds, one after the other."""
+    def train_folds(
+        self, numbers: Sequence[int], resume: bool, trainees: dict[str, Trainee] | None = None
+    ) -> None:
+        """Trains folds, one after the other, with `trainees` made before or new ones."""
         devices = current()
         devices.send(self.folder, [self.fold_folder(number) for number in numbers])
-        trainees = self.trainees()
+        trainees = trainees or self.trainees()
         begin = published_start(self.published, self.crops.size if self.crops else 0)
         epochs = [self.epochs(self.folds[number - 1]) for number in numbers]
         progress = Progress(epochs, io.StringIO() if devices.process else None)
@@ -460,10 +471,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except ModuleNotFoundError:
         return None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def command_line() -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_skeleton.apart import apart
 from keras_skeleton.errors import UserError
-from keras_skeleton.reproduction.apart import apart
 
 
 def test_results_and_errors_come_back():
@@ -26,9 +26,9 @@ def test_a_process_that_was_killed_is_told_in_words():
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 def test_it_ends_with_the_command_that_started_it():
-    code = "import time; from keras_skeleton.reproduction.apart import apart; "
+    code = "import time; from keras_skeleton.apart import apart; "
     code += "apart(bool, time.sleep, 600)"
-    command = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    command = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[1])
     listed = Path(f"/proc/{command.pid}/task/{command.pid}/children")
 
     def workers():

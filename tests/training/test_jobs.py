@@ -1,0 +1,73 @@
+"""Folds at the same time: the same networks as one after the other, and what a failure leaves."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from conftest import make_dataset
+
+from keras_skeleton.commands.common import start_keras
+from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.training.fold import DivergedError
+from keras_skeleton.training.jobs import Jobs
+from keras_skeleton.training.recipes import get_recipe
+
+FOLDS = 3
+
+
+def experiment(folder, rate=0.01, failing=None):
+    """Three folds of a small LSTM; `failing` is one that diverges."""
+    recipe = get_recipe("lstm", "sbu")
+    recipe = replace(
+        recipe, epochs=2, stages=(), jit=False, learning_rate=rate, clipnorm=None,
+        read={"coordinates": "hips"}, model={"units": 6}, frames=20,
+    )  # fmt: skip
+    whole = Experiment(
+        "lstm", make_dataset(), "cs", "paper", recipe, 0, folder, "test", say=lambda line: None
+    )
+    (fold,) = whole.folds
+    parts = [np.roll(fold.train, 7 * k)[:24] for k in range(FOLDS)]
+    whole.folds = [Fold(part, fold.validation, fold.test) for part in parts]
+    if failing:
+        whole.train_folds = partial(_all_but_one, whole, failing)
+    return whole
+
+
+def _all_but_one(whole, failing, numbers, *rest):
+    if numbers == [failing]:
+        raise DivergedError(f"fold {failing}: NaN")
+    Experiment.train_folds(whole, numbers, *rest)
+
+
+def weights(folder, number):
+    network = experiment(folder).build()
+    network.load_weights(folder / f"fold_{number:02d}" / "last.weights.h5")
+    return network.get_weights()
+
+
+def test_as_one_after_the_other(tmp_path):
+    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    table = experiment(alone).train()
+    jobs = Jobs(2, partial(experiment, beside), start_keras)
+    said = []
+    whole = experiment(beside)
+    whole.say = said.append
+    assert whole.train(jobs=jobs).splitlines()[0] == table.splitlines()[0]
+    assert any(line.startswith(f"{FOLDS} of {FOLDS} folds done") for line in said)
+    for number in range(1, FOLDS + 1):
+        for a, b in zip(weights(alone, number), weights(beside, number), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+    assert {p.name for p in alone.iterdir()} == {p.name for p in beside.iterdir()}
+
+
+def test_what_is_finished_stays_where_another_fold_fails(tmp_path):
+    jobs = Jobs(2, partial(experiment, tmp_path / "run", failing=1), start_keras)
+    whole = experiment(tmp_path / "run")
+    with pytest.raises(DivergedError, match="fold 1"):
+        whole.train(jobs=jobs)
+    assert whole.finished(2)
+    assert not whole.finished(1)
+    whole.train(resume=True, jobs=replace(jobs, make=partial(experiment, tmp_path / "run")))
+    assert (tmp_path / "run" / "report.html").is_file()
