@@ -47,7 +47,7 @@ from read_ntu import generate
 
 CLASSES, BODIES = 60, 2
 BASE = {"T": 100, "B": 32, "V": 25}
-ROUNDS = {"reading": 7, "loading": 7, "detection": 3, "training": 5}
+ROUNDS = {"reading": 5, "loading": 7, "detection": 3, "training": 5}
 FRAMES = (25, 50, 100, 200, 400, 800, 1600)  # of a file of one person; 2.8 kB each
 FILES = (50, 100, 200, 400, 800, 1600)
 CLIPS = (500, 1000, 2000, 4000, 8000)
@@ -162,6 +162,7 @@ def loading(rounds: int, quick: bool) -> list[Row]:
                 if turn:
                     opening[n].append(1e3 * (opened - start))
                     copying[n].append(1e3 * (end - opened))
+                del dataset  # unmapping takes its time, too
     return [
         *rows("opening a store", "", "clips", opening),
         *rows("copying its clips", "", "clips", copying),
@@ -295,7 +296,8 @@ def draw(table: pd.DataFrame, title: str) -> Any:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(which="major", color="0.9", linewidth=0.8)
         panel.set_axisbelow(True)
-        panel.legend(handles=key, fontsize=SMALL, frameon=False, loc="upper left")
+        if len(key) > 1:
+            panel.legend(handles=key, fontsize=SMALL, frameon=False, loc="upper left")
     fig.suptitle(title, fontsize=SMALL)
     return fig
 
