@@ -285,8 +285,12 @@ def draw(table: pd.DataFrame, title: str) -> Any:
         ticks = np.unique(both["value"])
         panel.set_xscale("log")
         panel.set_yscale("log")
-        panel.set_ylim(both["low"].min() / 1.5, both["high"].max() * 2.2 ** len(own))
-        shown = ticks if len(ticks) < 7 else ticks[:: -(-len(ticks) // 6)]
+        low, high = both["low"].min() / 1.3, both["high"].max() * 1.3
+        panel.set_ylim(low, high * (high / low) ** (0.14 * len(key)))  # room for the legend
+        shown = [ticks[0]]
+        for x in ticks[1:]:  # numbers need a fifth of the axis each
+            if x / shown[-1] > (ticks[-1] / ticks[0]) ** 0.19:
+                shown.append(x)
         panel.set_xticks(shown, [f"{x:,.0f}" for x in shown])
         panel.set_xticks([], minor=True)
         panel.set_title(heading, fontsize=TITLE - 1)
