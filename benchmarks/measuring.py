@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+
+def machine(*packages: str) -> str:
+    """Processor, cores and versions, in a line."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].split(":", 1)[1].strip() if names else model
+    total = os.cpu_count() or 1
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
+    versions = [f"{package} {version(package)}" for package in ("numpy", *packages)]
+    return ", ".join(
+        [
+            model, f"{own} of {total} cores", platform.system(),
+            f"Python {platform.python_version()}", *versions,
+        ]
+    )  # fmt: skip
 
 
 def in_own_process(script: str, *words: object) -> Any:

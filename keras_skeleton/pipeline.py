@@ -93,7 +93,10 @@ class Inputs:
         """float32 (B, ...) of the clips with these indices."""
         indices = np.asarray(indices)
         if self._kept is None:
-            return np.stack([self._compute(i, self._read) for i in indices])
+            batch = np.empty((len(indices), *self.shape), np.float32)
+            for row, i in zip(batch, indices, strict=True):
+                row[:] = self._compute(i, self._read)
+            return batch
         for i in indices[~self._known[indices]]:
             self._kept[i] = self._compute(i, self._read)
             self._known[i] = True

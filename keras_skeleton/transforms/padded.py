@@ -41,7 +41,7 @@ def padded(
     clip = check_coordinates(coordinates)(clip, skeleton, **of) / unit
     if len(clip) > frames:
         clip = subsample_time(clip, frames)
-    return pad_end(clip, frames).astype(np.float32)
+    return pad_end(clip.astype(np.float32), frames)
 
 
 def padded_rows(T: int, frames: int) -> np.ndarray:
