@@ -15,6 +15,7 @@ _HOMES = {
     "SkeletonDataset": "keras_skeleton.datasets",
     "build_model": "keras_skeleton.models",
     "attention_maps": "keras_skeleton.models",
+    "compiled": "keras_skeleton.inference",
     "load_weights": "keras_skeleton.weights",
     "pretrained": "keras_skeleton.zoo.load",
     "transforms": "keras_skeleton.transforms",
@@ -23,13 +24,14 @@ _HOMES = {
 if TYPE_CHECKING:
     from keras_skeleton import transforms
     from keras_skeleton.datasets import SkeletonDataset, load_dataset
+    from keras_skeleton.inference import compiled
     from keras_skeleton.models import attention_maps, build_model
     from keras_skeleton.weights import load_weights
     from keras_skeleton.zoo.load import pretrained
 
 __all__ = [
-    "SkeletonDataset", "attention_maps", "build_model", "load_dataset", "load_weights",
-    "pretrained", "transforms",
+    "SkeletonDataset", "attention_maps", "build_model", "compiled", "load_dataset",
+    "load_weights", "pretrained", "transforms",
 ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ ALLOWED = {
     "models": {"layers", "transforms", "skeletons", "errors"},
     "export": {"layers", "errors"},
     "saliency": {"errors"},
+    "inference": {"errors"},
     "pipeline": {"datasets", "transforms", "skeletons"},
     "plots": {"skeletons"},
     "attended_clip": {"skeletons"},
@@ -61,7 +62,7 @@ ALLOWED = {
         "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
         "plots", "animation", "attention_page", "errors", "files", "skeletons",
     },
-    "__init__": {"datasets", "models", "transforms", "weights", "zoo"},
+    "__init__": {"datasets", "inference", "models", "transforms", "weights", "zoo"},
 }  # fmt: skip
 
 
@@ -104,6 +105,7 @@ def test_few_files_import_tensorflow():
     assert users == {
         "export.py",
         "i3d_weights.py",
+        "inference.py",  # Keras compiles a prediction only on JAX
         "pipeline.py",
         "saliency.py",  # Keras has no call for gradients by an input
         "training/distribution.py",  # strategies, and the memory of GPUs
@@ -111,13 +113,13 @@ def test_few_files_import_tensorflow():
     }
 
 
-def test_two_files_import_jax():
+def test_three_files_import_jax():
     users = {
         str(path.relative_to(PACKAGE))
         for path in FILES
         if any(module.split(".")[0] == "jax" for module in imports(path))
     }
-    assert users == {"saliency.py", "training/distribution.py"}
+    assert users == {"inference.py", "saliency.py", "training/distribution.py"}
 
 
 def test_reading_data_needs_neither_keras_nor_tensorflow():
