@@ -4,10 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+from keras_skeleton.datasets.ntu import cores
+
+
+def machine(*packages: str) -> str:
+    """Processor, cores and versions, in a line."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].split(":", 1)[1].strip() if names else model
+    versions = [f"Python {platform.python_version()}"]
+    for package in packages:
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            versions.append(f"no {package}")
+    return (
+        f"{model}, {cores()} of {os.cpu_count()} cores, {platform.system()}, {', '.join(versions)}"
+    )
 
 
 def in_own_process(script: str, *words: object) -> Any:

@@ -14,8 +14,6 @@ Three measurements, in one run:
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -26,25 +24,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from measuring import machine
 
 from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.formats.ntu_text import parse_skeleton
 from keras_skeleton.datasets.store import StoreWriter
 
 KILOBYTES = 300  # the size of file that times are given for
-
-
-def machine() -> str:
-    """Processor, cores and versions, in a line."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].split(":", 1)[1].strip() if names else model
-    return (
-        f"{model}, {ntu.cores()} of {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}, NumPy {np.__version__}"
-    )
 
 
 def plain_reader(data: bytes) -> list[list[tuple[int, np.ndarray]]]:
@@ -134,7 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="times that each file is parsed")
     options = parser.parse_args()
 
-    print(machine())
+    print(machine("numpy"))
     with tempfile.TemporaryDirectory() as temporary:
         root = options.data_dir
         if root is None:
