@@ -8,9 +8,11 @@ import platform
 import statistics
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from keras_skeleton.apart import cores
 
 
 def machine(*packages: str) -> str:
@@ -20,15 +22,15 @@ def machine(*packages: str) -> str:
     if info.is_file():
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         model = names[0].split(":", 1)[1].strip() if names else model
-    total = os.cpu_count() or 1
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
-    versions = [f"{package} {version(package)}" for package in ("numpy", *packages)]
-    return ", ".join(
-        [
-            model, f"{own} of {total} cores", platform.system(),
-            f"Python {platform.python_version()}", *versions,
-        ]
-    )  # fmt: skip
+    versions = [f"Python {platform.python_version()}"]
+    for package in packages:
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            versions.append(f"no {package}")
+    return (
+        f"{model}, {cores()} of {os.cpu_count()} cores, {platform.system()}, {', '.join(versions)}"
+    )
 
 
 def in_own_process(script: str, *words: object) -> Any:

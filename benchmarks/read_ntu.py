@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="times that each file is parsed")
     options = parser.parse_args()
 
-    print(machine())
+    print(machine("numpy"))
     with tempfile.TemporaryDirectory() as temporary:
         root = options.data_dir
         if root is None:

@@ -1,0 +1,286 @@
+"""How fast MANs-9, STA-LSTM and CSTA-CNN train and answer, beside PyTorch twins of them.
+
+    pip install torch        only for this benchmark; without it our figures stand alone
+    python benchmarks/throughput.py [--model mans9] [--what infer] [--rounds 3] [--seconds 10]
+
+Clips a second on random clips of NTU's size, 60 classes. Each measurement is a process of its own,
+ours and the twin in turn. Steps are timed one by one, after some that are left out (tracing,
+memory); the rate is that of the median step, so that work of others on the machine counts little.
+
+    train   `Trainee` by a recipe for NTU, without augmentation and clipping, from end to end.
+            CSTA-CNN trains on batches that are sampled already. All frames are valid: a twin with
+            `nn.LSTM` needs packed sequences for shorter ones, our masks cost the same whatever
+            the lengths
+    infer   `keras_skeleton.compiled`, arrays to arrays
+
+The twins (`twins.py`) have the same loss and optimizer. Each is tried with contiguous weights, with
+channels last and with torch.compile, on all cores and on one; the fastest counts and is named in
+the line of its measurement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from measuring import cell, in_own_process, machine, ratios
+
+from keras_skeleton.training.recipes import Recipe, get_recipe
+
+CLASSES = 60
+WARM_STEPS, WARM_SECONDS = 3, 2.0
+TIMED_STEPS = 5  # at least
+TRY_SECONDS = 1.0  # for each way of the twin, after half of it
+PEERS = {"ours": "keras_skeleton", "twin": "PyTorch twin"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table; `goal` is the ratio that we want."""
+
+    model: str
+    what: str
+    batch: int
+    goal: float
+    clip: tuple[int, ...]  # shape of the input
+
+    @property
+    def title(self) -> str:
+        return f"{self.model}, T = {self.clip[0]}"
+
+    @property
+    def recipe(self) -> Recipe:
+        own = get_recipe(self.model, "ntu")
+        return replace(own, batch_size=self.batch, augment=(), clipnorm=None, stages=())
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """A batch of clips and labels."""
+        random = np.random.default_rng(0)
+        x = random.normal(size=(self.batch, *self.clip)).astype(np.float32)
+        return x, random.integers(CLASSES, size=self.batch)
+
+
+IMAGE, SAMPLED = (50, 50, 3), (30, 2, 25, 3)
+CASES = [
+    Case("mans9", "train", 8, 1.5, IMAGE),
+    Case("mans9", "train", 40, 1.1, IMAGE),
+    Case("sta_lstm", "train", 256, 1.3, (100, 50, 3)),
+    Case("sta_lstm", "train", 8, 1.0, (50, 50, 3)),  # as long as clips of SBU
+    Case("csta_cnn", "train", 64, 1.3, SAMPLED),
+    *(Case("mans9", "infer", batch, 1.2, IMAGE) for batch in (1, 8, 40)),
+    *(Case("sta_lstm", "infer", batch, 1.2, (100, 50, 3)) for batch in (1, 8, 40)),
+    *(Case("csta_cnn", "infer", batch, 1.2, SAMPLED) for batch in (1, 8, 40)),
+]
+
+
+class Clock:
+    """Times steps: a `tick` after each.
+
+    Args:
+        seconds: How long steps are timed.
+        warm: Seconds before that, which begin after the first steps.
+    """
+
+    def __init__(self, seconds: float, warm: float = WARM_SECONDS) -> None:
+        self.seconds, self.warm = seconds, warm
+        self.steps, self.start = 0, math.inf
+        self.ticks: list[float] = []
+
+    def tick(self) -> bool:
+        """Whether it is time to stop."""
+        now = time.perf_counter()
+        self.steps += 1
+        if self.steps == WARM_STEPS:
+            self.start = now + self.warm
+        if now >= self.start:
+            self.ticks.append(now)
+        return now >= self.start + self.seconds and len(self.ticks) > TIMED_STEPS
+
+    def median(self) -> float:
+        """Seconds of a step."""
+        return statistics.median(b - a for a, b in pairwise(self.ticks))
+
+    def time(self, step: Callable[[], object]) -> float:
+        """Seconds of a step, which is taken until the time is over."""
+        step()
+        while not self.tick():
+            step()
+        return self.median()
+
+
+def network(case: Case) -> Any:
+    """Ours; CSTA-CNN without the layer that samples frames."""
+    import keras
+
+    from keras_skeleton.models.csta_cnn import csta_cnn
+    from keras_skeleton.models.mans import mans
+    from keras_skeleton.models.sta_lstm import sta_lstm
+
+    T, *axes, _ = case.clip
+    arguments = case.recipe.model
+    if case.model == "mans9":
+        return mans("mans9", CLASSES, T, **arguments)
+    if case.model == "sta_lstm":
+        return sta_lstm("sta_lstm", axes[0], CLASSES, T, **arguments)
+    whole = csta_cnn("csta_cnn", axes[1], CLASSES, T, axes[0], **arguments)
+    return keras.Model(whole.get_layer("sampling").output, whole.output)
+
+
+def ours(case: Case, seconds: float) -> tuple[float, str]:
+    """Clips a second of `Trainee`, and nothing to add."""
+    import keras
+    import tensorflow as tf
+
+    from keras_skeleton import compiled
+    from keras_skeleton.training.trainee import Trainee
+
+    x, y = case.data()
+    clock = Clock(seconds)
+    if case.what == "infer":
+        forward = compiled(network(case))
+        return case.batch / clock.time(lambda: forward(x)), ""
+    trainee = Trainee(lambda: network(case), case.recipe)
+
+    class Ticks(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_training = clock.tick()
+
+    data = tf.data.Dataset.from_tensors((x, y)).repeat()
+    trainee.training_model.fit(data, callbacks=[Ticks()], verbose=0)
+    return case.batch / clock.median(), ""
+
+
+def twin_network(case: Case, channels_last: bool) -> Any:
+    import torch
+    from twins import CstaCnn, Mans9, StaLstm
+
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    if case.model == "mans9":
+        return Mans9(CLASSES, case.clip[0], memory_format=layout)
+    if case.model == "sta_lstm":
+        return StaLstm(case.clip[1], CLASSES, **case.recipe.model)
+    return CstaCnn(case.clip[2], CLASSES, case.clip[0], memory_format=layout)
+
+
+def twin_step(case: Case, channels_last: bool, compiled: bool) -> Callable[[], object]:
+    """A step of a new twin: of training, or from arrays to arrays."""
+    import torch
+    from twins import optimizer
+
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    network = twin_network(case, channels_last)
+    network.to(memory_format=network.memory_format)
+    x, y = case.data()
+    forward = torch.compile(network) if compiled else network
+    loss = torch.compile(network.loss) if compiled else network.loss
+    optimize = optimizer(network, case.recipe)
+    clips, labels = torch.from_numpy(x), torch.from_numpy(y)
+
+    def train() -> None:
+        optimize.zero_grad(set_to_none=True)
+        loss(clips, labels).backward()
+        optimize.step()
+
+    def infer() -> np.ndarray:
+        with torch.inference_mode():
+            return forward(torch.from_numpy(x)).numpy()
+
+    network.train(case.what == "train")
+    return train if case.what == "train" else infer
+
+
+def ways(case: Case) -> dict[str, tuple[bool, bool, int]]:
+    """How the twin may run: channels last, compiled, threads."""
+    import torch
+
+    layouts = {"contiguous": (False, False)}
+    if case.model == "sta_lstm":  # no convolutions
+        layouts["compiled"] = (False, True)
+    else:
+        layouts |= {"channels last": (True, False), "channels last, compiled": (True, True)}
+    threads = sorted({1, torch.get_num_threads()})
+    return {
+        f"{name}, threads: {n}": (*layout, n)
+        for (name, layout), n in product(layouts.items(), threads)
+    }
+
+
+def twin(case: Case, seconds: float) -> tuple[float, str]:
+    """Clips a second of the twin in its fastest way, and which that is."""
+    import torch
+
+    def run(way: tuple[bool, bool, int], clock: Clock) -> float:
+        *choices, threads = way
+        torch.set_num_threads(threads)
+        return clock.time(twin_step(case, *choices))
+
+    tried, failed = {}, ""
+    for name, way in (found := ways(case)).items():
+        try:
+            tried[name] = run(way, Clock(TRY_SECONDS, TRY_SECONDS / 2))
+        except Exception as error:  # torch.compile wants a C++ compiler
+            failed = f"; not {name}: {type(error).__name__}"
+    best = min(tried, key=tried.__getitem__)
+    return case.batch / run(found[best], Clock(seconds)), best + failed
+
+
+def table(found: dict[Case, dict[str, list[float]]]) -> Iterator[str]:
+    """Its lines."""
+    titles = [f"{name}, clips/s" for name in PEERS.values()]
+    yield f"| network | what | batch | {' | '.join(titles)} | ratio, round by round | goal |"
+    yield "|---|---|---|---|---|---|---|"
+    for case, rates in found.items():
+        cells = [cell(values) for values in rates.values()]
+        ratio = ratios(rates["ours"], rates["twin"], 2) if "twin" in rates else "-"
+        cells = [case.title, case.what, str(case.batch), *(cells + ["not installed"])[:2], ratio]
+        yield f"| {' | '.join(cells)} | {case.goal} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--model", action="append", choices=sorted({case.model for case in CASES}))
+    parser.add_argument("--what", action="append", choices=("train", "infer"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10, help="that each measurement takes")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        peer, number, seconds = options.measure
+        print(json.dumps({"ours": ours, "twin": twin}[peer](CASES[int(number)], float(seconds))))
+        return
+
+    peers = ["ours", *(["twin"] if find_spec("torch") else [])]
+    found: dict[Case, dict[str, list[float]]] = {}
+    for number, case in enumerate(CASES):
+        if case.model not in (options.model or [case.model]):
+            continue
+        if case.what not in (options.what or [case.what]):
+            continue
+        rates = found.setdefault(case, {peer: [] for peer in peers})
+        for _, peer in product(range(options.rounds), peers):
+            rate, how = in_own_process(__file__, peer, number, options.seconds)
+            rates[peer].append(rate)
+            line = f"{case.title}, {case.what}, {case.batch}: {PEERS[peer]} {rate:.0f} clips/s"
+            print(f"{line} ({how})" if how else line, flush=True)
+
+    print(f"\n{machine('tensorflow', 'keras', 'torch')}\n")
+    print("Median over the rounds (lowest to highest)\n")
+    print("\n".join(table(found)))
+
+
+if __name__ == "__main__":
+    main()
