@@ -19,12 +19,20 @@ import tensorflow as tf
 from keras_skeleton.datasets.dataset import DatasetError, SkeletonDataset
 
 AHEAD = 1 << 30  # bytes of batches made in advance, where one is less
+_deterministic = False
 
 
 def make_deterministic() -> None:
     """From here on in this process every operation gives the same bits for the same input and the
     same number of threads; where TensorFlow has no such implementation, it raises."""
+    global _deterministic
     tf.config.experimental.enable_op_determinism()
+    _deterministic = True
+
+
+def is_deterministic() -> bool:
+    """Whether `make_deterministic` was called."""
+    return _deterministic
 
 
 Read = Callable[[np.ndarray], np.ndarray]

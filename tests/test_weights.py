@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers.grouped import hard_sigmoid
+from keras_skeleton.layers.grouped_gru import hard_sigmoid
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.models.i3d import Small, i3d
 from keras_skeleton.weights import WeightsError, load_weights

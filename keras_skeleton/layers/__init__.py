@@ -10,7 +10,8 @@ from keras_skeleton.layers.augmentation import (
 )
 from keras_skeleton.layers.frame_attention import FrameAttention
 from keras_skeleton.layers.frame_gate import FrameGate
-from keras_skeleton.layers.grouped import GroupedBiGRU, GroupedDense, PerGroup
+from keras_skeleton.layers.grouped import GroupedDense, PerGroup
+from keras_skeleton.layers.grouped_gru import GroupedBiGRU
 from keras_skeleton.layers.joint_gate import JointGate
 from keras_skeleton.layers.lstm import LSTM
 from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation

@@ -8,8 +8,9 @@ import keras
 from keras import ops
 
 from keras_skeleton.layers.grouped import PACKAGE
+from keras_skeleton.layers.recurrence import Step, before, scan, swapped
 
-SMALL = 64  # clips; in larger batches the matrix products decide, and Keras' own loop is as fast
+SMALL = 64  # clips; in larger batches the matrix products decide, and Keras' own loop is faster
 
 
 # Named as Keras' own, since the names in .weights.h5 files are made from those of the classes.
@@ -43,11 +44,12 @@ class LSTM(keras.layers.LSTM):
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
         cell = self.cell
-        x = _swapped(sequences)  # (T, B, N)
+        x = swapped(sequences)  # (T, B, N)
         z = ops.matmul(x, cell.kernel) + cell.bias
         if mask is not None:
             mask = ops.cast(ops.transpose(mask), z.dtype)[:, :, None]
-        return _swapped(_states(z, ops.convert_to_tensor(cell.recurrent_kernel), mask))
+        u = ops.copy(cell.recurrent_kernel)  # a tensor, whatever the variable is
+        return swapped(_states(z, u, mask))
 
     def _has_own(self, batch: int | None) -> bool:
         """Whether the pass below can stand for Keras', and is faster."""
@@ -63,16 +65,6 @@ class LSTM(keras.layers.LSTM):
         return plain and self.compute_dtype == "float32" and batch is not None and batch <= SMALL
 
 
-def _swapped(x: Any) -> Any:
-    """(B, T, N) to (T, B, N), or back."""
-    return ops.transpose(x, (1, 0, 2))
-
-
-def _before(x: Any) -> Any:
-    """x(t-1) for all t; x(-1) = 0."""
-    return ops.pad(x[:-1], ((1, 0), (0, 0), (0, 0)))
-
-
 def _states(z: Any, u: Any, mask: Any) -> Any:
     """h (T, B, K) from the inputs' share of z (T, B, 4K), U (K, 4K) and the mask (T, B, 1); masked
     frames keep the state before them."""
@@ -81,7 +73,7 @@ def _states(z: Any, u: Any, mask: Any) -> Any:
     @ops.custom_gradient
     def states(z: Any, u: Any) -> tuple[Any, Any]:
         steps = z if mask is None else ops.concatenate([z, mask], axis=-1)
-        h, c, i, f, g, o = ops.split(_loop(_Forward(u), steps), 6, axis=-1)
+        h, c, i, f, g, o = ops.split(scan(_Forward(u), steps), 6, axis=-1)
 
         def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
             (dh,) = (upstream,) if upstream is not None else arguments
@@ -89,49 +81,34 @@ def _states(z: Any, u: Any, mask: Any) -> Any:
             # What dh and dc are multiplied by at each time.
             c_by_h = o * (1 - t * t)
             z_by_c_or_h = ops.concatenate(
-                [g * i * (1 - i), _before(c) * f * (1 - f), i * (1 - g * g), t * o * (1 - o)], -1
+                [g * i * (1 - i), before(c) * f * (1 - f), i * (1 - g * g), t * o * (1 - o)], -1
             )
             c_by_c, h_by_h = f, ops.zeros_like(f[..., :1])
             if mask is not None:
                 c_by_h, z_by_c_or_h = mask * c_by_h, mask * z_by_c_or_h
                 c_by_c, h_by_h = mask * f + (1 - mask), 1 - mask
             steps = ops.concatenate([dh, c_by_h, z_by_c_or_h, c_by_c, h_by_h], axis=-1)
-            dz = ops.flip(_loop(_Backward(ops.transpose(u)), ops.flip(steps, axis=0)), axis=0)
-            before = ops.reshape(_before(h), (-1, K))
-            return dz, ops.matmul(ops.transpose(before), ops.reshape(dz, (-1, 4 * K)))
+            dz = scan(_Backward(ops.transpose(u)), steps, backwards=True)
+            h_before = ops.reshape(before(h), (-1, K))
+            return dz, ops.matmul(ops.transpose(h_before), ops.reshape(dz, (-1, 4 * K)))
 
         return h, gradient
 
     return states(z, u)
 
 
-def _loop(cell: Any, steps: Any) -> Any:
-    """What the cell puts out at all times, (T, B, ...), from what it takes."""
-    scan = keras.layers.RNN(cell, return_sequences=True, dtype="float32", name="scan")
-    return _swapped(scan(_swapped(steps)))
-
-
-class _Cell(keras.layers.Layer):
-    """One step; `matrix` is what the states are multiplied by."""
-
-    def __init__(self, matrix: Any, units: int, outputs: int) -> None:
-        super().__init__(dtype="float32", name="step")
-        self.matrix = matrix
-        self.units = units
-        self.state_size = [units, units]
-        self.output_size = outputs * units
-
-
-class _Forward(_Cell):
+class _Forward(Step):
     """z's share and perhaps the mask (B, 4K + 1) to h, c, i, f, g and o (B, 6K)."""
 
     def __init__(self, u: Any) -> None:
-        super().__init__(u, u.shape[0], 6)
+        K = u.shape[0]
+        super().__init__([K, K], 6 * K)
+        self.u = u
 
     def call(self, step: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        K = self.units
+        K = self.state_size[0]
         h, c = states
-        z = step[:, : 4 * K] + ops.matmul(h, self.matrix)
+        z = step[:, : 4 * K] + ops.matmul(h, self.u)
         i, f = ops.sigmoid(z[:, :K]), ops.sigmoid(z[:, K : 2 * K])
         g, o = ops.tanh(z[:, 2 * K : 3 * K]), ops.sigmoid(z[:, 3 * K :])
         new_c = f * c + i * g
@@ -142,17 +119,19 @@ class _Forward(_Cell):
         return ops.concatenate([new_h, new_c, i, f, g, o], axis=-1), [new_h, new_c]
 
 
-class _Backward(_Cell):
+class _Backward(Step):
     """Gradient by h(t), and the factors of `_states` (B, 7K + 1), to that by z(t) (B, 4K)."""
 
     def __init__(self, u_transposed: Any) -> None:
-        super().__init__(u_transposed, u_transposed.shape[1], 4)
+        K = u_transposed.shape[1]
+        super().__init__([K, K], 4 * K)
+        self.u_transposed = u_transposed
 
     def call(self, step: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        K = self.units
+        K = self.state_size[0]
         dh, dc = states
         dh = dh + step[:, :K]
         dc = dc + dh * step[:, K : 2 * K]
         dz = ops.concatenate([dc, dc, dc, dh], axis=-1) * step[:, 2 * K : 6 * K]
         kept = dh * step[:, 7 * K :]
-        return dz, [ops.matmul(dz, self.matrix) + kept, dc * step[:, 6 * K : 7 * K]]
+        return dz, [ops.matmul(dz, self.u_transposed) + kept, dc * step[:, 6 * K : 7 * K]]

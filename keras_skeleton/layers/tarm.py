@@ -8,7 +8,8 @@ from keras import layers, ops, regularizers
 
 from keras_skeleton.layers.frame_attention import FrameAttention
 from keras_skeleton.layers.frame_gate import FrameGate
-from keras_skeleton.layers.grouped import GroupedBiGRU, GroupedDense
+from keras_skeleton.layers.grouped import GroupedDense
+from keras_skeleton.layers.grouped_gru import GroupedBiGRU
 
 ATTENTION = ("learned", "frozen", "none", "frame_gate")
 

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 
 from keras_skeleton import layers
-from keras_skeleton.layers.lstm import SMALL
-from keras_skeleton.pipeline import ClipInputs, evaluation_batches
+from keras_skeleton.pipeline import ClipInputs, evaluation_batches, is_deterministic
 from keras_skeleton.training.distribution import current
 from keras_skeleton.training.recipes import Recipe
 
+FEW = 16  # clips of a batch; XLA makes the steps of small ones faster on CPUs, of large ones slower
 Forward = Callable[[Any], Any]
 """Inputs (B, ...) to logits (B, C): `predict_on_batch` of a model, or its like on more devices."""
 
@@ -29,11 +29,15 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
 }
 
 
-def _jit(recipe: Recipe) -> bool | str:
+def _jit(recipe: Recipe, replicas: int) -> bool | str:
     """Whether XLA compiles a step, as Keras wants it said."""
     if keras.backend.backend() != "tensorflow":  # on JAX nothing else compiles one
         return "auto"
-    return recipe.batch_size <= SMALL if recipe.jit == "small" else recipe.jit
+    if recipe.jit != "small":
+        return recipe.jit
+    # Keras compiles neither for several devices nor with operations that give the same bits.
+    few = recipe.batch_size <= FEW and replicas == 1 and not is_deterministic()
+    return True if few else "auto"
 
 
 class Trainee:
@@ -72,7 +76,7 @@ class Trainee:
             # An object, since the name alone makes its variables in the first step, which is
             # therefore traced twice.
             metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-            jit_compile=_jit(recipe),
+            jit_compile=_jit(recipe, self.devices.replicas),
         )
         self.optimizer = self.training_model.optimizer
         self.devices.clip_together(self.optimizer)

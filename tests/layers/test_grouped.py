@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_skeleton.layers import GroupedBiGRU, GroupedDense, PerGroup
+from keras_skeleton.layers import GroupedBiGRU, GroupedDense, PerGroup, grouped_gru
 
 B, T, G, N, K = 2, 5, 3, 4, 6
 
@@ -153,3 +154,52 @@ def test_wrong_shapes_and_arguments_are_refused():
 def test_flops_count_the_products():
     assert GroupedDense(K).flops((None, T, G, N)) == 2 * T * G * N * K
     assert GroupedBiGRU(K).flops((None, T, G, N)) == 2 * T * 2 * G * 3 * (N * K + K * K)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    ("activation", "rate"), [("sigmoid", 0), ("sigmoid", 0.3), ("hard_sigmoid", 0.3)]
+)
+def test_gradients_are_those_of_the_steps(activation, rate, jit, monkeypatch):
+    """In training the layer has a gradient of its own; TensorFlow derives the plain steps."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(4, 7, 3, 5)), tf.float32)
+    upstream = tf.constant(rng.normal(size=(4, 7, 3, 6)), tf.float32)
+
+    def plain(x, u, mask, activation):
+        groups, K = u.shape[:2]
+        h, found = tf.zeros((groups, 4, K)), []
+        for t in range(7):
+            step = tf.reshape(x[t], (groups, -1, 3 * K))
+            h, *_ = grouped_gru._step(
+                step, h, u[..., : 2 * K], u[..., 2 * K :], mask, grouped_gru.GATES[activation]
+            )
+            found.append(tf.reshape(h, (-1, K)))
+        return tf.stack(found)
+
+    def run():
+        keras.utils.set_random_seed(1)
+        layer = GroupedBiGRU(6, rate, rate, activation, kernel_initializer="random_normal", seed=2)
+        layer.build(x.shape)
+        layer.bias.assign(np.random.default_rng(3).normal(size=layer.bias.shape))
+
+        @tf.function(jit_compile=jit)
+        def values():
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                h = layer(x, training=True)
+                loss = tf.reduce_sum(h * upstream)
+            return h, *tape.gradient(loss, [x, *[v.value for v in layer.trainable_variables]])
+
+        return [v.numpy() for v in values()]
+
+    ours = run()
+    monkeypatch.setattr(grouped_gru, "_states", plain)
+    for a, b in zip(ours, run(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_training_without_dropout_is_as_prediction():
+    layer = GroupedBiGRU(6)
+    x = np.random.default_rng(0).normal(size=(2, 7, 3, 5)).astype("float32")
+    np.testing.assert_allclose(layer(x, training=True), layer(x), atol=1e-6)

@@ -115,3 +115,8 @@ def test_trains_alike_and_round_trips(tmp_path):
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match="ndim=3"):
         LSTM(K)(np.zeros((B, N), "float32"))
+
+
+def test_runs_without_a_graph_too():
+    ours, theirs = both()
+    np.testing.assert_allclose(ours(inputs(), training=True), theirs(inputs()), atol=1e-6)
