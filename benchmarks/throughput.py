@@ -14,8 +14,8 @@ memory); the rate is that of the median step, so that work of others on the mach
     infer   `keras_skeleton.compiled`, arrays to arrays
 
 The twins (`twins.py`) have the same loss and optimizer. Each is tried with contiguous weights, with
-channels last and with torch.compile, on all cores and on one; the fastest counts and is named in
-the line of its measurement.
+channels last and with torch.compile, on all cores and on one, in its first round; the fastest
+counts and is named in the line of its measurement.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from measuring import cell, in_own_process, machine, ratios
 
-from keras_skeleton.training.recipes import Recipe, get_recipe
+if TYPE_CHECKING:
+    from keras_skeleton.training.recipes import Recipe
 
 CLASSES = 60
 WARM_STEPS, WARM_SECONDS = 3, 2.0
@@ -63,6 +64,8 @@ class Case:
 
     @property
     def recipe(self) -> Recipe:
+        from keras_skeleton.training.recipes import get_recipe
+
         own = get_recipe(self.model, "ntu")
         return replace(own, batch_size=self.batch, augment=(), clipnorm=None, stages=())
 
@@ -139,8 +142,8 @@ def network(case: Case) -> Any:
     return keras.Model(whole.get_layer("sampling").output, whole.output)
 
 
-def ours(case: Case, seconds: float) -> tuple[float, str]:
-    """Clips a second of `Trainee`, and nothing to add."""
+def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
+    """Clips a second, and nothing to add."""
     import keras
     import tensorflow as tf
 
@@ -219,23 +222,26 @@ def ways(case: Case) -> dict[str, tuple[bool, bool, int]]:
     }
 
 
-def twin(case: Case, seconds: float) -> tuple[float, str]:
-    """Clips a second of the twin in its fastest way, and which that is."""
+def twin(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
+    """Clips a second of the twin in a way, by default its fastest one, and which that is."""
     import torch
 
-    def run(way: tuple[bool, bool, int], clock: Clock) -> float:
-        *choices, threads = way
+    found = ways(case)
+
+    def run(name: str, clock: Clock) -> float:
+        *choices, threads = found[name]
         torch.set_num_threads(threads)
         return clock.time(twin_step(case, *choices))
 
-    tried, failed = {}, ""
-    for name, way in (found := ways(case)).items():
-        try:
-            tried[name] = run(way, Clock(TRY_SECONDS, TRY_SECONDS / 2))
-        except Exception as error:  # torch.compile wants a C++ compiler
-            failed = f"; not {name}: {type(error).__name__}"
-    best = min(tried, key=tried.__getitem__)
-    return case.batch / run(found[best], Clock(seconds)), best + failed
+    if not way:
+        tried = {}
+        for name in found:
+            try:
+                tried[name] = run(name, Clock(TRY_SECONDS, TRY_SECONDS / 2))
+            except Exception as error:  # torch.compile wants a C++ compiler
+                print(f"not {name}: {type(error).__name__}", file=sys.stderr)
+        way = min(tried, key=tried.__getitem__)
+    return case.batch / run(way, Clock(seconds)), way
 
 
 def table(found: dict[Case, dict[str, list[float]]]) -> Iterator[str]:
@@ -256,11 +262,12 @@ def main() -> None:
     parser.add_argument("--what", action="append", choices=("train", "infer"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10, help="that each measurement takes")
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        peer, number, seconds = options.measure
-        print(json.dumps({"ours": ours, "twin": twin}[peer](CASES[int(number)], float(seconds))))
+        peer, number, seconds, *way = options.measure
+        measure = {"ours": ours, "twin": twin}[peer]
+        print(json.dumps(measure(CASES[int(number)], float(seconds), *way)))
         return
 
     peers = ["ours", *(["twin"] if find_spec("torch") else [])]
@@ -271,8 +278,11 @@ def main() -> None:
         if case.what not in (options.what or [case.what]):
             continue
         rates = found.setdefault(case, {peer: [] for peer in peers})
+        ways: dict[str, str] = {}  # the twin's best is looked for once
         for _, peer in product(range(options.rounds), peers):
-            rate, how = in_own_process(__file__, peer, number, options.seconds)
+            known = [ways[peer]] if ways.get(peer) else []
+            rate, how = in_own_process(__file__, peer, number, options.seconds, *known)
+            ways[peer] = how
             rates[peer].append(rate)
             line = f"{case.title}, {case.what}, {case.batch}: {PEERS[peer]} {rate:.0f} clips/s"
             print(f"{line} ({how})" if how else line, flush=True)

@@ -35,15 +35,20 @@ def apart(begin: Callable[[], None], work: Callable[..., Any], *arguments: Any) 
 
 
 def side_by_side(
-    number: int, begin: Callable[[], None], work: Callable[[Any], Any], items: Sequence[Any]
+    number: int,
+    begin: Callable[[], None],
+    work: Callable[[Any], Any],
+    items: Sequence[Any],
+    anew: bool = False,
 ) -> Iterator[tuple[Any, Any]]:
     """Each item with the result of `work(item)`, as they come, from `number` processes that share
-    the cores. Where one fails, those that have begun are finished before its error is raised.
+    the cores; with `anew` each item has a process of its own. Where one fails, those that have
+    begun are finished before its error is raised.
 
     Raises:
         As `apart`.
     """
-    with _told(), _processes(number, begin, max(1, cores() // number)) as processes:
+    with _told(), _processes(number, begin, max(1, cores() // number), anew) as processes:
         found = {processes.submit(work, item): item for item in items}
         try:
             for future in as_completed(found):
@@ -63,9 +68,16 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _processes(number: int, begin: Callable[[], None], threads: int = 0) -> ProcessPoolExecutor:
-    spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(number, spawn, initializer=_start, initargs=(begin, threads))
+def _processes(
+    number: int, begin: Callable[[], None], threads: int = 0, anew: bool = False
+) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        number,
+        multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(begin, threads),
+        max_tasks_per_child=1 if anew else None,
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_skeleton.apart import apart
+from keras_skeleton.apart import apart, cores, side_by_side
 from keras_skeleton.errors import UserError
 
 
@@ -17,6 +17,28 @@ def test_results_and_errors_come_back():
     assert apart(bool, os.getpid) != os.getpid()
     with pytest.raises(ValueError, match="invalid literal"):
         apart(bool, int, "x")
+
+
+def process_and_threads(item):
+    """What a worker is, and what stands in its environment."""
+    time.sleep(0.2)
+    return os.getpid(), os.environ["TF_NUM_INTRAOP_THREADS"], sys.stdout.isatty()
+
+
+def test_side_by_side():
+    found = dict(side_by_side(2, bool, process_and_threads, range(4)))
+    assert sorted(found) == [0, 1, 2, 3]
+    assert len({pid for pid, *_ in found.values()}) <= 2
+    assert {tuple(rest) for _, *rest in found.values()} == {(str(max(1, cores() // 2)), False)}
+    anew = dict(side_by_side(2, bool, process_and_threads, range(3), anew=True))
+    assert len({pid for pid, *_ in anew.values()}) == 3
+
+
+def test_an_error_stops_what_has_not_begun(tmp_path):
+    names = [str(tmp_path / name) for name in ("no/1", "2", "3", "4", "5", "6")]
+    with pytest.raises(FileNotFoundError):
+        list(side_by_side(1, bool, os.mkdir, names))
+    assert not (tmp_path / "6").exists()
 
 
 def test_a_process_that_was_killed_is_told_in_words():

@@ -33,6 +33,10 @@ def _parser() -> argparse.ArgumentParser:
         "--most-hours", type=float, metavar="H",
         help="leave out trainings that are expected to take longer, or whose time is not known",
     )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=whole_number(1), default=1, metavar="N",
+        help="train N at a time, each on its part of the cores",
+    )  # fmt: skip
     parser.add_argument("--no-train", action="store_true", help="only the tables, and what lacks")
     parser.add_argument(
         "--quick", action="store_true",
@@ -67,7 +71,14 @@ def run(words: Sequence[str]) -> None:
 
     place = Place(args.data_dir, args.cache_dir, args.crops, args.i3d)
     whole = Reproduction(
-        tables, place, args.results, args.out, args.seeds, args.most_hours, begin=start_keras
+        tables,
+        place,
+        args.results,
+        args.out,
+        args.seeds,
+        args.most_hours,
+        begin=start_keras,
+        jobs=args.jobs,
     )
     if args.quick:
         whole.try_out()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_skeleton.apart import apart
+from keras_skeleton.apart import apart, side_by_side
 from keras_skeleton.reproduction.needs import Place, missing_seeds
 from keras_skeleton.reproduction.page import FOLDER, grid, write_table
 from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of
@@ -22,6 +22,23 @@ class Run(NamedTuple):
     training: Training
     seed: int
     hours: float | None
+
+
+def _nothing() -> None:
+    pass
+
+
+def folder_of(run: Run, out: Path) -> Path:
+    """Where a run is trained."""
+    return out / f"{run.training.name}_seed{run.seed}"
+
+
+def train_one(
+    run: Run, place: Place, out: Path, say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Trains one; returns what should be added to the notes of its result."""
+    say(f"\n{run.training.command(run.seed)}")
+    return train(run.training, run.seed, place, folder_of(run, out), say)
 
 
 @dataclass
@@ -38,6 +55,7 @@ class Reproduction:
         say: Receives lines for the console.
         begin: Each training has a process of its own, which starts with this and whose memory is
             free again after it; None to train in this one.
+        jobs: How many train at the same time, each on its part of the cores.
     """
 
     tables: Sequence[Table]
@@ -48,6 +66,7 @@ class Reproduction:
     most_hours: float | None = None
     say: Callable[[str], None] = print
     begin: Callable[[], None] | None = None
+    jobs: int = 1
     _estimates: dict[Training, float | None] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -113,17 +132,29 @@ class Reproduction:
         tried: set[tuple[Training, int]] = set()
         while True:
             results = read_results(self.results)  # anew: hours are known now, or others ran some
-            todo = (run for run in self.missing(results) if self.short(run))
-            run = next((run for run in todo if (run.training, run.seed) not in tried), None)
-            if run is None:
+            todo = [
+                run
+                for run in self.missing(results)
+                if self.short(run) and (run.training, run.seed) not in tried
+            ]
+            if not todo:
                 return
-            training, seed = run.training, run.seed
-            tried.add((training, seed))
-            self.say(f"\n{training.command(seed)}")
-            folder = self.out / f"{training.name}_seed{seed}"
-            more = self._do(train, training, seed, self.place, folder, self.say)
-            self.say(f"kept in {keep(folder, training, seed, self.results, **more)}")
-            self.write()
+            todo = todo if self.jobs > 1 else todo[:1]
+            tried |= {(run.training, run.seed) for run in todo}
+            for run, more in self._trained(todo):
+                folder = folder_of(run, self.out)
+                stored = keep(folder, run.training, run.seed, self.results, **more)
+                self.say(f"kept in {stored}")
+                self.write()
+
+    def _trained(self, runs: Sequence[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
+        """Each run with what should be added to its notes, once it is trained."""
+        if self.jobs > 1:
+            work = partial(train_one, place=self.place, out=self.out)
+            yield from side_by_side(self.jobs, self.begin or _nothing, work, runs, anew=True)
+            return
+        for run in runs:
+            yield run, self._do(train_one, run, self.place, self.out, self.say)
 
     def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return apart(self.begin, work, *arguments) if self.begin else work(*arguments)

@@ -111,6 +111,19 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     assert (tiny / "results/tables/tiny.md").read_text() == text
 
 
+def test_several_at_a_time(tiny, monkeypatch, capsys):
+    asked = []
+
+    def side_by_side(number, begin, work, items, anew):
+        asked.append((number, len(items), anew))
+        yield from ((item, work(item)) for item in items)
+
+    monkeypatch.setattr(reproduce, "side_by_side", side_by_side)
+    assert run("--seeds", "2", "--jobs", "2") == 0
+    assert asked == [(2, 2, True)]
+    assert rows()["seeds"]["synthetic"] == "0 100"
+
+
 def test_quick_keeps_nothing(tiny, capsys):
     assert run("--quick") == 0
     said = capsys.readouterr().out

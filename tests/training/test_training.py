@@ -16,7 +16,7 @@ from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import DivergedError, FoldFit, selected_epoch
 from keras_skeleton.training.recipes import Recipe, get_recipe
 from keras_skeleton.training.state import StateError, TrainingState
-from keras_skeleton.training.trainee import Trainee
+from keras_skeleton.training.trainee import FEW, Trainee
 
 AUGMENT = (("RandomRotation", {"degrees": (5, 5, 5)}), ("RandomTemporalCrop", {"smallest": 0.8}))
 
@@ -253,3 +253,15 @@ def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     text = again.scored_line(again.evaluate(weights), weights)
     assert "3 copies a clip" in text
     assert f"{100 * expected:.2f} %" in text
+
+
+def test_small_batches_are_compiled(monkeypatch):
+    def compiled(batch_size, jit="small"):
+        recipe = Recipe("adam", 0.01, batch_size=batch_size, epochs=1, jit=jit)
+        return Trainee(small_network, recipe).training_model.jit_compile
+
+    assert compiled(FEW)
+    assert compiled(FEW + 1) == compiled(FEW, "auto")  # whether there is a GPU
+    assert not compiled(FEW, False)
+    monkeypatch.setattr("keras_skeleton.training.trainee.is_deterministic", lambda: True)
+    assert compiled(FEW) == compiled(FEW, "auto")
