@@ -46,8 +46,9 @@ FIGURES = ("accuracy", "accuracy_last", "accuracy_paper")
 
 def test_every_result_is_stored():
     """(And every stored result is in a table of results/tables: see tests/reproduction.)"""
-    for model, where, recipe, *shown, _ in rows("Results", 7):
+    for model, where, recipe, seeds, *shown, _ in rows("Results", 8):
         runs = of(model, *where.replace("`", "").split(", "), recipe)
+        assert seeds == str(len(runs))
         assert all(run["complete"] for run in runs)
         assert len({run["seed"] for run in runs}) == len(runs) > 0
         assert shown == [f"{100 * np.mean([run[key] for run in runs]):.1f}" for key in FIGURES]
@@ -278,3 +279,22 @@ def test_what_determinism_costs_is_what_was_measured():
     shown = {said[2]: said[1]}
     shown |= {name: value for value, name in re.findall(r"([\d.]+) with `(\w+)`", said[3])}
     assert shown == ratios
+
+
+def test_speed_is_as_measured():
+    """The benchmarks' README has the stored table, and the README figures of it."""
+    page = (ROOT / "benchmarks/README.md").read_text("utf-8")
+    stored = (ROOT / "results/throughput.txt").read_text("utf-8")
+    whole = [line for line in stored.splitlines() if line.startswith("| ")]
+    assert all(line in page for line in whole)
+    found = {}
+    for network, what, batch, ours, _, ratio, _ in (
+        [cell.strip() for cell in line.strip("|").split("|")] for line in whole[1:]
+    ):
+        found[network, what, batch] = [ours.split()[0], ratio.split()[0]]
+    for network, what, batch, *shown in rows("How fast", 5):
+        assert shown == found[network, what, batch]
+    read = (ROOT / "results/read_ntu.txt").read_text("utf-8")
+    ours = re.search(r"\| parse_skeleton, positions \| ([\d.]+) \|", read)
+    assert ours is not None
+    assert f"{float(ours[1]):.2f} ms" in README

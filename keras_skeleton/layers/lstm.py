@@ -17,7 +17,7 @@ SMALL = 64  # clips; in larger batches the matrix products decide, and Keras' ow
 @keras.saving.register_keras_serializable(PACKAGE)
 class LSTM(keras.layers.LSTM):
     """`keras.layers.LSTM` over whole sequences, (B, T, N) to (B, T, units), with a gradient of its
-    own where a small batch trains.
+    own where a small batch trains, and a loop of its own where it is read.
 
     With z(t) = x(t) W + h(t-1) U + b, its four parts i, f, g, o and s the sigmoid:
 
@@ -29,8 +29,8 @@ class LSTM(keras.layers.LSTM):
     gates are computed for all times before the loop backwards, and the gradients of W, U and b are
     one product each after it. Values are those of Keras' layer, but for rounding.
 
-    This happens in training with float32 on batches of a known size of at most `SMALL`; otherwise
-    Keras' own loop runs. Weights, masks and arguments are Keras' (`return_sequences` is on).
+    This happens with float32 on batches of a known size of at most `SMALL`; otherwise Keras' own
+    loop runs. Weights, masks and arguments are Keras' (`return_sequences` is on).
     """
 
     def __init__(self, units: int, return_sequences: bool = True, **kwargs: Any) -> None:
@@ -39,7 +39,7 @@ class LSTM(keras.layers.LSTM):
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> Any:
-        if not training or initial_state is not None or not self._has_own(sequences.shape[0]):
+        if initial_state is not None or not self._has_own(sequences.shape[0]):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
@@ -49,7 +49,9 @@ class LSTM(keras.layers.LSTM):
         if mask is not None:
             mask = ops.cast(ops.transpose(mask), z.dtype)[:, :, None]
         u = ops.copy(cell.recurrent_kernel)  # a tensor, whatever the variable is
-        return swapped(_states(z, u, mask))
+        if training:
+            return swapped(_states(z, u, mask))
+        return swapped(scan(_Forward(u, only_h=True), _steps(z, mask)))
 
     def _has_own(self, batch: int | None) -> bool:
         """Whether the pass below can stand for Keras', and is faster."""
@@ -72,8 +74,7 @@ def _states(z: Any, u: Any, mask: Any) -> Any:
 
     @ops.custom_gradient
     def states(z: Any, u: Any) -> tuple[Any, Any]:
-        steps = z if mask is None else ops.concatenate([z, mask], axis=-1)
-        h, c, i, f, g, o = ops.split(scan(_Forward(u), steps), 6, axis=-1)
+        h, c, i, f, g, o = ops.split(scan(_Forward(u), _steps(z, mask)), 6, axis=-1)
 
         def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
             (dh,) = (upstream,) if upstream is not None else arguments
@@ -97,13 +98,19 @@ def _states(z: Any, u: Any, mask: Any) -> Any:
     return states(z, u)
 
 
-class _Forward(Step):
-    """z's share and perhaps the mask (B, 4K + 1) to h, c, i, f, g and o (B, 6K)."""
+def _steps(z: Any, mask: Any) -> Any:
+    """What `_Forward` takes."""
+    return z if mask is None else ops.concatenate([z, mask], axis=-1)
 
-    def __init__(self, u: Any) -> None:
+
+class _Forward(Step):
+    """z's share and perhaps the mask (B, 4K + 1) to h, c, i, f, g and o (B, 6K), or to h alone."""
+
+    def __init__(self, u: Any, only_h: bool = False) -> None:
         K = u.shape[0]
-        super().__init__([K, K], 6 * K)
+        super().__init__([K, K], K if only_h else 6 * K)
         self.u = u
+        self.only_h = only_h
 
     def call(self, step: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
         K = self.state_size[0]
@@ -116,7 +123,8 @@ class _Forward(Step):
         if step.shape[-1] > 4 * K:
             there = step[:, 4 * K :] > 0
             new_h, new_c = ops.where(there, new_h, h), ops.where(there, new_c, c)
-        return ops.concatenate([new_h, new_c, i, f, g, o], axis=-1), [new_h, new_c]
+        states = [new_h, new_c]
+        return new_h if self.only_h else ops.concatenate([*states, i, f, g, o], axis=-1), states
 
 
 class _Backward(Step):

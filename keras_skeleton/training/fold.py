@@ -219,6 +219,7 @@ class FoldFit:
             first_epoch=done,
             part=(devices.process, devices.processes),
         )
+        self.trainee.take_together(steps)
         with ScalarLog(self.folder / "tensorboard") as self.log:
             if done < self.epochs:
                 self.trainee.training_model.fit(

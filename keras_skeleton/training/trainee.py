@@ -17,6 +17,7 @@ from keras_skeleton.pipeline import ClipInputs, evaluation_batches, is_determini
 from keras_skeleton.training.distribution import current
 from keras_skeleton.training.recipes import Recipe
 
+TOGETHER = 16  # steps, at most, that one call takes
 FEW = 16  # clips of a batch; XLA makes the steps of small ones faster on CPUs, of large ones slower
 Forward = Callable[[Any], Any]
 """Inputs (B, ...) to logits (B, C): `predict_on_batch` of a model, or its like on more devices."""
@@ -112,6 +113,18 @@ class Trainee:
             variable.assign(np.array([seed, i], variable.dtype))
         for variable, start in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(start)
+
+    def take_together(self, steps: int) -> int:
+        """From here on one call of TensorFlow takes several of an epoch's `steps`, as many as
+        divide them; returns how many. What Python does between them is saved."""
+        model = self.training_model
+        if keras.backend.backend() != "tensorflow" or self.devices.replicas > 1:
+            return 1
+        together = max(n for n in range(1, TOGETHER + 1) if steps % n == 0)
+        if model.steps_per_execution != together:
+            model.steps_per_execution = together
+            model.make_train_function(force=True)
+        return together
 
     def alone(self) -> keras.Model:
         """The network on this process's own device, for what the devices do not share."""

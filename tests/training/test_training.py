@@ -255,6 +255,32 @@ def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     assert f"{100 * expected:.2f} %" in text
 
 
+def test_as_many_steps_at_a_time_as_divide_an_epoch(tmp_path):
+    trainee = Trainee(small_network, Recipe("adam", 0.01, batch_size=8, epochs=1))
+    assert [trainee.take_together(steps) for steps in (1, 4, 22, 23, 25, 32)] == [
+        1,
+        4,
+        11,
+        1,
+        5,
+        16,
+    ]
+    alone = fit(tmp_path / "alone", trainee=SingleSteps(small_network, fit_recipe()))[1]
+    together = fit(tmp_path / "together")[1]
+    assert together.training_model.steps_per_execution == 4
+    for a, b in zip(alone.weights(), together.weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+class SingleSteps(Trainee):
+    def take_together(self, steps):
+        return 1
+
+
+def fit_recipe():
+    return Recipe("adam", 0.01, batch_size=8, epochs=6, augment=AUGMENT)
+
+
 def test_small_batches_are_compiled(monkeypatch):
     def compiled(batch_size, jit="small"):
         recipe = Recipe("adam", 0.01, batch_size=batch_size, epochs=1, jit=jit)
