@@ -46,7 +46,7 @@ FIGURES = ("accuracy", "accuracy_last", "accuracy_paper")
 
 def test_every_result_is_stored():
     """(And every stored result is in a table of results/tables: see tests/reproduction.)"""
-    for model, where, recipe, seeds, *shown, _ in rows("Results", 8):
+    for model, where, recipe, seeds, *shown, _ in (r for r in rows("Results", 8) if r[0] in MODELS):
         runs = of(model, *where.replace("`", "").split(", "), recipe)
         assert seeds == str(len(runs))
         assert all(run["complete"] for run in runs)
