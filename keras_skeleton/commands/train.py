@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import (
     add_deterministic,
@@ -27,6 +28,9 @@ from keras_skeleton.commands.network import (
 from keras_skeleton.errors import UserError
 from keras_skeleton.training.distribution import Job, together, use_all
 from keras_skeleton.zoo.entries import Entry
+
+if TYPE_CHECKING:
+    from keras_skeleton.training.experiment import Experiment
 
 
 def _parser(description: str | None = None) -> argparse.ArgumentParser:
@@ -150,14 +154,7 @@ def _run(args: argparse.Namespace, out: Path, entry: Entry | None, first: bool) 
         said, _ = compared(entry, {"accuracy": result.accuracy}, result.clips)
         print(f"{entry.name}, fold {entry.fold} of {entry.folds}: {said}\nscores in {out}")
         return
-    recipe = named_recipe(args)
-    changes = {"epochs": args.epochs, "batch_size": args.batch_size}
-    recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
-    if args.end_to_end:
-        recipe = replace(recipe, stages=())
-    if args.test_copies:
-        recipe = replace(recipe, test_copies=args.test_copies)
-    experiment = open_experiment(args, recipe, out, args.i3d)
+    experiment = _experiment(args, out)
     if args.weights is not None:
         path = weights_file(args)
         print(experiment.scored_line(experiment.evaluate(path, args.fold), path))
@@ -174,10 +171,22 @@ def _run(args: argparse.Namespace, out: Path, entry: Entry | None, first: bool) 
 
         jobs = Jobs(
             args.jobs,
-            partial(open_experiment, args, recipe, out, args.i3d),
+            partial(_experiment, args, out),
             partial(start_keras, args.deterministic, args.precision),
         )
     with resumable(out):
         table = experiment.train(args.fold, args.resume, jobs)
     if first:
         print(f"\n{table}\n\nopen {out / 'report.html'}")
+
+
+def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
+    """What the arguments ask for, its dataset loaded."""
+    recipe = named_recipe(args)
+    changes = {"epochs": args.epochs, "batch_size": args.batch_size}
+    recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
+    if args.end_to_end:
+        recipe = replace(recipe, stages=())
+    if args.test_copies:
+        recipe = replace(recipe, test_copies=args.test_copies)
+    return open_experiment(args, recipe, out, args.i3d)
