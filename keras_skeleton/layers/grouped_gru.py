@@ -8,7 +8,7 @@ import keras
 from keras import initializers, ops, random, regularizers
 
 from keras_skeleton.layers.grouped import PACKAGE, PerGroup, check_rank
-from keras_skeleton.layers.recurrence import Step, before, scan, swapped
+from keras_skeleton.layers.recurrence import Step, before, handed, scan, swapped
 
 
 def hard_sigmoid(x: Any) -> Any:
@@ -221,7 +221,7 @@ def _states(x: Any, u: Any, mask: Any, activation: str) -> Any:
         h, z, r, c = ops.split(forward, 4, axis=-1)
 
         def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
-            (dh,) = (upstream,) if upstream is not None else arguments
+            dh = handed(arguments, upstream)
             slope = SLOPES[activation]
             h_before = before(h)
             seen = h_before if mask is None else h_before * _joined(mask)

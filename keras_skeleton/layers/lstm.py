@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_skeleton.layers.grouped import PACKAGE
-from keras_skeleton.layers.recurrence import Step, before, scan, swapped
+from keras_skeleton.layers.recurrence import Step, before, handed, scan, swapped
 
 SMALL = 64  # clips; in larger batches the matrix products decide, and Keras' own loop is faster
 
@@ -77,7 +77,7 @@ def _states(z: Any, u: Any, mask: Any) -> Any:
         h, c, i, f, g, o = ops.split(scan(_Forward(u), _steps(z, mask)), 6, axis=-1)
 
         def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
-            (dh,) = (upstream,) if upstream is not None else arguments
+            dh = handed(arguments, upstream)
             t = ops.tanh(c)
             # What dh and dc are multiplied by at each time.
             c_by_h = o * (1 - t * t)

@@ -37,6 +37,11 @@ def before(x: Any) -> Any:
     return ops.pad(x[:-1], ((1, 0), (0, 0), (0, 0)))
 
 
+def handed(arguments: tuple[Any, ...], upstream: Any) -> Any:
+    """The gradient that `ops.custom_gradient` hands over: in place, or by name."""
+    return arguments[0] if upstream is None else upstream
+
+
 def scan(step: Step, inputs: Any, backwards: bool = False) -> Any:
     """What the step puts out at all times, (T, B, ...), from what it takes; states begin as 0."""
     loop = keras.layers.RNN(step, return_sequences=True, dtype="float32", name="scan")
