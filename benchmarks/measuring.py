@@ -16,12 +16,15 @@ from keras_skeleton.apart import cores
 
 
 def machine(*packages: str) -> str:
-    """Processor, cores and versions, in a line."""
+    """Processor with its widest vectors, cores and versions, in a line."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        text = info.read_text()
+        names = [line for line in text.splitlines() if line.startswith("model name")]
         model = names[0].split(":", 1)[1].strip() if names else model
+        widest = next((name for name in ("avx512f", "avx2") if name in text.split()), None)
+        model += f" ({widest.upper().rstrip('F')})" if widest else ""
     versions = [f"Python {platform.python_version()}"]
     for package in packages:
         try:

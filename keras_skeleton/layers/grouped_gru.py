@@ -16,7 +16,12 @@ def hard_sigmoid(x: Any) -> Any:
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
-GATES = {"sigmoid": ops.sigmoid, "hard_sigmoid": hard_sigmoid}
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), by the tanh: XLA computes it in a fraction of the time on CPUs."""
+    return 0.5 * ops.tanh(0.5 * x) + 0.5
+
+
+GATES = {"sigmoid": sigmoid, "hard_sigmoid": hard_sigmoid}
 # Their derivatives, by their values.
 SLOPES = {
     "sigmoid": lambda y: y * (1 - y),
