@@ -1,12 +1,15 @@
-"""How near the networks come to what the processor can do.
+"""How near the networks come to what the processor can do, and where the rest of the time goes.
 
     python benchmarks/limits.py [--rounds 3] [--seconds 5]
 
-For each case of throughput.py: clips a second of ours, times the multiplications and additions of a
-clip (`models.summary.flops`; a training step takes them three times: forwards, and backwards to
-inputs and to weights), beside those a second of one large matrix product, measured in the same
-round. What is left over to the product's rate are small products, memory, operations element by
-element, and the start of each.
+First, for each case of throughput.py: clips a second of ours, times the multiplications and
+additions of a clip (`models.summary.flops`; a training step takes them three times: forwards, and
+backwards to inputs and to weights), beside those a second of one large matrix product, measured in
+the same round. What is left over to the product's rate are small products, memory, operations
+element by element, and the start of each.
+
+Then, for inference in the largest batch: the time of each stage of a network. A stage's time is
+that of the network up to its end, less that up to its beginning, all measured in turn.
 """
 
 from __future__ import annotations
@@ -16,17 +19,43 @@ import json
 import statistics
 import sys
 import time
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measuring import cell, in_own_process, machine
-from throughput import CASES, network, ours
+from throughput import CASES, Case, network, ours
 
 SIZE, PRODUCTS = 2048, 20
+TURNS = 20  # of the stages
+LARGEST = 40  # batch of inference
+# Stage to the layers that end it; names are those of the first network of a process. The last ends
+# with the network.
+STAGES: dict[str, dict[str, list[str]]] = {
+    "mans9": {
+        "TARM": ["tarm"],
+        "5 x 5 convolution": ["re_lu"],
+        "convolutions, 25 x 25": ["re_lu_4"],
+        "convolutions, 13 x 13": [],
+    },
+    "sta_lstm": {
+        "joint gates": ["modulated"],
+        "three LSTMs": ["main_scores"],
+        "frame gates": [],
+    },
+    "csta_cnn": {
+        "coupled attention": ["position_transformer", "motion_transformer"],
+        "first convolutions, pooling": ["position_conv1_pool", "motion_conv1_pool"],
+        "second": ["position_conv2_activation", "motion_conv2_activation"],
+        "third": ["position_conv3_activation", "motion_conv3_activation"],
+        "dense layers": [],
+    },
+}
 
 
-def product() -> float:
+def large_product() -> float:
     """GFLOP/s of a product of two square matrices: the best of some."""
     import tensorflow as tf
 
@@ -50,6 +79,61 @@ def case(number: int, seconds: float) -> tuple[float, float]:
     return ours(CASES[number], seconds)[0], work
 
 
+def up_to(whole: Any, ends: list[str]) -> Any:
+    """The network up to some layers; the mean of each is the output, so that it costs nothing."""
+    import keras
+
+    if not ends:
+        return whole
+    outputs = [whole.get_layer(name).output for name in ends]
+    means = [keras.ops.mean(x, axis=range(1, len(x.shape)), keepdims=True) for x in outputs]
+    flat = [keras.ops.reshape(x, (-1, 1)) for x in means]
+    inputs = whole.layers[
+        1
+    ].input  # `whole.input` is a copy where the layer that samples is cut off
+    return keras.Model(inputs, keras.ops.concatenate(flat) if len(flat) > 1 else flat[0])
+
+
+def stages(number: int, seconds: float) -> dict[str, tuple[float, float]]:
+    """Milliseconds and GFLOP of a batch up to the end of each stage."""
+    from keras_skeleton import compiled
+    from keras_skeleton.models.summary import flops
+
+    case, whole = CASES[number], network(CASES[number])
+    networks = {name: up_to(whole, ends) for name, ends in STAGES[case.model].items()}
+    x, _ = case.data()
+    forward = {name: compiled(one) for name, one in networks.items()}
+    for one in forward.values():
+        one(x)
+    times: dict[str, list[float]] = {name: [] for name in forward}
+    for _, (name, one) in product(range(TURNS), forward.items()):
+        one(x)
+        start, calls = time.perf_counter(), 0
+        while time.perf_counter() < start + seconds / TURNS:
+            one(x)
+            calls += 1
+        times[name].append((time.perf_counter() - start) / calls)
+    return {
+        name: (1e3 * statistics.median(times[name]), case.batch * flops(one) / 1e9)
+        for name, one in networks.items()
+    }
+
+
+def stage_lines(case: Case, found: dict[str, tuple[float, float]], peak: float) -> list[str]:
+    """Lines of the second table."""
+    whole = found[list(found)[-1]][0]
+    lines, before = [], (0.0, 0.0)
+    for name, (end, work) in found.items():
+        took, gflop = end - before[0], work - before[1]
+        rate = 1e3 * gflop / took if took > 0 else 0.0
+        lines.append(
+            f"| {case.title} | {name} | {took:.1f} | {100 * took / whole:.0f} "
+            f"| {rate:.0f} | {100 * rate / peak:.0f} |"
+        )
+        before = end, work
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -58,11 +142,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.measure:
         what, *words = options.measure
-        found = product() if what == "product" else case(int(words[0]), float(words[1]))
+        measure = {"case": case, "stages": stages}
+        found = measure[what](int(words[0]), float(words[1])) if words else large_product()
         print(json.dumps(found))
         return
 
-    lines = []
+    lines, parts = [], []
     for number, chosen in enumerate(CASES):
         peaks, speeds, shares = [], [], []
         for _ in range(options.rounds):
@@ -75,11 +160,18 @@ def main() -> None:
             f"| {cell(speeds)} | {statistics.median(peaks):.0f} | {cell(shares)} |"
         )
         print(lines[-1], file=sys.stderr, flush=True)
+        if (chosen.what, chosen.batch) == ("infer", LARGEST):
+            found = in_own_process(__file__, "stages", number, options.seconds)
+            parts += stage_lines(chosen, found, statistics.median(peaks))
     print(machine("tensorflow", "keras"))
     print("\nMedian over the rounds (lowest to highest)\n")
     print("| network | what | batch | GFLOP/s | of a large product | % of it |")
     print("|---|---|---|---|---|---|")
     print("\n".join(lines))
+    print(f"\nInference by stages, in batches of {LARGEST}\n")
+    print("| network | stage | ms a batch | % of the time | GFLOP/s | % of a large product |")
+    print("|---|---|---|---|---|---|")
+    print("\n".join(parts))
 
 
 if __name__ == "__main__":

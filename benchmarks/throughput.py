@@ -140,7 +140,8 @@ def network(case: Case) -> Any:
     if case.model == "sta_lstm":
         return sta_lstm("sta_lstm", axes[0], CLASSES, T, **arguments)
     whole = csta_cnn("csta_cnn", axes[1], CLASSES, T, axes[0], **arguments)
-    return keras.Model(whole.get_layer("sampling").output, whole.output)
+    rest = keras.Model(whole.get_layer("sampling").output, whole.output)
+    return keras.models.clone_model(rest)  # whose layers are in one network only
 
 
 def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
