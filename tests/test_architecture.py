@@ -29,7 +29,7 @@ ALLOWED = {
     "models": {"layers", "transforms", "skeletons", "errors"},
     "export": {"layers", "errors"},
     "saliency": {"errors"},
-    "inference": {"errors"},
+    "inference": {"apart", "errors"},
     "pipeline": {"datasets", "transforms", "skeletons"},
     "plots": {"skeletons"},
     "attended_clip": {"skeletons"},

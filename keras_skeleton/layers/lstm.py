@@ -47,7 +47,7 @@ class LSTM(keras.layers.LSTM):
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
         cell = self.cell
-        half = np.repeat(np.float32([0.5, 0.5, 1, 0.5]), self.units)
+        half = np.array([0.5, 0.5, 1, 0.5], "float32").repeat(self.units)
         x = swapped(sequences)  # (T, B, N)
         z = ops.matmul(x, cell.kernel * half) + cell.bias * half
         u = cell.recurrent_kernel * half
