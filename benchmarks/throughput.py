@@ -157,16 +157,16 @@ def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
     if case.what == "infer":
         forward = compiled(network(case))
         return case.batch / clock.time(lambda: forward(x)), ""
-    trainee = Trainee(lambda: network(case), case.recipe)
+    trainee = Trainee(lambda: network(case), case.recipe, [STEPS * case.batch])
 
     class Ticks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.model.stop_training = clock.tick()
 
     data = tf.data.Dataset.from_tensors((x, y)).repeat()
-    steps = 10**9 * (together := trainee.take_together(STEPS))
+    steps = 10**9 * trainee.together
     trainee.training_model.fit(data, steps_per_epoch=steps, callbacks=[Ticks()], verbose=0)
-    return together * case.batch / clock.median(), ""
+    return trainee.together * case.batch / clock.median(), ""
 
 
 def twin_network(case: Case, channels_last: bool) -> Any:

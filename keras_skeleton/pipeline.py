@@ -147,6 +147,11 @@ def _batches(rows: tf.data.Dataset, inputs: ClipInputs) -> tf.data.Dataset:
     return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(ahead)
 
 
+def epoch_steps(clips: int, batch_size: int) -> int:
+    """Steps of an epoch in which each clip is seen."""
+    return -(-clips // batch_size)
+
+
 def training_batches(
     inputs: ClipInputs,
     indices: np.ndarray,
@@ -181,7 +186,7 @@ def training_batches(
         return tf.data.Dataset.zip((orders, tf.data.Dataset.from_tensors(draw).repeat()))
 
     epochs = tf.data.Dataset.counter(first_epoch)
-    return _batches(epochs.flat_map(rows), inputs), -(-len(indices) // batch_size)
+    return _batches(epochs.flat_map(rows), inputs), epoch_steps(len(indices), batch_size)
 
 
 def evaluation_batches(

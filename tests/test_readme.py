@@ -135,7 +135,7 @@ def test_what_is_said_of_trust_is_stored():
     folder = ROOT / "results" / "attention_score"
     found = pd.read_csv(folder / "attention_score.csv").set_index(["network", "kind"])
     table = rows("Can the attention be trusted?")
-    assert len(table) == 5
+    assert len(table) == 6
     for network, kind, *shown in table:
         row = 100 * found.loc[(network, kind)].filter(regex="deletion|insertion").astype(float)
         for column, cell in zip(("attention_deletion", "attention_insertion"), shown, strict=False):
@@ -143,13 +143,23 @@ def test_what_is_said_of_trust_is_stored():
             assert cell == f"{row[column]:+.1f} [{low:+.1f}, {high:+.1f}]"
         assert shown[2:] == [f"{row[f'saliency_{way}']:+.1f}" for way in ("deletion", "insertion")]
     joints, frames = (found.xs(kind, level="kind") for kind in ("joints", "frames"))
-    assert (len(joints), sum(joints["attention_deletion_low"] > 0)) == (7, 6)
-    assert sum(joints["attention_insertion_low"] > 0) == 6
+    assert found.index.get_level_values("network").nunique() == 21
+    assert found["clips"].max() == 100
+    assert len(joints) == 12
     for way in ("deletion", "insertion"):
-        assert (joints[f"saliency_{way}"] > joints[f"attention_{way}"]).all()
-    assert len(frames) == 11
-    clear = frames.index[frames["attention_deletion_low"] > 0]
-    assert set(clear) == {"mans9_ut_kinect_cs", "mans9_sbu_5fold_fold1"}
+        silent = joints.index[joints[f"attention_{way}_low"] <= 0]
+        assert set(silent) == {"csta_cnn_nucla_cv", "csta_cnn_synthetic_cs"}
+    more = {
+        w: joints[f"saliency_{w}"] > joints[f"attention_{w}"] for w in ("deletion", "insertion")
+    }
+    assert sum(~more["deletion"]) == 1
+    assert more["insertion"].all()
+    assert len(frames) == 17
+    lost, back = (set(frames.index[frames[f"attention_{way}_low"] > 0]) for way in more)
+    assert len(lost) == 7
+    assert lost & back == {"sta_lstm_nucla_cv", "sta_lstm_synthetic_cs_tuned", "ta_lstm_nucla_cv"}
+    spared = frames.loc[["sta_lstm_ut_kinect_cs", "ta_lstm_ut_kinect_cs"]]
+    assert (spared["attention_insertion_high"] < 0).all()
     seeds = pd.read_csv(ROOT / "results/attention_score_seeds/attention_score.csv")
     agreement = seeds.groupby("kind")["agreement"].first().round(2)
     assert dict(agreement) == {"frames": 0.04, "joints": 0.44}

@@ -328,10 +328,11 @@ class Experiment:
 
     def trainees(self) -> dict[str, Trainee]:
         """A network made ready for each stage by its name; one, named "", without stages."""
+        clips = [len(fold.train) for fold in self.folds]
         if not self.recipe.stages:
-            return {"": Trainee(self.build, self.recipe)}
+            return {"": Trainee(self.build, self.recipe, clips)}
         return {
-            stage.name: Trainee(self._builder(stage), replace(self.recipe, **stage.recipe))
+            stage.name: Trainee(self._builder(stage), replace(self.recipe, **stage.recipe), clips)
             for stage in self.recipe.stages
         }
 

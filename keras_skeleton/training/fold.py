@@ -219,7 +219,8 @@ class FoldFit:
             first_epoch=done,
             part=(devices.process, devices.processes),
         )
-        self.trainee.take_together(steps)
+        if steps % self.trainee.together:
+            raise ValueError(f"{steps} steps cannot be taken {self.trainee.together} at a time")
         with ScalarLog(self.folder / "tensorboard") as self.log:
             if done < self.epochs:
                 self.trainee.training_model.fit(

@@ -6,6 +6,7 @@ the weights of a freshly built network for the next fold or seed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,12 @@ import keras
 import numpy as np
 
 from keras_skeleton import layers
-from keras_skeleton.pipeline import ClipInputs, evaluation_batches, is_deterministic
+from keras_skeleton.pipeline import (
+    ClipInputs,
+    epoch_steps,
+    evaluation_batches,
+    is_deterministic,
+)
 from keras_skeleton.training.distribution import current
 from keras_skeleton.training.recipes import Recipe
 
@@ -41,25 +47,39 @@ def _jit(recipe: Recipe, replicas: int) -> bool | str:
     return True if few else "auto"
 
 
+def _together(recipe: Recipe, replicas: int, clips: Sequence[int]) -> int:
+    """`Trainee.together`."""
+    if keras.backend.backend() != "tensorflow" or replicas > 1:
+        return 1
+    common = math.gcd(*(epoch_steps(count, recipe.batch_size) for count in clips))
+    return max(n for n in range(1, TOGETHER + 1) if common % n == 0) if common else 1
+
+
 class Trainee:
     """One network, its augmentation and its optimizer.
 
     Args:
         build: Makes a new network; called again by `reset`.
         recipe: How it is trained.
+        clips: Numbers of training clips, one for each fold.
 
     Attributes:
         model: The network itself: what is evaluated and saved.
         training_model: The same with the recipe's augmentation in front: what is fitted.
+        together: Steps that one call of TensorFlow takes, which saves what Python does between
+            them. They divide the epochs of all folds: another number is another compilation.
         devices: What they work on.
         forward: From inputs (B, ...) to logits (B, C), on these devices.
     """
 
-    def __init__(self, build: Callable[[], keras.Model], recipe: Recipe) -> None:
+    def __init__(
+        self, build: Callable[[], keras.Model], recipe: Recipe, clips: Sequence[int] = ()
+    ) -> None:
         self._build = build
         self.recipe = recipe
         self.devices = current()
         self.devices.check_batch(recipe.batch_size)
+        self.together = _together(recipe, self.devices.replicas, clips)
         with self.devices.scope():
             self._make()
 
@@ -78,6 +98,7 @@ class Trainee:
             # therefore traced twice.
             metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
             jit_compile=_jit(recipe, self.devices.replicas),
+            steps_per_execution=self.together,
         )
         self.optimizer = self.training_model.optimizer
         self.devices.clip_together(self.optimizer)
@@ -113,18 +134,6 @@ class Trainee:
             variable.assign(np.array([seed, i], variable.dtype))
         for variable, start in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(start)
-
-    def take_together(self, steps: int) -> int:
-        """From here on one call of TensorFlow takes several of an epoch's `steps`, as many as
-        divide them; returns how many. What Python does between them is saved."""
-        model = self.training_model
-        if keras.backend.backend() != "tensorflow" or self.devices.replicas > 1:
-            return 1
-        together = max(n for n in range(1, TOGETHER + 1) if steps % n == 0)
-        if model.steps_per_execution != together:
-            model.steps_per_execution = together
-            model.make_train_function(force=True)
-        return together
 
     def alone(self) -> keras.Model:
         """The network on this process's own device, for what the devices do not share."""

@@ -255,26 +255,22 @@ def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     assert f"{100 * expected:.2f} %" in text
 
 
-def test_as_many_steps_at_a_time_as_divide_an_epoch(tmp_path):
-    trainee = Trainee(small_network, Recipe("adam", 0.01, batch_size=8, epochs=1))
-    assert [trainee.take_together(steps) for steps in (1, 4, 22, 23, 25, 32)] == [
-        1,
-        4,
-        11,
-        1,
-        5,
-        16,
-    ]
-    alone = fit(tmp_path / "alone", trainee=SingleSteps(small_network, fit_recipe()))[1]
-    together = fit(tmp_path / "together")[1]
-    assert together.training_model.steps_per_execution == 4
-    for a, b in zip(alone.weights(), together.weights(), strict=True):
+def test_as_many_steps_at_a_time_as_divide_the_epochs_of_all_folds(tmp_path):
+    def together(*clips):
+        return Trainee(small_network, fit_recipe(), clips).together
+
+    found = [together(clips) for clips in (1, 32, 176, 177, 200, 256)]
+    assert found == [1, 4, 11, 1, 5, 16]
+    assert together(32, 256) == 4
+    assert together() == together(200, 208) == 1
+    alone = fit(tmp_path / "alone", trainee=Trainee(small_network, fit_recipe()))[1]
+    four = Trainee(small_network, fit_recipe(), [32])
+    assert four.training_model.steps_per_execution == 4
+    fit(tmp_path / "together", trainee=four)
+    for a, b in zip(alone.weights(), four.weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
-
-
-class SingleSteps(Trainee):
-    def take_together(self, steps):
-        return 1
+    with pytest.raises(ValueError, match="4 steps cannot be taken 16 at a time"):
+        fit(tmp_path / "wrong", trainee=Trainee(small_network, fit_recipe(), [128]))
 
 
 def fit_recipe():
