@@ -5,10 +5,15 @@ The names below are loaded on first use: reading data needs neither Keras nor Te
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# TensorFlow, which reads this when it is loaded, takes oneDNN's kernels by itself only on processors
+# with AVX-512 VNNI or the like. They are faster on others, too (benchmarks/README.md).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
     "load_dataset": "keras_skeleton.datasets",

@@ -1,6 +1,7 @@
 """The package's arrows go one way, and few rooms know TensorFlow."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,16 @@ def test_reading_data_needs_neither_keras_nor_tensorflow():
         "assert not {'keras', 'tensorflow', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+@pytest.mark.parametrize(("chosen", "found"), [(None, "1"), ("0", "0")])
+def test_onednn_is_asked_for_unless_the_user_has_chosen(chosen, found):
+    variables = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    if chosen is not None:
+        variables["TF_ENABLE_ONEDNN_OPTS"] = chosen
+    code = "import os, keras_skeleton; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True, cwd=PACKAGE.parent, env=variables, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == found

@@ -92,7 +92,7 @@ class CoupledAttention(keras.layers.Layer):
     """
 
     def call(self, frames: Any, joints: Any) -> Any:
-        return ops.einsum("bmt,bmv->btmv", frames, joints)
+        return ops.swapaxes(frames, 1, 2)[..., None] * joints[:, None]
 
     def compute_output_shape(self, frames_shape: tuple, joints_shape: tuple) -> tuple:
         B, M, T = frames_shape
@@ -114,7 +114,12 @@ class Attend(keras.layers.Layer):
         self.axes = axes
 
     def call(self, x: Any, attention: Any) -> Any:
-        return ops.einsum(f"btmvc,{self.axes}->btmvc", x, attention)
+        # Products of broadcast arrays: an einsum becomes a product of 1 x 1 matrices for each joint.
+        if self.axes == "bmv":
+            attention = attention[:, None]
+        elif self.axes == "bmt":
+            attention = ops.swapaxes(attention, 1, 2)[..., None]
+        return x * attention[..., None]
 
     def compute_output_shape(self, x_shape: tuple, attention_shape: tuple) -> tuple:
         return tuple(x_shape)
