@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# TensorFlow, which reads this when it is loaded, takes oneDNN's kernels by itself only on processors
-# with AVX-512 VNNI or the like. They are faster on others, too (benchmarks/README.md).
+# TensorFlow reads this when it is loaded. By itself it takes oneDNN's kernels only on processors
+# with AVX-512 VNNI or the like; they are faster on others, too (results/profile_training.txt).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {

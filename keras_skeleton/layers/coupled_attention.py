@@ -114,7 +114,7 @@ class Attend(keras.layers.Layer):
         self.axes = axes
 
     def call(self, x: Any, attention: Any) -> Any:
-        # Products of broadcast arrays: an einsum becomes a product of 1 x 1 matrices for each joint.
+        # Broadcast: an einsum would become a product of small matrices for each joint.
         if self.axes == "bmv":
             attention = attention[:, None]
         elif self.axes == "bmt":

@@ -1,0 +1,141 @@
+"""What a training step spends its time on, by kinds of operations.
+
+    python benchmarks/profile_training.py [--model csta_cnn] [--rounds 3]
+
+TensorFlow's profiler writes down when each operation of a step began and ended. The table has the
+shares of their sum, with oneDNN's kernels and without (`TF_ENABLE_ONEDNN_OPTS=0`), in turn. Cases
+are those of throughput.py that train in large batches: a step of a small one is a single operation
+for TensorFlow, compiled by XLA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from measuring import cell, in_own_process, machine
+from throughput import CASES, STEPS, network
+
+WARM, CALLS = 2, 2  # calls of TensorFlow, each of some steps
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+KERNELS = {"1": "oneDNN", "0": "TensorFlow's own"}
+# The first pattern that an operation's name matches tells its kind.
+KINDS = {
+    "convolutions, backwards to weights": r"Conv2DBackpropFilter",
+    "convolutions, backwards to inputs": r"Conv2DBackpropInput",
+    "convolutions, forwards": r"Conv2D",
+    "pooling, backwards": r"PoolGrad",
+    "pooling, forwards": r"Pool",
+    "matrix products": r"MatMul|Einsum",
+    "random numbers": r"Random",
+    "element by element": (
+        r"^(Mul|Add|AddV2|AddN|Sub|RealDiv|Square|SquaredDifference|Select|SelectV2|Greater|Greater"
+        r"Equal|Equal|Maximum|Minimum|Sqrt|Rsqrt|Neg|Exp|Tanh|TanhGrad|Sigmoid|SigmoidGrad|Relu"
+        r"|ReluGrad|_UnaryOpsComposition|Cast|Softmax)$"
+    ),
+    "sums and means": r"^(Sum|Mean|Max|Prod|BiasAddGrad)$",
+    "optimizer's writes": r"VariableOp$",
+    "copies": r"",
+}
+CALLERS = {"While", "If", "PartitionedCall", "StatefulPartitionedCall"}  # their time is others'
+OPERATION = re.compile(r"^[\w./-]+:(?:_MklNative|_Mkl)?(\w+)$")  # oneDNN's are Mkl's by name
+
+
+def kind(operation: str) -> str:
+    return next(name for name, pattern in KINDS.items() if re.search(pattern, operation))
+
+
+def operations(folder: Path) -> Iterator[tuple[str, float]]:
+    """Name and seconds of each operation that the profiler saw."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    (path,) = folder.rglob("*.xplane.pb")
+    for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes:
+        names = {key: value.name for key, value in plane.event_metadata.items()}
+        for line in plane.lines:
+            for event in line.events:
+                found = OPERATION.match(names[event.metadata_id])
+                if found and found[1] not in CALLERS:
+                    yield found[1], event.duration_ps / 1e12
+
+
+def step(number: int) -> dict[str, float]:
+    """Seconds of a step by kinds of operations, and "step": of a step by the clock."""
+    import tensorflow as tf
+
+    from keras_skeleton.training.trainee import Trainee
+
+    case = CASES[number]
+    trainee = Trainee(lambda: network(case), case.recipe, [STEPS * case.batch])
+    data = tf.data.Dataset.from_tensors(case.data()).repeat()
+
+    def fit(calls: int) -> None:
+        steps = calls * trainee.together
+        trainee.training_model.fit(data, steps_per_epoch=steps, verbose=0)
+
+    fit(WARM)
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            start = time.perf_counter()
+            fit(CALLS)
+            took = time.perf_counter() - start
+        sums: Counter[str] = Counter()
+        for operation, seconds in operations(Path(folder)):
+            sums[kind(operation)] += seconds
+    steps = CALLS * trainee.together
+    return {"step": took / steps, **{name: value / steps for name, value in sums.items()}}
+
+
+def main() -> None:
+    large = [n for n, case in enumerate(CASES) if case.what == "train" and case.batch > 16]
+    models = [CASES[n].model for n in large]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--model", action="append", choices=models)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(step(int(options.measure))))
+        return
+
+    lines = []
+    for number in large:
+        case = CASES[number]
+        if case.model not in (options.model or models):
+            continue
+        found: dict[str, list[dict[str, float]]] = {choice: [] for choice in KERNELS}
+        for _, choice in product(range(options.rounds), KERNELS):
+            os.environ[ONEDNN] = choice
+            found[choice].append(in_own_process(__file__, number))
+        title = f"{case.title}, {case.batch}"
+        clocks = [cell([1e3 * one["step"] for one in rounds]) for rounds in found.values()]
+        lines.append(f"| {title} | **milliseconds a step** | {' | '.join(clocks)} |")
+        for name in KINDS:
+            shares = [
+                100 * statistics.median(one.get(name, 0) / (sum(one.values()) - one["step"])
+                                        for one in rounds)
+                for rounds in found.values()
+            ]  # fmt: skip
+            if max(shares) >= 0.5:
+                cells = " | ".join(f"{share:.0f}" for share in shares)
+                lines.append(f"| {title} | {name}, % | {cells} |")
+    print(f"{machine('tensorflow', 'keras')}\n")
+    print("Medians of the rounds (lowest to highest); shares of the operations' time\n")
+    print(f"| network, batch | operations | {' | '.join(KERNELS.values())} |\n|---|---|---|---|")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
