@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from measuring import cell, in_own_process, machine
 from throughput import CASES, STEPS, network
 
-WARM, CALLS = 2, 2  # calls of TensorFlow, each of some steps
+WARM, CALLS = 1, 1  # calls of TensorFlow, each of up to 16 steps
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 KERNELS = {"1": "oneDNN", "0": "TensorFlow's own"}
 # The first pattern that an operation's name matches tells its kind.
