@@ -144,7 +144,12 @@ def _batches(rows: tf.data.Dataset, inputs: ClipInputs) -> tf.data.Dataset:
 
     size = 4 * int(rows.element_spec[0].shape[0]) * sum(map(math.prod, shapes.values()))
     ahead = max(1, min(4, AHEAD // size))
-    return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(ahead)
+    batches = rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(ahead)
+    # There is nothing to tune, and an iterator that is tuned may end only when the tuner looks
+    # next: up to a minute after the last step.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def epoch_steps(clips: int, batch_size: int) -> int:
