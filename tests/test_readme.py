@@ -313,7 +313,9 @@ def test_speed_is_as_measured():
     lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
     whole = [line for line in lines if line.startswith("| ")]
     stages = (ROOT / "results/limits.txt").read_text("utf-8").split("Inference by stages")[1]
-    shown = [*whole, *(line for line in stages.splitlines() if line.startswith("| "))]
+    profile = (ROOT / "results/profile_training.txt").read_text("utf-8")
+    tables = f"{stages}\n{profile}".splitlines()
+    shown = [*whole, *(line for line in tables if line.startswith("| "))]
     assert all(line in page for line in shown)
     found = {}
     for network, what, batch, ours, _, ratio, _ in (
