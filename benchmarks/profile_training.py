@@ -28,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from measuring import cell, in_own_process, machine
 from throughput import CASES, STEPS, network
 
+from keras_skeleton.training.trainee import FEW, Trainee
+
 WARM, CALLS = 1, 1  # calls of TensorFlow, each of up to 16 steps
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 KERNELS = {"1": "oneDNN", "0": "TensorFlow's own"}
@@ -71,11 +73,9 @@ def operations(folder: Path) -> Iterator[tuple[str, float]]:
                     yield found[1], event.duration_ps / 1e12
 
 
-def step(number: int) -> dict[str, float]:
-    """Seconds of a step by kinds of operations, and "step": of a step by the clock."""
+def step(number: int) -> tuple[float, dict[str, float]]:
+    """Seconds of a step by the clock, and seconds of all by kinds of operations."""
     import tensorflow as tf
-
-    from keras_skeleton.training.trainee import Trainee
 
     case = CASES[number]
     trainee = Trainee(lambda: network(case), case.recipe, [STEPS * case.batch])
@@ -96,12 +96,11 @@ def step(number: int) -> dict[str, float]:
         sums: Counter[str] = Counter()
         for operation, seconds in operations(Path(folder)):
             sums[kind(operation)] += seconds
-    steps = CALLS * trainee.together
-    return {"step": took / steps, **{name: value / steps for name, value in sums.items()}}
+    return took / (CALLS * trainee.together), sums
 
 
 def main() -> None:
-    large = [n for n, case in enumerate(CASES) if case.what == "train" and case.batch > 16]
+    large = [n for n, case in enumerate(CASES) if case.what == "train" and case.batch > FEW]
     models = [CASES[n].model for n in large]
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", action="append", choices=models)
@@ -117,19 +116,19 @@ def main() -> None:
         case = CASES[number]
         if case.model not in (options.model or models):
             continue
-        found: dict[str, list[dict[str, float]]] = {choice: [] for choice in KERNELS}
+        found: dict[str, list[tuple[float, dict[str, float]]]] = {choice: [] for choice in KERNELS}
         for _, choice in product(range(options.rounds), KERNELS):
             os.environ[ONEDNN] = choice
             found[choice].append(in_own_process(__file__, number))
         title = f"{case.title}, {case.batch}"
-        clocks = [cell([1e3 * one["step"] for one in rounds]) for rounds in found.values()]
+        clocks = [cell([1e3 * took for took, _ in rounds]) for rounds in found.values()]
         lines.append(f"| {title} | **milliseconds a step** | {' | '.join(clocks)} |")
         for name in KINDS:
             shares = [
-                100 * statistics.median(one.get(name, 0) / (sum(one.values()) - one["step"])
-                                        for one in rounds)
+                100
+                * statistics.median(sums.get(name, 0) / sum(sums.values()) for _, sums in rounds)
                 for rounds in found.values()
-            ]  # fmt: skip
+            ]
             if max(shares) >= 0.5:
                 cells = " | ".join(f"{share:.0f}" for share in shares)
                 lines.append(f"| {title} | {name}, % | {cells} |")

@@ -324,6 +324,9 @@ def test_speed_is_as_measured():
         found[network, what, batch] = [ours.split()[0], ratio.split()[0]]
     for network, what, batch, *shown in rows("How fast", 5):
         assert shown == found[network, what, batch]
+    wider = (ROOT / "results/throughput_train_avx512.txt").read_text("utf-8").splitlines()
+    ratios = [line.split("|")[6].split()[0] for line in wider if "| train |" in line]
+    assert f"training was {', '.join(ratios[:-1])} and {ratios[-1]} times" in " ".join(page.split())
     read = (ROOT / "results/read_ntu.txt").read_text("utf-8")
     ours = re.search(r"\| parse_skeleton, positions \| ([\d.]+) \|", read)
     assert ours is not None
