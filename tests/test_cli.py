@@ -107,6 +107,8 @@ def test_a_finished_run_is_not_overwritten_but_can_be_continued(whole, train, ca
     assert "3 folds are finished already" in capsys.readouterr().out
     assert train(whole, "--resume", "--seed", "5") == 2
     assert "holds another experiment (seed: 0 there, 5 here)" in capsys.readouterr().err
+    assert train(whole, "--resume", "--epochs", "3") == 2
+    assert "holds another experiment (recipe epochs: 2 there, 3 here)" in capsys.readouterr().err
 
 
 def test_weights_can_be_scored(whole, train, tmp_path, capsys):

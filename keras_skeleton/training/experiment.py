@@ -19,7 +19,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -440,11 +440,8 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
             theirs = dict(read_json(path, "a run's notes"))
         except (ValueError, TypeError):
             raise RunError(f"{path} is damaged; delete it or choose another --out") from None
-        every = [k for k in {**mine, **theirs} if k not in FREE]
-        if differ := [k for k in every if mine.get(k) != theirs.get(k)]:
-            what = "; ".join(
-                f"{k}: {_short(theirs.get(k))} there, {_short(mine.get(k))} here" for k in differ
-            )
+        own, other = ({k: v for k, v in d.items() if k not in FREE} for d in (mine, theirs))
+        if what := "; ".join(_differences(other, own)):
             raise RunError(f"{folder} holds another experiment ({what}); choose another --out")
         if begun and not resume:
             raise RunError(
@@ -460,6 +457,16 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
 
 def _say_nothing(line: str) -> None:
     pass
+
+
+def _differences(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Iterator[str]:
+    """What two notes say differently, down to single values: `"epochs: 30 there, 12 here"`."""
+    for key in {**mine, **theirs}:
+        there, here = theirs.get(key), mine.get(key)
+        if isinstance(there, Mapping) and isinstance(here, Mapping):
+            yield from (f"{key} {line}" for line in _differences(there, here))
+        elif there != here:
+            yield f"{key}: {_short(there)} there, {_short(here)} here"
 
 
 def _short(value: Any) -> str:
