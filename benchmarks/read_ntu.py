@@ -3,13 +3,14 @@
     python benchmarks/read_ntu.py --data-dir PATH     the release, or a part of it
     python benchmarks/read_ntu.py                     on generated files of 300 kB
 
-Three measurements, in one run:
+Measured, in one run:
     parse     text to arrays, one core, beside two plain readers. Each file is parsed by all in
               turn, so that a busy machine slows all; medians count. `lines` turns three words of
               a line into numbers. `dictionaries` turns every word into a number and keeps all 12
               of a joint in a dictionary, then gathers the positions: the habit of the public
               preparation scripts for this dataset (MMAction2's, ST-GCN's), written anew here;
               it is not their code
+    profile   where the time of `parse_skeleton` goes, by Python's profiler
     prepare   files to a store on disk, by one process and by one a core. Small sets are read
               several times over (from the system's cache, then)
     store     bytes a clip, and what 56,578 clips of that length take
@@ -18,6 +19,8 @@ Three measurements, in one run:
 from __future__ import annotations
 
 import argparse
+import cProfile
+import pstats
 import statistics
 import sys
 import tempfile
@@ -123,9 +126,25 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
-def measure_parsing(paths: list[Path], rounds: int) -> tuple[dict[str, list[float]], float]:
+STEPS = {  # of parse_skeleton, by the functions of formats/ntu_text.py
+    "where tokens end": "_find_tokens",
+    "where bodies are": "_find_bodies",
+    "digits to numbers": "_numbers",
+}
+
+
+def profile_parsing(texts: list[bytes], rounds: int) -> dict[str, float]:
+    """Shares of the time of `parse_skeleton`, in percent."""
+    with cProfile.Profile() as profile:
+        for data in texts * rounds:
+            parse_skeleton(data)
+    found = pstats.Stats(profile).get_stats_profile().func_profiles
+    taken = {name: row.cumtime for name, row in found.items()}
+    return {step: 100 * taken[name] / taken["parse_skeleton"] for step, name in STEPS.items()}
+
+
+def measure_parsing(texts: list[bytes], rounds: int) -> tuple[dict[str, list[float]], float]:
     """Ms a 300 kB file of every reader, file by file and round by round; mean kB."""
-    texts = [path.read_bytes() for path in paths[:: max(1, len(paths) // 20)][:20]]
     times: dict[str, list[float]] = {name: [] for name in READERS}
     for turn in range(rounds + 1):
         for data in texts:
@@ -171,8 +190,10 @@ def main() -> None:
             print("no --data-dir: writing 30 generated files")
             generate(root, 30)
         paths = ntu.NTU120.find(root)
-        print(f"{len(paths)} files in {root}")
-        times, size = measure_parsing(paths, options.rounds)
+        print(f"{len(paths)} files")
+        texts = [path.read_bytes() for path in paths[:: max(1, len(paths) // 20)][:20]]
+        times, size = measure_parsing(texts, options.rounds)
+        shares = profile_parsing(texts, options.rounds)
         many = paths[: options.files]
         many = (many * -(-options.files // len(many)))[: options.files]
         prepared = {
@@ -193,6 +214,9 @@ def main() -> None:
             met = "met" if ms <= GOAL and faster >= TIMES else "missed"
             goal = f"{GOAL} ms, {TIMES} times as fast as dictionaries: {met}"
         print(f"| {name} | {ms:.3f} | {times_as_fast(name, 'lines'):.1f} | {faster:.1f} | {goal} |")
+    print("\nparse_skeleton, positions: % of its time")
+    print("| " + " | ".join(shares) + " |\n" + "|---" * len(shares) + "|")
+    print("| " + " | ".join(f"{share:.0f}" for share in shares.values()) + " |")
     print(f"\npreparing {len(many)} files:")
     print("| processes | seconds to the first clip | clips a second after it | times as fast |")
     print("|---|---|---|---|")

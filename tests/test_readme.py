@@ -335,6 +335,11 @@ def test_speed_is_as_measured():
         assert f"{line[2]} times as fast" in page
         assert f"{float(line[1]):.2f} ms" in README
         assert f"{line[2]} times as fast" in README
+    shares = read.split("parse_skeleton, positions: % of its time")[1].splitlines()[3]
+    tokens, bodies, digits = (cell.strip() for cell in shares.strip("|").split("|"))
+    text = " ".join(page.split())
+    assert f"{tokens} % goes into finding where tokens end, {digits} % into turning" in text
+    assert f"{bodies} % into finding bodies" in text
     feeds = (ROOT / "results/input_pipeline.txt").read_text("utf-8").splitlines()
     least = min(float(line.split("|")[5].split()[0]) for line in feeds if "read anew" in line)
     assert f"at least {int(least)} times as many" in " ".join(README.split())

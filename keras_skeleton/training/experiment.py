@@ -440,7 +440,9 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
             theirs = dict(read_json(path, "a run's notes"))
         except (ValueError, TypeError):
             raise RunError(f"{path} is damaged; delete it or choose another --out") from None
-        own, other = ({k: v for k, v in d.items() if k not in FREE} for d in (mine, theirs))
+        own, other = (  # what newer versions note and do not use, is None
+            {k: v for k, v in d.items() if k not in FREE and v is not None} for d in (mine, theirs)
+        )
         if what := "; ".join(_differences(other, own)):
             raise RunError(f"{folder} holds another experiment ({what}); choose another --out")
         if begun and not resume:
@@ -465,12 +467,14 @@ def _differences(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Iterator
         there, here = theirs.get(key), mine.get(key)
         if isinstance(there, Mapping) and isinstance(here, Mapping):
             yield from (f"{key} {line}" for line in _differences(there, here))
-        elif there != here:
-            yield f"{key}: {_short(there)} there, {_short(here)} here"
+        elif there != here or (key in theirs) != (key in mine):
+            yield f"{key}: {_short(theirs, key)} there, {_short(mine, key)} here"
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
+def _short(notes: Mapping[str, Any], key: str) -> str:
+    if key not in notes:
+        return "nothing"
+    text = json.dumps(notes[key])
     return text if len(text) <= 60 else text[:57] + "..."
 
 
