@@ -101,7 +101,7 @@ def test_a_training_in_bfloat16_is_another_experiment(two_devices):
     run = json.loads((root / "half/run.json").read_text())
     assert run["precision"] == "mixed_bfloat16"
     assert {value.dtype.name for value in weights(root / "half").values()} <= {"float32", "int64"}
-    assert 'precision: "mixed_bfloat16" there, null here' in errors
+    assert 'precision: "mixed_bfloat16" there, nothing here' in errors
 
 
 def test_one_device_trains_alone():
