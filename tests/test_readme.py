@@ -183,6 +183,13 @@ def test_every_network_on_the_data_that_is_here():
             assert found.recipe == ("tuned" if name == "sbu" and "LSTM" in found.row else "paper")
 
 
+def test_how_far_seeds_of_sta_lstm_are_apart_is_stored():
+    found = {r["seed"]: 100 * r["accuracy"] for r in of("sta_lstm", "ut_kinect", "cs", "paper")}
+    first, second, third = (f"{found[seed]:.1f}" for seed in (0, 100, 200))
+    text = f"STA-LSTM on UT-Kinect (99 test clips) get {first}, {second} and {third}."
+    assert text in " ".join(README.split())
+
+
 def test_rows_on_sbu_without_the_choices_of_tuned_are_stored():
     sbu = [r for r in RESULTS if r["dataset"] == "sbu"]
     as_printed = [r for r in sbu if r["model"] == "sta_lstm" and r["variant"] == "paper"]
