@@ -18,6 +18,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.py reproduce", description=__doc__)
     parser.add_argument("--table", action="append", help="mans5, sta1, ... or all")
     parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME",
+        help="train only this network of the tables (may be repeated)",
+    )  # fmt: skip
+    parser.add_argument(
         "--data-dir", type=Path, help="folder of a dataset, or with one folder for each by name"
     )
     parser.add_argument("--cache-dir", type=Path, help="where prepared datasets are kept")
@@ -77,6 +81,7 @@ def run(words: Sequence[str]) -> None:
         args.out,
         args.seeds,
         args.most_hours,
+        args.model,
         begin=start_keras,
         jobs=args.jobs,
     )

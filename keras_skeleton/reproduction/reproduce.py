@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_skeleton.apart import apart, side_by_side
+from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.reproduction.needs import Place, missing_seeds
 from keras_skeleton.reproduction.page import FOLDER, grid, write_table
 from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of
@@ -52,6 +53,7 @@ class Reproduction:
         out: Folder of the runs.
         seeds: How many of each training, None for the default.
         most_hours: Longer trainings are left out.
+        models: Only these are trained; none for all.
         say: Receives lines for the console.
         begin: Each training has a process of its own, which starts with this and whose memory is
             free again after it; None to train in this one.
@@ -64,6 +66,7 @@ class Reproduction:
     out: Path
     seeds: int | None = None
     most_hours: float | None = None
+    models: Collection[str] = ()
     say: Callable[[str], None] = print
     begin: Callable[[], None] | None = None
     jobs: int = 1
@@ -80,6 +83,20 @@ class Reproduction:
         return list(dict.fromkeys(t for table in self.tables for t in table.trainings))
 
     @cached_property
+    def wanted(self) -> list[Training]:
+        """Those of them that may be trained.
+
+        Raises:
+            UnknownNameError: A model that is in none of the tables.
+        """
+        names = dict.fromkeys(training.model for training in self.trainings)
+        for model in self.models:
+            if model not in names:
+                where = ", ".join(table.name for table in self.tables)
+                raise UnknownNameError("model", model, names, of=where)
+        return [t for t in self.trainings if not self.models or t.model in self.models]
+
+    @cached_property
     def lacks(self) -> dict[Training, str]:
         """Why trainings cannot be run here; of those that can it is empty."""
         return {training: self.place.lacks(training) for training in self.trainings}
@@ -87,7 +104,7 @@ class Reproduction:
     def missing(self, results: Sequence[Result]) -> list[Run]:
         """What can be run here and was not; first seeds before second ones."""
         found = []
-        for training in self.trainings:
+        for training in self.wanted:
             if not self.lacks[training]:
                 there = seeds_of(results, training)
                 hours = self._hours(training, results)
@@ -121,7 +138,7 @@ class Reproduction:
             lines.insert(0, f"to be run here: about {total:.1f} hours{rest}")
         else:
             lines.append("nothing is left to be run here")
-        absent = [t for t in self.trainings if self.lacks[t] and not seeds_of(results, t)]
+        absent = [t for t in self.wanted if self.lacks[t] and not seeds_of(results, t)]
         if absent:
             lines.append("not run, and cannot be run here:")
             lines += [f"  {self.lacks[t]}: {t.command()}" for t in absent]
@@ -173,7 +190,7 @@ class Reproduction:
 
     def try_out(self) -> None:
         """Runs a little of everything in a folder for trials; results and tables stay untouched."""
-        for training in self.trainings:
+        for training in self.wanted:
             if reason := self.lacks[training]:
                 self.say(f"{reason}: {training.command()}")
                 continue

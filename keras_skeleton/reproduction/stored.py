@@ -2,6 +2,7 @@
 
     RESULTS/NAME/metrics.json               of a run of `run.py --model ...`
     RESULTS/NAME/run.json and scores.csv    of `run.py detect --table ...`
+    RESULTS/NAME/attention.csv              of either, where it is known what carries the actions
 
 A result belongs to a training if model, dataset, protocol, recipe, flags and the reader's options
 are the same, if all folds are there, and if it saw the whole dataset. Of the recipe every number
@@ -32,7 +33,8 @@ from keras_skeleton.training.recipes import Recipe, changed, get_recipe
 from keras_skeleton.training.stages import Stage
 
 METRICS, RUN, SCORES = "metrics.json", "run.json", "scores.csv"
-KEPT = {False: (METRICS,), True: (RUN, SCORES, "attention.csv")}  # by whether it detects
+ATTENTION = "attention.csv"  # on what is known to carry the actions; not every run has it
+KEPT = {False: (METRICS,), True: (RUN, SCORES)}  # by whether it detects
 CLASSIFIER = "sta_lstm"  # of detections
 REQUIRED = {"dataset": str, "protocol": str, "variant": str, "seed": int, "command": str,
             "folds_total": int}  # fmt: skip
@@ -229,6 +231,8 @@ def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -
     part.mkdir(parents=True)
     for file in KEPT[training.detection]:
         shutil.copyfile(run / file, part / file)
+    if (run / ATTENTION).is_file():
+        shutil.copyfile(run / ATTENTION, part / ATTENTION)
     if more:
         path = part / KEPT[training.detection][0]
         about = {**read_json(path, "a run's notes"), **more}

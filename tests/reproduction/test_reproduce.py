@@ -142,6 +142,21 @@ def test_quick_keeps_nothing(tiny, capsys):
     assert pd.isna(rows()["validation"]["synthetic"])
 
 
+def test_one_network_of_a_table(tiny, capsys):
+    table = tiny / "papers" / "tiny.toml"
+    other = '[[rows]]\nname = "Another"\nmodel = "mtcn"\npaper = { here = "-", absent = "-" }\n'
+    table.write_text(TINY + other)
+    assert run("--no-train", "--model", "stcm9") == 0
+    said = capsys.readouterr().out
+    assert "--model stcm9 --dataset synthetic" in said
+    assert said.count(f"no data here: {ABSENT}") == 1
+    assert "--model mtcn" not in said
+    # Its own row of the table still says why it is empty.
+    assert "| Another | `mtcn` | hdm05, 10fold | paper | - | - | no data here |" in said
+    assert run("--no-train", "--model", "sctm9") == 2
+    assert "unknown model 'sctm9' of 'tiny'. Did you mean 'stcm9'?" in capsys.readouterr().err
+
+
 def test_long_trainings_can_be_left_out(tiny, capsys):
     assert run("--most-hours", "1") == 0
     said = capsys.readouterr().out

@@ -159,8 +159,13 @@ def test_what_is_kept_overwrites_nothing(stored):
     assert (first / "metrics.json").read_text() == "precious"
     assert second.name == "sta_lstm_ut_kinect_cs_seed0-2"
     assert (second / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
+    assert [path.name for path in second.iterdir()] == ["metrics.json"]
+    known = Training("sta_lstm", "synthetic", "cs")
+    table = keep(ROOT / "results" / "sta_lstm_synthetic_cs", known, 0, stored) / "attention.csv"
+    assert pd.read_csv(table)["clips"].min() > 0
     detection = Training("tap_lstm", "ut_kinect", "cs")
     kept = keep(ROOT / "results" / "detect_ut_kinect_cs", detection, 0, stored, hours=0.5)
     assert kept.name == "detect_ut_kinect_cs_seed0"
     assert json.loads((kept / "run.json").read_text())["hours"] == 0.5
+    assert {path.name for path in kept.iterdir()} == {"run.json", "scores.csv", "attention.csv"}
     assert not list(stored.glob(".*"))
