@@ -67,16 +67,17 @@ def run(words: Sequence[str]) -> None:
 
     start_keras()
     from keras_skeleton.training.looking import look_at_clip
+    from keras_skeleton.training.trained import called
     from keras_skeleton.weights import load_weights
 
     if entry is not None:
         experiment, weights = open_pretrained(args, entry, FOLDER)
-        number, called = entry.fold, entry.name
+        number, name = entry.fold, entry.name
     else:
         weights = weights_file(args)
         experiment = open_experiment(args, named_recipe(args), FOLDER)
         number = _fold(experiment, args.fold, weights)
-        called = "/".join(weights.parts[-3:]) if Path(args.weights).is_dir() else weights.name
+        name = called(weights) if Path(args.weights).is_dir() else weights.name
     names = experiment.dataset.samples["name"].tolist()
     if args.clip is not None and args.clip not in names:
         raise UnknownNameError("clip", args.clip, names, of=args.dataset)
@@ -84,7 +85,7 @@ def run(words: Sequence[str]) -> None:
     i = names.index(args.clip) if args.clip is not None else int(fold.test[0])
     network = experiment.build()
     load_weights(network, weights)
-    seen = look_at_clip(experiment, network, number, i, called)
+    seen = look_at_clip(experiment, network, number, i, name)
     print(f"{seen.name}: {seen.title}")
     out = out or FOLDER / f"{plain_name(seen.name)}.html"
     if out.suffix == ".html":

@@ -51,7 +51,7 @@ from keras_skeleton.training.recipes import Recipe
 from keras_skeleton.training.staged import stage_epochs, train_stages
 from keras_skeleton.training.stages import Stage, freeze
 from keras_skeleton.training.state import write_json
-from keras_skeleton.training.trained import Trained
+from keras_skeleton.training.trained import Trained, called
 from keras_skeleton.training.trainee import Trainee, predict_views
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.weights import load_weights
@@ -323,8 +323,9 @@ class Experiment:
         """What a finished fold's training has chosen, beside the clips; `network` takes the
         weights."""
         network = network or self.final_network()
-        load_weights(network, self.fold_folder(number) / "best.weights.h5")
-        return self.beside(network, number)
+        weights = self.fold_folder(number) / "best.weights.h5"
+        load_weights(network, weights)
+        return self.beside(network, number, called(weights))
 
     def trainees(self) -> dict[str, Trainee]:
         """A network made ready for each stage by its name; one, named "", without stages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -32,6 +33,11 @@ def action_frames(row: pd.Series) -> tuple[int, int] | None:
     if "action_start" not in row:
         return None
     return int(row["action_start"]), int(row["action_end"]) - 1
+
+
+def called(weights: Path) -> str:
+    """What the weights of a run's fold are called in titles: run, fold and file."""
+    return "/".join(weights.parts[-3:])
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,13 @@ def finished(tmp_path_factory):
     return run, folder
 
 
+def test_titles_name_the_weights_of_the_run(finished):
+    run, _ = finished
+    trained = run.trained(1)
+    title = trained.title(int(trained.test[0]))
+    assert title.endswith("\nweights run/fold_01/best.weights.h5")
+
+
 def test_each_step_moves_what_it_should(finished):
     run, folder = finished
     w = {stage.name: weights(run, folder, stage.name) for stage in STAGES}
