@@ -59,6 +59,15 @@
   // skeleton that plays. The camera goes round the upright axis here, and Plotly is told.
   let camera = view.views.front;
   let looking = false;
+
+  // Plotly fits the height. Where the scene is narrow, the eye steps back until the box and the
+  // names of its axes, 70 pixels on either side, fit the width.
+  function named(name) {
+    const { eye, ...rest } = view.views[name];
+    const back = Math.max(1, 1.15 * scene.clientHeight / Math.max(100, scene.clientWidth - 140));
+    return { ...rest, eye: { x: back * eye.x, y: back * eye.y, z: back * eye.z } };
+  }
+
   function look(changed) {
     camera = { ...camera, ...changed };
     if (looking) return;
@@ -96,7 +105,7 @@
     turn(0, 0, Math.exp(event.deltaY / 1000));
   }, { passive: false });
   for (const button of document.querySelectorAll("[data-view]")) {
-    button.addEventListener("click", () => look(view.views[button.dataset.view]));
+    button.addEventListener("click", () => look(named(button.dataset.view)));
   }
 
   // ------------------------------------------------------------------ beside it
@@ -233,6 +242,7 @@
     Plotly.newPlot(timeline, view.timeline.data, view.timeline.layout,
       { ...config, staticPlot: true }),
   ]).then(() => {
+    look(named("front"));
     show(0);
     new ResizeObserver(() => Plotly.Plots.resize(scene)).observe(scene);
     new ResizeObserver(async () => {

@@ -371,7 +371,8 @@ def test_a_browser_draws_plays_and_turns_it(browser, page):
 
 
 def test_a_narrow_window_holds_all_of_it(browser, tmp_path):
-    browser.open(write_attention_page(seen(), tmp_path / "page.html"), width=400, height=800)
+    path = write_attention_page(seen(), tmp_path / "page.html")
+    browser.open(path, width=400, height=800)
     wide, panel = browser.js(
         "return [document.documentElement.scrollWidth,"
         " Math.max(...[...document.querySelectorAll('.panel, canvas, svg')]"
@@ -379,6 +380,15 @@ def test_a_narrow_window_holds_all_of_it(browser, tmp_path):
     )
     assert wide <= 400
     assert panel <= 400
+
+    # The numbers at the axes, too: nothing is cut by the scene's edge.
+    far = np.linalg.norm(browser.camera())
+    for view in ("above", "side", "front"):
+        browser.find(f"[data-view={view}]").click()
+        edge = browser.settled()[10:, :2]  # below the round corner
+        assert (np.abs(edge - [20, 25, 38]).max(axis=2) < 12).all(), view
+    browser.open(path, width=960)
+    assert np.linalg.norm(browser.camera()) < far
 
 
 def test_hostile_names_are_only_text(browser, tmp_path):
