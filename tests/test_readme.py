@@ -68,6 +68,33 @@ def test_every_result_is_stored():
     ]
 
 
+def test_the_rows_of_mans_without_attention_are_stored():
+    stored = pd.read_csv(ROOT / "results" / "tables" / "mans4.csv", dtype={"seeds": str})
+    stored = stored[stored["dataset"] == "ut_kinect"].fillna({"flags": ""})
+    table = rows("What attention adds: MANs on UT-Kinect")
+    assert len(table) * 2 == len(stored)
+    for network, *shown in table:
+        own = stored[(stored["model"] + " " + stored["flags"]).str.strip() == network]
+        assert own["recipe"].tolist() == ["paper", "tuned"]
+        assert set(own["seeds"]) == {"0 100 200"}
+        assert shown == [
+            f"{found[key]:.1f} ± {found[key + '_std']:.1f}"
+            for _, found in own.iterrows()
+            for key in ("validation", "convention")
+        ]
+    # "lie within one percent, less than the seeds of one row spread"
+    tuned = stored[stored["recipe"] == "tuned"]
+    assert np.ptp(tuned["validation"]) <= 1.02 < tuned["validation_std"].max()
+    # "every one of these twelve runs gets all 20 validation clips right"
+    names = " ".join(tuned["results"]).split()
+    runs = [json.loads((ROOT / "results" / n / "metrics.json").read_text()) for n in names]
+    assert len(runs) == 12
+    assert {run["validation_accuracy"] for run in runs} == {1.0}
+    # "either attention loses to none"
+    paper = stored[stored["recipe"] == "paper"].set_index("flags")["validation"]
+    assert paper.idxmax() == "--attention none"
+
+
 def test_the_rows_of_figure_6_are_stored():
     """LSTM has runs of its own; TA-LSTM and SA-LSTM are steps 4 and 7 of STA-LSTM's."""
     steps = {"ta_lstm": "step4", "sa_lstm": "step7", "sta_lstm": "step9"}
