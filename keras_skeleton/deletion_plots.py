@@ -79,11 +79,10 @@ def gains_figure(table: pd.DataFrame, title: str) -> Figure:
         ax.set_title(way, fontsize=LABEL)
         ax.set_xlabel("gain (points of probability)", fontsize=LABEL)
         ax.grid(axis="x", alpha=0.3)
-        ax.margins(y=0.02)
         ax.tick_params(labelsize=SMALL)
     names = [f"{row.network}: {row.kind}" for row in table.itertuples()]
     panels[0].set_yticks(table.index, names, fontsize=SMALL)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(table) - 0.5, -0.5)  # the first row on top
     handles, labels = panels[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
     fig.suptitle(title.replace("$", r"\$"), fontsize=TITLE)

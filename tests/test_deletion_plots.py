@@ -46,3 +46,4 @@ def test_gains_in_points_with_their_intervals():
     assert points.get_xdata() == pytest.approx([10, 10])
     assert bars.get_segments()[0][:, 0] == pytest.approx([5, 20])
     assert "points of probability" in fig.axes[1].get_xlabel()
+    assert fig.axes[0].get_ylim() == (1.5, -0.5)  # no mark on the frame, the first row on top
