@@ -153,7 +153,7 @@ class _Stage:
         for m, body in enumerate(self.bodies):
             there = self.there[t, m]
             body.set_segments(self.clip[t, m][self.bones] if there else np.zeros((0, 2, 3)))
-        self.counter.set_text(f"frame {t} of {len(self.clip)}")
+        self.counter.set_text(f"frame {t} / {len(self.clip) - 1}")
 
 
 class _Glow:

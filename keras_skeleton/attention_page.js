@@ -147,7 +147,7 @@
   }
 
   function clockText(t) {
-    const frame = `frame ${t} of ${T}`;
+    const frame = `frame ${t} / ${last}`;
     const second = view.fps ? `, ${(t / view.fps).toFixed(2)} s` : "";
     const weight = view.frames ? `, attention ${view.frames[t].toPrecision(3)}` : "";
     return frame + second + weight;
@@ -193,14 +193,16 @@
     const pause = Math.round((view.fps || 30) * Number(speed.value) / 2);
     const t = Math.floor(began[1] + Math.max(0, passed)) % (T + pause);
     if (Math.min(t, last) !== shown) show(t);
-    requestAnimationFrame(step);
+    pending = requestAnimationFrame(step);
   }
 
+  let pending = 0; // the frame of the browser in which playing goes on
   function setPlaying(on) {
+    cancelAnimationFrame(pending);
     began = on ? [performance.now(), shown === last ? 0 : shown] : null;
     play.textContent = on ? "\u275a\u275a Pause" : "\u25b6 Play";
     play.setAttribute("aria-pressed", String(on));
-    if (on) requestAnimationFrame(step);
+    if (on) pending = requestAnimationFrame(step);
   }
 
   function jump(t) {

@@ -388,7 +388,7 @@ def parts_figure(
                 ax.set_title(f"frame {t}", fontsize=SMALL)
         label = name.replace("_", " ")
         if weights is not None:
-            label += f"\n{np.asarray(weights)[k]:.3f}"
+            label += f"\nweight {np.asarray(weights)[k]:.3f}"
         row[0].set_ylabel(label, fontsize=LABEL, rotation=0, ha="right", va="center")
     fig.suptitle(title, fontsize=TITLE)
     return fig

@@ -132,8 +132,8 @@ def test_parts_and_their_weights():
     crops = {part: np.full((4, 8, 8, 3), 90, np.uint8) for part in ("left_hand", "full_body")}
     figure = parts_figure(crops, [0, 7, 14, 21], np.array([0.25, 0.75]), "a title")
     assert len(figure.axes) == 8
-    assert figure.axes[0].get_ylabel() == "left hand\n0.250"
-    assert figure.axes[4].get_ylabel() == "full body\n0.750"
+    assert figure.axes[0].get_ylabel() == "left hand\nweight 0.250"
+    assert figure.axes[4].get_ylabel() == "full body\nweight 0.750"
     assert figure.axes[1].get_title() == "frame 7"
     assert parts_figure(crops, [0, 7, 14, 21], None, "a title").axes[0].get_ylabel() == "left hand"
     with pytest.raises(ValueError, match="parts with .4. frames, but 3 numbers"):

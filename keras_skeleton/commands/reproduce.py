@@ -41,10 +41,11 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=whole_number(1), default=1, metavar="N",
         help="train N at a time, each on its part of the cores",
     )  # fmt: skip
-    parser.add_argument("--no-train", action="store_true", help="only the tables, and what lacks")
+    parser.add_argument("--no-train", action="store_true", help="only the tables, and what is missing")
     parser.add_argument(
         "--quick", action="store_true",
-        help="only try: a few clips and epochs of each training; nothing is kept",
+        help="only try: a few clips and epochs of each training (of a detection all recordings); "
+        "nothing is kept",
     )  # fmt: skip
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="what is kept (default results)"
@@ -65,6 +66,8 @@ def run(words: Sequence[str]) -> None:
             of = f"{table.paper}, {table.number}: " if table.paper else ""
             print(f"  {table.name:<11}{of}{table.title}")
         return
+    if args.quick and (args.no_train or args.most_hours is not None):
+        raise UserError("--quick tries every training; leave out --no-train and --most-hours")
     if args.data_dir is not None and not args.data_dir.is_dir():
         raise UserError(f"{args.data_dir}: no such folder")
     # This process only plans: it must not take the memory of the GPU from those that train.

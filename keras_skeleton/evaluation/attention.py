@@ -35,8 +35,8 @@ def joint_share(
         there: bool (T, K): joints of people who are in the frame.
 
     Returns:
-        Two floats, means over the frames with somebody in them; NaN where there are none or
-        no joint is informative.
+        Two floats, means over the frames in which somebody is attended to; NaN where there are
+        none or no joint is informative.
     """
     attention, informative, there = map(np.asarray, (attention, informative, there))
     if attention.shape != there.shape or informative.shape != attention.shape[1:]:
@@ -60,6 +60,9 @@ def frame_share(attention: ArrayLike, informative: ArrayLike) -> tuple[float, fl
     Args:
         attention: (T,), not negative.
         informative: bool (T,).
+
+    Returns:
+        Two floats; the first is NaN where nothing is attended to.
     """
     attention, informative = np.asarray(attention, np.float64), np.asarray(informative)
     if attention.shape != informative.shape or attention.ndim != 1:

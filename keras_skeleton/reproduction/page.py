@@ -147,10 +147,18 @@ def markdown(table: Table, lines: Sequence[Line]) -> str:
     if absent := commands(lines):
         parts += [
             "## Not run",
-            f"With the data, `{command} --data-dir PATH` runs what is missing; one by one:",
+            f"With the data, `{command} --data-dir PATH{_also(lines)}` runs what is missing; one by "
+            "one:",
             "```sh\n" + "\n".join(absent) + "\n```",
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _also(lines: Sequence[Line]) -> str:
+    """What reproduce must be told for these rows, beside the folder of the data."""
+    absent = [line.row.training for line in lines if not line.results]
+    crops = " --crops FOLDER" if any(training.watches for training in absent) else ""
+    return crops + (" --i3d PATH" if any(training.i3d for training in absent) else "")
 
 
 def commands(lines: Sequence[Line]) -> list[str]:

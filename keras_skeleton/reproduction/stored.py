@@ -5,9 +5,9 @@
     RESULTS/NAME/attention.csv              of either, where it is known what carries the actions
 
 A result belongs to a training if model, dataset, protocol, recipe, flags and the reader's options
-are the same, if all folds are there, and if it saw the whole dataset. Of the recipe every number
-counts, as it is today: what was made with another number of epochs, or before a recipe was
-changed, is another training.
+are the same, if all folds are there, and if it saw the whole dataset (where the reader's options
+choose the clips, what they choose). Of the recipe every number counts, as it is today: what was
+made with another number of epochs, or before a recipe was changed, is another training.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def train(
         place: Where its data is.
         folder: Of the run: `folder` of the same training that was stopped is continued.
         say: Receives lines for the console.
-        quick: Only the first fold, few clips and few epochs.
+        quick: Only the first fold, few clips and few epochs; of a detection all recordings.
     """
     fresh, begun = not folder.exists(), time.monotonic()
     numbers = [1] if quick else None

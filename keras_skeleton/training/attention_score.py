@@ -6,6 +6,8 @@
     OUT/NAME.png               one network's curves
     OUT/gains.png              what all of them gain
 
+`run.py attention --score` writes the table for people beside them, attention_score.md.
+
 Networks that differ in nothing but their seed are compared with one another, and every network
 with untrained ones of its kind.
 """

@@ -170,6 +170,8 @@ def test_long_trainings_can_be_left_out(tiny, capsys):
     [
         ("--table mans55", "unknown table 'mans55'. Did you mean 'mans5'"),
         ("--table sta1 --data-dir nowhere", "nowhere: no such folder"),
+        ("--table sta1 --quick --no-train", "--quick tries every training; leave out --no-train"),
+        ("--table sta1 --quick --most-hours 1", "leave out --no-train and --most-hours"),
     ],
 )
 def test_errors_say_what_to_do(words, message, capsys):
