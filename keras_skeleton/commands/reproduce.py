@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=whole_number(1), default=1, metavar="N",
         help="train N at a time, each on its part of the cores",
     )  # fmt: skip
-    parser.add_argument("--no-train", action="store_true", help="only the tables, and what is missing")
+    parser.add_argument(
+        "--no-train", action="store_true", help="only the tables, and what is missing"
+    )
     parser.add_argument(
         "--quick", action="store_true",
         help="only try: a few clips and epochs of each training (of a detection all recordings); "

@@ -66,7 +66,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
                 name = way if guide == "attention" else f"saliency's {way}"
                 cells[name] = _interval(*(row[c] for c in bounds(gain_column(guide, way))))
         for name in AGREEMENTS:
-            cells[name.replace("_", " ")] = _correlation(row, name)
+            cells[name.replace("_", " ")] = correlation(row, name)
         rows.append(cells)
     text = pd.DataFrame(rows)
     return text[[column for column in text if (text[column] != "-").any()]]
@@ -80,7 +80,8 @@ def _interval(mean: float, low: float, high: float) -> str:
     return f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
-def _correlation(row: Any, name: str) -> str:
+def correlation(row: Any, name: str) -> str:
+    """One of `AGREEMENTS` in a row of the table, for people: with its spread over several pairs."""
     mean, spread = row[name], row[f"{name}_spread"]
     if np.isnan(mean):
         return "-"

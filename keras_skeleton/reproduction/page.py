@@ -147,8 +147,8 @@ def markdown(table: Table, lines: Sequence[Line]) -> str:
     if absent := commands(lines):
         parts += [
             "## Not run",
-            f"With the data, `{command} --data-dir PATH{_also(lines)}` runs what is missing; one by "
-            "one:",
+            f"With the data, `{command} --data-dir PATH{_also(lines)}` runs what is missing; "
+            "one by one:",
             "```sh\n" + "\n".join(absent) + "\n```",
         ]
     return "\n\n".join(parts) + "\n"
