@@ -186,6 +186,7 @@
   }
 
   let began = null; // [time, frame] when playing began
+  let pending = 0; // the browser's frame in which playing goes on
   function step(now) {
     if (began === null) return;
     const passed = ((now - began[0]) / 1000) * (view.fps || 30) * Number(speed.value);
@@ -196,7 +197,6 @@
     pending = requestAnimationFrame(step);
   }
 
-  let pending = 0; // the frame of the browser in which playing goes on
   function setPlaying(on) {
     cancelAnimationFrame(pending);
     began = on ? [performance.now(), shown === last ? 0 : shown] : null;

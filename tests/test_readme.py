@@ -50,7 +50,8 @@ def test_every_result_is_stored():
     """(And every stored result is in a table of results/tables: see tests/reproduction.)"""
     printed = {
         (r.training.model, r.training.dataset, r.training.protocol, r.training.recipe): r.paper
-        for r in (row for table in read_tables(["all"]) for row in table.rows)
+        for table in read_tables(["all"])
+        for r in table.rows
         if not (r.stage or r.method or r.training.flags or r.paper == (None,))
     }
     shown_rows = (r for r in rows("Results", 8) if r[0] in MODELS)
@@ -268,6 +269,9 @@ def test_how_far_seeds_attend_to_the_same_is_stored():
     # "of three seeds of CSTA-CNN on UT-Kinect one is clearly better than random"
     low = seen.loc[("csta_cnn", "ut_kinect", "joints"), "attention_insertion_low"]
     assert sum(low > 0) == 1 < len(low) == 3
+    # "the frame gates of STA-LSTM point at what can be spared in one of three, too"
+    high = seen.loc[("sta_lstm", "ut_kinect", "frames"), "attention_insertion_high"]
+    assert sum(high < 0) == 1 < len(high) == 3
 
 
 def test_every_network_on_the_data_that_is_here():
