@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `run.py list | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        return 1
     except OSError as error:  # a folder where a file should be, no space, no permission
         if error.filename is None:
             raise

@@ -368,3 +368,14 @@ def test_deterministic_is_switched_on_before_anything_is_built(
     assert train(tmp_path / "a", "--deterministic") == 2
     assert "switched on" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise on Windows")
+def test_nobody_reads_on():
+    """As with `run.py list | head -1`: no traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, ROOT / "run.py", "list"]
+    ended = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=300)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, "")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.datasets import get_source
 from keras_skeleton.reproduction.needs import mean_hours
 from keras_skeleton.reproduction.stored import Result, figures, seeds_of
 from keras_skeleton.reproduction.tables import Row, Table, Training
@@ -25,6 +26,9 @@ one or two cores."""
 DETECTS = """\
 *The paper*: as printed, over the least overlap {overlaps}. *Ours* are means over seeds, ± the \
 standard deviation where there are several."""
+UNSEEN = """\
+No result with {datasets} is stored, in this table or another: their recordings are needed first. \
+`python run.py prepare --dataset NAME` says what to download."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,12 @@ def _unit(table: Table) -> int:
     return 1 if table.overlaps else 100
 
 
-def markdown(table: Table, lines: Sequence[Line]) -> str:
-    """The whole page: what it is, the table, and the commands of what was not run."""
+def markdown(table: Table, lines: Sequence[Line], datasets: Collection[str]) -> str:
+    """The whole page: what it is, the table, and the commands of what was not run.
+
+    Args:
+        datasets: Those of which anything is stored, in this table or another.
+    """
     of = f"{table.paper}, {table.number}" if table.paper else "our own table, in no paper"
     overlaps = ", ".join(f"{overlap:g}" for overlap in table.overlaps)
     command = f"python run.py reproduce --table {table.name}"
@@ -145,8 +153,11 @@ def markdown(table: Table, lines: Sequence[Line]) -> str:
         grid(table, lines, {}),
     ]
     if absent := commands(lines):
+        needed = {t.dataset: get_source(t.dataset).needs_root for t in _not_run(lines)}
+        unseen = [f"`{name}`" for name, root in needed.items() if root and name not in datasets]
         parts += [
             "## Not run",
+            *([UNSEEN.format(datasets=", ".join(unseen))] if unseen else []),
             f"With the data, `{command} --data-dir PATH{_also(lines)}` runs what is missing; "
             "one by one:",
             "```sh\n" + "\n".join(absent) + "\n```",
@@ -156,14 +167,18 @@ def markdown(table: Table, lines: Sequence[Line]) -> str:
 
 def _also(lines: Sequence[Line]) -> str:
     """What reproduce must be told for these rows, beside the folder of the data."""
-    absent = [line.row.training for line in lines if not line.results]
+    absent = _not_run(lines)
     crops = " --crops FOLDER" if any(training.watches for training in absent) else ""
     return crops + (" --i3d PATH" if any(training.i3d for training in absent) else "")
 
 
+def _not_run(lines: Sequence[Line]) -> list[Training]:
+    return [line.row.training for line in lines if not line.results]
+
+
 def commands(lines: Sequence[Line]) -> list[str]:
     """What trains the rows for which nothing was run."""
-    return list(dict.fromkeys(line.row.training.command() for line in lines if not line.results))
+    return list(dict.fromkeys(training.command() for training in _not_run(lines)))
 
 
 def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
@@ -207,9 +222,10 @@ def _columns(name: str, value: Spread | None, unit: float) -> dict[str, float | 
 def write_table(table: Table, results: Sequence[Result], folder: Path) -> list[Line]:
     """Writes NAME.md and NAME.csv, each whole or not at all; returns the lines."""
     lines = lines_of(table, results)
+    datasets = {result.about["dataset"] for result in results}
     folder.mkdir(parents=True, exist_ok=True)
     text = frame(table, lines).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    for suffix, content in ((".csv", text), (".md", markdown(table, lines))):
+    for suffix, content in ((".csv", text), (".md", markdown(table, lines, datasets))):
         part = folder / f".{table.name}{suffix}.part"
         part.write_text(content, "utf-8")
         part.replace(folder / f"{table.name}{suffix}")

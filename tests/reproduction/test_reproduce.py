@@ -98,6 +98,7 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     assert ABSENT in (tiny / "results/tables/tiny.md").read_text()
 
     text = (tiny / "results/tables/tiny.md").read_text()
+    assert "No result with `hdm05` is stored, in this table or another" in text
     shutil.rmtree(tiny / "results" / "tables")
     assert run("--no-train") == 0  # three seeds by default: a run takes seconds
     assert "to be run here: about 0.0 hours\n" in (said := capsys.readouterr().out)

@@ -1,6 +1,7 @@
 """Stored results: found by their content, refused when damaged; the committed tables are theirs."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from itertools import chain
@@ -29,6 +30,20 @@ def test_the_committed_tables_are_made_from_the_stored_results(tmp_path):
     assert sorted(made) == sorted(committed)
     for name, text in made.items():
         assert text == committed[name], f"python run.py reproduce --table all --no-train ({name})"
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"), [("pose1", " --crops FOLDER --i3d PATH"), ("mans4", ""), ("sta4", "")]
+)
+def test_a_page_says_what_its_rows_need(name, needs, tmp_path):
+    (table,) = (table for table in TABLES if table.name == name)
+    write_table(table, [], tmp_path)
+    page = (tmp_path / f"{name}.md").read_text("utf-8")
+    assert f"run.py reproduce --table {name} --data-dir PATH{needs}` runs what is missing" in page
+    (unseen,) = re.findall("No result with (.*) is stored", page)
+    assert "`synthetic`" not in unseen  # which is made, not downloaded
+    named = {f"`{t.dataset}`" for t in table.trainings} - {"`synthetic`"}
+    assert set(unseen.split(", ")) == named
 
 
 def test_every_stored_result_is_in_a_table():
