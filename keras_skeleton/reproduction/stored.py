@@ -33,7 +33,8 @@ from keras_skeleton.training.recipes import Recipe, changed, get_recipe
 from keras_skeleton.training.stages import Stage
 
 METRICS, RUN, SCORES = "metrics.json", "run.json", "scores.csv"
-ATTENTION = "attention.csv"  # on what is known to carry the actions; not every run has it
+# Attention to what is known to carry the actions, weights of body parts: not every run has them.
+LOOKS = ("attention.csv", "parts.csv")
 KEPT = {False: (METRICS,), True: (RUN, SCORES)}  # by whether it detects
 CLASSIFIER = "sta_lstm"  # of detections
 REQUIRED = {"dataset": str, "protocol": str, "variant": str, "seed": int, "command": str,
@@ -231,8 +232,9 @@ def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -
     part.mkdir(parents=True)
     for file in KEPT[training.detection]:
         shutil.copyfile(run / file, part / file)
-    if (run / ATTENTION).is_file():
-        shutil.copyfile(run / ATTENTION, part / ATTENTION)
+    for file in LOOKS:
+        if (run / file).is_file():
+            shutil.copyfile(run / file, part / file)
     if more:
         path = part / KEPT[training.detection][0]
         about = {**read_json(path, "a run's notes"), **more}

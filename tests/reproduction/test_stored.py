@@ -178,6 +178,9 @@ def test_what_is_kept_overwrites_nothing(stored):
     known = Training("sta_lstm", "synthetic", "cs")
     table = keep(ROOT / "results" / "sta_lstm_synthetic_cs", known, 0, stored) / "attention.csv"
     assert pd.read_csv(table)["clips"].min() > 0
+    videos = Training("pose_i3d", "synthetic", "cs")
+    kept = keep(ROOT / "results" / "pose_i3d_synthetic_cs", videos, 0, stored)
+    assert {path.name for path in kept.iterdir()} == {"metrics.json", "parts.csv"}
     detection = Training("tap_lstm", "ut_kinect", "cs")
     kept = keep(ROOT / "results" / "detect_ut_kinect_cs", detection, 0, stored, hours=0.5)
     assert kept.name == "detect_ut_kinect_cs_seed0"
