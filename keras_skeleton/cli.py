@@ -21,7 +21,7 @@ Trains a model on a dataset by its paper's recipe and scores it. Other commands:
   run.py detect --dataset D --protocol P       actions in untrimmed recordings: train, detect, score
   run.py detect --weights RUN_DIR --stream FILE    ... and in one recording, with what was trained
   run.py inspect --dataset D [--clip NAME]     draw a clip: a strip of poses and an animation
-  run.py attention --model M --dataset D --protocol P    where a network looks in a clip: a page
+  run.py attention [--clip NAME]               where a network looks in a clip: a page that plays
   run.py report RUN_DIR...                     merge the folds of one experiment
   run.py reproduce --table T --data-dir PATH   a paper's table beside ours, what lacks is run
   run.py zoo [--check]                         trained networks of weights/; scores them again

@@ -182,8 +182,55 @@ def test_a_runs_folder_tells_the_fold(attention, weights, clips, cache, tmp_path
     assert f": {first}" in re.search("<title>(.*?)</title>", page.read_text("utf-8"))[1]
 
 
+def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data = ["--data-dir", str(clips), "--cache-dir", str(cache)]
+    network = "--model mans9 --attention none --dataset folder --protocol loso".split()
+    assert main([*network, *data, *"--epochs 1 --fold 2 --fold 3 --out run".split()]) == 0
+    more = ["attention", "--weights", "run", *data, "--out", "page.html"]
+    assert main([*more, "--fold", "3"]) == 0
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "folder, loso, fold 3" in page
+    assert "run/fold_03/best.weights.h5" in page
+    assert view_of(tmp_path / "page.html")["frames"] is None  # no attention, as it was trained
+    capsys.readouterr()
+    for words, message in (
+        ([], "has best weights of 2 folds; name one with --fold"),
+        (["--recipe", "paper"], "run: a run brings its own network; leave --recipe out"),
+        (["--model", "lstm"], "run: of what network on what data? Add --dataset, --protocol"),
+        (["--weights", "run/run.json"], "Add --model, --dataset, --protocol"),
+        (["--weights", str(tmp_path)], "run.json: missing or damaged; name the folder of a"),
+    ):
+        assert main([*more, *words]) == 2
+        assert message in capsys.readouterr().err
+    about = json.loads((tmp_path / "run" / "run.json").read_text())
+    for change, message in (
+        ({"task": "detection"}, "run: it detects actions; run.py detect draws"),
+        ({"model": "pose_i3d"}, "'pose_i3d' weighs body parts"),
+    ):
+        (tmp_path / "run" / "run.json").write_text(json.dumps({**about, **change}))
+        assert main(more) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_without_names_it_is_the_zoos_sta_lstm(tmp_path, monkeypatch, capsys):
+    """On the synthetic set; of another dataset the protocol that the zoo has."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["attention", "--clip", "S001C001P002R001A001", "--out", "page.html"]) == 0
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "sta_lstm_synthetic_cs_tuned" in page
+    assert "S001C001P002R001A001" in page
+    capsys.readouterr()
+    assert main(["attention", "--dataset", "ntu"]) == 2
+    assert "ntu" in capsys.readouterr().err
+    assert main(["attention", "--dataset", "sbuu"]) == 2
+    assert "unknown dataset 'sbuu'" in capsys.readouterr().err
+    assert main(["attention", "--clip", "S001"]) == 2
+    assert "unknown clip 'S001' of 'synthetic'" in capsys.readouterr().err
+
+
 def test_the_zoos_network_on_real_recordings(real_data, tmp_path, capsys):
-    words = "attention --model sta_lstm --dataset ut_kinect --protocol cs".split()
+    words = "attention --dataset ut_kinect".split()  # the rest is what the zoo has
     where = ["--data-dir", str(real_data("ut_kinect")), "--cache-dir", str(tmp_path / "cache")]
     page = tmp_path / "page.html"
     assert main([*words, *where, "--clip", "s06_e01_waveHands", "--out", str(page)]) == 0

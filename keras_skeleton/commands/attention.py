@@ -1,17 +1,20 @@
 """`run.py attention`: draws where a network looks in a clip: as a page that plays (HTML), a movie
-(MP4, GIF) or a strip of poses (PNG)."""
+(MP4, GIF) or a strip of poses (PNG). Without --model and --dataset: STA-LSTM of the trained
+weights on the synthetic set; with --weights RUN_DIR alone: the network of that run."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from keras_skeleton.commands.common import start_keras
+from keras_skeleton.commands.common import load, start_keras
 from keras_skeleton.commands.network import (
+    NETWORK_FLAGS,
     PRETRAINED,
     add_network_arguments,
     check_names,
@@ -21,15 +24,25 @@ from keras_skeleton.commands.network import (
     pretrained_entry,
     weights_file,
 )
+from keras_skeleton.datasets import get_source
 from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.files import plain_name
+from keras_skeleton.zoo.entries import Entry, read_zoo
+from keras_skeleton.zoo.record import about_run
 
 if TYPE_CHECKING:
     from keras_skeleton.training.experiment import Experiment
 
+    Opened = tuple[Experiment, Path, int, str]  # with weights, their fold, and what they are called
+
 FORMATS = (".html", ".mp4", ".gif", ".png")
 FOLDER = Path("attention")
 MOVIE = 150  # frames of a movie, about
+NAMES = ("model", "dataset", "protocol")
+PARTS = (
+    "'pose_i3d' weighs body parts of a video, not joints or frames; a training draws them into "
+    "RUN_DIR/attention"
+)
 
 
 def run(words: Sequence[str]) -> None:
@@ -38,7 +51,7 @@ def run(words: Sequence[str]) -> None:
         score = import_module("keras_skeleton.commands.attention_score").run
         return score([word for word in words if word != "--score"])
     parser = argparse.ArgumentParser(prog="run.py attention", description=__doc__)
-    add_network_arguments(parser)
+    add_network_arguments(parser, required=False)
     parser.add_argument("--clip", help="its name (default: the first test clip)")
     parser.add_argument(
         "--weights", default=PRETRAINED, metavar="FILE",
@@ -57,36 +70,22 @@ def run(words: Sequence[str]) -> None:
     out: Path | None = args.out
     if out is not None and out.suffix not in FORMATS:
         raise UserError(f"{out}: ends in none of {', '.join(FORMATS)}, which can be written")
-    if args.model == "pose_i3d":
-        raise UserError(
-            "'pose_i3d' weighs body parts of a video, not joints or frames; a training draws them "
-            "into RUN_DIR/attention"
-        )
-    check_names(args)
-    entry = pretrained_entry(args)
+    make = _opener(args)
 
     start_keras()
     from keras_skeleton.training.looking import look_at_clip
-    from keras_skeleton.training.trained import called
     from keras_skeleton.weights import load_weights
 
-    if entry is not None:
-        experiment, weights = open_pretrained(args, entry, FOLDER)
-        number, name = entry.fold, entry.name
-    else:
-        weights = weights_file(args)
-        experiment = open_experiment(args, named_recipe(args), FOLDER)
-        number = _fold(experiment, args.fold, weights)
-        name = called(weights) if Path(args.weights).is_dir() else weights.name
+    experiment, weights, number, name = make()
     names = experiment.dataset.samples["name"].tolist()
     if args.clip is not None and args.clip not in names:
         raise UnknownNameError("clip", args.clip, names, of=args.dataset)
-    fold = experiment.folds[number - 1]
-    i = names.index(args.clip) if args.clip is not None else int(fold.test[0])
+    test = experiment.folds[number - 1].test
+    i = names.index(args.clip) if args.clip is not None else int(test[0])
     network = experiment.build()
     load_weights(network, weights)
     seen = look_at_clip(experiment, network, number, i, name)
-    print(f"{seen.name}: {seen.title}")
+    print(f"{seen.name}: {seen.title}, weights {name}")
     out = out or FOLDER / f"{plain_name(seen.name)}.html"
     if out.suffix == ".html":
         from keras_skeleton.attention_page import write_attention_page
@@ -104,6 +103,74 @@ def run(words: Sequence[str]) -> None:
         from keras_skeleton.animation import animate_attention
 
         print(animate_attention(seen, out, frames=MOVIE))
+
+
+def _opener(args: argparse.Namespace) -> Callable[[], Opened]:
+    """What opens the network that is asked for; typing errors are found before Keras starts."""
+    named = [name for name in NAMES if getattr(args, name)]
+    own = Path(args.weights)
+    if args.weights != PRETRAINED and len(named) < len(NAMES):
+        if named or not own.is_dir():
+            lacking = ", ".join(f"--{name}" for name in NAMES if name not in named)
+            raise UserError(f"{own}: of what network on what data? Add {lacking}")
+        return _run_opener(args, own)
+    _fill(args)
+    if args.model == "pose_i3d":
+        raise UserError(PARTS)
+    check_names(args)
+    entry = pretrained_entry(args)
+    return partial(_open_entry, args, entry) if entry else partial(_open_weights, args)
+
+
+def _fill(args: argparse.Namespace) -> None:
+    """Names that were left out: STA-LSTM, the synthetic set, the protocol that the zoo has."""
+    args.model = args.model or "sta_lstm"
+    args.dataset = args.dataset or "synthetic"
+    if args.protocol is None:
+        trained = [
+            e.protocol for e in read_zoo() if (e.model, e.dataset) == (args.model, args.dataset)
+        ]
+        args.protocol = [*trained, *get_source(args.dataset).protocols][0]
+
+
+def _open_entry(args: argparse.Namespace, entry: Entry) -> Opened:
+    experiment, weights = open_pretrained(args, entry, FOLDER)
+    return experiment, weights, entry.fold, entry.name
+
+
+def _open_weights(args: argparse.Namespace) -> Opened:
+    from keras_skeleton.training.trained import called
+
+    weights = weights_file(args)
+    experiment = open_experiment(args, named_recipe(args), FOLDER)
+    name = called(weights) if Path(args.weights).is_dir() else weights.name
+    return experiment, weights, _fold(experiment, args.fold, weights), name
+
+
+def _run_opener(args: argparse.Namespace, folder: Path) -> Callable[[], Opened]:
+    """Of a finished run, which says itself what it is."""
+    about = about_run(folder)
+    if given := [name for name in ("recipe", *NETWORK_FLAGS) if getattr(args, name)]:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UserError(f"{folder}: a run brings its own network; leave {flags} out")
+    if about["task"] == "detection":
+        raise UserError(f"{folder}: it detects actions; run.py detect draws what it attends to")
+    if about["model"] == "pose_i3d":
+        raise UserError(PARTS)
+    args.dataset, args.protocol = about["dataset"], about["protocol"]
+    get_source(args.dataset).find(args.data_dir)
+    return partial(_open_run, args, about)
+
+
+def _open_run(args: argparse.Namespace, about: dict[str, Any]) -> Opened:
+    from keras_skeleton.training.experiment import command_line
+    from keras_skeleton.training.trained import called
+    from keras_skeleton.zoo.load import experiment_of_run
+
+    weights = weights_file(args)
+    dataset = load(args, about["options"])
+    experiment = experiment_of_run(about, dataset, FOLDER, command_line())
+    return experiment, weights, _fold(experiment, args.fold, weights), called(weights)
 
 
 def _fold(experiment: Experiment, named: list[int] | None, weights: Path) -> int:

@@ -28,6 +28,7 @@ from keras_skeleton.commands.network import (
 from keras_skeleton.datasets import DatasetError, get_source
 from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, read_zoo
+from keras_skeleton.zoo.record import about_run
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets import SkeletonDataset
@@ -202,7 +203,6 @@ def _open_run(
 ) -> Opened:
     from keras_skeleton.training.experiment import command_line
     from keras_skeleton.training.faithfulness import check_scorable
-    from keras_skeleton.zoo.add import about_run
     from keras_skeleton.zoo.load import experiment_of_run
 
     about = about_run(folder)

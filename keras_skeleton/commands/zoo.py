@@ -15,9 +15,10 @@ from keras_skeleton.commands.common import (
     whole_number,
 )
 from keras_skeleton.datasets import DatasetError, get_source
-from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.zoo.entries import ZOO, ZooError, read_zoo
 from keras_skeleton.zoo.page import listing
+from keras_skeleton.zoo.record import about_run
 
 
 def run(words: Sequence[str]) -> None:
@@ -53,13 +54,11 @@ def run(words: Sequence[str]) -> None:
 
 
 def _add(args: argparse.Namespace) -> None:
-    if not (args.add / "run.json").is_file():
-        raise UserError(f"{args.add}: no run here (its run.json)")
+    about = about_run(args.add)
     start_keras()
     from keras_skeleton.crops import open_crops
-    from keras_skeleton.zoo.add import about_run, add_run
+    from keras_skeleton.zoo.add import add_run
 
-    about = about_run(args.add)
     source = get_source(about["dataset"])
     options = {**about["options"], **reader_options(source, args.option)}
     dataset = load_under(args, source.name, options)

@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.crops import Crops
-from keras_skeleton.datasets import get_source
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import NETWORKS, TAP, WEIGHTS
-from keras_skeleton.files import read_json
 from keras_skeleton.models import MODELS, build_model
 from keras_skeleton.weights import load_weights
 from keras_skeleton.zoo.check import OVERLAPS, compared, figure_name, score_entry
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256, write_zoo
 from keras_skeleton.zoo.load import built_frames
+from keras_skeleton.zoo.record import about_run, read_record
 
 FIGURES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy")
 STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # what an STA-LSTM of Algorithm 1 has inside
@@ -79,28 +78,6 @@ def add_run(
     return entry
 
 
-def about_run(run: Path) -> dict[str, Any]:
-    """The content of a run's run.json, `task` and the reader's `options` among it.
-
-    Raises:
-        ZooError: No run there.
-    """
-    about = _json(run / "run.json")
-    if lacking := {"dataset", "protocol", "variant", "seed", "classes", "skeleton"} - set(about):
-        raise ZooError(f"{run / 'run.json'}: lacks {', '.join(sorted(lacking))}")
-    if about.setdefault("task", "recognition") == "detection":
-        return {**about, "options": {"clips": "untrimmed"}}
-    own = get_source(about["dataset"]).protocol_options.get(about["protocol"], {})
-    return {**about, "options": {**about["recipe"]["dataset"], **own}}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(read_json(path, "a run's record"))
-    except (OSError, ValueError, TypeError):
-        raise ZooError(f"{path}: missing or damaged; the zoo takes finished runs") from None
-
-
 def _name(about: dict[str, Any], model: str, number: int) -> str:
     words = [model, about["dataset"], about["protocol"]]
     words += [about["variant"]] if about["variant"] != "paper" else []
@@ -141,7 +118,7 @@ def _recognizer(
             raise ZooError(f"{run}: '{part}' is no part of '{model}'; of sta_lstm: {list(STAGES)}")
         model, place = part, place / STAGES[part]
         note = f"{STAGES[part]} of this training of STA-LSTM, as a training of its own would end"
-    metrics = _json(place / "metrics.json")
+    metrics = read_record(place / "metrics.json")
     recipe = about["recipe"]
     arguments = dict(recipe["model"])
     if MODELS[model].sequence or MODELS[model].video:
@@ -219,7 +196,7 @@ def _detector(
         figure_name(row.method, row.theta): float(row.map_action)
         for row in scores[scores["method"].isin(methods)].itertuples()
     }
-    tested = _json(run / fold / methods[0] / "settings.json")["test"]
+    tested = read_record(run / fold / methods[0] / "settings.json")["test"]
     return Entry(
         name=name,
         task="detection",

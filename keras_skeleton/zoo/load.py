@@ -130,7 +130,7 @@ def experiment_of_run(
     """What a finished run was, to look at its networks again.
 
     Args:
-        about: Its record, from `zoo.add.about_run`.
+        about: Its record, from `zoo.record.about_run`.
         dataset: Read with its options.
         folder: Where results go; not the run's own.
         command: For the record.

@@ -88,9 +88,9 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     assert not list((tmp_path / "kept").glob(".adding*"))
     metrics.unlink()
     assert main([*words, "--add", str(tmp_path / "run")]) == 2
-    assert "the zoo takes finished runs" in capsys.readouterr().err
+    assert "name the folder of a finished run" in capsys.readouterr().err
     assert main([*words, "--add", str(tmp_path)]) == 2
-    assert "no run here" in capsys.readouterr().err
+    assert "run.json: missing or damaged" in capsys.readouterr().err
     assert main([*words, "--add", str(work / "run"), "--part", "ta_lstm"]) == 2
     assert "'ta_lstm' is no part of 'stcm9'" in capsys.readouterr().err
 
