@@ -43,6 +43,11 @@ def of(model, dataset, protocol, recipe):
     ]
 
 
+def over_seeds(values):
+    """Mean and standard deviation, as README gives them."""
+    return f"{np.mean(values):.1f} ± {np.std(values):.1f}"
+
+
 FIGURES = ("accuracy", "accuracy_last", "accuracy_paper")
 
 
@@ -69,7 +74,7 @@ def test_every_result_is_stored():
         assert len(runs) == 3
         for cell, key in zip(shown, FIGURES, strict=True):
             seeds = [100 * run[key] for run in runs]
-            assert cell == f"{np.mean(seeds):.1f} ± {np.std(seeds):.1f}"
+            assert cell == over_seeds(seeds)
     # "No seed is below 89.2"
     assert min(run["accuracy"] for run in of("csta_cnn", "N-UCLA", "cv", "paper")) >= 0.892
     gains = [
@@ -147,7 +152,7 @@ def test_the_rows_of_figure_6_are_stored():
                 )
                 for run in runs
             ]
-            assert cell == f"{100 * np.mean(seeds):.1f} ± {100 * np.std(seeds):.1f}"
+            assert cell == over_seeds([100 * value for value in seeds])
 
 
 def test_attention_on_the_known_truth_is_stored():
@@ -187,7 +192,7 @@ def test_attention_on_the_known_truth_is_stored():
     assert (of_tuned.keys(), of_paper.keys()) == (found.keys(), plain.keys())
     ends = (list(of_tuned.values()), list(of_paper.values()))
     assert "The accuracy is {} percent, with `paper` {}.".format(
-        *(f"{np.mean(seeds):.1f} ± {np.std(seeds):.1f}" for seeds in ends)
+        *(over_seeds(seeds) for seeds in ends)
     ) in " ".join(README.split())
     scored = pd.read_csv(ROOT / "results" / "attention_score" / "attention_score.csv")
     scored = scored[scored["network"] == "sta_lstm_synthetic_cs_tuned"].set_index("kind")
@@ -333,26 +338,42 @@ def test_rows_on_sbu_without_the_choices_of_tuned_are_stored():
 
 def test_the_stages_and_weights_of_the_pose_driven_network_are_stored():
     heading = "Where the pose-driven network looks"
-    (run,) = of("pose_i3d", "synthetic", "cs", "paper")
-    stages = {stage["name"]: stage for stage in run["folds"][0]["stages"]}
+    runs = of("pose_i3d", "synthetic", "cs", "paper")
+    assert [run["seed"] for run in runs] == [0, 100, 200]
+    stages = [{stage["name"]: stage for stage in run["folds"][0]["stages"]} for run in runs]
     table = rows(heading, 4)
-    assert [row[0] for row in table] == list(stages)
+    assert [row[0] for row in table] == list(stages[0])
     for name, _, *shown in table:
-        found = (stages[name][key] for key in FIGURES[:2])
-        assert shown == [f"{100 * value:.1f}" for value in found]
-    assert f"learned it from {run['folds'][0]['clips']['train']}" in README
-    alone = [100 * stages[part]["accuracy"] for part in ("left_hand", "right_hand", "full_body")]
-    text = f"{100 * run['accuracy']:.1f} percent right, the three parts alone {np.mean(alone):.1f}"
-    assert text in README
-    assert f"in the mean and {max(alone):.1f} at best" in README
-    stored = pd.read_csv(ROOT / "results" / "pose_i3d_synthetic_cs" / "parts.csv")
-    known = stored.dropna()
-    assert (known["acting_hand"] >= 4 * known["other_hand"]).all()
+        for cell, key in zip(shown, FIGURES[:2], strict=True):
+            assert cell == over_seeds([100 * found[name][key] for found in stages])
+    assert f"learned it from {runs[0]['folds'][0]['clips']['train']}" in README
+    alone = [
+        np.mean([100 * found[part]["accuracy"] for found in stages])
+        for part in ("left_hand", "right_hand", "full_body")
+    ]
+    whole = np.mean([100 * run["accuracy"] for run in runs])
+    text = f"{whole:.1f} percent right, the three parts alone {np.mean(alone):.1f} in the mean"
+    assert f"{text} and {max(alone):.1f} at best" in " ".join(README.split())
+    stored = [
+        pd.read_csv(path) for path in sorted(ROOT.glob("results/pose_i3d_synthetic_cs*/parts.csv"))
+    ]
+    assert len(stored) == len(runs)
     table = rows(heading, 6)
-    assert [row[0] for row in table] == stored["class"].tolist()
-    for row, found in zip(table, stored.drop(columns="other_hand").to_numpy(), strict=True):
-        assert row[1] == str(found[1])
-        assert row[2:] == ["" if pd.isna(v) else f"{100 * v:.1f}" for v in found[2:]]
+    assert [row[0] for row in table] == stored[0]["class"].tolist()
+    for k, (_, clips, *shown, acting) in enumerate(table):
+        assert {int(clips)} == {parts["clips"][k] for parts in stored}
+        for cell, part in zip(shown, ("left_hand", "right_hand", "full_body"), strict=True):
+            assert cell == f"{100 * np.mean([parts[part][k] for parts in stored]):.1f}"
+        hands = [100 * parts["acting_hand"][k] for parts in stored]
+        assert acting == ("" if np.isnan(hands[0]) else " / ".join(f"{v:.1f}" for v in hands))
+    hands = pd.concat(stored, keys=[0, 100, 200], names=["seed"]).dropna()
+    hands = hands.reset_index("seed").set_index(["class", "seed"])
+    times = hands["acting_hand"] / hands["other_hand"]
+    assert (len(times), sum(times > 1), sum(times >= 4)) == (12, 10, 9)
+    assert set(times.index[times < 1]) == {("hang_up", 100), ("wave_right_hand", 200)}
+    rests = 100 * hands["other_hand"]
+    assert f"seed 100 puts {rests['hang_up', 100]:.1f} percent on the hand that rests" in README
+    assert f"seed 200 puts {rests['wave_right_hand', 200]:.1f} there" in README
 
 
 def order_on_ut_kinect(mean_ap, f1):
@@ -374,34 +395,35 @@ def order_on_synthetic(mean_ap, f1):
     assert set(mean_ap.idxmax()) == {"jcr_rnn"}
 
 
+def detections(dataset):
+    """Folders of the stored detections in a dataset's recordings, one a seed."""
+    folders = [path.parent for path in sorted(ROOT.glob(f"results/detect_{dataset}*/run.json"))]
+    seeds = [json.loads((folder / "run.json").read_text())["seed"] for folder in folders]
+    assert seeds == sorted(set(seeds))
+    return folders, ", ".join(map(str, seeds))
+
+
 def test_the_tables_of_detection_are_stored():
-    check_order = {"ut_kinect_cs": order_on_ut_kinect, "synthetic_untrimmed": order_on_synthetic}
+    check_order = {"ut_kinect": order_on_ut_kinect, "synthetic": order_on_synthetic}
     table = rows("Actions in untrimmed recordings", 9)
-    for name, own in (("ut_kinect_cs", table[:8]), ("synthetic_untrimmed", table[8:])):
-        folder = ROOT / "results" / f"detect_{name}"
-        assert json.loads((folder / "run.json").read_text())["task"] == "detection"
-        scores = pd.read_csv(folder / "scores.csv")
-        scores = scores[scores["rule"] == "paper"].sort_values("theta", kind="stable")
+    text, pairs = " ".join(README.split()), []
+    for name, own in (("ut_kinect", table[:8]), ("synthetic", table[8:])):
+        folders, _ = detections(name)
+        scores = pd.concat([pd.read_csv(folder / "scores.csv") for folder in folders])
+        scores = scores[scores["rule"] == "paper"].groupby(["method", "theta"])
+        assert set(scores.size()) == {len(folders)}
+        mean_ap, f1 = (scores[metric].mean().unstack() for metric in ("map_action", "f1"))
         assert [row[0] for row in own] == list(TITLES.values())
         for method, (_, *shown) in zip(TITLES, own, strict=True):
-            found = scores[scores["method"] == method]
-            values = [*found["map_action"], *found["f1"]]
+            values = [*mean_ap.loc[method], *f1.loc[method]]
             assert shown == [f"{value:.3f}" for value in values]
-        by_method = [
-            scores.pivot(index="method", columns="theta", values=metric)
-            for metric in ("map_action", "f1")
-        ]
-        check_order[name](*by_method)
+        check_order[name](mean_ap, f1)
         for one in ("tap_u", "tap_b"):  # "nine scales above one in mAP at an overlap of 0.1"
-            assert by_method[0][0.1][f"{one}_m"] > by_method[0][0.1][one]
-    pairs = [
-        pd.read_csv(ROOT / "results" / f"detect_{name}" / "attention.csv")["higher_in_actions"]
-        for name in ("ut_kinect_cs", "synthetic_untrimmed")
-    ]
-    text = " ".join(README.split())
-    one, other = ([f"{100 * value:.0f}" for value in own] for own in pairs)
-    assert f"{one[0]} (forwards) and {one[1]} (both ways) of 100 pairs on UT-Kinect" in text
-    assert f"in {other[0]} and {other[1]} on the synthetic set" in text
+            assert mean_ap[0.1][f"{one}_m"] > mean_ap[0.1][one]
+        higher = [pd.read_csv(f / "attention.csv")["higher_in_actions"] for f in folders]
+        pairs += [f"{100 * value:.0f}" for value in np.mean(higher, axis=0)]
+    assert "{} (forwards) and {} (both ways) of 100 pairs on UT-Kinect".format(*pairs) in text
+    assert "in {2} and {3} on the synthetic set".format(*pairs) in text
 
 
 def test_the_costs_that_are_told_are_stored():
