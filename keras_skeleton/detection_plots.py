@@ -68,7 +68,7 @@ def timeline_figure(
         rows: Name of a line to its table: `label`, `start`, `end`.
         frames: T of the recording.
         classes: Names by label.
-        title: Says dataset and recording.
+        title: Says dataset, recording and weights.
         fps: Frames a second; without, time is drawn in frames.
     """
     labels = sorted({int(label) for table in rows.values() for label in table["label"]})
@@ -111,7 +111,7 @@ def curve_figure(
         proposals: Name to its proposals, `start`, `end`.
         truth: What is annotated, `start`, `end`.
         thresholds: Name to epsilon, in units of the curve.
-        title: Says dataset and recording.
+        title: Says dataset, recording and weights.
         fps: Frames a second; without, time is drawn in frames.
     """
     fig = Figure(figsize=(WIDTH, 0.8 + 1.7 * len(curves)), layout="compressed")
@@ -150,7 +150,7 @@ def recall_figure(
 
     Args:
         panels: What varies (epsilon, say) to its values' curves: `number` and `recall`.
-        title: Says dataset and network.
+        title: Says dataset, network and weights.
         xlabel: What the number counts.
     """
     fig = Figure(figsize=(WIDTH, 3.4), layout="compressed")
@@ -175,7 +175,7 @@ def precision_recall_figure(
 
     Args:
         panels: Name of a method to the curves by least overlap: `recall` and `precision`.
-        title: Says dataset and protocol.
+        title: Says dataset, protocol and weights.
     """
     columns = min(len(panels), 4)
     rows = -(-len(panels) // columns)

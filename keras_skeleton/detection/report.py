@@ -147,19 +147,20 @@ def _draw(
     for method, table in found.items():
         truth = intervals[intervals["video"].isin(list(tested[method]))]
         panels[TITLES[method]] = {t: precision_recall(table, truth, t) for t in THETAS}
-    title = f"Detection on {where}: precision over recall, all classes together"
+    weights = f"weights of run {folder.resolve().name}"
+    title = f"Detection on {where}: precision over recall, all classes together\n{weights}"
     save_figure(precision_recall_figure(panels, title), folder / "precision_recall.png")
 
     if attention := [method for method in ("tap_u", "tap_b") if method in found]:
         table = pd.DataFrame([_separation(folder, name, intervals) for name in attention])
         table.to_csv(folder / "attention.csv", index=False)
-        _draw_attention(folder, run, attention, intervals)
+        _draw_attention(folder, run, attention, intervals, weights)
     video, length = next(iter(next(iter(tested.values())).items()))
     lines = {"annotated": intervals[intervals["video"] == video]}
     for method, table in found.items():
         if video in tested[method]:
             lines[TITLES[method]] = table[table["video"] == video]
-    title = f"{where}: recording {video}"
+    title = f"{where}: test recording {video}\n{weights}"
     figure = timeline_figure(lines, length, run["classes"], title, run["fps"])
     save_figure(figure, folder / "timeline.png")
 
@@ -191,7 +192,11 @@ def _separation(folder: Path, method: str, intervals: pd.DataFrame) -> dict[str,
 
 
 def _draw_attention(
-    folder: Path, run: Mapping[str, Any], methods: Sequence[str], intervals: pd.DataFrame
+    folder: Path,
+    run: Mapping[str, Any],
+    methods: Sequence[str],
+    intervals: pd.DataFrame,
+    weights: str,
 ) -> None:
     """Figs. 11 and 12, on the first fold that all have run on."""
     places = [{path.parent for path in folder.glob(f"fold_*/{method}")} for method in methods]
@@ -208,10 +213,10 @@ def _draw_attention(
             own = {video: np.asarray(data[video], np.float64) for video in tested}
         shown = next(iter(own))
         curves[name] = own[shown]
-        title = f"{where}: proposals of {name}"
+        title = f"{where}: proposals of {name}, {weights}"
         figure = proposal_recall_figure(own, chosen[name], intervals, title)
         save_figure(figure, folder / f"recall_{method}.png")
     truth = intervals[intervals["video"] == shown]
-    title = f"{where}: attention in recording {shown}"
+    title = f"{where}: attention in test recording {shown}\n{weights}"
     figure = attention_figure(curves, chosen, truth, title, run["fps"])
     save_figure(figure, folder / "attention.png")

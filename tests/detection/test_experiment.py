@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from toy_streams import make_streams
 
-from keras_skeleton.detection import evaluate
+from keras_skeleton.detection import evaluate, report
 from keras_skeleton.detection.detect import Settings
 from keras_skeleton.detection.detector import METHODS, Detector
 from keras_skeleton.detection.experiment import Detection
 from keras_skeleton.detection.recording import read_recording
+from keras_skeleton.detection.report import write_report
 from keras_skeleton.detection.tables import read_pku_mmd
 from keras_skeleton.errors import UserError
 from keras_skeleton.training.experiment import RunError
@@ -64,6 +65,21 @@ def test_every_row_is_scored(run):
     assert best["map_action"]["sta_lstm_jcr"] > 0.4
     for name in ("precision_recall", "timeline", "attention", "recall_tap_u", "recall_tap_b"):
         assert (folder / f"{name}.png").stat().st_size > 10_000
+
+
+def test_figures_say_what_they_show(run, monkeypatch):
+    folder, text = run
+    titles = {}
+    monkeypatch.setattr(
+        report,
+        "save_figure",
+        lambda figure, path: titles.update({path.stem: figure.get_suptitle()}),
+    )
+    assert write_report(folder, make_streams().intervals) == text
+    assert titles["attention"] == "toy, cs: attention in test recording r05\nweights of run run"
+    assert titles["timeline"] == "toy, cs: test recording r05\nweights of run run"
+    assert titles["recall_tap_b"].startswith("toy, cs: proposals of TAP-B, weights of run run\n")
+    assert titles["precision_recall"].endswith(", all classes together\nweights of run run")
 
 
 def test_scores_can_be_made_again_from_the_files(run):
