@@ -199,6 +199,7 @@ def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsy
         (["--recipe", "paper"], "run: a run brings its own network; leave --recipe out"),
         (["--model", "lstm"], "run: of what network on what data? Add --dataset, --protocol"),
         (["--weights", "run/run.json"], "Add --model, --dataset, --protocol"),
+        (["--weights", "none"], "none: no such file or folder"),
         (["--weights", str(tmp_path)], "run.json: missing or damaged; name the folder of a"),
     ):
         assert main([*more, *words]) == 2

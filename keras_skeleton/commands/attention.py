@@ -109,6 +109,8 @@ def _opener(args: argparse.Namespace) -> Callable[[], Opened]:
     """What opens the network that is asked for; typing errors are found before Keras starts."""
     named = [name for name in NAMES if getattr(args, name)]
     own = Path(args.weights)
+    if args.weights != PRETRAINED and not own.exists():
+        raise UserError(f"{own}: no such file or folder")
     if args.weights != PRETRAINED and len(named) < len(NAMES):
         if named or not own.is_dir():
             lacking = ", ".join(f"--{name}" for name in NAMES if name not in named)
