@@ -39,14 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UnknownNameError("command", words[0], COMMANDS)
         else:
             train.run(words, DESCRIPTION)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
     except UserError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `run.py list | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
         return 1
     except OSError as error:  # a folder where a file should be, no space, no permission
         if error.filename is None:
@@ -54,3 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"run.py: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     return 0
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output was closed, as by `run.py list | head -1`; what is left to be printed
+    then goes nowhere."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

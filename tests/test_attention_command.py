@@ -212,6 +212,10 @@ def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsy
         (tmp_path / "run" / "run.json").write_text(json.dumps({**about, **change}))
         assert main(more) == 2
         assert message in capsys.readouterr().err
+    del about["recipe"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(about))
+    assert main(more) == 2
+    assert "run.json: lacks recipe" in capsys.readouterr().err
 
 
 def test_without_names_it_is_the_zoos_sta_lstm(tmp_path, monkeypatch, capsys):

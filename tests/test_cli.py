@@ -371,11 +371,24 @@ def test_deterministic_is_switched_on_before_anything_is_built(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise on Windows")
-def test_nobody_reads_on():
+@pytest.mark.parametrize("command", ["list", "zoo"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_reads_on(command, unbuffered):
     """As with `run.py list | head -1`: no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
-    words = [sys.executable, ROOT / "run.py", "list"]
-    ended = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=300)
+    ended = subprocess.run(
+        [sys.executable, ROOT / "run.py", command], stdout=writing, stderr=subprocess.PIPE,
+        text=True, timeout=300, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error(monkeypatch):
+    def broken(words):
+        raise BrokenPipeError  # as of a process that trains a fold
+
+    monkeypatch.setattr("keras_skeleton.commands.list.run", broken)
+    with pytest.raises(BrokenPipeError):
+        main(["list"])

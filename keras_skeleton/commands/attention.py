@@ -22,6 +22,7 @@ from keras_skeleton.commands.network import (
     open_experiment,
     open_pretrained,
     pretrained_entry,
+    refuse,
     weights_file,
 )
 from keras_skeleton.datasets import get_source
@@ -152,9 +153,7 @@ def _open_weights(args: argparse.Namespace) -> Opened:
 def _run_opener(args: argparse.Namespace, folder: Path) -> Callable[[], Opened]:
     """Of a finished run, which says itself what it is."""
     about = about_run(folder)
-    if given := [name for name in ("recipe", *NETWORK_FLAGS) if getattr(args, name)]:
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UserError(f"{folder}: a run brings its own network; leave {flags} out")
+    refuse(args, ("recipe", *NETWORK_FLAGS), f"{folder}: a run brings its own network")
     if about["task"] == "detection":
         raise UserError(f"{folder}: it detects actions; run.py detect draws what it attends to")
     if about["model"] == "pose_i3d":

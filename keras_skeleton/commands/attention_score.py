@@ -23,6 +23,7 @@ from keras_skeleton.commands.network import (
     named_recipe,
     open_experiment,
     pretrained_entry,
+    refuse,
     weights_file,
 )
 from keras_skeleton.datasets import DatasetError, get_source
@@ -118,9 +119,7 @@ def _check(args: argparse.Namespace) -> None:
         return
     own = ["attention", "no_attention_regularizer", "bidirectional", "aggregate", "crops"]
     own += ["option"] if args.runs is None else ["model", "dataset", "protocol", "recipe"]
-    if given := [name for name in own if getattr(args, name)]:
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UserError(f"networks of the zoo and of runs bring their own; leave {flags} out")
+    refuse(args, own, "networks of the zoo and of runs bring their own")
     if args.fold and len(set(args.fold)) > 1:
         raise UserError("name one fold with --fold")
 

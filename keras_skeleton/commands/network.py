@@ -4,6 +4,7 @@ the experiment that they stand for."""
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,13 +77,18 @@ def check_names(args: argparse.Namespace) -> None:
     source.find(args.data_dir)
 
 
+def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """A UserError that begins with `why` where any of these arguments was given."""
+    if given := [name for name in names if getattr(args, name)]:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UserError(f"{why}; leave {flags} out")
+
+
 def pretrained_entry(args: argparse.Namespace) -> Entry | None:
     """What `--weights pretrained` stands for, if that was said."""
     if args.weights != PRETRAINED:
         return None
-    if given := [name for name in NETWORK_FLAGS if getattr(args, name)]:
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UserError(f"--weights pretrained brings its own network; leave {flags} out")
+    refuse(args, NETWORK_FLAGS, "--weights pretrained brings its own network")
     fold = args.fold[0] if args.fold and len(set(args.fold)) == 1 else None
     if args.fold and fold is None:
         raise UserError("--weights pretrained scores one fold; name one with --fold")

@@ -10,6 +10,7 @@ from keras_skeleton.files import read_json
 from keras_skeleton.zoo.entries import ZooError
 
 NEEDED = ("dataset", "protocol", "variant", "seed", "classes", "skeleton")
+RECOGNIZES = ("model", "recipe")
 
 
 def about_run(run: Path) -> dict[str, Any]:
@@ -19,9 +20,10 @@ def about_run(run: Path) -> dict[str, Any]:
         ZooError: No run there.
     """
     about = read_record(run / "run.json")
-    if lacking := set(NEEDED) - set(about):
+    detects = about.setdefault("task", "recognition") == "detection"
+    if lacking := {*NEEDED, *(() if detects else RECOGNIZES)} - set(about):
         raise ZooError(f"{run / 'run.json'}: lacks {', '.join(sorted(lacking))}")
-    if about.setdefault("task", "recognition") == "detection":
+    if detects:
         return {**about, "options": {"clips": "untrimmed"}}
     own = get_source(about["dataset"]).protocol_options.get(about["protocol"], {})
     return {**about, "options": {**about["recipe"]["dataset"], **own}}
