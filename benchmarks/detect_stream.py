@@ -34,7 +34,7 @@ FPS = 30
 
 def stream(folder: Path, minutes: int) -> tuple[Path, list[tuple[int, int]]]:
     """Writes the stream's rows (T, 25, 3); returns the file and the actions' intervals."""
-    from keras_skeleton.datasets.synthetic import ACTIONS, PAUSE, untrimmed
+    from keras_skeleton.datasets.synthetic.dataset import ACTIONS, PAUSE, untrimmed
 
     path, total, spans = folder / "rows.npy", minutes * 60 * FPS, []
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (total, 25, 3))
@@ -58,7 +58,7 @@ def measure(path: Path, spans: list[tuple[int, int]], rounds: int) -> dict[str, 
     from keras_skeleton.detection.curve import along, gates_of
     from keras_skeleton.detection.proposals import multiscale, propose, smooth
     from keras_skeleton.detection.streams import classifier_of, frames_of
-    from keras_skeleton.models import build_model
+    from keras_skeleton.models.registry import build_model
     from keras_skeleton.skeletons import KINECT_V2
 
     rows = np.load(path, mmap_mode="r")
@@ -101,7 +101,7 @@ def measure(path: Path, spans: list[tuple[int, int]], rounds: int) -> dict[str, 
 
 def scoring(rounds: int) -> list[float]:
     """Seconds that `evaluate` takes for 10,000 detections, all measures, of 51 classes."""
-    from keras_skeleton.detection import evaluate
+    from keras_skeleton.detection.scoring import evaluate
 
     random = np.random.default_rng(0)
 

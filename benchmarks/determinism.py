@@ -29,14 +29,14 @@ MODELS, EPOCHS = ("mans9", "sta_lstm", "csta_cnn"), 4
 def measure(model: str, deterministic: bool) -> tuple[float, str]:
     """Seconds of the fastest epoch, and a hash of the weights after the last."""
     if deterministic:
-        from keras_skeleton.pipeline import make_deterministic
+        from keras_skeleton.training.pipeline import make_deterministic
 
         make_deterministic()
     import pandas as pd
 
     from keras_skeleton import load_dataset
+    from keras_skeleton.recipes.registry import get_recipe
     from keras_skeleton.training.experiment import Experiment
-    from keras_skeleton.training.recipes import get_recipe
 
     recipe = replace(get_recipe(model, "synthetic"), epochs=EPOCHS, stages=())
     dataset = load_dataset("synthetic", **recipe.dataset)

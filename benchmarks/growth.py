@@ -191,8 +191,8 @@ def step(network: str, T: int, B: int, V: int) -> Callable[[], object]:
     from keras_skeleton.models.csta_cnn import csta_cnn
     from keras_skeleton.models.mans import mans
     from keras_skeleton.models.sta_lstm import sta_lstm
-    from keras_skeleton.training.recipes import get_recipe
-    from keras_skeleton.training.trainee import Trainee
+    from keras_skeleton.recipes.registry import get_recipe
+    from keras_skeleton.training.trainer import Trainer
 
     recipe = replace(get_recipe(network, "ntu"), augment=(), stages=(), batch_size=B)
     builders: dict[str, Callable[..., keras.Model]] = {
@@ -200,11 +200,11 @@ def step(network: str, T: int, B: int, V: int) -> Callable[[], object]:
         "sta_lstm": partial(sta_lstm, "sta_lstm", BODIES * V, CLASSES, T),
         "csta_cnn": partial(csta_cnn, "csta_cnn", V, CLASSES, T, BODIES),
     }
-    trainee = Trainee(partial(builders[network], **recipe.model), recipe)
+    trainer = Trainer(partial(builders[network], **recipe.model), recipe)
     random = np.random.default_rng(0)
-    x = random.normal(size=(B, *trainee.model.input.shape[1:])).astype(np.float32)
+    x = random.normal(size=(B, *trainer.model.input.shape[1:])).astype(np.float32)
     y = random.integers(CLASSES, size=B)
-    return partial(trainee.training_model.train_on_batch, tf.constant(x), tf.constant(y))
+    return partial(trainer.training_model.train_on_batch, tf.constant(x), tf.constant(y))
 
 
 def training(sweep: Sweep, rounds: int) -> list[Row]:
@@ -255,7 +255,7 @@ def draw(table: pd.DataFrame, title: str) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from keras_skeleton.plots import COLOURS, SMALL, TITLE, WIDTH
+    from keras_skeleton.viz.plots import COLOURS, SMALL, TITLE, WIDTH
 
     axes_of = {  # axis to what the panel is called and what its axis says
         "file, kB": ("reading a file", "size of the file (kB)"),
@@ -319,7 +319,7 @@ def main() -> None:
 
     table = measured(arguments.quick)
     if arguments.out:
-        from keras_skeleton.plots import save_figure
+        from keras_skeleton.viz.plots import save_figure
 
         arguments.out.mkdir(parents=True, exist_ok=True)
         table.round(4).to_csv(arguments.out / "growth.csv", index=False, lineterminator="\n")

@@ -124,8 +124,8 @@ def augmentation(name: str) -> dict[str, float]:
 
 def network_of(name: str) -> Any:
     """The network with the recipe for NTU RGB+D, as it is trained end to end."""
-    from keras_skeleton.models import MODELS, build_model
-    from keras_skeleton.training.recipes import get_recipe
+    from keras_skeleton.models.registry import MODELS, build_model
+    from keras_skeleton.recipes.registry import get_recipe
 
     recipe = get_recipe(name, "ntu")
     bodies = {"bodies": BODIES} if MODELS[name].sequence else {}
@@ -137,9 +137,9 @@ def feeds(name: str, source: str) -> float:
     import tensorflow as tf
 
     from keras_skeleton import layers, load_dataset
-    from keras_skeleton.models import MODELS
-    from keras_skeleton.pipeline import Inputs, training_batches
-    from keras_skeleton.training.recipes import get_recipe
+    from keras_skeleton.models.registry import MODELS
+    from keras_skeleton.recipes.registry import get_recipe
+    from keras_skeleton.training.pipeline import Inputs, training_batches
 
     recipe = get_recipe(name, "ntu")
     dataset = load_dataset("synthetic")
@@ -166,8 +166,8 @@ def trains(name: str) -> float:
     import keras
     import tensorflow as tf
 
-    from keras_skeleton.training.recipes import get_recipe
-    from keras_skeleton.training.trainee import Trainee
+    from keras_skeleton.recipes.registry import get_recipe
+    from keras_skeleton.training.trainer import Trainer
 
     recipe = replace(get_recipe(name, "ntu"), augment=(), stages=())
 
@@ -177,12 +177,12 @@ def trains(name: str) -> float:
             return network
         return keras.Model(network.get_layer("sampling").output, network.output)
 
-    trainee = Trainee(build, recipe)
+    trainer = Trainer(build, recipe)
     random = np.random.default_rng(0)
-    shape = (recipe.batch_size, *trainee.model.input.shape[1:])
+    shape = (recipe.batch_size, *trainer.model.input.shape[1:])
     x = tf.constant(random.normal(size=shape).astype(np.float32))
     y = tf.constant(random.integers(CLASSES, size=recipe.batch_size))
-    model = trainee.training_model
+    model = trainer.training_model
     return rate(lambda: model.train_on_batch(x, y), recipe.batch_size)
 
 

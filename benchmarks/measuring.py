@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from keras_skeleton.apart import cores
+from keras_skeleton.utils.processes import cores
 
 
 def machine(*packages: str) -> str:

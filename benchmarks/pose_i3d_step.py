@@ -25,13 +25,13 @@ import keras
 import numpy as np
 from measuring import cell
 
-from keras_skeleton.crops import crop_recording, find_pairs, open_crops, prepare_crops
-from keras_skeleton.datasets import load_dataset
 from keras_skeleton.datasets.dataset import ReadReport
-from keras_skeleton.models import MODELS
+from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.models.pose_i3d import pose_i3d
-from keras_skeleton.part_inputs import PartInputs, Videos
+from keras_skeleton.models.registry import MODELS
+from keras_skeleton.training.part_inputs import PartInputs, Videos
 from keras_skeleton.transforms.glimpses import PARTS
+from keras_skeleton.video.crops import crop_recording, find_pairs, open_crops, prepare_crops
 
 STEPS, VALUES, CLASSES = 20, 150, 60
 

@@ -22,8 +22,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from keras_skeleton.datasets import synthetic
-from keras_skeleton.datasets.ntu import NTU, cores
+from keras_skeleton.datasets.ntu import NTU
+from keras_skeleton.datasets.synthetic import dataset as synthetic
+from keras_skeleton.utils.processes import cores
 
 FULL = 56_880
 

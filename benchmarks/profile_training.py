@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from measuring import cell, in_own_process, machine
 from throughput import CASES, STEPS, network
 
-from keras_skeleton.training.trainee import FEW, Trainee
+from keras_skeleton.training.trainer import FEW, Trainer
 
 WARM, CALLS = 1, 1  # calls of TensorFlow, each of up to 16 steps
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
@@ -78,14 +78,14 @@ def step(number: int) -> tuple[float, dict[str, float]]:
     import tensorflow as tf
 
     case = CASES[number]
-    trainee = Trainee(lambda: network(case), case.recipe, [STEPS * case.batch])
+    trainer = Trainer(lambda: network(case), case.recipe, [STEPS * case.batch])
     untuned = tf.data.Options()  # as in our pipeline: tuned, the last step may end much later
     untuned.autotune.enabled = False
     data = tf.data.Dataset.from_tensors(case.data()).repeat().with_options(untuned)
 
     def fit(calls: int) -> None:
-        steps = calls * trainee.together
-        trainee.training_model.fit(data, steps_per_epoch=steps, verbose=0)
+        steps = calls * trainer.together
+        trainer.training_model.fit(data, steps_per_epoch=steps, verbose=0)
 
     fit(WARM)
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def step(number: int) -> tuple[float, dict[str, float]]:
         sums: Counter[str] = Counter()
         for operation, seconds in operations(Path(folder)):
             sums[kind(operation)] += seconds
-    return took / (CALLS * trainee.together), sums
+    return took / (CALLS * trainer.together), sums
 
 
 def main() -> None:

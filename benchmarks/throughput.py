@@ -39,7 +39,7 @@ import numpy as np
 from measuring import cell, in_own_process, machine, ratios
 
 if TYPE_CHECKING:
-    from keras_skeleton.training.recipes import Recipe
+    from keras_skeleton.recipes.recipe import Recipe
 
 CLASSES = 60
 WARM_STEPS, WARM_SECONDS = 3, 2.0
@@ -65,7 +65,7 @@ class Case:
 
     @property
     def recipe(self) -> Recipe:
-        from keras_skeleton.training.recipes import get_recipe
+        from keras_skeleton.recipes.registry import get_recipe
 
         own = get_recipe(self.model, "ntu")
         return replace(own, batch_size=self.batch, augment=(), clipnorm=None, stages=())
@@ -150,23 +150,23 @@ def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
     import tensorflow as tf
 
     from keras_skeleton import compiled
-    from keras_skeleton.training.trainee import Trainee
+    from keras_skeleton.training.trainer import Trainer
 
     x, y = case.data()
     clock = Clock(seconds)
     if case.what == "infer":
         forward = compiled(network(case))
         return case.batch / clock.time(lambda: forward(x)), ""
-    trainee = Trainee(lambda: network(case), case.recipe, [STEPS * case.batch])
+    trainer = Trainer(lambda: network(case), case.recipe, [STEPS * case.batch])
 
     class Ticks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.model.stop_training = clock.tick()
 
     data = tf.data.Dataset.from_tensors((x, y)).repeat()
-    steps = 10**9 * trainee.together
-    trainee.training_model.fit(data, steps_per_epoch=steps, callbacks=[Ticks()], verbose=0)
-    return trainee.together * case.batch / clock.median(), ""
+    steps = 10**9 * trainer.together
+    trainer.training_model.fit(data, steps_per_epoch=steps, callbacks=[Ticks()], verbose=0)
+    return trainer.together * case.batch / clock.median(), ""
 
 
 def twin_network(case: Case, channels_last: bool) -> Any:

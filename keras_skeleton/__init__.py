@@ -3,49 +3,54 @@
 The names below are loaded on first use: reading data needs neither Keras nor TensorFlow.
 """
 
-from __future__ import annotations
-
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from keras_skeleton.utils._version import __version__
+from keras_skeleton.utils.lazy import lazy_names
 
 # TensorFlow reads this when it is loaded. By itself it takes oneDNN's kernels only on processors
-# with AVX-512 VNNI or the like; they are faster on others, too (results/profile_training.txt).
+# with AVX-512 VNNI or the like; they are faster on others, too (benchmarks/profile_training.py).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
-_HOMES = {
-    "load_dataset": "keras_skeleton.datasets",
-    "SkeletonDataset": "keras_skeleton.datasets",
-    "build_model": "keras_skeleton.models",
-    "attention_maps": "keras_skeleton.models",
-    "compiled": "keras_skeleton.inference",
-    "load_weights": "keras_skeleton.weights",
-    "pretrained": "keras_skeleton.zoo.load",
-    "transforms": "keras_skeleton.transforms",
-}
 
 if TYPE_CHECKING:
     from keras_skeleton import transforms
-    from keras_skeleton.datasets import SkeletonDataset, load_dataset
-    from keras_skeleton.inference import compiled
-    from keras_skeleton.models import attention_maps, build_model
-    from keras_skeleton.weights import load_weights
+    from keras_skeleton.attention.run_attention import write_run_report
+    from keras_skeleton.checkpoints.weights import load_weights
+    from keras_skeleton.datasets.dataset import SkeletonDataset
+    from keras_skeleton.datasets.registry import load_dataset
+    from keras_skeleton.deploy.compiled import compiled
+    from keras_skeleton.models.attention_maps import attention_maps
+    from keras_skeleton.models.registry import build_model
+    from keras_skeleton.training.experiment import Experiment
     from keras_skeleton.zoo.load import pretrained
 
 __all__ = [
-    "SkeletonDataset", "attention_maps", "build_model", "compiled", "load_dataset",
-    "load_weights", "pretrained", "transforms",
-]  # fmt: skip
+    "Experiment",
+    "SkeletonDataset",
+    "__version__",
+    "attention_maps",
+    "build_model",
+    "compiled",
+    "load_dataset",
+    "load_weights",
+    "pretrained",
+    "transforms",
+    "write_run_report",
+]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'keras_skeleton' has no attribute '{name}'")
-    module = import_module(_HOMES[name])
-    return module if _HOMES[name].endswith("." + name) else getattr(module, name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Experiment": "keras_skeleton.training.experiment",
+        "SkeletonDataset": "keras_skeleton.datasets.dataset",
+        "attention_maps": "keras_skeleton.models.attention_maps",
+        "build_model": "keras_skeleton.models.registry",
+        "compiled": "keras_skeleton.deploy.compiled",
+        "load_dataset": "keras_skeleton.datasets.registry",
+        "load_weights": "keras_skeleton.checkpoints.weights",
+        "pretrained": "keras_skeleton.zoo.load",
+        "transforms": "keras_skeleton.transforms",
+        "write_run_report": "keras_skeleton.attention.run_attention",
+    },
+)

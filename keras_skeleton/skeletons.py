@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.utils.errors import UnknownNameError
 
 
 @dataclass(frozen=True)

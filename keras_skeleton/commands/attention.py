@@ -1,4 +1,4 @@
-"""`run.py attention`: draws where a network looks in a clip: as a page that plays (HTML), a movie
+"""Draws where a network looks in a clip: as a page that plays (HTML), a movie
 (MP4, GIF) or a strip of poses (PNG). Without --model and --dataset: STA-LSTM of the trained
 weights on the synthetic set; with --weights RUN_DIR alone: the network of that run."""
 
@@ -12,12 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_skeleton.commands.common import load, start_keras
+from keras_skeleton.commands.common import load, parser_for, start_keras
 from keras_skeleton.commands.network import (
     NETWORK_FLAGS,
     PRETRAINED,
     add_network_arguments,
     check_names,
+    load_for,
     named_recipe,
     open_experiment,
     open_pretrained,
@@ -25,23 +26,26 @@ from keras_skeleton.commands.network import (
     refuse,
     weights_file,
 )
-from keras_skeleton.datasets import get_source
-from keras_skeleton.errors import UnknownNameError, UserError
-from keras_skeleton.files import plain_name
+from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.run_record import about_run
+from keras_skeleton.recipes.registry import needs_crops
+from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.files import plain_name
 from keras_skeleton.zoo.entries import Entry, read_zoo
-from keras_skeleton.zoo.record import about_run
 
 if TYPE_CHECKING:
+    from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.training.experiment import Experiment
 
-    Opened = tuple[Experiment, Path, int, str]  # with weights, their fold, and what they are called
+    Opened = tuple[Experiment, Path, int, str]  # with weights, their fold, and their label
+    Opener = tuple[SkeletonDataset, Callable[[], Opened]]
 
 FORMATS = (".html", ".mp4", ".gif", ".png")
 FOLDER = Path("attention")
 MOVIE = 150  # frames of a movie, about
 NAMES = ("model", "dataset", "protocol")
-PARTS = (
-    "'pose_i3d' weighs body parts of a video, not joints or frames; a training draws them into "
+VIDEO_MODELS = (
+    "'{}' weighs body parts of a video, not joints or frames; a training draws them into "
     "RUN_DIR/attention"
 )
 
@@ -51,7 +55,7 @@ def run(words: Sequence[str]) -> None:
     if "--score" in words:
         score = import_module("keras_skeleton.commands.attention_score").run
         return score([word for word in words if word != "--score"])
-    parser = argparse.ArgumentParser(prog="run.py attention", description=__doc__)
+    parser = parser_for("attention", __doc__)
     add_network_arguments(parser, required=False)
     parser.add_argument("--clip", help="its name (default: the first test clip)")
     parser.add_argument(
@@ -64,36 +68,36 @@ def run(words: Sequence[str]) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--score", action="store_true",
-        help="score how far attention can be trusted instead; see run.py attention --score --help",
+        help="score how far attention can be trusted instead; see attention --score --help",
     )  # fmt: skip
     args = parser.parse_args(words)
     args.seed = 0
     out: Path | None = args.out
     if out is not None and out.suffix not in FORMATS:
         raise UserError(f"{out}: ends in none of {', '.join(FORMATS)}, which can be written")
-    make = _opener(args)
-
-    start_keras()
-    from keras_skeleton.training.looking import look_at_clip
-    from keras_skeleton.weights import load_weights
-
-    experiment, weights, number, name = make()
-    names = experiment.dataset.samples["name"].tolist()
+    dataset, make = _opener(args)
+    names = dataset.samples["name"].tolist()
     if args.clip is not None and args.clip not in names:
         raise UnknownNameError("clip", args.clip, names, of=args.dataset)
+
+    start_keras()
+    from keras_skeleton.attention.run_attention import attend_to_clip
+    from keras_skeleton.checkpoints.weights import load_weights
+
+    experiment, weights, number, name = make()
     test = experiment.folds[number - 1].test
     i = names.index(args.clip) if args.clip is not None else int(test[0])
     network = experiment.build()
     load_weights(network, weights)
-    seen = look_at_clip(experiment, network, number, i, name)
+    seen = attend_to_clip(experiment, network, number, i, name)
     print(f"{seen.name}: {seen.title}, weights {name}")
     out = out or FOLDER / f"{plain_name(seen.name)}.html"
     if out.suffix == ".html":
-        from keras_skeleton.attention_page import write_attention_page
+        from keras_skeleton.viz.attention_page import write_attention_page
 
         print(write_attention_page(seen, out))
     elif out.suffix == ".png":
-        from keras_skeleton.plots import attention_strip_figure, save_figure
+        from keras_skeleton.viz.plots import attention_strip_figure, save_figure
 
         figure = attention_strip_figure(
             seen.clip, seen.skeleton, seen.frames, seen.caption, fps=seen.fps,
@@ -101,13 +105,13 @@ def run(words: Sequence[str]) -> None:
         )  # fmt: skip
         print(save_figure(figure, out))
     else:
-        from keras_skeleton.animation import animate_attention
+        from keras_skeleton.viz.animation import animate_attention
 
         print(animate_attention(seen, out, frames=MOVIE))
 
 
-def _opener(args: argparse.Namespace) -> Callable[[], Opened]:
-    """What opens the network that is asked for; typing errors are found before Keras starts."""
+def _opener(args: argparse.Namespace) -> Opener:
+    """The dataset, and what opens the network that is asked for, once Keras is started."""
     named = [name for name in NAMES if getattr(args, name)]
     own = Path(args.weights)
     if args.weights != PRETRAINED and not own.exists():
@@ -118,11 +122,15 @@ def _opener(args: argparse.Namespace) -> Callable[[], Opened]:
             raise UserError(f"{own}: of what network on what data? Add {lacking}")
         return _run_opener(args, own)
     _fill(args)
-    if args.model == "pose_i3d":
-        raise UserError(PARTS)
+    if needs_crops(args.model):
+        raise UserError(VIDEO_MODELS.format(args.model))
     check_names(args)
     entry = pretrained_entry(args)
-    return partial(_open_entry, args, entry) if entry else partial(_open_weights, args)
+    if entry:
+        dataset = load(args, dict(entry.options))
+        return dataset, partial(_open_entry, args, entry, dataset)
+    dataset = load_for(args)
+    return dataset, partial(_open_weights, args, dataset)
 
 
 def _fill(args: argparse.Namespace) -> None:
@@ -136,42 +144,43 @@ def _fill(args: argparse.Namespace) -> None:
         args.protocol = [*trained, *get_source(args.dataset).protocols][0]
 
 
-def _open_entry(args: argparse.Namespace, entry: Entry) -> Opened:
-    experiment, weights = open_pretrained(args, entry, FOLDER)
+def _open_entry(args: argparse.Namespace, entry: Entry, dataset: SkeletonDataset) -> Opened:
+    experiment, weights = open_pretrained(args, entry, dataset, FOLDER)
     return experiment, weights, entry.fold, entry.name
 
 
-def _open_weights(args: argparse.Namespace) -> Opened:
-    from keras_skeleton.training.trained import called
+def _open_weights(args: argparse.Namespace, dataset: SkeletonDataset) -> Opened:
+    from keras_skeleton.recognizer import weights_label
 
     weights = weights_file(args)
-    experiment = open_experiment(args, named_recipe(args), FOLDER)
-    name = called(weights) if Path(args.weights).is_dir() else weights.name
+    experiment = open_experiment(args, dataset, named_recipe(args), FOLDER)
+    name = weights_label(weights) if Path(args.weights).is_dir() else weights.name
     return experiment, weights, _fold(experiment, args.fold, weights), name
 
 
-def _run_opener(args: argparse.Namespace, folder: Path) -> Callable[[], Opened]:
+def _run_opener(args: argparse.Namespace, folder: Path) -> Opener:
     """Of a finished run, which says itself what it is."""
     about = about_run(folder)
     refuse(args, ("recipe", *NETWORK_FLAGS), f"{folder}: a run brings its own network")
     if about["task"] == "detection":
-        raise UserError(f"{folder}: it detects actions; run.py detect draws what it attends to")
-    if about["model"] == "pose_i3d":
-        raise UserError(PARTS)
+        raise UserError(
+            f"{folder}: it detects actions; the command detect draws what it attends to"
+        )
+    if needs_crops(about["model"]):
+        raise UserError(VIDEO_MODELS.format(about["model"]))
     args.dataset, args.protocol = about["dataset"], about["protocol"]
-    get_source(args.dataset).find(args.data_dir)
-    return partial(_open_run, args, about)
+    dataset = load(args, about["options"])
+    return dataset, partial(_open_run, args, about, dataset)
 
 
-def _open_run(args: argparse.Namespace, about: dict[str, Any]) -> Opened:
-    from keras_skeleton.training.experiment import command_line
-    from keras_skeleton.training.trained import called
+def _open_run(args: argparse.Namespace, about: dict[str, Any], dataset: SkeletonDataset) -> Opened:
+    from keras_skeleton.evaluation.run_record import command_line
+    from keras_skeleton.recognizer import weights_label
     from keras_skeleton.zoo.load import experiment_of_run
 
     weights = weights_file(args)
-    dataset = load(args, about["options"])
     experiment = experiment_of_run(about, dataset, FOLDER, command_line())
-    return experiment, weights, _fold(experiment, args.fold, weights), called(weights)
+    return experiment, weights, _fold(experiment, args.fold, weights), weights_label(weights)
 
 
 def _fold(experiment: Experiment, named: list[int] | None, weights: Path) -> int:

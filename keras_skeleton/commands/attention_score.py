@@ -1,4 +1,4 @@
-"""`run.py attention --score`: how far trained networks' attention can be trusted, in one table."""
+"""How far trained networks' attention can be trusted, in one table."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.commands.common import (
     free_folder,
-    load_under,
+    load_named,
+    parser_for,
     reader_options,
     start_keras,
     whole_number,
 )
 from keras_skeleton.commands.network import (
+    NETWORK_FLAGS,
     PRETRAINED,
     add_network_arguments,
     check_names,
+    load_for,
     named_recipe,
     open_experiment,
     pretrained_entry,
     refuse,
     weights_file,
 )
-from keras_skeleton.datasets import DatasetError, get_source
-from keras_skeleton.errors import UnknownNameError, UserError
-from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, read_zoo
-from keras_skeleton.zoo.record import about_run
+from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.run_record import about_run
+from keras_skeleton.utils.errors import DatasetError, UnknownNameError, UserError
+from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, no_weights, read_zoo
 
 if TYPE_CHECKING:
-    from keras_skeleton.datasets import SkeletonDataset
+    from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.training.experiment import Experiment
 
     Opened = tuple[Experiment, Path, int]  # with a network's weights and fold
@@ -47,11 +50,7 @@ among them."""
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run.py attention --score",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_for("attention --score", DESCRIPTION)
     add_network_arguments(parser, required=False)
     parser.add_argument(
         "--weights", metavar="FILE",
@@ -84,10 +83,10 @@ def run(words: Sequence[str]) -> None:
     _check(args)
     out = args.out or free_folder(Path("runs/attention_score"))
     start_keras()
-    from keras_skeleton.evaluation.attention_score import EXPLANATION, readable
-    from keras_skeleton.training.attention_score import AttentionScore
-    from keras_skeleton.training.experiment import command_line
-    from keras_skeleton.training.faithfulness import NotScoredError
+    from keras_skeleton.attention.faithfulness import NotScoredError
+    from keras_skeleton.attention.score import AttentionScore
+    from keras_skeleton.attention.score_table import EXPLANATION, readable
+    from keras_skeleton.evaluation.run_record import command_line
     from keras_skeleton.zoo.page import markdown
 
     score = AttentionScore(out, command_line(), args.seed, args.draws, args.clips)
@@ -117,7 +116,7 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f"--weights needs to know whose they are; add {', '.join(lacking)}")
         check_names(args)
         return
-    own = ["attention", "no_attention_regularizer", "bidirectional", "aggregate", "crops"]
+    own = [*NETWORK_FLAGS, "crops"]
     own += ["option"] if args.runs is None else ["model", "dataset", "protocol", "recipe"]
     refuse(args, own, "networks of the zoo and of runs bring their own")
     if args.fold and len(set(args.fold)) > 1:
@@ -156,7 +155,7 @@ def _entries(args: argparse.Namespace) -> list[Entry]:
     """The zoo's networks, those that were asked for."""
     everything = read_zoo(args.zoo)
     if not everything:
-        raise ZooError(f"{args.zoo}: no trained weights here (no zoo.json)")
+        raise ZooError(no_weights(args.zoo))
     entries = everything
     for key in ("model", "dataset", "protocol", "recipe"):
         wanted = getattr(args, key)
@@ -180,15 +179,15 @@ def _dataset(
 ) -> SkeletonDataset:
     key = f"{name} {sorted(options.items())}"
     if key not in datasets:
-        datasets[key] = load_under(args, name, dict(options))
+        datasets[key] = load_named(args, name, dict(options))
     return datasets[key]
 
 
 def _open_entry(
     args: argparse.Namespace, datasets: dict[str, SkeletonDataset], entry: Entry, out: Path
 ) -> Opened:
-    from keras_skeleton.training.experiment import command_line
-    from keras_skeleton.training.faithfulness import check_scorable
+    from keras_skeleton.attention.faithfulness import check_scorable
+    from keras_skeleton.evaluation.run_record import command_line
     from keras_skeleton.zoo.load import experiment_of
 
     check_scorable(entry.model, entry.task)
@@ -200,8 +199,8 @@ def _open_entry(
 def _open_run(
     args: argparse.Namespace, datasets: dict[str, SkeletonDataset], folder: Path, out: Path
 ) -> Opened:
-    from keras_skeleton.training.experiment import command_line
-    from keras_skeleton.training.faithfulness import check_scorable
+    from keras_skeleton.attention.faithfulness import check_scorable
+    from keras_skeleton.evaluation.run_record import command_line
     from keras_skeleton.zoo.load import experiment_of_run
 
     about = about_run(folder)
@@ -217,7 +216,7 @@ def _open_run(
 
 def _open_weights(args: argparse.Namespace, out: Path) -> Opened:
     path = weights_file(args)
-    experiment = open_experiment(args, named_recipe(args), out)
+    experiment = open_experiment(args, load_for(args), named_recipe(args), out)
     folds = experiment.check_folds(args.fold)
     if len(folds) > 1:
         raise UserError(

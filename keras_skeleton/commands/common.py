@@ -12,39 +12,57 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_skeleton.datasets import get_source, load_dataset
-from keras_skeleton.datasets.overview import find_under
+from keras_skeleton.datasets.registry import get_source, load_dataset
+from keras_skeleton.datasets.source import DATA_VARIABLE
 from keras_skeleton.datasets.store import default_cache_dir
-from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.files import is_part
+from keras_skeleton.utils.program import program
 
 if TYPE_CHECKING:
-    from keras_skeleton.datasets import SkeletonDataset
+    from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.datasets.source import Source
-    from keras_skeleton.training.distribution import Job
+    from keras_skeleton.distributed import Job
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data-dir", type=Path, help="folder of the dataset as downloaded; only read"
+def parser_for(command: str, description: str | None) -> argparse.ArgumentParser:
+    """A command's parser."""
+    return argparse.ArgumentParser(
+        prog=f"{program()} {command}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument(
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Where the data is and how it is read."""
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        help="the dataset's folder as downloaded, or a folder that holds it under its name; only "
+        f"read (default ${DATA_VARIABLE})",
+    )
+    group.add_argument(
         "--cache-dir",
         type=Path,
         help=f"where prepared datasets are kept (default {default_cache_dir()})",
     )
-    parser.add_argument(
+    group.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="a reader option of the dataset, see its file: --option units=normalised",
     )
-    parser.add_argument(
+    group.add_argument(
         "--strict", action="store_true", help="stop at the first bad file instead of leaving it out"
     )
+    return group
 
 
-def add_deterministic(parser: argparse.ArgumentParser) -> None:
+def add_deterministic(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--deterministic",
         action="store_true",
@@ -93,7 +111,7 @@ def start_keras(
         precision: Keras' name of a policy: what layers compute in.
         job: Meet the other processes of a training over hosts first.
     """
-    from keras_skeleton.training.distribution import free_memory
+    from keras_skeleton.distributed import free_memory
 
     if job is not None:
         job.prepare()
@@ -107,7 +125,7 @@ def start_keras(
         if precision is not None:
             keras.config.set_dtype_policy(precision)
         if deterministic:
-            from keras_skeleton.pipeline import make_deterministic
+            from keras_skeleton.training.pipeline import make_deterministic
 
             make_deterministic()
 
@@ -137,16 +155,13 @@ def load(
 ) -> SkeletonDataset:
     options = {**(options or {}), **reader_options(get_source(args.dataset), args.option)}
     return load_dataset(
-        args.dataset, args.data_dir, args.cache_dir, args.strict, force, say=print, **options
+        args.dataset, args.data_dir, args.cache_dir, args.strict, force, log=print, **options
     )
 
 
-def load_under(args: argparse.Namespace, name: str, options: dict[str, Any]) -> SkeletonDataset:
-    """A dataset whose files are in --data-dir, or in the folder of its name there."""
-    source, root = get_source(name), args.data_dir
-    if source.needs_root and root is not None:
-        root = find_under(source, root) or root
-    return load_dataset(name, root, args.cache_dir, say=print, **options)
+def load_named(args: argparse.Namespace, name: str, options: dict[str, Any]) -> SkeletonDataset:
+    """As `load`, of a dataset that a run or the zoo names."""
+    return load_dataset(name, args.data_dir, args.cache_dir, log=print, **options)
 
 
 def folders_of(base: Path) -> Iterator[Path]:
@@ -174,7 +189,24 @@ def folder_of_run(args: argparse.Namespace, base: Path) -> Path:
         raise UserError(f"{out}: no run to resume here; give its folder with --out")
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; --out takes a folder")
+    if not args.resume:
+        _check_free(out, args.fold)
     return out
+
+
+def _check_free(out: Path, folds: Sequence[int] | None) -> None:
+    """A UserError where a run's folder cannot take these folds (all of them by default); found
+    before anything is loaded."""
+    if not out.exists() or all(is_part(path) for path in out.iterdir()):
+        return
+    if not (out / "run.json").exists():
+        raise UserError(f"{out} is not empty and not a run; choose another --out")
+    there = sorted(int(p.name[5:]) for p in out.glob("fold_*") if p.name[5:].isdigit())
+    if begun := [k for k in there if folds is None or k in folds]:
+        raise UserError(
+            f"{out} already holds fold {', '.join(map(str, begun))}; add --resume to continue it, "
+            "or choose another --out"
+        )
 
 
 @contextmanager

@@ -1,26 +1,26 @@
-"""`run.py crops`: videos with skeletons to small videos of hands and body, for pose_i3d."""
+"""Videos with skeletons to small videos of hands and body, for pose_i3d."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from keras_skeleton.commands.common import (
     add_data_arguments,
+    parser_for,
     reader_options,
     start_keras,
     whole_number,
 )
-from keras_skeleton.datasets import get_source
-from keras_skeleton.errors import UserError
+from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.utils.errors import UserError
 
 VIDEOS = ("ntu", "ntu120", "nucla", "synthetic")  # datasets whose joints are known in videos
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py crops", description=__doc__)
+    parser = parser_for("crops", __doc__)
     parser.add_argument("--dataset", required=True, help=", ".join(VIDEOS))
     add_data_arguments(parser)
     parser.add_argument("--crops", type=Path, required=True, help="folder where they go")
@@ -37,18 +37,18 @@ def run(words: Sequence[str]) -> None:
     if args.size % 2:
         raise UserError(f"--size {args.size}: videos have an even number of pixels")
     source.find(args.data_dir)
-    from keras_skeleton.datasets.ntu import cores
+    from keras_skeleton.utils.processes import cores
 
     workers, root = args.workers or cores(), args.data_dir
     if not source.needs_root:
-        from keras_skeleton.datasets.render import render_all
+        from keras_skeleton.video.synthetic import render_all
 
         root = args.crops / "recordings"
         given = {**source.options, **options}
         print(f"renders recordings in {root}")
         render_all(root, given["seed"], given["subjects"], given["repetitions"], workers)
     start_keras()
-    from keras_skeleton.crops import prepare_crops
+    from keras_skeleton.video.crops import prepare_crops
 
     report = prepare_crops(root, args.crops, args.size, args.strict, print, workers, source.name)
     for skipped in report.skipped:

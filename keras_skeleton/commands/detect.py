@@ -1,4 +1,4 @@
-"""`run.py detect`: finds actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E):
+"""Finds actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E):
 trains on their trimmed clips, detects in the test recordings and scores; or, with --stream, detects
 in one recording with what was trained."""
 
@@ -14,19 +14,26 @@ from keras_skeleton.commands.common import (
     add_deterministic,
     folder_of_run,
     load,
+    parser_for,
     resumable,
     start_keras,
     whole_number,
 )
-from keras_skeleton.datasets import SOURCES, get_source
-from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.datasets.registry import SOURCES, get_source
+from keras_skeleton.models.registry import check_model
+from keras_skeleton.recipes.registry import get_recipe, needs_crops
+from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py detect", description=__doc__)
-    parser.add_argument("--model", default="tap_lstm", help="what proposes intervals: tap_lstm")
-    parser.add_argument("--classifier", default="sta_lstm", help="what classifies them")
+    parser = parser_for("detect", __doc__)
+    parser.add_argument(
+        "--classifier", default="sta_lstm", help="what classifies intervals (default sta_lstm)"
+    )
+    parser.add_argument(
+        "--recipe", default="paper", help="of all networks: paper (default), released or tuned"
+    )
     parser.add_argument("--dataset", help="ut_kinect, synthetic or pku_mmd")
     parser.add_argument("--protocol", help="see run.py list; of synthetic: untrimmed")
     add_data_arguments(parser)
@@ -52,6 +59,9 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--weights", type=Path, metavar="RUN_DIR", help="of --stream: a former run")
     parser.add_argument("--method", help="of --stream: a row of RUN_DIR's table (default the last)")
     args = parser.parse_args(words)
+    for path in (args.stream, args.weights):
+        if path is not None and not path.exists():
+            raise UserError(f"{path}: no such file or folder")
     if (args.stream is None) != (args.weights is None):
         raise UserError("--stream FILE and --weights RUN_DIR belong together")
     if args.stream is not None:
@@ -73,8 +83,17 @@ def run(words: Sequence[str]) -> None:
     ]
     if args.protocol not in fitting:
         raise UnknownNameError("protocol", args.protocol, fitting, of=f"{source.name}, untrimmed")
-    if args.model != "tap_lstm":
-        raise UnknownNameError("model", args.model, ["tap_lstm"], of="detection")
+    recipes = {}
+    check_model(args.classifier)
+    if needs_crops(args.classifier):
+        raise UserError(f"'{args.classifier}' watches videos; detection works on skeletons")
+    for name in ("tap_lstm", args.classifier, "jcr_rnn"):
+        recipe = get_recipe(name, args.dataset, args.recipe)
+        if args.epochs is not None:
+            recipe = replace(recipe, epochs=args.epochs, stages=())
+        if args.batch_size is not None:
+            recipe = replace(recipe, batch_size=args.batch_size)
+        recipes[name] = replace(recipe, stages=()) if args.end_to_end else recipe
     source.find(args.data_dir)
     kind = "table" if args.table else "tap_b" if args.bidirectional else "tap_u"
     base = Path("runs") / f"detect_{kind}_{args.dataset}_{args.protocol}"
@@ -83,20 +102,8 @@ def run(words: Sequence[str]) -> None:
     start_keras(args.deterministic)
     from keras_skeleton.detection.detector import METHODS
     from keras_skeleton.detection.experiment import Detection
-    from keras_skeleton.models import MODELS, check_model
-    from keras_skeleton.training.experiment import command_line
-    from keras_skeleton.training.recipes import get_recipe
+    from keras_skeleton.evaluation.run_record import command_line
 
-    if MODELS[check_model(args.classifier)].video:
-        raise UserError(f"'{args.classifier}' watches videos; detection works on skeletons")
-    recipes = {}
-    for name in (args.model, args.classifier, "jcr_rnn"):
-        recipe = get_recipe(name, args.dataset)
-        if args.epochs is not None:
-            recipe = replace(recipe, epochs=args.epochs, stages=())
-        if args.batch_size is not None:
-            recipe = replace(recipe, batch_size=args.batch_size)
-        recipes[name] = replace(recipe, stages=()) if args.end_to_end else recipe
     way = "tap_b" if args.bidirectional else "tap_u"
     detection = Detection(
         dataset=load(args, options),
@@ -104,7 +111,6 @@ def run(words: Sequence[str]) -> None:
         methods=list(METHODS) if args.table else [way, f"{way}_m"],
         classifier=args.classifier,
         recipes=recipes,
-        variant="paper",
         seed=args.seed,
         folder=out,
         command=command_line(),
@@ -120,8 +126,8 @@ def _detect_in_stream(args: argparse.Namespace) -> None:
     start_keras()
     from keras_skeleton.detection.detector import Detector
     from keras_skeleton.detection.recording import read_recording
-    from keras_skeleton.detection_plots import timeline_figure
-    from keras_skeleton.plots import save_figure
+    from keras_skeleton.viz.detection_plots import timeline_figure
+    from keras_skeleton.viz.plots import save_figure
 
     detector = Detector(args.weights, (args.fold or [1])[0])
     method = args.method or (detector.methods() or ["tap_u_m"])[-1]

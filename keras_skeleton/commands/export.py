@@ -1,23 +1,25 @@
-"""`run.py export`: a trained network to a file that runs without this package, checked against the
+"""A trained network to a file that runs without this package, checked against the
 original on test clips."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_skeleton.commands.common import start_keras, whole_number
+from keras_skeleton.commands.common import load, parser_for, start_keras, whole_number
 from keras_skeleton.commands.network import (
     add_network_arguments,
     check_names,
+    load_for,
     named_recipe,
     open_experiment,
     open_pretrained,
     pretrained_entry,
+    run_name,
     weights_file,
 )
-from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.packages import missing_packages
 
 FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 NEAR = 1e-4  # largest difference of two logits, of the largest logit (or of 1)
@@ -25,7 +27,7 @@ NEAR = 1e-4  # largest difference of two logits, of the largest logit (or of 1)
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py export", description=__doc__)
+    parser = parser_for("export", __doc__)
     add_network_arguments(parser)
     parser.add_argument(
         "--weights", required=True, metavar="FILE",
@@ -40,9 +42,14 @@ def run(words: Sequence[str]) -> None:
     args.seed = 0
     if args.format not in FORMATS:
         raise UnknownNameError("format", args.format, FORMATS)
+    if args.format == "onnx" and (missing := missing_packages("tf2onnx", "onnx")):
+        raise UserError(
+            f"onnx needs more packages: pip install {' '.join(missing)}, or the extra "
+            "keras_skeleton[onnx]"
+        )
     check_names(args)
     entry = pretrained_entry(args)
-    name = entry.name if entry else f"{args.model}_{args.dataset}_{args.protocol}"
+    name = entry.name if entry else run_name(args)
     out: Path = args.out or Path("exports") / f"{name}{FORMATS[args.format]}"
     about = out.with_name(out.name + ".json")
     for path in (out, about):
@@ -50,15 +57,17 @@ def run(words: Sequence[str]) -> None:
             raise UserError(f"{path}: exists already; name another with --out")
 
     start_keras()
-    from keras_skeleton.export import check_exported, export_model, load_exported
-    from keras_skeleton.training.state import write_json
-    from keras_skeleton.weights import load_weights
+    from keras_skeleton.checkpoints.weights import load_weights
+    from keras_skeleton.deploy.export import check_exported, export_model, load_exported
+    from keras_skeleton.utils.files import write_json
 
     if entry is not None:
-        experiment, weights = open_pretrained(args, entry, out)
+        dataset = load(args, dict(entry.options))
+        experiment, weights = open_pretrained(args, entry, dataset, out)
         number = entry.fold
     else:
-        experiment, weights = open_experiment(args, named_recipe(args), out), weights_file(args)
+        experiment = open_experiment(args, load_for(args), named_recipe(args), out)
+        weights = weights_file(args)
         (number,) = experiment.check_folds(args.fold)[:1]
     network = experiment.build(any_length=True)
     load_weights(network, weights)
@@ -75,7 +84,7 @@ def run(words: Sequence[str]) -> None:
             "weights": entry.name if entry else str(weights),
             "format": args.format,
             "inputs": load_exported(out, args.format).inputs,
-            "read": dict(experiment.recipe.read),
+            "preprocessing": dict(experiment.recipe.preprocessing),
             "skeleton": experiment.dataset.skeleton.name,
             "classes": list(experiment.dataset.classes),
             "clips_compared": found.clips,

@@ -1,29 +1,30 @@
-"""`run.py info`: a model's layers, parameters and FLOPs a clip."""
+"""A model's layers, parameters and FLOPs a clip."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from keras_skeleton.commands.common import (
-    start_keras,
-    whole_number,
-)
+from keras_skeleton.commands.common import parser_for, start_keras, whole_number
+from keras_skeleton.models.registry import check_model
+from keras_skeleton.skeletons import get_skeleton
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py info", description=__doc__)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--classes", type=whole_number(1), default=60)
-    parser.add_argument("--skeleton", default="kinect_v2")
+    parser = parser_for("info", __doc__)
+    parser.add_argument("--model", required=True, help="its name, or path/to/file.py:build")
+    parser.add_argument("--classes", type=whole_number(2), default=60, help="default 60")
+    parser.add_argument("--skeleton", default="kinect_v2", help="default kinect_v2")
     parser.add_argument(
-        "--frames", type=whole_number(1), default=100, help="of clips read at their own length"
-    )
+        "--frames", type=whole_number(1), default=100,
+        help="T of models that read clips at their own length (default 100)",
+    )  # fmt: skip
     args = parser.parse_args(words)
+    check_model(args.model)
+    get_skeleton(args.skeleton)
     start_keras()
-    from keras_skeleton.models import MODELS, build_model, check_model
+    from keras_skeleton.models.registry import MODELS, build_model
     from keras_skeleton.models.summary import summary
 
-    frames = args.frames if MODELS[check_model(args.model)].sequence else None
+    frames = args.frames if MODELS[args.model].sequence else None
     print(summary(build_model(args.model, args.skeleton, args.classes, frames)))

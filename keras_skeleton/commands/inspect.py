@@ -1,23 +1,19 @@
-"""`run.py inspect`: draws a clip as a strip of poses (PNG) and as an animation (GIF, MP4)."""
+"""Draws a clip as a strip of poses (PNG) and as an animation (GIF, MP4)."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_skeleton.commands.common import (
-    add_data_arguments,
-    load,
-)
-from keras_skeleton.datasets import get_source
-from keras_skeleton.errors import UnknownNameError
-from keras_skeleton.files import plain_name
+from keras_skeleton.commands.common import add_data_arguments, load, parser_for
+from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.utils.errors import UnknownNameError
+from keras_skeleton.utils.files import plain_name
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py inspect", description=__doc__)
+    parser = parser_for("inspect", __doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--clip", help="its name (default: the first clip)")
     add_data_arguments(parser)
@@ -33,8 +29,8 @@ def run(words: Sequence[str]) -> None:
         raise UnknownNameError("clip", args.clip, names, of=args.dataset)
     i = names.index(args.clip) if args.clip is not None else 0
 
-    from keras_skeleton.animation import animate
-    from keras_skeleton.plots import save_figure, strip_figure
+    from keras_skeleton.viz.animation import animate
+    from keras_skeleton.viz.plots import save_figure, strip_figure
 
     clip, row = dataset.clip(i), dataset.samples.iloc[i]
     print(row.to_string())

@@ -1,21 +1,18 @@
-"""`run.py prepare`: raw files to the store."""
+"""Raw files to the store."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from keras_skeleton.commands.common import (
-    add_data_arguments,
-    load,
-)
-from keras_skeleton.datasets import DatasetError, get_source
+from keras_skeleton.commands.common import add_data_arguments, load, parser_for
+from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.datasets.store import verify_store
+from keras_skeleton.utils.errors import DatasetError
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py prepare", description=__doc__)
+    parser = parser_for("prepare", __doc__)
     parser.add_argument("--dataset", required=True)
     add_data_arguments(parser)
     parser.add_argument("--force", action="store_true", help="make the store again")

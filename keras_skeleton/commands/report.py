@@ -1,15 +1,16 @@
-"""`run.py report`: merges run folders of one experiment (the parts of a job array)."""
+"""Merges run folders of one experiment (the parts of a job array)."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from keras_skeleton.commands.common import parser_for
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py report", description=__doc__)
+    parser = parser_for("report", __doc__)
     parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
     parser.add_argument("--out", type=Path, help="where to (default: the first RUN_DIR)")
     args = parser.parse_args(words)

@@ -1,6 +1,5 @@
-"""`run.py reproduce`: a paper's table beside ours. Runs what it needs on the data that is here, as
-`run.py --model ...` would, keeps the results, and writes the table. What was run already is not
-run again; stopped, the same command goes on. Without --table it lists the tables."""
+"""A paper's table beside ours: runs the trainings that are missing, keeps their results and writes
+the table. Rerun the command to resume. Without --table, lists the tables."""
 
 from __future__ import annotations
 
@@ -9,13 +8,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_skeleton.commands.common import start_keras, whole_number
-from keras_skeleton.errors import UserError
+from keras_skeleton.commands.common import parser_for, start_keras, whole_number
 from keras_skeleton.reproduction.tables import ALL, read_tables
+from keras_skeleton.utils.errors import UserError
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py reproduce", description=__doc__)
+    parser = parser_for("reproduce", __doc__)
     parser.add_argument("--table", action="append", help="mans5, sta1, ... or all")
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME",
@@ -87,7 +86,7 @@ def run(words: Sequence[str]) -> None:
         args.seeds,
         args.most_hours,
         args.model,
-        begin=start_keras,
+        init_process=start_keras,
         jobs=args.jobs,
     )
     if args.quick:

@@ -1,4 +1,4 @@
-"""`run.py zoo`: the trained networks in weights/. Lists them and checks their files; with --check
+"""The trained networks in weights/. Lists them and checks their files; with --check
 scores them again; with --add takes in what a run has trained."""
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from keras_skeleton.commands.common import (
-    load_under,
+    load_named,
+    parser_for,
     reader_options,
     start_keras,
     whole_number,
 )
-from keras_skeleton.datasets import DatasetError, get_source
-from keras_skeleton.errors import UnknownNameError
-from keras_skeleton.zoo.entries import ZOO, ZooError, read_zoo
+from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.run_record import about_run
+from keras_skeleton.utils.errors import DatasetError, UnknownNameError
+from keras_skeleton.zoo.entries import ZOO, ZooError, no_weights, read_zoo
 from keras_skeleton.zoo.page import listing
-from keras_skeleton.zoo.record import about_run
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(prog="run.py zoo", description=__doc__)
+    parser = parser_for("zoo", __doc__)
     parser.add_argument("--check", action="store_true", help="score every entry again")
     parser.add_argument("--name", action="append", help="of --check: only this entry")
     parser.add_argument("--add", type=Path, metavar="RUN_DIR", help="take in a finished run")
@@ -49,19 +50,19 @@ def run(words: Sequence[str]) -> None:
     else:
         entries = read_zoo(args.zoo)
         if not entries:
-            raise ZooError(f"{args.zoo}: no trained weights here (no zoo.json)")
+            raise ZooError(no_weights(args.zoo))
         print(listing(entries, args.zoo))
 
 
 def _add(args: argparse.Namespace) -> None:
     about = about_run(args.add)
     start_keras()
-    from keras_skeleton.crops import open_crops
+    from keras_skeleton.video.crops import open_crops
     from keras_skeleton.zoo.add import add_run
 
     source = get_source(about["dataset"])
     options = {**about["options"], **reader_options(source, args.option)}
-    dataset = load_under(args, source.name, options)
+    dataset = load_named(args, source.name, options)
     crops = open_crops(args.crops) if args.crops else None
     with TemporaryDirectory() as scratch:
         entry = add_run(args.add, dataset, Path(scratch), args.fold, args.part, crops, args.zoo)
@@ -77,8 +78,8 @@ def _check(args: argparse.Namespace) -> None:
                 raise UnknownNameError("entry", name, known, of="the zoo")
         entries = [e for e in entries if e.name in args.name]
     start_keras()
-    from keras_skeleton.crops import open_crops
-    from keras_skeleton.models import MODELS
+    from keras_skeleton.models.registry import MODELS
+    from keras_skeleton.video.crops import open_crops
     from keras_skeleton.zoo.check import compared, score_entry
 
     crops = open_crops(args.crops) if args.crops else None
@@ -88,7 +89,7 @@ def _check(args: argparse.Namespace) -> None:
         try:
             if watches and crops is None:
                 raise DatasetError("watches videos; give --crops FOLDER")
-            dataset = load_under(args, entry.dataset, dict(entry.options))
+            dataset = load_named(args, entry.dataset, dict(entry.options))
         except DatasetError as error:
             reason = str(error).splitlines()[0]
             counts["not checked"] += 1

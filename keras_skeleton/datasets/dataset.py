@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.errors import UnknownNameError, UserError
 from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.utils.errors import DatasetError, UnknownNameError
 
 # One row a clip. `start` counts rows of `SkeletonDataset.rows`, `frames` is T, `bodies` is M of
 # the clip as stored. A column that a dataset does not know holds 0.
@@ -31,10 +31,6 @@ INTERVAL_COLUMNS = ("video", "label", "start", "end")
 
 
 LISTED = 1000  # bad places in one file: a file of nothing else would fill the memory
-
-
-class DatasetError(UserError):
-    """The data cannot be used; the message says what is wrong, where, and what to do."""
 
 
 class Fold(NamedTuple):

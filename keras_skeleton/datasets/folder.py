@@ -42,7 +42,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
+from keras_skeleton.datasets.dataset import Fold, ReadReport
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.skeleton_toml import EXAMPLE, read_layout
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
@@ -55,9 +55,10 @@ from keras_skeleton.datasets.protocols import (
 )
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import FileError, read_text
 from keras_skeleton.skeletons import KINECT_V2, Skeleton
 from keras_skeleton.transforms.geometry import present
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import FileError, read_text
 
 LABELS = "labels.csv"
 MAX_BYTES = 64 << 20  # of labels.csv: a hundred thousand clips take 10 MB
@@ -227,7 +228,7 @@ def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
             filled=gaps.add(row.name, clip, filled),
         )
         clips[label] += 1
-    gaps.tell(report)
+    gaps.on_epoch_end(report)
     if empty := [classes[i] for i in np.flatnonzero(clips == 0)]:
         report.note(f"classes without a usable clip: {', '.join(empty)}")
     if set(subjects.values()) == {0}:
@@ -252,7 +253,7 @@ class _Gaps:
         self.never.update(self.skeleton.joints[j] for j in joints)
         return round(share, 4)
 
-    def tell(self, report: ReadReport) -> None:
+    def on_epoch_end(self, report: ReadReport) -> None:
         """What was filled, as notes of the report."""
         gaps = {name: share for name, share in self.shares.items() if share}
         if gaps:
@@ -334,3 +335,5 @@ FOLDER = Source(
     options={"skeleton": None},
     watch=True,
 )
+
+SOURCES = {"folder": FOLDER}

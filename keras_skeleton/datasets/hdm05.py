@@ -40,7 +40,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
+from keras_skeleton.datasets.dataset import Fold, ReadReport
 from keras_skeleton.datasets.formats.asf_amc import (
     Body,
     MotionTextError,
@@ -48,15 +48,11 @@ from keras_skeleton.datasets.formats.asf_amc import (
     parse_asf,
     positions,
 )
-from keras_skeleton.datasets.protocols import (
-    group_holdout,
-    leave_one_out,
-    random_holdout,
-    split,
-)
+from keras_skeleton.datasets.protocols import group_holdout, leave_one_out, random_holdout, split
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import read_text, reason
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import read_text, reason
 
 ACTORS = ("bd", "bk", "dg", "mm", "tr")  # subjects 1 to 5
 RATE = 120  # frames a second
@@ -283,3 +279,5 @@ HDM05 = Source(
     count=lambda root: sum(path.suffix.lower() == ".amc" for path in find_files(root)),
     fps=RATE,
 )
+
+SOURCES = {"hdm05": HDM05}

@@ -49,8 +49,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.apart import cores
-from keras_skeleton.datasets.dataset import DatasetError
+from keras_skeleton.datasets.clip_with_pixels import ClipWithPixels
+from keras_skeleton.datasets.formats.name_list import read_list, read_names
 from keras_skeleton.datasets.formats.ntu_text import (
     COLOR,
     JOINTS,
@@ -60,12 +60,12 @@ from keras_skeleton.datasets.formats.ntu_text import (
     SkeletonTextError,
     parse_skeleton,
 )
-from keras_skeleton.datasets.lists import read_list, read_names
 from keras_skeleton.datasets.protocols import PERFORMANCE, Holdout, group_holdout, train_on
-from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import read_bytes
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import read_bytes
+from keras_skeleton.utils.processes import cores
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 SUFFIX = ".skeleton"
@@ -227,7 +227,7 @@ def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
     return Clip(path, clip)
 
 
-def read_seen_clip(path: str | Path) -> SeenClip:
+def read_clip_with_pixels(path: str | Path) -> ClipWithPixels:
     """Reads a file with its joints' places in the colour video of 1920 x 1080; bodies as in
     `follow_tracking`.
 
@@ -244,7 +244,7 @@ def read_seen_clip(path: str | Path) -> SeenClip:
         raise DatasetError(f"{path}: no skeleton in any of its {len(text.bodies)} frames")
     clip = follow_tracking(text)
     states = np.nan_to_num(clip[..., 5], posinf=0).clip(0, 2).astype(np.uint8)
-    return SeenClip(clip[..., :3], clip[..., 3:5], states)
+    return ClipWithPixels(clip[..., :3], clip[..., 3:5], states)
 
 
 # ---------------------------------------------------------------- all clips
@@ -388,3 +388,5 @@ NTU120 = Source(
     options={"bodies": "tracking"},
     fps=30.0,
 )
+
+SOURCES = {"ntu": NTU, "ntu120": NTU120}

@@ -31,12 +31,12 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_skeleton.datasets.clip_with_pixels import ClipWithPixels
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.protocols import PERFORMANCE, group_holdout, train_on
-from keras_skeleton.datasets.seen import SeenClip
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import read_bytes, reason
+from keras_skeleton.utils.files import read_bytes, reason
 
 ACTIONS = {
     1: "pick up with one hand",
@@ -131,7 +131,7 @@ def find_videos(root: Path) -> dict[str, Path]:
     return found
 
 
-def read_seen_clip(path: str | Path) -> SeenClip:
+def read_clip_with_pixels(path: str | Path) -> ClipWithPixels:
     """Reads a file and projects its joints into the colour video of 640 x 480.
 
     Raises:
@@ -144,7 +144,7 @@ def read_seen_clip(path: str | Path) -> SeenClip:
     with np.errstate(divide="ignore", invalid="ignore"):
         x = CENTRE[0] + FOCAL * (joints[..., 0] + BESIDE) / depth
         y = CENTRE[1] - FOCAL * joints[..., 1] / depth
-    return SeenClip(joints, np.stack([x, y], axis=-1).astype(np.float32), states)
+    return ClipWithPixels(joints, np.stack([x, y], axis=-1).astype(np.float32), states)
 
 
 def read(root: Path, writer: StoreWriter) -> None:
@@ -199,3 +199,5 @@ NUCLA = Source(
     clips=1484,
     test_clips={"cv": (464,), "cv1": (516,), "cv2": (504,)},
 )
+
+SOURCES = {"nucla": NUCLA}

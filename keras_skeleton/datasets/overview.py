@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import read_manifest
+from keras_skeleton.utils.errors import DatasetError
 
 INDENT = " " * 14
-
-
-def find_under(source: Source, data_dir: Path) -> Path | None:
-    """The folder that holds the dataset's files: one with its name, or `data_dir` itself."""
-    for folder in (data_dir / source.name, data_dir):
-        if folder.is_dir() and source.files(folder):
-            return folder
-    return None
 
 
 def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Iterator[str]:
@@ -26,7 +18,7 @@ def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Itera
     yield f"  {source.name:<12}{source.title}{published}"
     yield f"{INDENT}protocols: {', '.join(source.protocols)}"
     if data_dir is not None and source.needs_root:
-        folder = find_under(source, data_dir)
+        folder = source.locate(data_dir)
         if folder is None:
             yield (
                 f"{INDENT}not found under {data_dir} (run.py prepare --dataset {source.name} says "

@@ -38,12 +38,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
-from keras_skeleton.datasets.lists import read_names
+from keras_skeleton.datasets.dataset import ReadReport
+from keras_skeleton.datasets.formats.name_list import read_names
 from keras_skeleton.datasets.protocols import NEITHER, TEST, TRAIN, group_holdout, listed
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import read_text
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import read_text
 
 CLASSES = read_names("pku_mmd_classes.txt")
 NAME = re.compile(r"(\d{4})-([LMR])")
@@ -281,3 +282,5 @@ PKU_MMD = Source(
     clips=21_545,
     options={"clips": "trimmed"},
 )
+
+SOURCES = {"pku_mmd": PKU_MMD}

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.dataset import DatasetError, Fold, Protocol
+from keras_skeleton.datasets.dataset import Fold, Protocol
+from keras_skeleton.utils.errors import DatasetError
 
 # Chooses validation clips: (samples, training indices, fold number) -> boolean mask over indices.
 Holdout = Callable[[pd.DataFrame, np.ndarray, int], np.ndarray]

@@ -38,11 +38,12 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets import ntu
-from keras_skeleton.datasets.dataset import DatasetError, Fold, Protocol, ReadReport
+from keras_skeleton.datasets.dataset import Fold, Protocol, ReadReport
 from keras_skeleton.datasets.formats import plain_pickle
 from keras_skeleton.datasets.protocols import NEITHER, TEST, TRAIN, listed, random_holdout
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.utils.errors import DatasetError
 
 JOINTS = 25
 CLASSES = ntu.CLASSES
@@ -241,3 +242,5 @@ PYSKL = Source(
     options={"file": ""},
     watch=True,
 )
+
+SOURCES = {"pyskl": PYSKL}

@@ -37,12 +37,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.dataset import DatasetError, Fold, ReadReport
+from keras_skeleton.datasets.dataset import Fold, ReadReport
 from keras_skeleton.datasets.protocols import group_holdout, split
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.errors import UnknownNameError
-from keras_skeleton.files import read_text
+from keras_skeleton.utils.errors import DatasetError, UnknownNameError
+from keras_skeleton.utils.files import read_text
 
 CLASSES = (
     "approaching", "departing", "kicking", "pushing",
@@ -170,3 +170,5 @@ SBU = Source(
     test_clips={"5fold": (55, 52, 56, 54, 65)},
     options={"units": "metres"},
 )
+
+SOURCES = {"sbu": SBU}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from keras_skeleton.datasets import store
-from keras_skeleton.datasets.dataset import DatasetError, Protocol, SkeletonDataset
+from keras_skeleton.datasets.dataset import Protocol, SkeletonDataset
+from keras_skeleton.utils.errors import DatasetError
+
+DATA_VARIABLE = "KERAS_SKELETON_DATA"
 
 
 @dataclass(frozen=True)
@@ -59,24 +63,48 @@ class Source:
     fps: float | None = None
     unit: str = "m"
 
-    def find(self, root: str | Path | None) -> list[Path]:
-        """The raw files, or a DatasetError that says what to download and where to put it."""
+    def locate(self, root: str | Path | None = None) -> Path | None:
+        """The folder with the raw files: `root` or the folder of the dataset's name in it.
+
+        Args:
+            root: By default `$KERAS_SKELETON_DATA`.
+
+        Returns:
+            None where no files are there, or where none are needed.
+        """
+        root = root or os.environ.get(DATA_VARIABLE)
+        if not self.needs_root or root is None:
+            return None
+        for folder in (Path(root) / self.name, Path(root)):
+            if folder.is_dir() and self.files(folder):
+                return folder
+        return None
+
+    def find(self, root: str | Path | None = None) -> Path | None:
+        """As `locate`; None only where no files are needed.
+
+        Raises:
+            DatasetError: Nothing there; says what to download and where to put it.
+        """
         if not self.needs_root:
-            return []
-        if root is None:
+            return None
+        chosen = root or os.environ.get(DATA_VARIABLE)
+        if chosen is None:
             raise DatasetError(
-                f"'{self.name}' has to be downloaded: say where it is with --data-dir "
-                f"(root= in Python).\n{self.layout}"
+                f"'{self.name}' has to be downloaded: give its folder, or one that holds it under "
+                f"the name '{self.name}', with --data-dir (root= in Python) or in "
+                f"{DATA_VARIABLE}.\n{self.layout}"
             )
-        root = Path(root)
-        if root.is_file():
-            raise DatasetError(f"{root} is a file; --data-dir takes a folder.\n{self.layout}")
-        if not root.is_dir():
-            raise DatasetError(f"{root}: no such folder.\n{self.layout}")
-        files = list(self.files(root))
-        if not files:
-            raise DatasetError(f"{root}: holds no files of '{self.name}'.\n{self.layout}")
-        return files
+        if found := self.locate(chosen):
+            return found
+        if Path(chosen).is_file():
+            raise DatasetError(f"{chosen} is a file; --data-dir takes a folder.\n{self.layout}")
+        if not Path(chosen).is_dir():
+            raise DatasetError(f"{chosen}: no such folder.\n{self.layout}")
+        raise DatasetError(
+            f"{chosen}: holds no files of '{self.name}', nor does a folder '{self.name}' in it.\n"
+            f"{self.layout}"
+        )
 
     def count_clips(self, root: Path) -> int:
         """How many clips the files under `root` should give; nothing is read but lists."""
@@ -120,18 +148,19 @@ def load(
     cache_dir: str | Path | None = None,
     strict: bool = False,
     force: bool = False,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> SkeletonDataset:
     """Opens the dataset's store, and makes it first where it is missing or out of date.
 
     Args:
         source: The dataset.
-        root: Folder with the raw files as downloaded. Not written to.
+        root: Folder with the raw files as downloaded, or one that holds it under the dataset's
+            name; by default `$KERAS_SKELETON_DATA`. Not written to.
         cache_dir: Where stores live; see `store.default_cache_dir`.
         strict: Stop at the first bad file instead of leaving it out.
         force: Make the store again even if there is one.
-        say: Receives lines about what is being done.
+        log: Receives lines about what is being done.
         **options: Reader options, see `Source.options`.
 
     Raises:
@@ -139,8 +168,9 @@ def load(
     """
     chosen = source.check_options(options)
     cache = Path(cache_dir) if cache_dir is not None else store.default_cache_dir()
-    files = source.find(root)
-    path = store.store_path(source.name, root if source.needs_root else None, chosen, cache)
+    root = source.find(root)
+    files = source.files(root) if root is not None else []
+    path = store.store_path(source.name, root, chosen, cache)
     fingerprint = _fingerprint(files, source.watch)
 
     reason = "forced" if force else None
@@ -156,15 +186,15 @@ def load(
         except DatasetError as error:
             reason = "first use" if not path.exists() else str(error)
     if reason is not None:
-        say(f"preparing {source.name} in {path} ({reason})")
+        log(f"preparing {source.name} in {path} ({reason})")
         store.prepare(
             path,
             source.skeleton,
             source.classes,
-            lambda writer: source.read(None if root is None else Path(root), writer, **chosen),
+            lambda writer: source.read(root, writer, **chosen),
             info={
                 "dataset": source.name,
-                "source": str(Path(root).resolve()) if root is not None else "made here",
+                "source": str(root.resolve()) if root is not None else "made here",
                 "source_files": len(files),
                 "fingerprint": fingerprint,
                 "options": chosen,
@@ -172,7 +202,7 @@ def load(
                 "unit": source.unit,
             },
             strict=strict,
-            say=say,
+            log=log,
         )
     protocols = {
         name: protocol
@@ -183,9 +213,9 @@ def load(
     if len(dataset) == source.clips:
         _check_splits(source, dataset)
     for note in dataset.info["notes"]:
-        say(f"note: {note}")
+        log(f"note: {note}")
     if skipped := dataset.info["skipped"]:
         what = "item was" if len(skipped) == 1 else "items were"
-        say(f"{len(skipped)} {what} left out; the first: {skipped[0][0]}: {skipped[0][1]}")
-        say(f"all of them: {path / 'manifest.json'}")
+        log(f"{len(skipped)} {what} left out; the first: {skipped[0][0]}: {skipped[0][1]}")
+        log(f"all of them: {path / 'manifest.json'}")
     return dataset

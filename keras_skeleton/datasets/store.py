@@ -33,13 +33,13 @@ import pandas as pd
 from keras_skeleton.datasets.dataset import (
     INTERVAL_COLUMNS,
     SAMPLE_COLUMNS,
-    DatasetError,
     Protocol,
     ReadReport,
     SkeletonDataset,
 )
-from keras_skeleton.files import FileError, read_json
 from keras_skeleton.skeletons import SKELETONS, Skeleton, get_skeleton
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import FileError, read_json
 
 MAX_MANIFEST = 256 << 20  # bytes; it lists every file that was left out
 FORMAT = 2  # raise it when an older store must be made again
@@ -69,7 +69,7 @@ class StoreWriter:
         self.classes = tuple(classes)
         self.report = ReadReport()
         self.info: dict[str, Any] = {}
-        self.say: Callable[[str], None] = lambda text: None
+        self.log: Callable[[str], None] = lambda text: None
         self._told = time.monotonic()
         self._table: list[dict[str, Any]] = []
         self._extras: dict[str, list[np.ndarray]] = {}
@@ -104,7 +104,7 @@ class StoreWriter:
         """Says how far the reading is, every few seconds."""
         if time.monotonic() - self._told > 5:
             self._told = time.monotonic()
-            self.say(f"  {done:,} of {total:,} files read")
+            self.log(f"  {done:,} of {total:,} files read")
 
     def add_rows(self, frames: np.ndarray) -> int:
         """Appends frames (T, M, V, 3) and returns the row where they start."""
@@ -302,14 +302,14 @@ def prepare(
     fill: Callable[[StoreWriter], None],
     info: dict[str, Any],
     strict: bool = False,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Makes a store: `fill` reads the source and adds its clips to the writer."""
-    from keras_skeleton import __version__
+    from keras_skeleton.utils._version import __version__
 
     with StoreWriter(path, skeleton, classes) as writer:
         writer.report.strict = strict
-        writer.say = say
+        writer.log = log
         writer.info = info | {"version": __version__}
         fill(writer)
         if not writer._table:

@@ -32,11 +32,11 @@ import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.datasets.formats.mat_file import MatFileError, read_array
-from keras_skeleton.datasets.lists import read_names
+from keras_skeleton.datasets.formats.name_list import read_names
 from keras_skeleton.datasets.protocols import group_holdout, random_holdout, split
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import reason
+from keras_skeleton.utils.files import reason
 
 CLASSES = read_names("sysu3d_classes.txt")
 SUBJECTS = 40
@@ -153,3 +153,5 @@ SYSU3D = Source(
     layout=LAYOUT,
     clips=480,
 )
+
+SOURCES = {"sysu3d": SYSU3D}

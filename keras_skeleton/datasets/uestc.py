@@ -45,11 +45,11 @@ import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold, Protocol, ReadReport
 from keras_skeleton.datasets.formats.mat_file import MatFileError, read_array
-from keras_skeleton.datasets.lists import read_names
+from keras_skeleton.datasets.formats.name_list import read_names
 from keras_skeleton.datasets.protocols import group_holdout, split, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import read_text, reason
+from keras_skeleton.utils.files import read_text, reason
 
 CLASSES = read_names("uestc_classes.txt")
 NAME = re.compile(r"a(\d{1,2})_d([1-8])_p(\d{2,3})_c([12])(?:_skeleton|_skl)?")
@@ -232,3 +232,5 @@ UESTC = Source(
     layout=LAYOUT,
     clips=25_600,
 )
+
+SOURCES = {"uestc": UESTC}

@@ -32,11 +32,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.protocols import group_holdout, leave_one_out, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.files import FileError, read_text, reason
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import FileError, read_text, reason
 
 CLASSES = (
     "walk", "sitDown", "standUp", "pickUp", "carry",
@@ -237,3 +238,5 @@ UT_KINECT = Source(
     options={"clips": "trimmed"},
     count=count,
 )
+
+SOURCES = {"ut_kinect": UT_KINECT}

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.dataset import DatasetError, Fold, Protocol, SkeletonDataset
+from keras_skeleton.datasets.dataset import Fold, Protocol, SkeletonDataset
+from keras_skeleton.utils.errors import DatasetError
 
 NO_ACTION = "no_action"  # the name of class C + 1
 SHORTEST, LONGEST = 10, 90  # frames of its clips: our choice, the paper gives none

@@ -19,8 +19,8 @@ from keras_skeleton.detection.proposals import (
     smooth,
     suppress,
 )
-from keras_skeleton.errors import UserError
-from keras_skeleton.files import FileError, read_json, reason
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import FileError, read_json, reason
 
 MOST_FRAMES = 1_000_000  # that settings may speak of: nine hours
 

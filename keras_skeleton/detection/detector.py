@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection import jcr
 from keras_skeleton.detection.curve import Frames, along, gates_of
@@ -23,12 +24,12 @@ from keras_skeleton.detection.detect import (
 )
 from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
-from keras_skeleton.errors import UnknownNameError, UserError
-from keras_skeleton.files import FileError, read_json
-from keras_skeleton.models import MODELS, build_model
+from keras_skeleton.evaluation.run_record import upgraded
 from keras_skeleton.models.jcr_rnn import jcr_rnn
+from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.skeletons import get_skeleton
-from keras_skeleton.weights import load_weights
+from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.files import FileError, read_json
 
 PROPOSALS = "tap_lstm"
 TAP = {"tap_u": "tap_u", "tap_u_m": "tap_u", "tap_b": "tap_b", "tap_b_m": "tap_b"}
@@ -51,7 +52,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """A detection run's run.json, with what a detector is built from checked."""
     path = folder / "run.json"
     try:
-        run = dict(read_json(path, "a run's notes"))
+        run = dict(upgraded(read_json(path, "a run's notes")))
         run["classes_scored"]
     except FileError:
         raise
@@ -131,10 +132,9 @@ class Detector:
         if part == "jcr_rnn":
             return jcr_rnn(bodies * self.skeleton.size, self.classes)
         name = self.run["classifier"] if part == "classifier" else PROPOSALS
-        arguments = dict(self.run["recipes"][name]["model"])
-        frames = self.run["frames"][part]
-        if MODELS[name].sequence:
-            arguments["bodies"], frames = bodies, None
+        entry = MODELS[name]
+        arguments = {**self.run["recipes"][name]["model"], **entry.dataset_arguments(bodies)}
+        frames = entry.built_frames(self.run["frames"][part])
         if part == "tap_b":
             arguments["bidirectional"] = True
         classes = self.classes + (part == "classifier")
@@ -142,7 +142,9 @@ class Detector:
 
     def frames(self, dataset: SkeletonDataset, recording: int) -> Frames:
         """A recording as TAP-LSTM, JCR-RNN and the SVM read it."""
-        return frames_of(dataset, recording, PROPOSALS, self.run["recipes"][PROPOSALS]["read"])
+        return frames_of(
+            dataset, recording, PROPOSALS, self.run["recipes"][PROPOSALS]["preprocessing"]
+        )
 
     def curve(self, part: str, dataset: SkeletonDataset, recording: int) -> np.ndarray:
         """What a part puts out for every frame: (T,), or (T, C + 3) of JCR-RNN; then kept."""
@@ -157,7 +159,7 @@ class Detector:
     def classify(self, dataset: SkeletonDataset, recording: int) -> Classify:
         """The classifier on a recording."""
         name = self.run["classifier"]
-        choices, most = self.run["recipes"][name]["read"], self.run["frames"]["classifier"]
+        choices, most = self.run["recipes"][name]["preprocessing"], self.run["frames"]["classifier"]
         network = self.network("classifier")
         return classifier_of(dataset, recording, network, name, choices, most)
 

@@ -28,7 +28,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_skeleton import layers
+from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.detection import jcr
 from keras_skeleton.detection.clips import trimmed
@@ -38,12 +38,14 @@ from keras_skeleton.detection.report import write_report
 from keras_skeleton.detection.scoring import average_recall
 from keras_skeleton.detection.streams import frames_of
 from keras_skeleton.detection.svm import WindowSVM
-from keras_skeleton.errors import UnknownNameError
+from keras_skeleton.evaluation.run_record import open_run
+from keras_skeleton.layers import augmentation
 from keras_skeleton.models.jcr_rnn import jcr_rnn
-from keras_skeleton.training.experiment import Experiment, open_run
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.progress import EVERY
-from keras_skeleton.training.recipes import Recipe
-from keras_skeleton.training.state import write_json
+from keras_skeleton.utils.errors import UnknownNameError
+from keras_skeleton.utils.files import write_json
 
 # Tried on the validation recordings; the paper found epsilon = 0 (0.2 for cross-view) and
 # omega = 30 for PKU-MMD, with a filter of 30 frames.
@@ -61,11 +63,10 @@ class Detection:
         methods: Keys of `METHODS`.
         classifier: Name of the model that classifies intervals.
         recipes: By `tap_lstm`, `jcr_rnn` and the classifier's name.
-        variant: Of the recipes, for the record.
         seed: Fold k trains from seed + k - 1.
         folder: Where results go.
         command: The command line, for the record.
-        say: Receives lines for the console.
+        log: Receives lines for the console.
     """
 
     dataset: SkeletonDataset
@@ -73,11 +74,10 @@ class Detection:
     methods: Sequence[str]
     classifier: str
     recipes: Mapping[str, Recipe]
-    variant: str
     seed: int
     folder: Path
     command: str
-    say: Callable[[str], None] = print
+    log: Callable[[str], None] = print
     parts: dict[str, Experiment] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,9 +94,9 @@ class Detection:
         }
         self.parts = {
             name: Experiment(
-                model, clips, self.protocol, self.variant, recipe, self.seed,
+                model, clips, self.protocol, recipe, self.seed,
                 self.folder / NETWORKS / name,
-                self.command, self.say,
+                self.command, self.log,
             )
             for name, (model, clips, recipe) in made.items()
         }  # fmt: skip
@@ -110,7 +110,7 @@ class Detection:
     def describe(self) -> dict[str, Any]:
         """The content of run.json."""
         part = self.parts["classifier"].describe()
-        kept = ("dataset", "protocol", "variant", "seed", "skeleton", "folds_total", "command",
+        kept = ("dataset", "protocol", "recipe", "seed", "skeleton", "folds_total", "command",
                 "versions", "device", "started")  # fmt: skip
         return {
             "task": "detection",
@@ -135,8 +135,9 @@ class Detection:
         open_run(self.folder, self.describe(), begun, resume)
         needed = [p for p in self.parts if any(p in METHODS[m] for m in self.methods)]
         for name in needed:
-            self.say(f"\n{name}: {self.parts[name].model} on trimmed clips")
-            self.parts[name].train(wanted, resume or self.parts[name].folder.exists())
+            self.log(f"\n{name}: {self.parts[name].model} on trimmed clips")
+            self.parts[name].fit(wanted, resume or self.parts[name].folder.exists())
+            write_run_report(self.parts[name])
             self.parts[name].forget()
         for number in wanted:
             if any("jcr_rnn" in METHODS[method] for method in self.methods):
@@ -144,7 +145,7 @@ class Detection:
             detector = Detector(self.folder, number)
             for method in self.methods:
                 if not (detector.fold / method / "detections.csv").exists():
-                    self.say(f"fold {number}: {method} detects")
+                    self.log(f"fold {number}: {method} detects")
                     self.detect(method, detector)
         return write_report(self.folder, self.dataset.intervals)
 
@@ -155,7 +156,7 @@ class Detection:
             row = self.dataset.samples.iloc[i]
             actions, length = truth[truth["video"] == row["video"]], int(row["frames"])
             labels, ends = jcr.targets(actions, length, len(self.dataset.classes))
-            frames = frames_of(self.dataset, i, PROPOSALS, self.recipes[PROPOSALS].read)
+            frames = frames_of(self.dataset, i, PROPOSALS, self.recipes[PROPOSALS].preprocessing)
             found.append(jcr.Stream(frames(0, length), labels, ends))
         return found
 
@@ -167,11 +168,11 @@ class Detection:
             return
         folder.mkdir(parents=True, exist_ok=True)
         recipe, fold = self.recipes["jcr_rnn"], self.folds[number - 1]
-        self.say(f"\njcr_rnn: fold {number}, {recipe.epochs} epochs on recordings")
+        self.log(f"\njcr_rnn: fold {number}, {recipe.epochs} epochs on recordings")
         keras.utils.set_random_seed(self.seed + number - 1)
         joints = self.dataset.max_bodies * self.dataset.skeleton.size
         network = jcr_rnn(joints, len(self.dataset.classes))
-        augment = [getattr(layers, name)(**arguments) for name, arguments in recipe.augment]
+        augment = [getattr(augmentation, name)(**arguments) for name, arguments in recipe.augment]
         history = jcr.train(
             network,
             self.streams(fold.train),
@@ -182,7 +183,7 @@ class Detection:
             size=recipe.frames or 200,
             batch_size=recipe.batch_size,
             seed=self.seed + number - 1,
-            tell=_teller(recipe.epochs, self.say),
+            on_epoch_end=_teller(recipe.epochs, self.log),
         )
         history.to_csv(folder / "history.csv", index=False)
         part = folder / "part.weights.h5"
@@ -248,15 +249,15 @@ class Detection:
         part.replace(folder)
 
 
-def _teller(epochs: int, say: Callable[[str], None]) -> Callable[[dict[str, float]], None]:
+def _teller(epochs: int, log: Callable[[str], None]) -> Callable[[dict[str, float]], None]:
     """Says how far a training is, every few seconds."""
     last = time.monotonic()
 
-    def tell(row: dict[str, float]) -> None:
+    def on_epoch_end(row: dict[str, float]) -> None:
         nonlocal last
         if time.monotonic() - last > EVERY or row["epoch"] == epochs:
             last = time.monotonic()
             held = f"  validation loss {row['val_loss']:.3f}" if "val_loss" in row else ""
-            say(f"epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.3f}{held}")
+            log(f"epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.3f}{held}")
 
-    return tell
+    return on_epoch_end

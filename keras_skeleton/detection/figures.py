@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from keras_skeleton.detection.detect import Settings, smoothed
 from keras_skeleton.detection.proposals import multiscale, propose
 from keras_skeleton.detection.scoring import recall_by_number
-from keras_skeleton.detection_plots import curve_figure, recall_figure
+from keras_skeleton.viz.detection_plots import curve_figure, recall_figure
 
 
 def attention_figure(

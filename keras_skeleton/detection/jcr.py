@@ -125,7 +125,7 @@ def train(
     size: int = 200,
     batch_size: int = 8,
     seed: int = 0,
-    tell: Callable[[dict[str, float]], None] = lambda row: None,
+    on_epoch_end: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> pd.DataFrame:
     """Trains JCR-RNN; it ends with the weights of the epoch with the lowest validation loss.
 
@@ -177,7 +177,7 @@ def train(
             )
         if row.get("val_loss", -epoch) < best[0]:
             best[:] = [row.get("val_loss", -epoch), network.get_weights()]
-        tell(row)
+        on_epoch_end(row)
 
     model.fit(
         batches,

@@ -8,17 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.dataset import (
-    SAMPLE_COLUMNS,
-    DatasetError,
-    ReadReport,
-    SkeletonDataset,
-)
+from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, ReadReport, SkeletonDataset
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.skeleton_toml import Layout
 from keras_skeleton.datasets.pku_mmd import read_frames
 from keras_skeleton.datasets.ut_kinect import SEQUENCE, read_sequence
 from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.utils.errors import DatasetError
 
 
 def read_recording(

@@ -24,10 +24,11 @@ from keras_skeleton.detection.tables import (
     write_activitynet,
     write_pku_mmd,
 )
-from keras_skeleton.detection_plots import precision_recall_figure, timeline_figure
-from keras_skeleton.errors import UserError
-from keras_skeleton.files import FileError, open_arrays, read_json, read_text, reason
-from keras_skeleton.plots import save_figure
+from keras_skeleton.evaluation.run_record import read_record
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import FileError, open_arrays, read_text, reason
+from keras_skeleton.viz.detection_plots import precision_recall_figure, timeline_figure
+from keras_skeleton.viz.plots import save_figure
 
 TITLES = {
     "svm_sw": "SVM-SW", "sta_lstm_sw": "STA-LSTM-SW", "jcr_rnn": "JCR-RNN",
@@ -48,7 +49,7 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
     Returns:
         The table of scores by the paper's rule, as text.
     """
-    run = read_json(folder / "run.json", "a run's notes")
+    run = read_record(folder / "run.json")
     found: dict[str, pd.DataFrame] = {}
     tested: dict[str, dict[str, int]] = {}  # recordings and their frames
     for method in TITLES:

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.curve import Frames
 from keras_skeleton.detection.detect import Classify
-from keras_skeleton.models import MODELS
+from keras_skeleton.models.registry import MODELS
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.normalise import main_actor
 
@@ -42,7 +42,7 @@ def frames_of(
         clip = dataset.clip(recording, start, end)
         there = actor is not None and present(clip)[:, actor].any()
         of = {"actor": actor} if there else {}
-        return entry.read(dataset.skeleton, end - start, **choices, **of)(clip)
+        return entry.preprocess(dataset.skeleton, end - start, **choices, **of)(clip)
 
     return frames
 
@@ -73,7 +73,7 @@ def classifier_of(
             if entry.sequence and most:
                 longest = min(int((own[:, 1] - own[:, 0]).max()), most)
                 size = min(next((s for s in SIZES if s >= longest), most), most)
-            read = entry.read(dataset.skeleton, size, **choices)
+            read = entry.preprocess(dataset.skeleton, size, **choices)
             clips = [read(dataset.clip(recording, a, b)) for a, b in own.tolist()]
             batch = np.resize(np.stack(clips), (BATCH, *clips[0].shape))
             logits = np.asarray(network.predict_on_batch(batch))[: len(own)]

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.errors import UserError
-from keras_skeleton.files import plain_name, read_text
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import plain_name, read_text
 
 INTERVAL = ["video", "label", "start", "end"]
 DETECTION = [*INTERVAL, "score"]

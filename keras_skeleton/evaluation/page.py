@@ -10,27 +10,19 @@ from __future__ import annotations
 import base64
 import html
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from keras_skeleton.files import read_bytes, refuse
+from keras_skeleton.utils.files import read_bytes, refuse
+from keras_skeleton.utils.text import percent
 
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 MAX_PICTURE = 16 << 20  # bytes
 MAX_PICTURES = 24  # attention pictures on the page; each is some 100 kB of it
 PAPER = "paper's convention (best epoch on test)"
-
-
-def percent(value: float | None, std: float | None = None) -> str:
-    """A fraction as '97.5 %', with its standard deviation as '97.5 ± 1.2 %', or '-' for none."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    spread = f" ± {100 * std:.1f}" if std is not None else ""
-    return f"{100 * value:.1f}{spread} %"
 
 
 def title_of(merged: Mapping[str, Any]) -> str:
@@ -51,14 +43,14 @@ def _fold_row(fold: Mapping[str, Any]) -> list[str]:
     seconds = fold.get("seconds")
     return [
         _number(fold["fold"]),
-        *(_number(clips.get(part)) for part in PARTS),
+        *(_number(clips.get(part)) for part in SPLITS),
         percent(fold.get("validation_accuracy")),
         percent(fold["accuracy"]),
         _number(fold.get("epoch_selected")),
         percent(fold.get("accuracy_last")),
         _number(fold.get("epochs")),
-        percent(fold.get("accuracy_paper")),
-        _number(fold.get("epoch_paper")),
+        percent(fold.get("best_test_accuracy")),
+        _number(fold.get("best_test_epoch")),
         "-" if seconds is None else f"{seconds / 60:.1f}",
     ]
 
@@ -71,7 +63,7 @@ def _mean_rows(merged: Mapping[str, Any]) -> list[list[str]]:
         [
             name, "", "", "", percent(merged["validation_accuracy" + key]),
             percent(merged["accuracy" + key]), "", percent(merged["accuracy_last" + key]), "",
-            percent(merged["accuracy_paper" + key]), "", "",
+            percent(merged["best_test_accuracy" + key]), "", "",
         ]
         for name, key in (("mean", ""), ("std", "_std"))
     ]  # fmt: skip
@@ -94,14 +86,14 @@ def _pooled(merged: Mapping[str, Any]) -> str:
 
 def summary(merged: Mapping[str, Any]) -> str:
     """The short text for a console: the folds, then the three accuracies under their names."""
-    head = ["fold", *PARTS, "val", "selected", "epoch", "last", "epochs", "paper", "epoch", "min"]
+    head = ["fold", *SPLITS, "val", "selected", "epoch", "last", "epochs", "paper", "epoch", "min"]
     rows = [head, *map(_fold_row, merged["folds"]), *_mean_rows(merged)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
     names = {
         "accuracy": "selected on validation",
         "accuracy_last": "last epoch",
-        "accuracy_paper": PAPER,
+        "best_test_accuracy": PAPER,
     }
     wide = max(map(len, names.values()))
     lines += ["", *(f"{name:{wide}}  {_headline(merged, key)}" for key, name in names.items())]
@@ -184,7 +176,7 @@ def _cards(merged: Mapping[str, Any]) -> str:
         ),
         ("accuracy_last", "card", "Last epoch", "The model as it was when training ended."),
         (
-            "accuracy_paper", "card", PAPER[0].upper() + PAPER[1:],
+            "best_test_accuracy", "card", PAPER[0].upper() + PAPER[1:],
             "The epoch that does best on the test clips themselves: too high by construction, "
             "only for comparison with published numbers.",
         ),
@@ -241,7 +233,7 @@ def _part_rows(parts: pd.DataFrame) -> list[list[str]]:
 
 def _facts(merged: Mapping[str, Any]) -> list[tuple[str, str]]:
     keys = (
-        "model", "variant", "parameters", "dataset", "clips", "skeleton", "protocol", "seed",
+        "model", "recipe", "parameters", "dataset", "clips", "skeleton", "protocol", "seed",
     )  # fmt: skip
     facts = [(key, _plain(merged[key])) for key in keys if key in merged]
     versions = merged["versions"]
@@ -286,7 +278,7 @@ def html_page(
         last=_mean_rows(merged),
     )  # fmt: skip
     class_head = ("class", "clips", "correct", "recall", "precision", "most confused with", "times")
-    recipe = merged["recipe"] if isinstance(merged["recipe"], dict) else {"": merged["recipe"]}
+    settings = merged.get("settings") or {}
     seen = ""
     if attention:
         more = len(attention) - MAX_PICTURES
@@ -331,7 +323,7 @@ def html_page(
 <pre>{html.escape(_plain(merged["command"]))}</pre>
 {_table(("what", "value"), _facts(merged), text=(0, 1))}
 <h2>Recipe</h2>
-{_table(("setting", "value"), [(str(k), _plain(v)) for k, v in recipe.items()], text=(0, 1))}
+{_table(("setting", "value"), [(str(k), _plain(v)) for k, v in settings.items()], text=(0, 1))}
 </body>
 </html>
 """

@@ -21,9 +21,8 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -31,8 +30,13 @@ from typing import Any, TypeGuard
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.evaluation.attention import merge_tables
-from keras_skeleton.evaluation.page import PARTS, html_page, percent, summary, title_of
+from keras_skeleton.evaluation.page import SPLITS, html_page, summary, title_of
+from keras_skeleton.evaluation.run_record import (
+    MAY_DIFFER,
+    differences,
+    experiment_differences,
+    read_record,
+)
 from keras_skeleton.evaluation.scores import (
     ClipScores,
     ResultsError,
@@ -42,15 +46,11 @@ from keras_skeleton.evaluation.scores import (
     score,
     write_scores,
 )
-from keras_skeleton.files import read_json, read_text, reason
-from keras_skeleton.plots import confusion_figure, curves_figure, save_figure
+from keras_skeleton.utils.files import read_text, reason, write_atomic
+from keras_skeleton.utils.text import percent
+from keras_skeleton.viz.plots import confusion_figure, curves_figure, save_figure
 
-# What parts of one experiment may disagree in. Everything else in run.json must be the same.
-MAY_DIFFER = frozenset(
-    {"command", "versions", "device", "devices", "host", "started", "finished", "seconds",
-     "folds", "out", "data_dir", "cache_dir", "notes"}
-)  # fmt: skip
-ACCURACIES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy")
+ACCURACIES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy")
 REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_total")
 
 
@@ -69,7 +69,7 @@ class FoldResult:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class StoredExperiment:
     """All that is left of one experiment, whichever folders it lies in.
 
     Attributes:
@@ -85,21 +85,9 @@ class Experiment:
     unfinished: list[int]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path, "a run's notes")
-    except FileNotFoundError:
-        raise ResultsError(f"{path}: missing; is this the folder of a run?") from None
-    except (ValueError, OSError) as error:
-        raise ResultsError(f"{path}: not readable ({reason(error)})") from None
-    if not isinstance(content, dict):
-        raise ResultsError(f"{path}: holds a {type(content).__name__}, expected an object")
-    return content
-
-
 def _read_run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
-    run = _read_json(path)
+    run = read_record(path)
     if missing := [key for key in REQUIRED if key not in run]:
         raise ResultsError(f"{path}: lacks {', '.join(missing)}")
     if not isinstance(run["folds_total"], int) or run["folds_total"] < 1:
@@ -109,7 +97,7 @@ def _read_run(folder: Path) -> dict[str, Any]:
 
 def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
     path = folder / "metrics.json"
-    metrics = _read_json(path)
+    metrics = read_record(path)
     number = metrics.get("fold")
     if number != _fold_number(folder):
         raise ResultsError(f"{path}: says it is fold {number!r}")
@@ -122,8 +110,8 @@ def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
     clips = metrics.get("clips", {})
     if not isinstance(clips, dict):
         raise ResultsError(f"{path}: clips is {clips!r}, expected the parts' numbers of clips")
-    counts = {f"clips.{part}": clips.get(part) for part in PARTS}
-    counts |= {key: metrics.get(key) for key in ("epochs", "epoch_selected", "epoch_paper")}
+    counts = {f"clips.{part}": clips.get(part) for part in SPLITS}
+    counts |= {key: metrics.get(key) for key in ("epochs", "epoch_selected", "best_test_epoch")}
     for key, value in (counts | {"seconds": metrics.get("seconds")}).items():
         if value is not None and not (_is_number(value) and value >= 0):
             raise ResultsError(f"{path}: {key} is {value!r}, expected a number")
@@ -150,29 +138,7 @@ def _fold_folders(run_dir: Path) -> list[Path]:
     return sorted(folders, key=_fold_number)
 
 
-def _differences(a: Any, b: Any, where: str = "") -> list[str]:
-    """What two JSON values disagree in: ['recipe.epochs: 100 and 50', ...]."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        found = []
-        for key in [*a, *(key for key in b if key not in a)]:
-            if where or key not in MAY_DIFFER:
-                name = f"{where}.{key}" if where else str(key)
-                found += _differences(a.get(key, "nothing"), b.get(key, "nothing"), name)
-        return found
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        pairs = enumerate(zip(a, b, strict=True))
-        return [line for i, (x, y) in pairs for line in _differences(x, y, f"{where}[{i}]")]
-    if a == b:
-        return []
-    return [f"{where}: {_short(a)} and {_short(b)}"]
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> Experiment:
+def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> StoredExperiment:
     """Reads and checks one or many run folders of the same experiment; errors as `merge_runs`."""
     if isinstance(run_dirs, (str, Path)):
         run_dirs = [run_dirs]
@@ -186,7 +152,7 @@ def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> Experiment:
         if not folder.is_dir():
             raise ResultsError(f"{folder}: no such folder")
         runs[folder] = _read_run(folder)
-        if different := _differences(runs[folders[0]], runs[folder]):
+        if different := experiment_differences(runs[folders[0]], runs[folder]):
             listed = "".join(f"\n  {line}" for line in different)
             raise ResultsError(f"{folders[0]} and {folder} are not one experiment:{listed}")
         for place in _fold_folders(folder):
@@ -204,7 +170,7 @@ def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> Experiment:
         where = ", ".join(map(str, folders))
         why = "the folds begun have no metrics.json yet" if begun else "there is no fold_01, ..."
         raise ResultsError(f"{where}: no finished fold ({why})")
-    return Experiment(
+    return StoredExperiment(
         run=runs[folders[0]],
         runs=runs,
         folds=[folds[number] for number in sorted(folds)],
@@ -221,7 +187,7 @@ def merge_runs(run_dirs: str | Path | Iterable[str | Path]) -> dict[str, Any]:
     Returns:
         A dictionary for JSON. All accuracies are fractions.
 
-        - `accuracy`, `accuracy_last`, `accuracy_paper`, `validation_accuracy`: means over the
+        - `accuracy`, `accuracy_last`, `best_test_accuracy`, `validation_accuracy`: means over the
           folds, each with its standard deviation over the folds (`..._std`, dividing by the
           number of folds). None where a fold did not measure it.
         - `accuracy_pooled`, `top5`, `mean_class_accuracy`, `loss`: over all test clips together,
@@ -239,7 +205,7 @@ def merge_runs(run_dirs: str | Path | Iterable[str | Path]) -> dict[str, Any]:
     return _merge(read_experiment(run_dirs))
 
 
-def _merge(experiment: Experiment) -> dict[str, Any]:
+def _merge(experiment: StoredExperiment) -> dict[str, Any]:
     run, folds = experiment.run, experiment.folds
     done = [fold.number for fold in folds]
     missing = sorted(set(range(1, run["folds_total"] + 1)) - set(done))
@@ -275,7 +241,7 @@ def _merge(experiment: Experiment) -> dict[str, Any]:
     if "accuracy_copies" in merged:
         merged["notes"].append(
             "The weights selected on validation, with the mean over random copies of each test "
-            f"clip (test_copies={run['recipe']['test_copies']}): "
+            f"clip (test_copies={run['settings']['test_copies']}): "
             f"{percent(merged['accuracy_copies'])}."
         )
     return merged
@@ -287,20 +253,20 @@ def _distinct(values: Iterable[Any]) -> list[str]:
 
 def _clip_counts(folds: Sequence[FoldResult]) -> dict[str, dict[str, int]]:
     counts = {}
-    for part in PARTS:
+    for part in SPLITS:
         found: list[int] = [fold.metrics.get("clips", {}).get(part, -1) for fold in folds]
         if min(found) >= 0:
             counts[part] = {"least": min(found), "most": max(found)}
     return counts
 
 
-def _notes(experiment: Experiment) -> list[str]:
+def _notes(experiment: StoredExperiment) -> list[str]:
     notes = []
     first, *others = [(run.get("versions") or {}) for run in experiment.runs.values()]
     for versions in others:
         notes += [
             f"The folders were made with different software, {line}."
-            for line in _differences(first, versions, "versions")
+            for line in differences(first, versions, "versions")
         ]
     for fold in experiment.folds:
         own = score(fold.scores.labels, fold.scores.logits).accuracy
@@ -355,16 +321,6 @@ def _read_table(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(read_text(path, "a run's table")))
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Writes a file whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _json_ready(value: Any) -> Any:
     """The same without NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
@@ -374,7 +330,20 @@ def _json_ready(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _merged_table(experiment: Experiment, out: Path, name: str) -> pd.DataFrame | None:
+def merge_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of several folds (`class`, `clips`, then values) as one: means over all clips."""
+    whole = pd.concat(tables)
+    columns = list(whole.columns)
+    values = columns[2:]
+    weights = whole[values].notna().mul(whole["clips"], axis=0)
+    by = {"by": whole["class"], "sort": False}
+    clips = whole["clips"].groupby(**by).sum()
+    merged = (whole[values] * weights).groupby(**by).sum(min_count=1) / weights.groupby(**by).sum()
+    merged.insert(0, "clips", clips)
+    return merged.reset_index()[columns]
+
+
+def _merged_table(experiment: StoredExperiment, out: Path, name: str) -> pd.DataFrame | None:
     """The folds' tables of that name as one, also written to `out`; None where no fold has it."""
     found = [path for fold in experiment.folds if (path := fold.folder / name).exists()]
     if not found:
@@ -386,7 +355,7 @@ def _merged_table(experiment: Experiment, out: Path, name: str) -> pd.DataFrame 
             f"{found[0].parents[1]}: {name} not readable ({reason(error)})"
         ) from None
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    _replace(out / name, lambda path: path.write_text(text, "utf-8"))
+    write_atomic(out / name, lambda path: path.write_text(text, "utf-8"))
     return table
 
 
@@ -421,8 +390,8 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         out / "scores.npz", pooled.names, pooled.labels, pooled.logits, classes, pooled.fold
     )
     counts = pd.DataFrame(matrix, index=pd.Index(classes, name="true class"), columns=classes)
-    _replace(out / "confusion.csv", lambda path: counts.to_csv(path, lineterminator="\n"))
-    _replace(
+    write_atomic(out / "confusion.csv", lambda path: counts.to_csv(path, lineterminator="\n"))
+    write_atomic(
         out / "per_class.csv", lambda path: table.to_csv(path, index=False, lineterminator="\n")
     )
     save_figure(confusion_figure(matrix, classes, title), out / "confusion.png")
@@ -442,7 +411,7 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         shares,
         parts,
     )
-    _replace(out / "report.html", lambda path: path.write_text(page, "utf-8"))
+    write_atomic(out / "report.html", lambda path: path.write_text(page, "utf-8"))
     text = json.dumps(_json_ready(merged), indent=1, allow_nan=False) + "\n"
-    _replace(out / "metrics.json", lambda path: path.write_text(text, "utf-8"))
+    write_atomic(out / "metrics.json", lambda path: path.write_text(text, "utf-8"))
     return summary(merged)

@@ -8,7 +8,6 @@ chance for every clip.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from keras_skeleton.errors import UserError
-from keras_skeleton.files import FileError, open_arrays
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import FileError, open_arrays, write_atomic
 
 MAX_BYTES = 512 << 20  # of a scores.npz; all 113,945 clips of NTU RGB+D 120 take 60 MB
 
@@ -250,10 +249,12 @@ def write_scores(
     _check_sizes(content)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, **content)  # type: ignore[arg-type]
-    part.replace(path)
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # with a name, NumPy would add an ending
+            np.savez_compressed(file, **content)  # type: ignore[arg-type]
+
+    write_atomic(path, write)
 
 
 def _check_sizes(content: dict[str, np.ndarray]) -> None:

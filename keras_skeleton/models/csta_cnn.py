@@ -214,14 +214,21 @@ def _entry(name: str) -> ModelEntry:
         parts = {"spatial": spatial, "temporal": temporal, **arguments}
         return csta_cnn(name, skeleton.size, classes, frames, **parts)
 
-    def read(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
+    def preprocess(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
         return partial(padded, skeleton=skeleton, frames=frames or 300, **choices)
 
-    def rows(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
+    def frame_index(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
         shown = padded_rows(length, frames or 300)[:length]
         return shown[segment_rows(len(shown), SAMPLED)]
 
-    return ModelEntry(build, read, rows, paper="CSTA-CNN (Wang, 2019)", sequence=True)
+    return ModelEntry(
+        build,
+        preprocess,
+        frame_index,
+        paper="CSTA-CNN (Wang, 2019)",
+        sequence=True,
+        declares=csta_cnn,
+    )
 
 
 MODELS = {name: _entry(name) for name in VARIANTS}

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_skeleton.layers import tarm
+from keras_skeleton.layers.tarm import tarm
 from keras_skeleton.models import backbones
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
@@ -83,17 +83,19 @@ def _entry(name: str) -> ModelEntry:
     ) -> keras.Model:
         return mans(name, classes, frames, **arguments)  # one image size for every skeleton
 
-    def read(
+    def preprocess(
         skeleton: Skeleton, frames: int | None = None, **choices: Any
     ) -> Callable[[np.ndarray], np.ndarray]:
         return partial(mans_image, size=frames or default, skeleton=skeleton, **choices)
 
-    def rows(
+    def frame_index(
         length: int, frames: int | None = None, time: str = "pad", **choices: Any
     ) -> np.ndarray:
         return image_rows(length, frames or default, time)
 
-    return ModelEntry(build, read, rows, paper="MANs (Xie et al., IJCAI 2018)")
+    return ModelEntry(
+        build, preprocess, frame_index, paper="MANs (Xie et al., IJCAI 2018)", declares=mans
+    )
 
 
 MODELS = {name: _entry(name) for name in VARIANTS}

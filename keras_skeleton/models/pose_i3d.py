@@ -29,6 +29,7 @@ from keras_skeleton.models.i3d import LAST, Small, blocks, classify, i3d, pool
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.coordinates import check_coordinates
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS
+from keras_skeleton.utils.errors import UnknownNameError
 
 # Where the streams end, per row of Table 1. "sum_2" in the released code ends at the pooling
 # before block 5b.
@@ -181,7 +182,7 @@ def _build(
 ) -> keras.Model:
     """`only`: the network of one stage, a track or `"pose"`; `aggregate` also takes a track."""
     if aggregate not in AGGREGATES:
-        raise ValueError(f"aggregate='{aggregate}' is unknown; it is one of {[*AGGREGATES]}")
+        raise UnknownNameError("aggregate", aggregate, AGGREGATES, of="pose_i3d")
     given = {"steps": 20, "frames": frames or 64, "size": 224, "dropout": 0.5, **arguments}
     pick = partial(_pick, given)
     values = bodies * skeleton.size * 3
@@ -198,16 +199,21 @@ def _pick(given: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: given[name] for name in names if name in given}
 
 
-def _read(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
+def _preprocess(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
     return partial(joints, skeleton=skeleton, **choices)
 
 
-def _rows(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
+def _frame_index(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
     return np.arange(length, dtype=float)
 
 
 MODELS = {
     "pose_i3d": ModelEntry(
-        _build, _read, _rows, paper="Pose-driven attention over I3D (Das et al., 2019)", video=True
+        _build,
+        _preprocess,
+        _frame_index,
+        paper="Pose-driven attention over I3D (Das et al., 2019)",
+        video=True,
+        declares=pose_i3d,
     )
 }

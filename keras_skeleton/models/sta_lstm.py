@@ -172,13 +172,20 @@ def _entry(name: str) -> ModelEntry:
             parts.setdefault("main_layers", 1)
         return sta_lstm(name, bodies * skeleton.size, classes, frames, **parts)
 
-    def read(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
+    def preprocess(skeleton: Skeleton, frames: int | None = None, **choices: Any) -> Any:
         return partial(sequence, skeleton=skeleton, frames=frames or 300, **choices)
 
-    def rows(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
+    def frame_index(length: int, frames: int | None = None, **choices: Any) -> np.ndarray:
         return padded_rows(length, frames or 300)
 
-    return ModelEntry(build, read, rows, paper="STA-LSTM (Song et al., TIP 2018)", sequence=True)
+    return ModelEntry(
+        build,
+        preprocess,
+        frame_index,
+        paper="STA-LSTM (Song et al., TIP 2018)",
+        sequence=True,
+        declares=sta_lstm,
+    )
 
 
 MODELS = {name: _entry(name) for name in VARIANTS}

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 
-from keras_skeleton.datasets import get_source
-from keras_skeleton.datasets.overview import find_under
+from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.reproduction.tables import Training
 
@@ -35,7 +34,7 @@ class Place:
 
     def data_of(self, source: Source) -> Path | None:
         """Where the dataset's files are, None where there are none."""
-        return find_under(source, self.data_dir) if self.data_dir else None
+        return source.locate(self.data_dir)
 
     def crops_of(self, dataset: str) -> Path | None:
         """Where the dataset's crops are."""

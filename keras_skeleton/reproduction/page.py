@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets import get_source
+from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.reproduction.needs import mean_hours
 from keras_skeleton.reproduction.stored import Result, figures, seeds_of
 from keras_skeleton.reproduction.tables import Row, Table, Training
+from keras_skeleton.utils.files import write_text
 
 FOLDER = "tables"  # of the results
 Spread = tuple[float, float | None]  # mean and standard deviation over seeds
@@ -90,7 +91,7 @@ def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> st
     rows = []
     for line in lines:
         training = line.row.training
-        network = f"`{' '.join([training.model, *training.flag_words])}`"
+        network = f"`{' '.join([training.model, *training.setting_words])}`"
         ours = _ours(table, line.validation) if line.results else why.get(training, "not run")
         row = {
             "row": line.row.name,
@@ -191,7 +192,7 @@ def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
                 {
                     "row": line.row.name,
                     "model": training.model,
-                    "flags": " ".join(training.flag_words),
+                    "settings": " ".join(training.setting_words),
                     "stage": line.row.stage or line.row.method,
                     "dataset": training.dataset,
                     "protocol": training.protocol,
@@ -226,7 +227,5 @@ def write_table(table: Table, results: Sequence[Result], folder: Path) -> list[L
     folder.mkdir(parents=True, exist_ok=True)
     text = frame(table, lines).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     for suffix, content in ((".csv", text), (".md", markdown(table, lines, datasets))):
-        part = folder / f".{table.name}{suffix}.part"
-        part.write_text(content, "utf-8")
-        part.replace(folder / f"{table.name}{suffix}")
+        write_text(folder / f"{table.name}{suffix}", content)
     return lines

@@ -8,13 +8,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_skeleton.apart import apart, side_by_side
-from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.reproduction.needs import Place, missing_seeds
 from keras_skeleton.reproduction.page import FOLDER, grid, write_table
 from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds_of
 from keras_skeleton.reproduction.tables import Table, Training
 from keras_skeleton.reproduction.train import expected_hours, quick_run, train
+from keras_skeleton.utils.errors import UnknownNameError
+from keras_skeleton.utils.processes import map_processes, run_in_process
 
 
 class Run(NamedTuple):
@@ -35,11 +35,11 @@ def folder_of(run: Run, out: Path) -> Path:
 
 
 def train_one(
-    run: Run, place: Place, out: Path, say: Callable[[str], None] = print
+    run: Run, place: Place, out: Path, log: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Trains one; returns what should be added to the notes of its result."""
-    say(f"\n{run.training.command(run.seed)}")
-    return train(run.training, run.seed, place, folder_of(run, out), say)
+    log(f"\n{run.training.command(run.seed)}")
+    return train(run.training, run.seed, place, folder_of(run, out), log)
 
 
 @dataclass
@@ -54,9 +54,9 @@ class Reproduction:
         seeds: How many of each training, None for the default.
         most_hours: Longer trainings are left out.
         models: Only these are trained; none for all.
-        say: Receives lines for the console.
-        begin: Each training has a process of its own, which starts with this and whose memory is
-            free again after it; None to train in this one.
+        log: Receives lines for the console.
+        init_process: Each training has a process of its own, which starts with this and whose
+            memory is free again after it; None to train in this one.
         jobs: How many train at the same time, each on its part of the cores.
     """
 
@@ -67,8 +67,8 @@ class Reproduction:
     seeds: int | None = None
     most_hours: float | None = None
     models: Collection[str] = ()
-    say: Callable[[str], None] = print
-    begin: Callable[[], None] | None = None
+    log: Callable[[str], None] = print
+    init_process: Callable[[], None] | None = None
     jobs: int = 1
     _estimates: dict[Training, float | None] = field(default_factory=dict, init=False, repr=False)
 
@@ -161,20 +161,26 @@ class Reproduction:
             for run, more in self._trained(todo):
                 folder = folder_of(run, self.out)
                 stored = keep(folder, run.training, run.seed, self.results, **more)
-                self.say(f"kept in {stored}")
+                self.log(f"kept in {stored}")
                 self.write()
 
     def _trained(self, runs: Sequence[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
         """Each run with what should be added to its notes, once it is trained."""
         if self.jobs > 1:
             work = partial(train_one, place=self.place, out=self.out)
-            yield from side_by_side(self.jobs, self.begin or _nothing, work, runs, anew=True)
+            yield from map_processes(
+                self.jobs, self.init_process or _nothing, work, runs, anew=True
+            )
             return
         for run in runs:
-            yield run, self._do(train_one, run, self.place, self.out, self.say)
+            yield run, self._do(train_one, run, self.place, self.out, self.log)
 
     def _do(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return apart(self.begin, work, *arguments) if self.begin else work(*arguments)
+        return (
+            run_in_process(self.init_process, work, *arguments)
+            if self.init_process
+            else work(*arguments)
+        )
 
     def write(self) -> list[str]:
         """Writes the tables from what is stored; returns them as text."""
@@ -192,9 +198,9 @@ class Reproduction:
         """Runs a little of everything in a folder for trials; results and tables stay untouched."""
         for training in self.wanted:
             if reason := self.lacks[training]:
-                self.say(f"{reason}: {training.command()}")
+                self.log(f"{reason}: {training.command()}")
                 continue
-            self.say(f"\nquick: {training.command()}")
+            self.log(f"\nquick: {training.command()}")
             folder = self.out / "quick" / training.name
-            self._do(quick_run, training, self.place, folder, self.say)
-        self.say(f"\nonly tried, nothing kept; the runs are in {self.out / 'quick'}")
+            self._do(quick_run, training, self.place, folder, self.log)
+        self.log(f"\nonly tried, nothing kept; the runs are in {self.out / 'quick'}")

@@ -4,7 +4,7 @@
     RESULTS/NAME/run.json and scores.csv    of `run.py detect --table ...`
     RESULTS/NAME/attention.csv              of either, where it is known what carries the actions
 
-A result belongs to a training if model, dataset, protocol, recipe, flags and the reader's options
+A result belongs to a training if model, dataset, protocol, recipe, settings and reader's options
 are the same, if all folds are there, and if it saw the whole dataset (where the reader's options
 choose the clips, what they choose). Of the recipe every number counts, as it is today: what was
 made with another number of epochs, or before a recipe was changed, is another training.
@@ -24,22 +24,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets import get_source
+from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.run_record import upgraded
 from keras_skeleton.evaluation.scores import ResultsError
-from keras_skeleton.files import read_json, read_text, reason
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.recipes.registry import get_recipe, with_arguments
+from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.reproduction.needs import is_whole
 from keras_skeleton.reproduction.tables import DETECTOR, Row, Training
-from keras_skeleton.training.recipes import Recipe, changed, get_recipe
-from keras_skeleton.training.stages import Stage
+from keras_skeleton.utils.files import read_json, read_text, reason, write_json
 
 METRICS, RUN, SCORES = "metrics.json", "run.json", "scores.csv"
 # Attention to what is known to carry the actions, weights of body parts: not every run has them.
 LOOKS = ("attention.csv", "parts.csv")
 KEPT = {False: (METRICS,), True: (RUN, SCORES)}  # by whether it detects
 CLASSIFIER = "sta_lstm"  # of detections
-REQUIRED = {"dataset": str, "protocol": str, "variant": str, "seed": int, "command": str,
+REQUIRED = {"dataset": str, "protocol": str, "recipe": str, "seed": int, "command": str,
             "folds_total": int}  # fmt: skip
-RECOGNIZES = {"model": str, "recipe": dict, "folds": list, "complete": bool, "clips": int,
+RECOGNIZES = {"model": str, "settings": dict, "folds": list, "complete": bool, "clips": int,
               "accuracy": float, "hours": float}  # fmt: skip
 DETECTS = {"classifier": str, "recipes": dict}
 COLUMNS = ("method", "rule", "theta", "map_action", "f1")
@@ -84,7 +86,7 @@ def read_results(folder: Path) -> list[Result]:
 
 def _about(path: Path, own: Mapping[str, type]) -> dict[str, Any]:
     try:
-        about = read_json(path, "a stored result")
+        about = upgraded(read_json(path, "a stored result"))
         if not isinstance(about, dict):
             raise ValueError(f"holds a {type(about).__name__}, not an object")
         for key, kind in {**REQUIRED, **own}.items():
@@ -103,7 +105,7 @@ def _about(path: Path, own: Mapping[str, type]) -> dict[str, Any]:
 
 def _check_figures(about: Mapping[str, Any]) -> None:
     for place in [about, *about["folds"], *_stages(about)]:
-        for value in (place["accuracy"], place.get("accuracy_paper")):
+        for value in (place["accuracy"], place.get("best_test_accuracy")):
             if value is not None and not (type(value) in (int, float) and 0 <= value <= 1):
                 raise ValueError(f"an accuracy is {str(value)[:40]!r}, not a fraction")
     for fold in about["folds"]:
@@ -131,7 +133,7 @@ def _scores(path: Path) -> pd.DataFrame:
 def recipe_of(training: Training) -> Recipe:
     """What it is trained by today."""
     recipe = get_recipe(training.model, training.dataset, training.recipe)
-    return changed(recipe, **dict(training.flags))
+    return with_arguments(recipe, training.model, dict(training.settings))
 
 
 def recipes_of(training: Training) -> dict[str, Recipe]:
@@ -144,7 +146,7 @@ def belongs(result: Result, training: Training) -> bool:
     """Whether the result is one of this training, with whatever seed."""
     about = result.about
     place = (training.dataset, training.protocol, training.recipe)
-    if (about["dataset"], about["protocol"], about["variant"]) != place:
+    if (about["dataset"], about["protocol"], about["recipe"]) != place:
         return False
     if (result.scores is not None) != training.detection:
         return False
@@ -161,7 +163,7 @@ def belongs(result: Result, training: Training) -> bool:
         and about["complete"]
         and bool(about.get("published")) == training.i3d
         and (bool(training.options) or is_whole(about["clips"], source))
-        and _plain(about["recipe"]) == _plain(recipe_of(training).describe())
+        and _plain(about["settings"]) == _plain(recipe_of(training).describe())
     )
 
 
@@ -171,6 +173,7 @@ def _plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
     defaults = Recipe("", 0.0, 1, 1).describe()
     stage = asdict(Stage("", "", {}, ()))
     found = {**defaults, **recipe, "sources": None, "jit": None}
+    found.pop("name", None)
     found["stages"] = [{**stage, **own, "what": None} for own in found["stages"]]
     return dict(json.loads(json.dumps(found)))
 
@@ -204,7 +207,7 @@ def figures(
         places = [stage for stage in _stages(result.about) if stage.get("name") == row.stage]
         if len(places) != result.about["folds_total"]:
             raise ResultsError(f"{result.folder / METRICS}: lacks the stage '{row.stage}'")
-    return _mean(places, "accuracy_paper"), _mean(places, "accuracy")
+    return _mean(places, "best_test_accuracy"), _mean(places, "accuracy")
 
 
 def _mean(places: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:
@@ -237,7 +240,6 @@ def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -
             shutil.copyfile(run / file, part / file)
     if more:
         path = part / KEPT[training.detection][0]
-        about = {**read_json(path, "a run's notes"), **more}
-        path.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+        write_json(path, {**read_json(path, "a run's notes"), **more})
     part.rename(folder)
     return folder

@@ -4,11 +4,11 @@
     metric                      accuracy (default), or of detections map_action or f1
     overlaps                    of detections: least overlap with the annotated action
     [columns]                   short name = { dataset, protocol, recipe, options, i3d }
-    [[rows]]                    name, model (or method, of detections), flags, stage, paper
+    [[rows]]                    name, model (or method, of detections), settings, stage, paper
 
 A row's `paper` gives, for each column in which it has a place, the paper's figure as it is printed
 (one for each overlap), or "-" where the paper has none or it could not be read. `stage` says that
-the row is read off a stage of the training. `flags` are those of the command line. Rows of models
+the row is read off a stage of the training. `settings` are what `--set` takes. Rows of models
 that this package does not build are left out.
 
 Needs neither Keras nor TensorFlow.
@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_skeleton.datasets import get_source
-from keras_skeleton.errors import UnknownNameError, UserError
+from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 TABLES = Path(__file__).parent / "tables"
 ALL = "all"
 DETECTOR = "tap_lstm"
 
 
-class TableError(UserError):
+class PaperTableError(UserError):
     """A file of `tables/` that is not a table."""
 
 
@@ -41,7 +41,7 @@ class Training:
     Attributes:
         model: Name; `tap_lstm` stands for all methods of detection together.
         dataset, protocol, recipe: Names.
-        flags: Arguments of `recipes.changed`, as pairs.
+        settings: Arguments of the model that differ from the recipe's, as pairs.
         options: Of the dataset's reader, as pairs.
         i3d: Starts from published I3D weights.
     """
@@ -50,7 +50,7 @@ class Training:
     dataset: str
     protocol: str
     recipe: str = "paper"
-    flags: tuple[tuple[str, Any], ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
     i3d: bool = False
 
@@ -65,13 +65,9 @@ class Training:
         return self.model == "pose_i3d"
 
     @property
-    def flag_words(self) -> list[str]:
-        """The flags as one types them."""
-        words = []
-        for name, value in self.flags:
-            words.append(f"--{name.replace('_', '-')}")
-            words += [] if value is True else [str(value)]
-        return words
+    def setting_words(self) -> list[str]:
+        """The settings as one types them."""
+        return [part for key, value in self.settings for part in ("--set", f"model.{key}={value}")]
 
     @property
     def option_words(self) -> list[str]:
@@ -83,7 +79,7 @@ class Training:
         """For folders; different trainings have different ones."""
         words = ["detect" if self.detection else self.model, self.dataset, self.protocol]
         words += [self.recipe] if self.recipe != "paper" else []
-        words += [word.strip("-").replace("-", "_") for word in self.flag_words]
+        words += [f"{key}_{value}" for key, value in self.settings]
         words += [word.replace("=", "") for word in self.option_words]
         return "_".join([*words, "i3d"] if self.i3d else words)
 
@@ -93,7 +89,7 @@ class Training:
         words += ["detect", "--table"] if self.detection else ["--model", self.model]
         words += ["--dataset", self.dataset, "--protocol", self.protocol]
         words += ["--recipe", self.recipe] if self.recipe != "paper" else []
-        words += self.flag_words
+        words += self.setting_words
         words += [part for word in self.option_words for part in ("--option", word)]
         words += ["--data-dir", "PATH"] if get_source(self.dataset).needs_root else []
         words += ["--crops", "FOLDER"] if self.watches else []
@@ -149,7 +145,7 @@ def read_tables(names: Iterable[str], folder: Path = TABLES) -> list[Table]:
 
     Raises:
         UnknownNameError: There is no such table.
-        TableError: A file that is not one.
+        PaperTableError: A file that is not one.
     """
     known = table_names(folder)
     wanted: list[str] = []
@@ -182,16 +178,16 @@ def read_table(path: Path) -> Table:
             **content,
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise TableError(f"{path}: not a table ({type(error).__name__}: {error})") from None
+        raise PaperTableError(f"{path}: not a table ({type(error).__name__}: {error})") from None
 
 
 def _row(row: dict[str, Any], column: dict[str, Any], figures: Any, count: int) -> Row:
     own, place = dict(row), dict(column)
-    flags = tuple(own.pop("flags", {}).items())
+    settings = tuple(own.pop("settings", {}).items())
     options = tuple(place.pop("options", {}).items())
     model = DETECTOR if "method" in own else own.pop("model")
     given = figures if isinstance(figures, list) else [figures] * (count if figures == "-" else 1)
     if len(given) != count:
         raise ValueError(f"{row['name']} has {len(given)} figures in a column, not {count}")
     own["paper"] = tuple(None if figure == "-" else float(figure) for figure in given)
-    return Row(training=Training(model, flags=flags, options=options, **place), **own)
+    return Row(training=Training(model, settings=settings, options=options, **place), **own)

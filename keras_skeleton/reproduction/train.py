@@ -13,25 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from keras_skeleton.apart import THREADS
-from keras_skeleton.crops import open_crops
-from keras_skeleton.datasets import get_source, load_dataset
+from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.datasets.registry import get_source, load_dataset
 from keras_skeleton.detection.detector import METHODS
 from keras_skeleton.detection.experiment import Detection
-from keras_skeleton.models import MODELS
+from keras_skeleton.models.registry import MODELS
 from keras_skeleton.models.summary import flops
+from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.reproduction.needs import Place, mean_hours
-from keras_skeleton.reproduction.stored import (
-    CLASSIFIER,
-    Result,
-    recipe_of,
-    recipes_of,
-    seeds_of,
-)
+from keras_skeleton.reproduction.stored import CLASSIFIER, Result, recipe_of, recipes_of, seeds_of
 from keras_skeleton.reproduction.tables import Training
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.utils.processes import THREADS
+from keras_skeleton.video.crops import open_crops
 
 QUICK_EPOCHS, QUICK_CLIPS = 2, 64  # of each stage; of training, validation and test clips each
 
@@ -41,7 +36,7 @@ def train(
     seed: int,
     place: Place,
     folder: Path,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
     quick: bool = False,
 ) -> dict[str, Any]:
     """Trains it; returns what should be added to the notes of its result.
@@ -51,36 +46,36 @@ def train(
         seed: Of the run.
         place: Where its data is.
         folder: Of the run: `folder` of the same training that was stopped is continued.
-        say: Receives lines for the console.
+        log: Receives lines for the console.
         quick: Only the first fold, few clips and few epochs; of a detection all recordings.
     """
     fresh, begun = not folder.exists(), time.monotonic()
     numbers = [1] if quick else None
     if training.detection:
-        _detection(training, seed, place, folder, quick, say).run(numbers, resume=True)
+        _detection(training, seed, place, folder, quick, log).run(numbers, resume=True)
     else:
-        experiment = experiment_of(training, seed, place, folder, say)
+        experiment = experiment_of(training, seed, place, folder, log)
         if quick:
-            experiment.variant += ", quick"
             experiment.recipe = _quick(experiment.recipe)
             experiment.folds[0] = Fold(*(_few(clips) for clips in experiment.folds[0]))
-        experiment.train(numbers, resume=True)
+        experiment.fit(numbers, resume=True)
+        write_run_report(experiment)
     # A run's folds are timed by the run itself; the hours of a detection only from start to end.
     return {"hours": (time.monotonic() - begun) / 3600} if training.detection and fresh else {}
 
 
 def quick_run(
-    training: Training, place: Place, folder: Path, say: Callable[[str], None] = print
+    training: Training, place: Place, folder: Path, log: Callable[[str], None] = print
 ) -> None:
     """Trains it in a folder for trials, anew each time."""
     shutil.rmtree(folder, ignore_errors=True)
-    train(training, 0, place, folder, say, quick=True)
+    train(training, 0, place, folder, log, quick=True)
 
 
-def _dataset(training: Training, place: Place, options: dict[str, Any], say: Any) -> Any:
+def _dataset(training: Training, place: Place, options: dict[str, Any], log: Any) -> Any:
     source = get_source(training.dataset)
     own = {**options, **dict(training.options)}
-    return load_dataset(source.name, place.data_of(source), place.cache_dir, say=say, **own)
+    return load_dataset(source.name, place.data_of(source), place.cache_dir, log=log, **own)
 
 
 def experiment_of(
@@ -88,7 +83,7 @@ def experiment_of(
     seed: int,
     place: Place,
     folder: Path,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Experiment:
     """The experiment that stands for a training, its dataset loaded."""
     recipe = recipe_of(training)
@@ -96,39 +91,37 @@ def experiment_of(
     crops = place.crops_of(training.dataset) if training.watches else None
     return Experiment(
         model=training.model,
-        dataset=_dataset(training, place, {**recipe.dataset, **own}, say),
+        dataset=_dataset(training, place, {**recipe.dataset, **own}, log),
         protocol=training.protocol,
-        variant=training.recipe,
         recipe=recipe,
         seed=seed,
         folder=folder,
         command=_command(training, seed),
-        say=say,
+        log=log,
         crops=open_crops(crops) if crops else None,
         published=place.i3d if training.i3d else None,
     )
 
 
 def _detection(
-    training: Training, seed: int, place: Place, folder: Path, quick: bool, say: Any
+    training: Training, seed: int, place: Place, folder: Path, quick: bool, log: Any
 ) -> Detection:
     recipes = recipes_of(training)
     if quick:
         recipes = {
-            name: replace(recipe, epochs=QUICK_EPOCHS, stages=())
+            name: replace(recipe, name=f"{recipe.name}, quick", epochs=QUICK_EPOCHS, stages=())
             for name, recipe in recipes.items()
         }
     return Detection(
-        dataset=_dataset(training, place, {"clips": "untrimmed"}, say),
+        dataset=_dataset(training, place, {"clips": "untrimmed"}, log),
         protocol=training.protocol,
         methods=list(METHODS),
         classifier=CLASSIFIER,
         recipes=recipes,
-        variant=training.recipe + (", quick" if quick else ""),
         seed=seed,
         folder=folder,
         command=_command(training, seed),
-        say=say,
+        log=log,
     )
 
 
@@ -177,14 +170,14 @@ def expected_hours(training: Training, results: Sequence[Result], place: Place) 
     rate = float(np.mean([_seconds(result) for result in like]))
     experiment = _plan(training, place)
     if model != training.model:
-        other = _plan(replace(training, model=model, flags=()), place)
+        other = _plan(replace(training, model=model, settings=()), place)
         rate *= flops(experiment.build()) / flops(other.build())
     work = sum(experiment.epochs(fold) * len(fold.train) for fold in experiment.folds)
     return rate * work / 3600
 
 
 def _plan(training: Training, place: Place) -> Experiment:
-    return experiment_of(training, 0, place, Path(), say=lambda line: None)
+    return experiment_of(training, 0, place, Path(), log=lambda line: None)
 
 
 def _seconds(result: Result) -> float:

@@ -2,24 +2,20 @@
 
     RUN/run.json          what is run: written first, compared when a run is continued
     RUN/fold_01/ ...      history.csv, scores.npz, metrics.json, best and last weights
-    RUN/attention/*.png   what the network looks at, on a few test clips
-    RUN/report.html ...   made from the folds by `evaluation.report`
 
-The same folder can take more folds later (`--fold`), or be continued (`--resume`).
+Training ends there. `attention.run_attention.write_run_report` adds what a person wants to see. The
+same folder can take more folds later, or be continued (`resume`).
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import platform
-import shlex
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,84 +24,130 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_skeleton import __version__
-from keras_skeleton.apart import THREADS, cores
-from keras_skeleton.crops import Crops
+from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
-from keras_skeleton.errors import UserError
-from keras_skeleton.evaluation.report import write_report
+from keras_skeleton.distributed import current
+from keras_skeleton.evaluation.page import summary
+from keras_skeleton.evaluation.report import merge_runs
+from keras_skeleton.evaluation.run_record import MAY_DIFFER, RunError, command_line, open_run
 from keras_skeleton.evaluation.scores import Score, score, write_scores
-from keras_skeleton.files import read_json
-from keras_skeleton.models import MODELS, build_model
-from keras_skeleton.part_inputs import Videos
-from keras_skeleton.pipeline import ClipInputs
-from keras_skeleton.training.distribution import current
+from keras_skeleton.models.entry import ModelEntry
+from keras_skeleton.models.registry import MODELS, build_model, check_model, model_label
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.training.features import stream_features
-from keras_skeleton.training.fold import EVALUATION_BATCH, FoldFit, Row, predict_copies
+from keras_skeleton.training.fold import FoldFit, predict_copies
+from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.jobs import Jobs
-from keras_skeleton.training.looking import look_at, looked_at
+from keras_skeleton.training.part_inputs import Videos
 from keras_skeleton.training.parts import published_start, with_crops
+from keras_skeleton.training.pipeline import ClipInputs
 from keras_skeleton.training.progress import Progress
-from keras_skeleton.training.reading import clip_inputs, frames_read
-from keras_skeleton.training.recipes import Recipe
-from keras_skeleton.training.staged import stage_epochs, train_stages
-from keras_skeleton.training.stages import Stage, freeze
-from keras_skeleton.training.state import write_json
-from keras_skeleton.training.trained import Trained, called
-from keras_skeleton.training.trainee import Trainee, predict_views
+from keras_skeleton.training.stages import stage_epochs, train_stages
+from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict_views
+from keras_skeleton.training.transfer import freeze
 from keras_skeleton.transforms.glimpses import PARTS
-from keras_skeleton.weights import load_weights
+from keras_skeleton.utils._version import __version__
+from keras_skeleton.utils.files import write_json
+from keras_skeleton.utils.processes import cores
+from keras_skeleton.video.crops import Crops
 
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
-FREE = {"command", "versions", "device", "started"}  # of run.json: may differ between its parts
 
 
-class RunError(UserError):
-    """The run cannot be started or continued; the message says why and what to do."""
+def free_folder(model: str, dataset: str, protocol: str) -> Path:
+    """`runs/MODEL_DATASET_PROTOCOL`, or the first of `...-2`, `...-3`, ... that is not there."""
+    base = Path("runs") / f"{model_label(model)}_{dataset}_{protocol}"
+    number, folder = 1, base
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder
 
 
-@dataclass
+@dataclass(frozen=True)
+class Result:
+    """What a training has left.
+
+    Attributes:
+        folder: Of the run.
+        metrics: Of all folds that are finished there, see `evaluation.report.merge_runs`.
+    """
+
+    folder: Path
+    metrics: Mapping[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        """Mean test accuracy over the folds, of the epochs selected on validation clips: a
+        fraction."""
+        return float(self.metrics["accuracy"])
+
+    def __str__(self) -> str:
+        return summary(self.metrics)
+
+
 class Experiment:
     """What is run, and where.
 
-    Attributes:
-        model: Name of the model.
+    Args:
+        model: Name of the model, or `"path/to/file.py:build"`.
         dataset: The clips.
         protocol: Name of one of the dataset's protocols.
-        variant: Name of the recipe's variant, for the record.
-        recipe: The recipe, with whatever the user changed.
+        recipe: A name (`"paper"`, `"released"`, `"tuned"`), or a recipe.
         seed: Fold k trains from seed + k - 1.
-        folder: Where results go.
-        command: The command line, for the record.
-        say: Receives lines for the console.
+        folder: Where results go; by default a new folder `runs/MODEL_DATASET_PROTOCOL`.
+        command: The command line, for the record; by default what started this process.
+        log: Receives lines for the console.
         crops: Videos of the clips' parts, for a model that watches them.
         published: Published I3D weights that its streams start from.
+
+    Raises:
+        UserError: An unknown name, untrimmed recordings, or no crops where they are needed.
+
+    Example:
+        >>> import keras_skeleton as ks
+        >>> dataset = ks.load_dataset("synthetic", subjects=4, repetitions=1)
+        >>> experiment = ks.Experiment(model="mans9", dataset=dataset, protocol="cs")
+        >>> result = experiment.fit()  # doctest: +SKIP
     """
 
-    model: str
-    dataset: SkeletonDataset
-    protocol: str
-    variant: str
-    recipe: Recipe
-    seed: int
-    folder: Path
-    command: str
-    say: Callable[[str], None] = print
-    crops: Crops | None = None
-    published: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.dataset.info.get("options", {}).get("clips") == "untrimmed":
+    def __init__(
+        self,
+        model: str,
+        dataset: SkeletonDataset,
+        protocol: str,
+        recipe: Recipe | str = "paper",
+        seed: int = 0,
+        folder: str | Path | None = None,
+        command: str | None = None,
+        log: Callable[[str], None] = print,
+        crops: Crops | None = None,
+        published: Path | None = None,
+    ) -> None:
+        self.model = check_model(model)
+        self.dataset = dataset
+        self.protocol = protocol
+        self.recipe = get_recipe(model, dataset.name, recipe) if isinstance(recipe, str) else recipe
+        self.seed = seed
+        self.folder = Path(folder or free_folder(model, dataset.name, protocol))
+        self.command = command_line() if command is None else command
+        self.log = log
+        self.crops = crops
+        self.published = published
+        options = dataset.info.get("options", {})
+        if options.get("clips") == "untrimmed":
             raise RunError(
-                f"'{self.protocol}' of '{self.dataset.name}' holds untrimmed recordings, whose "
-                "labels mean nothing: they are for detection, not for training a classifier"
+                f"'{protocol}' of '{dataset.name}' holds untrimmed recordings, whose labels mean "
+                "nothing: they are for detection, not for training a classifier"
             )
         self.folds: list[Fold] = list(self.dataset.folds(self.protocol))
         if not self.folds:
             raise RunError(f"protocol '{self.protocol}' gives no folds on this data")
         self.videos: Videos | None = None
         self._kept: ClipInputs | None = None
-        if MODELS[self.model].video:
+        if self.entry.video:
             if self.crops is None:
                 raise RunError(
                     f"'{self.model}' watches videos of hands and body; make them with run.py crops "
@@ -114,23 +156,27 @@ class Experiment:
             self.videos = Videos(self.crops)
             self.folds = with_crops(self.folds, self.dataset, self.crops.frames)
             if lost := len(set(self.dataset.samples["name"]) - set(self.crops.frames)):
-                self.say(f"left out, without crops in {self.crops.folder}: clips {lost}")
+                self.log(f"left out, without crops in {self.crops.folder}: clips {lost}")
+
+    @property
+    def entry(self) -> ModelEntry:
+        """What the model's file says of it."""
+        return MODELS[self.model]
 
     @property
     def frames(self) -> int | None:
         """T of the network's input: the recipe's, at most the longest clip where that matters."""
-        return frames_read(self.model, self.dataset, self.recipe.frames)
+        longest = int(self.dataset.samples["frames"].max())
+        return self.entry.input_frames(self.recipe.frames, longest)
 
     def build(self, any_length: bool = False, **changes: Any) -> keras.Model:
         """A new network for this dataset; `changes` are arguments other than the recipe's. With
         `any_length` T is free, where the model reads clips at their own length."""
+        size = None if self.crops is None else self.crops.size
         arguments = {**self.recipe.model, **changes}
-        if MODELS[self.model].sequence or MODELS[self.model].video:
-            arguments["bodies"] = self.dataset.max_bodies
-        if self.crops is not None:
-            arguments["size"] = self.crops.size
+        arguments |= self.entry.dataset_arguments(self.dataset.max_bodies, size)
+        frames = self.entry.built_frames(self.frames) if any_length else self.frames
         classes = len(self.dataset.classes)
-        frames = None if any_length and MODELS[self.model].sequence else self.frames
         return build_model(self.model, self.dataset.skeleton, classes, frames, **arguments)
 
     def inputs(
@@ -140,7 +186,7 @@ class Experiment:
     ) -> ClipInputs:
         """A network's view of all clips, the whole one's by default; `features` in place of
         videos."""
-        of = (self.model, self.dataset, self.frames, self.recipe.read)
+        of = (self.model, self.dataset, self.frames, self.recipe.preprocessing)
         if self.videos is None:
             if self._kept is None:  # one for all networks: it remembers what it computed
                 self._kept = clip_inputs(*of)
@@ -152,20 +198,20 @@ class Experiment:
         self._kept = None
 
     def stage_inputs(
-        self, trainees: Mapping[str, Trainee], fold: Fold, folder: Path
+        self, trainers: Mapping[str, Trainer], fold: Fold, folder: Path
     ) -> Callable[[Stage], ClipInputs]:
         """What a stage of a fold reads, once the stages before it are finished."""
         if self.videos is None:
-            everything = self.inputs(next(iter(trainees.values())).model)
+            everything = self.inputs(next(iter(trainers.values())).model)
             return lambda stage: everything
 
         def inputs(stage: Stage) -> ClipInputs:
-            network = trainees[stage.name].model
+            network = trainers[stage.name].model
             if not stage.features:
                 return self.inputs(network)
             features = {}
             for track in PARTS:
-                stream = trainees[track]
+                stream = trainers[track]
                 features[track] = stream_features(
                     stream.model,
                     folder / track / "best.weights.h5",
@@ -174,7 +220,7 @@ class Experiment:
                     self.recipe.views,
                     stream.recipe.batch_size,
                     folder / "features",
-                    self.say,
+                    self.log,
                 )
             return self.inputs(network, features)
 
@@ -189,9 +235,9 @@ class Experiment:
             "model": self.model,
             "dataset": self.dataset.name,
             "protocol": self.protocol,
-            "variant": self.variant,
+            "recipe": self.recipe.name,
             # Through JSON, so that it equals what is read back.
-            "recipe": json.loads(json.dumps(self.recipe.describe())),
+            "settings": json.loads(json.dumps(self.recipe.describe())),
             "seed": self.seed,
             "skeleton": self.dataset.skeleton.name,
             "classes": list(self.dataset.classes),
@@ -211,85 +257,84 @@ class Experiment:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
 
-    def open_folder(self, wanted: Sequence[int], resume: bool) -> None:
-        """Makes the folder, or checks that what is there belongs to the same experiment.
+    def fold_folder(self, number: int) -> Path:
+        """Folder of a fold; folds count from 1."""
+        return self.folder / f"fold_{number:02d}"
+
+    def fit(
+        self,
+        folds: Sequence[int] | None = None,
+        resume: bool = False,
+        jobs: Jobs | None = None,
+    ) -> Result | None:
+        """Trains folds, all of them by default.
+
+        Args:
+            folds: Their numbers, from 1.
+            resume: Continue folds that were begun; finished ones stay.
+            jobs: Train several folds at a time.
+
+        Returns:
+            What is in the folder now; None in the other processes of a distributed training, of
+            which only the first one has the folder.
+
+        Raises:
+            RunError: The folder holds another experiment, or these folds without `resume`.
+        """
+        wanted = self.check_folds(folds)
+        devices = current()
+        mine = {key: value for key, value in self.describe().items() if key not in MAY_DIFFER}
+        devices.compare({**mine, "folds": wanted, "resume": resume})
+        open_folds = devices.decide(lambda: self.open(wanted, resume))
+        with tempfile.TemporaryDirectory(prefix="keras_skeleton_") as thrown_away:
+            if devices.process:
+                self.folder, self.log = Path(thrown_away), _log_nothing
+            if jobs and len(open_folds) > 1:
+                jobs.train(open_folds, resume, self.log)
+            elif open_folds:
+                self.train_folds(open_folds, resume)
+        return None if devices.process else Result(self.folder, merge_runs(self.folder))
+
+    def open(self, wanted: Sequence[int], resume: bool) -> list[int]:
+        """Makes the folder, or checks that what is there belongs to the same experiment; returns
+        those of the folds that are not finished.
 
         Raises:
             RunError: Another experiment's folder, or folds that are there already.
         """
         begun = [k for k in wanted if self.fold_folder(k).exists()]
         open_run(self.folder, self.describe(), begun, resume)
-
-    def fold_folder(self, number: int) -> Path:
-        """Folder of a fold; folds count from 1."""
-        return self.folder / f"fold_{number:02d}"
-
-    def train(
-        self,
-        numbers: Sequence[int] | None = None,
-        resume: bool = False,
-        jobs: Jobs | None = None,
-    ) -> str:
-        """Trains the folds (all of them by default) and writes the report; returns its table. With
-        `jobs` several at a time.
-
-        Of several processes that train together, only the first one has the folder and a table.
-        """
-        wanted = self.check_folds(numbers)
-        devices = current()
-        mine = {key: value for key, value in self.describe().items() if key not in FREE}
-        devices.compare({**mine, "folds": wanted, "resume": resume})
-        open_folds = devices.decide(lambda: self.begin(wanted, resume))
-        with tempfile.TemporaryDirectory(prefix="keras_skeleton_") as thrown_away:
-            if devices.process:
-                self.folder, self.say = Path(thrown_away), _say_nothing
-            if jobs and len(open_folds) > 1:
-                jobs.train(open_folds, resume, self.say)
-            elif open_folds:
-                self.train_folds(open_folds, resume)
-        table = ""
-        if not devices.process:
-            with devices.alone():
-                if unseen := [k for k in wanted if not looked_at(self, k)]:
-                    look_at(self, unseen)
-                table = write_report(self.folder, self.folder)
-        devices.leave()
-        return table
-
-    def begin(self, wanted: Sequence[int], resume: bool) -> list[int]:
-        """Opens the folder; returns those of the folds that are not finished."""
-        self.open_folder(wanted, resume)
         open_folds = [k for k in wanted if not self.finished(k)]
         if done := len(wanted) - len(open_folds):
-            self.say(f"{done} folds are finished already")
+            self.log(f"{done} folds are finished already")
         return open_folds
 
     def train_folds(
-        self, numbers: Sequence[int], resume: bool, trainees: dict[str, Trainee] | None = None
+        self, numbers: Sequence[int], resume: bool, trainers: dict[str, Trainer] | None = None
     ) -> None:
         """Trains folds, one after the other, with `trainees` made before or new ones."""
         devices = current()
         devices.send(self.folder, [self.fold_folder(number) for number in numbers])
-        trainees = trainees or self.trainees()
-        begin = published_start(self.published, self.crops.size if self.crops else 0)
+        trainers = trainers or self.trainers()
+        load_pretrained = published_start(self.published, self.crops.size if self.crops else 0)
         epochs = [self.epochs(self.folds[number - 1]) for number in numbers]
         progress = Progress(epochs, io.StringIO() if devices.process else None)
-        inputs = None if self.recipe.stages else self.inputs(trainees[""].model)
+        inputs = None if self.recipe.stages else self.inputs(trainers[""].model)
         for number in numbers:
             fold, folder = self.folds[number - 1], self.fold_folder(number)
-            self.say(self.split_line(number, fold))
-            progress.begin(number)
+            self.log(self.split_line(number, fold))
+            progress.on_fold_start(number)
             seed = self.seed + number - 1
             if inputs is None:
-                read = self.stage_inputs(trainees, fold, folder)
+                read = self.stage_inputs(trainers, fold, folder)
                 metrics = train_stages(
-                    self.recipe.stages, trainees, read, fold, number, seed, folder, progress,
-                    resume, begin,
+                    self.recipe.stages, trainers, read, fold, number, seed, folder, progress,
+                    resume, load_pretrained,
                 )  # fmt: skip
                 shutil.rmtree(folder / "features", ignore_errors=True)
             else:
                 metrics = FoldFit(
-                    trainees[""], inputs, fold, number, seed, folder, progress.epoch
+                    trainers[""], inputs, fold, number, seed, folder, progress.epoch
                 ).run(resume)
             progress.end(metrics)
 
@@ -309,31 +354,13 @@ class Experiment:
         """A new network as a training leaves it."""
         return self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
 
-    def beside(self, network: keras.Model, number: int | None = None, weights: str = "") -> Trained:
-        """A network beside the clips, and the test clips of a fold; `weights` is what they are
-        called."""
-        test = np.arange(0) if number is None else self.folds[number - 1].test
-        return Trained(
-            self.model, network, self.dataset, test, self.inputs(network), self.frames,
-            self.recipe.read, self.recipe.views,
-            self.recipe.batch_size if self.videos else EVALUATION_BATCH, weights,
-        )  # fmt: skip
-
-    def trained(self, number: int, network: keras.Model | None = None) -> Trained:
-        """What a finished fold's training has chosen, beside the clips; `network` takes the
-        weights."""
-        network = network or self.final_network()
-        weights = self.fold_folder(number) / "best.weights.h5"
-        load_weights(network, weights)
-        return self.beside(network, number, called(weights))
-
-    def trainees(self) -> dict[str, Trainee]:
+    def trainers(self) -> dict[str, Trainer]:
         """A network made ready for each stage by its name; one, named "", without stages."""
         clips = [len(fold.train) for fold in self.folds]
         if not self.recipe.stages:
-            return {"": Trainee(self.build, self.recipe, clips)}
+            return {"": Trainer(self.build, self.recipe, clips)}
         return {
-            stage.name: Trainee(self._builder(stage), replace(self.recipe, **stage.recipe), clips)
+            stage.name: Trainer(self._builder(stage), replace(self.recipe, **stage.recipe), clips)
             for stage in self.recipe.stages
         }
 
@@ -423,60 +450,8 @@ class Experiment:
         )
 
 
-def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume: bool) -> None:
-    """Makes a run's folder, or checks that what is there belongs to the same experiment.
-
-    Args:
-        folder: Of the run.
-        mine: The content of its run.json.
-        begun: Folds asked for that are there already.
-        resume: They may be.
-
-    Raises:
-        RunError: Another experiment's folder, or folds that are there already.
-    """
-    path = folder / "run.json"
-    if path.exists():
-        try:
-            theirs = dict(read_json(path, "a run's notes"))
-        except (ValueError, TypeError):
-            raise RunError(f"{path} is damaged; delete it or choose another --out") from None
-        own, other = (  # what newer versions note and do not use, is None
-            {k: v for k, v in d.items() if k not in FREE and v is not None} for d in (mine, theirs)
-        )
-        if what := "; ".join(_differences(other, own)):
-            raise RunError(f"{folder} holds another experiment ({what}); choose another --out")
-        if begun and not resume:
-            raise RunError(
-                f"{folder} already holds fold {', '.join(map(str, begun))}; "
-                "add --resume to continue it, or choose another --out"
-            )
-    elif folder.exists() and any(p.suffix != ".part" for p in folder.iterdir()):
-        raise RunError(f"{folder} is not empty and not a run; choose another --out")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, mine)
-
-
-def _say_nothing(line: str) -> None:
+def _log_nothing(line: str) -> None:
     pass
-
-
-def _differences(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Iterator[str]:
-    """What two notes say differently, down to single values: `"epochs: 30 there, 12 here"`."""
-    for key in {**mine, **theirs}:
-        there, here = theirs.get(key), mine.get(key)
-        if isinstance(there, Mapping) and isinstance(here, Mapping):
-            yield from (f"{key} {line}" for line in _differences(there, here))
-        elif there != here or (key in theirs) != (key in mine):
-            yield f"{key}: {_short(theirs, key)} there, {_short(mine, key)} here"
-
-
-def _short(notes: Mapping[str, Any], key: str) -> str:
-    if key not in notes:
-        return "nothing"
-    text = json.dumps(notes[key])
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _version(package: str) -> str | None:
@@ -484,13 +459,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except ModuleNotFoundError:
         return None
-
-
-def command_line() -> str:
-    """The command that started this process, as one would type it, with the variables that set
-    TensorFlow's threads: sums are rounded in another order with another number of them."""
-    threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
-    return " ".join([*threads, shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])])
-
-
-__all__ = ["Experiment", "Row", "RunError", "command_line"]

@@ -15,11 +15,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_skeleton.files import read_json
+from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.models.pose_i3d import POOLED
-from keras_skeleton.pipeline import ClipInputs
-from keras_skeleton.training.state import write_json
-from keras_skeleton.weights import load_weights
+from keras_skeleton.training.pipeline import ClipInputs
+from keras_skeleton.utils.files import read_json, write_json
 
 BLOCK = 64  # clips between two notes of what is done
 
@@ -32,7 +31,7 @@ def stream_features(
     views: int,
     batch_size: int,
     folder: Path,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> np.ndarray:
     """The features of one track: a read-only memory map.
 
@@ -44,7 +43,7 @@ def stream_features(
         views: How many fixed views of each clip; training draws among them.
         batch_size: Clips at a time.
         folder: Where the files go.
-        say: Receives lines for the console.
+        log: Receives lines for the console.
     """
     load_weights(network, weights)
     pooled = network.get_layer(POOLED).output
@@ -59,7 +58,7 @@ def stream_features(
     kept = np.lib.format.open_memmap(values, "r+")
     for first in range(done, len(clips), BLOCK):
         if not first % (BLOCK * 16):
-            say(f"features of {network.name}: {first} of {len(clips)} clips")
+            log(f"features of {network.name}: {first} of {len(clips)} clips")
         block = clips[first : first + BLOCK]
         for some in np.array_split(block, -(-len(block) // batch_size)):
             for view in range(views):

@@ -5,13 +5,13 @@ What is chosen how, all in one run:
     accuracy        test accuracy at the epoch with the best validation accuracy (of equal
                     ones, the one with the lowest validation loss): the headline
     accuracy_last   after the last epoch
-    accuracy_paper  the best test accuracy of any epoch: the papers' convention, reported
+    best_test_accuracy  the best test accuracy of any epoch: the papers' convention, reported
                     beside the others and used for nothing
     accuracy_copies with `test_copies`: the headline's weights on random copies of each test clip
 
 With several `views` a clip, epochs are scored on one view (so are the choice of the epoch and
-accuracy_paper), and the weights of the first two figures again on all. Where test clips are not
-scored in every epoch (a stage of a joint training may do without), accuracy_paper is None.
+best_test_accuracy), and the weights of the first two figures again on all. Where test clips are not
+scored in every epoch (a stage of a joint training may do without), best_test_accuracy is None.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold
-from keras_skeleton.errors import UserError
 from keras_skeleton.evaluation.scores import score, write_scores
 from keras_skeleton.models.csta_cnn import copies_logits
-from keras_skeleton.pipeline import ClipInputs, evaluation_batches, training_batches
-from keras_skeleton.training.state import StateError, TrainingState, delete_state, write_json
+from keras_skeleton.training.pipeline import ClipInputs, evaluation_batches, training_batches
+from keras_skeleton.training.state import StateError, TrainingState, delete_state
 from keras_skeleton.training.tensorboard import ScalarLog
-from keras_skeleton.training.trainee import Trainee, predict, predict_views
+from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict, predict_views
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import write_atomic, write_json
 
 Row = dict[str, float]
 SAVE_EVERY = 30.0  # seconds between writes of the training state
-EVALUATION_BATCH = 64
 
 
 class DivergedError(UserError):
@@ -61,12 +61,12 @@ def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict
         "fold": number,
         **test.as_dict(),
         "accuracy_last": history[-1]["test_accuracy"],
-        "accuracy_paper": None if paper is None else watched[paper],
+        "best_test_accuracy": None if paper is None else watched[paper],
         "validation_accuracy": None
         if np.isnan(history[chosen]["val_accuracy"])
         else history[chosen]["val_accuracy"],
         "epoch_selected": chosen + 1,
-        "epoch_paper": None if paper is None else paper + 1,
+        "best_test_epoch": None if paper is None else paper + 1,
         "epochs": len(history),
         "seconds": sum(row["seconds"] for row in history),
         "clips": {
@@ -118,46 +118,46 @@ class FoldFit:
 
     def __init__(
         self,
-        trainee: Trainee,
+        trainer: Trainer,
         inputs: ClipInputs,
         fold: Fold,
         number: int,
         seed: int,
         folder: Path,
-        tell: Callable[[Row], None] = lambda row: None,
+        on_epoch_end: Callable[[Row], None] = lambda row: None,
         epochs: int | None = None,
         start: Callable[[keras.Model], object] = lambda model: None,
         watch_test: bool = True,
     ) -> None:
-        self.trainee = trainee
+        self.trainer = trainer
         self.inputs = inputs
         self.fold = fold
         self.number = number
         self.seed = seed
         self.folder = folder
-        self.tell = tell
-        self.epochs = epochs or trainee.recipe.epochs
+        self.on_epoch_end = on_epoch_end
+        self.epochs = epochs or trainer.recipe.epochs
         self.start = start
         self.state_file = folder / "state.npz"
         self.watched = fold.test if watch_test or not len(fold.validation) else fold.test[:0]
         self.evaluated = np.concatenate([fold.validation, self.watched])
         # Videos are large: no more of them at a time than the training has.
-        most = trainee.recipe.batch_size if isinstance(inputs.shape, dict) else EVALUATION_BATCH
+        most = trainer.recipe.batch_size if isinstance(inputs.shape, dict) else EVALUATION_BATCH
         self.size = min(most, len(fold.validation) + len(fold.test))
         self.batches = evaluation_batches(inputs, self.evaluated, self.size)
         self.saved = time.perf_counter()
 
     def set_learning_rate(self, epoch: int) -> None:
         """Sets the optimizer's rate for this epoch, from the history before it."""
-        recipe = self.trainee.recipe
+        recipe = self.trainer.recipe
         losses = [row["val_loss"] for row in self.state.history]
         factor = recipe.schedule.factor(epoch, self.epochs, losses)
         self.rate = recipe.learning_rate * factor
-        self.trainee.optimizer.learning_rate = self.rate
+        self.trainer.optimizer.learning_rate = self.rate
 
     def finish_epoch(self, logs: dict[str, float], started: float) -> None:
         """Scores validation and test clips, notes the epoch, saves now and then."""
-        logits = predict(self.trainee.forward, self.batches, len(self.evaluated))
+        logits = predict(self.trainer.forward, self.batches, len(self.evaluated))
         if not np.isfinite(logits).all():
             raise DivergedError(
                 f"fold {self.number}: the network puts out NaN or infinity after epoch "
@@ -181,18 +181,18 @@ class FoldFit:
         }
         self.state.history.append(row)
         if selected_epoch(self.state.history) == len(self.state.history) - 1:
-            self.state.best_weights = self.trainee.weights()
+            self.state.best_weights = self.trainer.weights()
             self.state.best_logits = logits[held:]
         self.log.write(
             int(row["epoch"]), **{name: value for name, value in row.items() if name != "epoch"}
         )
         if time.perf_counter() - self.saved > SAVE_EVERY:
             self.save()
-        self.tell(row)
+        self.on_epoch_end(row)
 
     def save(self) -> None:
         """Writes the state and the history so far."""
-        self.state.variables = self.trainee.values()
+        self.state.variables = self.trainer.values()
         self.state.save(self.state_file)
         pd.DataFrame(self.state.history).to_csv(self.folder / "history.csv", index=False)
         self.saved = time.perf_counter()
@@ -200,14 +200,14 @@ class FoldFit:
     def run(self, resume: bool = False) -> dict[str, Any]:
         """Trains from the start, or from the saved state, to the recipe's last epoch."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        recipe, devices = self.trainee.recipe, self.trainee.devices
-        self.trainee.reset(self.seed)
-        self.start(self.trainee.model)
-        self.state = TrainingState(self.trainee.values())
+        recipe, devices = self.trainer.recipe, self.trainer.devices
+        self.trainer.reset(self.seed)
+        self.start(self.trainer.model)
+        self.state = TrainingState(self.trainer.values())
         if resume and (kept := TrainingState.latest(self.state_file)):
             self.state = kept
             try:
-                self.trainee.restore(kept.variables)
+                self.trainer.restore(kept.variables)
             except ValueError as error:
                 raise StateError(f"{self.state_file}: {error}") from None
         done = len(self.state.history)
@@ -219,11 +219,13 @@ class FoldFit:
             first_epoch=done,
             part=(devices.process, devices.processes),
         )
-        if steps % self.trainee.together:
-            raise ValueError(f"{steps} steps cannot be taken {self.trainee.together} at a time")
+        if steps % self.trainer.steps_per_execution:
+            raise ValueError(
+                f"{steps} steps cannot be taken {self.trainer.steps_per_execution} at a time"
+            )
         with ScalarLog(self.folder / "tensorboard") as self.log:
             if done < self.epochs:
-                self.trainee.training_model.fit(
+                self.trainer.training_model.fit(
                     batches,
                     steps_per_epoch=steps,
                     initial_epoch=done,
@@ -237,7 +239,7 @@ class FoldFit:
     def finish(self) -> dict[str, Any]:
         """Writes weights, scores and metrics; the folder is whole once metrics.json is there."""
         self.save()
-        model, recipe = self.trainee.model, self.trainee.recipe
+        model, recipe = self.trainer.model, self.trainer.recipe
         dataset, test = self.inputs.dataset, self.fold.test
         _save_weights(model, self.folder / "last.weights.h5")
         last = self.score_test()
@@ -264,7 +266,7 @@ class FoldFit:
         if recipe.views > 1:
             metrics["views"] = recipe.views
         if copies := recipe.test_copies:
-            network = self.trainee.alone()
+            network = self.trainer.alone()
             logits = predict_copies(network, self.inputs, test, copies, self.seed)
             metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
@@ -274,14 +276,11 @@ class FoldFit:
     def score_test(self) -> np.ndarray | None:
         """Mean logits of the test clips over the recipe's views, None where it has one and every
         epoch was scored."""
-        views = self.trainee.recipe.views
+        views = self.trainer.recipe.views
         if views == 1 and len(self.watched):
             return None
-        return predict_views(self.trainee.forward, self.inputs, self.fold.test, self.size, views)
+        return predict_views(self.trainer.forward, self.inputs, self.fold.test, self.size, views)
 
 
 def _save_weights(model: keras.Model, path: Path) -> None:
-    """Whole or not at all; Keras wants the name to end in `.weights.h5`."""
-    part = path.with_name("part_" + path.name)
-    model.save_weights(part)
-    part.replace(path)
+    write_atomic(path, model.save_weights)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any, TextIO
+
+from keras_skeleton.utils.text import clock, percent
 
 EVERY = 10.0  # seconds between lines where the output is a file and a line cannot be overwritten
 
@@ -32,7 +33,7 @@ class Progress:
         self.step_trained, self.step_spent = 0, 0.0  # the same, of the present step
         self.printed = 0.0
 
-    def begin(
+    def on_fold_start(
         self, number: int, step: str = "", epochs: int | None = None, before: int = 0
     ) -> None:
         """A fold starts, or a step of it that takes `epochs` after `before` epochs of others."""
@@ -77,23 +78,12 @@ class Progress:
     def end(self, metrics: dict[str, Any]) -> None:
         """A fold is done."""
         self.finished += 1
-        last = f"{percent(metrics['accuracy_last'], 2)} after the last epoch"
+        last = f"{percent(metrics['accuracy_last'], digits=2)} after the last epoch"
         line = f"fold {self.number} done: test {last} (no validation clips)"
         if metrics["validation_accuracy"] is not None:
             line = (
-                f"fold {self.number} done: test {percent(metrics['accuracy'], 2)} "
+                f"fold {self.number} done: test {percent(metrics['accuracy'], digits=2)} "
                 f"(epoch {metrics['epoch_selected']}, selected on validation), {last}"
             )
         self.out.write(f"{self._over()}{line}\n")
         self.out.flush()
-
-
-def percent(fraction: float, digits: int = 1) -> str:
-    """As text; a dash where there is nothing (no validation clips)."""
-    return "-" if math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
-
-
-def clock(seconds: float) -> str:
-    """h:mm:ss."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -15,11 +15,11 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from keras_skeleton.errors import UserError
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import write_atomic
 
 
 class StateError(UserError, ValueError):
@@ -50,17 +50,19 @@ class TrainingState:
         buffer = io.BytesIO()
         arrays |= {"history": np.array(json.dumps(self.history)), "logits": self.best_logits}
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            path.replace(previous(path))
-        part.replace(path)
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                file.write(buffer.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                path.replace(previous(path))
+
+        write_atomic(path, write)
 
     @classmethod
-    def latest(cls, path: Path, say: Callable[[str], None] = print) -> TrainingState | None:
+    def latest(cls, path: Path, log: Callable[[str], None] = print) -> TrainingState | None:
         """What `save` wrote last, or the one before where that is damaged or was not finished.
 
         None where there is neither; StateError where nothing that is there can be read.
@@ -75,7 +77,7 @@ class TrainingState:
                 damaged = damaged or error
                 continue
             if damaged:
-                say(f"{damaged}; goes on from the one before, epoch {len(state.history)}")
+                log(f"{damaged}; goes on from the one before, epoch {len(state.history)}")
             return state
         if damaged:
             raise StateError(f"{damaged}; delete it to train this fold again")
@@ -117,12 +119,5 @@ def previous(path: Path) -> Path:
 
 def delete_state(path: Path) -> None:
     """Deletes a state that is no longer needed, and the one before."""
-    for place in (path, previous(path), path.with_name(path.name + ".part")):
+    for place in (path, previous(path)):
         place.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    part.replace(path)

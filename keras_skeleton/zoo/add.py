@@ -12,17 +12,18 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.crops import Crops
+from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import NETWORKS, TAP, WEIGHTS
-from keras_skeleton.models import MODELS, build_model
-from keras_skeleton.weights import load_weights
+from keras_skeleton.evaluation.run_record import about_run, read_record
+from keras_skeleton.models.registry import MODELS, build_model
+from keras_skeleton.utils.files import write_atomic
+from keras_skeleton.video.crops import Crops
 from keras_skeleton.zoo.check import OVERLAPS, compared, figure_name, score_entry
-from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256, write_zoo
-from keras_skeleton.zoo.load import built_frames
-from keras_skeleton.zoo.record import about_run, read_record
+from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256
+from keras_skeleton.zoo.page import write_zoo
 
-FIGURES = ("accuracy", "accuracy_last", "accuracy_paper", "validation_accuracy")
+FIGURES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy")
 STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # what an STA-LSTM of Algorithm 1 has inside
 LARGEST = 10_000_000  # bytes of a file
 
@@ -35,7 +36,7 @@ def add_run(
     part: str | None = None,
     crops: Crops | None = None,
     folder: Path = ZOO,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Entry:
     """Adds one fold of a run, or replaces its entry.
 
@@ -48,7 +49,7 @@ def add_run(
             which end with the same weights as a training of their own.
         crops: For a network that watches videos.
         folder: Of the zoo.
-        say: Receives lines for the console.
+        log: Receives lines for the console.
 
     Raises:
         ZooError: Not a finished run, a file too large, or scores that do not come out again.
@@ -65,7 +66,7 @@ def add_run(
         said, same = compared(
             entry, *score_entry(entry, dataset, scratch, crops=crops, folder=made)
         )
-        say(f"{entry.name}: {said}")
+        log(f"{entry.name}: {said}")
         if not same:
             raise ZooError(f"{run}: does not come out as the run has recorded it; not added")
         if large := [file for file in entry.files if (made / file).stat().st_size > LARGEST]:
@@ -80,7 +81,7 @@ def add_run(
 
 def _name(about: dict[str, Any], model: str, number: int) -> str:
     words = [model, about["dataset"], about["protocol"]]
-    words += [about["variant"]] if about["variant"] != "paper" else []
+    words += [about["recipe"]] if about["recipe"] != "paper" else []
     words += [f"fold{number}"] if about["folds_total"] > 1 else []
     words += [f"seed{about['seed']}"] if about["seed"] else []
     return "_".join(words)
@@ -95,7 +96,7 @@ def _common(about: dict[str, Any], dataset: SkeletonDataset, number: int) -> dic
         "protocol": about["protocol"],
         "fold": number,
         "folds": about["folds_total"],
-        "recipe": about["variant"],
+        "recipe": about["recipe"],
         "seed": about["seed"],
         "command": about["command"],
         "versions": about["versions"],
@@ -119,15 +120,16 @@ def _recognizer(
         model, place = part, place / STAGES[part]
         note = f"{STAGES[part]} of this training of STA-LSTM, as a training of its own would end"
     metrics = read_record(place / "metrics.json")
-    recipe = about["recipe"]
-    arguments = dict(recipe["model"])
-    if MODELS[model].sequence or MODELS[model].video:
-        arguments["bodies"] = dataset.max_bodies
-    if crops is not None:
-        arguments["size"] = crops.size
+    recipe = about["settings"]
+    size = None if crops is None else crops.size
+    arguments = {**recipe["model"], **MODELS[model].dataset_arguments(dataset.max_bodies, size)}
     frames = recipe["frames"]
     network = build_model(
-        model, about["skeleton"], len(about["classes"]), built_frames(model, frames), **arguments
+        model,
+        about["skeleton"],
+        len(about["classes"]),
+        MODELS[model].built_frames(frames),
+        **arguments,
     )
     load_weights(network, place / "best.weights.h5")
     name = _name(about, model, number)
@@ -143,7 +145,7 @@ def _recognizer(
         model=model,
         arguments=arguments,
         frames=frames,
-        read=recipe["read"],
+        preprocessing=recipe["preprocessing"],
         views=recipe["views"],
         batch_size=recipe["batch_size"],
         figures={key: metrics[key] for key in FIGURES},
@@ -158,20 +160,22 @@ def halve(path: Path) -> None:
 
     Networks read it as they are. Whether they still do what they did is for the caller to see.
     """
-    part = path.with_name(path.name + ".part")
 
-    def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Group):
-            made = file.require_group(name)
-        else:
-            kind = np.float16 if item.dtype == np.float32 else item.dtype
-            made = file.create_dataset(name, data=item[()].astype(kind))
-        made.attrs.update(item.attrs)
+    def write(part: Path) -> None:
+        with h5py.File(path, "r") as whole, h5py.File(part, "w") as file:
 
-    with h5py.File(path, "r") as whole, h5py.File(part, "w") as file:
-        file.attrs.update(whole.attrs)
-        whole.visititems(copy)
-    part.replace(path)
+            def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+                if isinstance(item, h5py.Group):
+                    made = file.require_group(name)
+                else:
+                    kind = np.float16 if item.dtype == np.float32 else item.dtype
+                    made = file.create_dataset(name, data=item[()].astype(kind))
+                made.attrs.update(item.attrs)
+
+            file.attrs.update(whole.attrs)
+            whole.visititems(copy)
+
+    write_atomic(path, write)
 
 
 def _detector(
@@ -204,7 +208,7 @@ def _detector(
         model="tap_lstm",
         arguments=about["recipes"]["tap_lstm"]["model"],
         frames=None,
-        read=about["recipes"]["tap_lstm"]["read"],
+        preprocessing=about["recipes"]["tap_lstm"]["preprocessing"],
         views=1,
         batch_size=about["recipes"]["tap_lstm"]["batch_size"],
         figures=figures,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_skeleton.crops import Crops
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import Detector
 from keras_skeleton.detection.scoring import evaluate
+from keras_skeleton.video.crops import Crops
 from keras_skeleton.zoo.entries import ZOO, Entry, checked_files
 from keras_skeleton.zoo.load import experiment_of
 

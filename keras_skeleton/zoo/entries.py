@@ -11,17 +11,35 @@ Needs neither Keras nor TensorFlow.
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from keras_skeleton.errors import UserError
-from keras_skeleton.files import read_json
+from keras_skeleton.datasets.store import default_cache_dir
+from keras_skeleton.evaluation.run_record import upgraded
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import read_json
 
-ZOO = Path(__file__).resolve().parents[2] / "weights"
 LIST = "zoo.json"
+VARIABLE = "KERAS_SKELETON_WEIGHTS"
+
+
+def weights_folders() -> list[Path]:
+    """Where trained weights are looked for, in this order: the checkout, `$KERAS_SKELETON_WEIGHTS`,
+    the cache."""
+    own = os.environ.get(VARIABLE)
+    return [
+        Path(__file__).resolve().parents[2] / "weights",
+        *([Path(own)] if own else []),
+        default_cache_dir() / "weights",
+    ]
+
+
+ZOO = next(
+    (folder for folder in weights_folders() if (folder / LIST).is_file()), weights_folders()[-1]
+)
 
 
 class ZooError(UserError):
@@ -40,7 +58,7 @@ class Entry:
         arguments: Of `build_model`, beside skeleton, classes and frames.
         frames: T of the input, None for the model's own; of a model that reads clips at their own
             length, the most (longer clips are subsampled), None for no limit.
-        read: Choices of the model's view of a clip.
+        preprocessing: Choices of the model's view of a clip.
         views: Sub-sequences of a clip whose mean logits count.
         batch_size: Clips at a time, where they are videos.
         skeleton, classes: What it was trained for.
@@ -51,9 +69,9 @@ class Entry:
         command: What made the run.
         note: How to find the weights in the run, where they are not its result.
         figures: Fractions, by name. Of a recognizer: `accuracy` (of these weights, selected on
-            validation clips), `accuracy_last` (of the last epoch), `accuracy_paper` (the papers'
-            convention, the best epoch on the test clips), `validation_accuracy`. Of a detector:
-            mAP by method and least overlap.
+            validation clips), `accuracy_last` (of the last epoch), `best_test_accuracy` (the
+            papers' convention, the best epoch on the test clips), `validation_accuracy`. Of a
+            detector: mAP by method and least overlap.
         test_clips: Number of test clips (recordings, of a detector).
         versions: Of Python, TensorFlow, Keras, NumPy, pandas and this package.
         date: Of the run's start.
@@ -65,7 +83,7 @@ class Entry:
     model: str
     arguments: Mapping[str, Any]
     frames: int | None
-    read: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
     views: int
     batch_size: int
     skeleton: str
@@ -90,6 +108,17 @@ class Entry:
         return next(iter(self.files))
 
 
+def no_weights(folder: Path) -> str:
+    """What to say where a folder has no list of weights."""
+    if folder != ZOO:
+        return f"{folder}: no trained weights here (no {LIST})"
+    looked = ", ".join(map(str, weights_folders()))
+    return (
+        f"no trained weights found in {looked}; copy the folder weights/ of the project's checkout "
+        f"to the last one, or name it in {VARIABLE}"
+    )
+
+
 def read_zoo(folder: Path = ZOO) -> list[Entry]:
     """All entries, none where there is no zoo.
 
@@ -100,21 +129,16 @@ def read_zoo(folder: Path = ZOO) -> list[Entry]:
     if not path.is_file():
         return []
     try:
-        return [Entry(**entry) for entry in read_json(path, "a list of weights")["entries"]]
+        return [
+            Entry(**_upgraded(entry)) for entry in read_json(path, "a list of weights")["entries"]
+        ]
     except (ValueError, TypeError, KeyError) as error:
         raise ZooError(f"{path}: not a list of weights ({error}); get it anew") from None
 
 
-def write_zoo(entries: Sequence[Entry], folder: Path = ZOO) -> None:
-    """Writes the list, by name."""
-    from keras_skeleton.zoo.page import readme
-
-    ordered = sorted(entries, key=lambda entry: entry.name)
-    text = json.dumps({"entries": [asdict(entry) for entry in ordered]}, indent=1)
-    for name, content in ((LIST, text + "\n"), ("README.md", readme(ordered, folder))):
-        part = folder / f"{name}.part"
-        part.write_text(content, "utf-8")
-        part.replace(folder / name)
+def _upgraded(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of any version with the names of today."""
+    return {("preprocessing" if k == "read" else k): v for k, v in upgraded(entry).items()}
 
 
 def find_entry(
@@ -133,9 +157,7 @@ def find_entry(
     """
     entries = [e for e in read_zoo(folder) if e.task == task]
     if not entries:
-        raise ZooError(
-            f"{folder}: no pretrained weights here; they lie in weights/ of the project's checkout"
-        )
+        raise ZooError(no_weights(folder))
     fits = [
         e
         for e in entries

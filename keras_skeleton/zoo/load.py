@@ -10,16 +10,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_skeleton.crops import Crops
+from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.models import MODELS, build_model
-from keras_skeleton.part_inputs import Videos
+from keras_skeleton.models.registry import MODELS, build_model
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.training.fold import EVALUATION_BATCH
-from keras_skeleton.training.reading import clip_inputs, frames_read
-from keras_skeleton.training.recipes import Recipe, get_recipe
-from keras_skeleton.training.trained import Trained
-from keras_skeleton.weights import load_weights
+from keras_skeleton.training.inputs import clip_inputs
+from keras_skeleton.training.part_inputs import Videos
+from keras_skeleton.training.trainer import EVALUATION_BATCH
+from keras_skeleton.video.crops import Crops
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, find_entry
 
 
@@ -31,7 +32,7 @@ def pretrained(
     fold: int | None = None,
     folder: Path = ZOO,
 ) -> tuple[keras.Model, Entry]:
-    """A trained network, and what is known of it (`entry.classes`, `entry.read`, ...).
+    """A trained network, and what is known of it (`entry.classes`, `entry.preprocessing`, ...).
 
     Args:
         model, dataset, protocol: Names as on the command line.
@@ -50,17 +51,11 @@ def pretrained(
         entry.model,
         entry.skeleton,
         len(entry.classes),
-        built_frames(entry.model, entry.frames),
+        MODELS[entry.model].built_frames(entry.frames),
         **entry.arguments,
     )
     load_weights(network, path)
     return network, entry
-
-
-def built_frames(model: str, frames: int | None) -> int | None:
-    """T that a network is built with: none for models that read clips at their own length, whose
-    weights do not depend on it."""
-    return None if MODELS[model].sequence else frames
 
 
 def on_dataset(
@@ -68,7 +63,7 @@ def on_dataset(
     entry: Entry,
     dataset: SkeletonDataset,
     crops: Crops | None = None,
-) -> Trained:
+) -> Recognizer:
     """A network of the zoo beside clips: its answers to them, and what it attends to.
 
     Args:
@@ -96,12 +91,15 @@ def on_dataset(
         test = list(dataset.folds(entry.protocol))[entry.fold - 1].test
     if crops is not None:
         test = test[dataset.samples["name"].iloc[test].isin(crops.frames)]
-    frames = frames_read(entry.model, dataset, entry.frames)
+    longest = int(dataset.samples["frames"].max())
+    frames = MODELS[entry.model].input_frames(entry.frames, longest)
     bodies = entry.arguments.get("bodies")
     videos = Videos(crops) if crops is not None else None
-    inputs = clip_inputs(entry.model, dataset, frames, entry.read, network, videos, bodies=bodies)
-    return Trained(
-        entry.model, network, dataset, test, inputs, frames, entry.read, entry.views,
+    inputs = clip_inputs(
+        entry.model, dataset, frames, entry.preprocessing, network, videos, bodies=bodies
+    )
+    return Recognizer(
+        entry.model, network, dataset, test, inputs, frames, entry.preprocessing, entry.views,
         entry.batch_size if crops is not None else EVALUATION_BATCH, entry.name,
     )  # fmt: skip
 
@@ -111,7 +109,7 @@ def recipe_of(entry: Entry) -> Recipe:
     return replace(
         get_recipe(entry.model, entry.dataset, entry.recipe),
         model={k: v for k, v in entry.arguments.items() if k not in ("bodies", "size")},
-        read=entry.read,
+        preprocessing=entry.preprocessing,
         frames=entry.frames,
         views=entry.views,
         batch_size=entry.batch_size,
@@ -125,34 +123,33 @@ def experiment_of_run(
     dataset: SkeletonDataset,
     folder: Path,
     command: str,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Experiment:
     """What a finished run was, to look at its networks again.
 
     Args:
-        about: Its record, from `zoo.record.about_run`.
+        about: Its record, from `evaluation.run_record.about_run`.
         dataset: Read with its options.
         folder: Where results go; not the run's own.
         command: For the record.
-        say: Receives lines for the console.
+        log: Receives lines for the console.
 
     Raises:
         ZooError: The dataset has other classes or joints.
     """
     _check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset)
-    names = ("model", "read", "frames", "views", "batch_size")
-    recorded = {name: about["recipe"][name] for name in names}
-    recipe = get_recipe(about["model"], about["dataset"], about["variant"])
+    names = ("model", "preprocessing", "frames", "views", "batch_size")
+    recorded = {name: about["settings"][name] for name in names}
+    recipe = get_recipe(about["model"], about["dataset"], about["recipe"])
     return Experiment(
         model=about["model"],
         dataset=dataset,
         protocol=about["protocol"],
-        variant=about["variant"],
         recipe=replace(recipe, **recorded, test_copies=0, stages=()),
         seed=about["seed"],
         folder=folder,
         command=command,
-        say=say,
+        log=log,
     )
 
 
@@ -162,7 +159,7 @@ def experiment_of(
     folder: Path,
     command: str,
     crops: Crops | None = None,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> Experiment:
     """What the entry came from, to score its weights again.
 
@@ -172,7 +169,7 @@ def experiment_of(
         folder: Where scores go.
         command: For the record.
         crops: For a network that watches videos.
-        say: Receives lines for the console.
+        log: Receives lines for the console.
 
     Raises:
         ZooError: The dataset has other classes or joints.
@@ -182,12 +179,11 @@ def experiment_of(
         model=entry.model,
         dataset=dataset,
         protocol=entry.protocol,
-        variant=entry.recipe,
         recipe=recipe_of(entry),
         seed=entry.seed,
         folder=folder,
         command=command,
-        say=say,
+        log=log,
         crops=crops,
     )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
-from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files
+from keras_skeleton.utils.files import write_json, write_text
+from keras_skeleton.utils.text import markdown_table, percent
+from keras_skeleton.zoo.entries import LIST, ZOO, Entry, ZooError, checked_files
 
 # What the papers were made for, whose weights need data that has to be asked for.
 WANTED = {
@@ -20,13 +23,8 @@ WANTED = {
 COLUMNS = {
     "accuracy": "selected on validation",
     "accuracy_last": "last epoch",
-    "accuracy_paper": "paper's convention",
+    "best_test_accuracy": "paper's convention",
 }
-
-
-def percent(value: float | None) -> str:
-    """As text; a dash where there is no such figure."""
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
@@ -39,7 +37,7 @@ def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
                 "dataset, protocol": f"{e.dataset}, {e.protocol}",
                 "fold": f"{e.fold} of {e.folds}",
                 "recipe": e.recipe,
-                **{title: percent(e.figures.get(key)) for key, title in COLUMNS.items()},
+                **{title: percent(e.figures.get(key), unit="") for key, title in COLUMNS.items()},
                 "test clips": e.test_clips,
                 "MB": f"{size(e, folder) / 1e6:.1f}",
             }
@@ -57,7 +55,7 @@ def detectors(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
                 "name": e.name,
                 "dataset, protocol": f"{e.dataset}, {e.protocol}",
                 "fold": f"{e.fold} of {e.folds}",
-                **{title: percent(value) for title, value in e.figures.items()},
+                **{title: percent(value, unit="") for title, value in e.figures.items()},
                 "test recordings": e.test_clips,
                 "MB": f"{size(e, folder) / 1e6:.1f}",
             }
@@ -111,8 +109,7 @@ def listing(entries: Sequence[Entry], folder: Path = ZOO) -> str:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table of text as Markdown."""
-    rows = [list(table.columns), ["---"] * len(table.columns), *table.astype(str).to_numpy()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(list(table.columns), table.astype(str).to_numpy().tolist())
 
 
 def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
@@ -159,3 +156,10 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
             "```sh\n" + "\n".join(lacking) + "\n```",
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def write_zoo(entries: Sequence[Entry], folder: Path = ZOO) -> None:
+    """Writes the list, by name, and the README made from it."""
+    ordered = sorted(entries, key=lambda entry: entry.name)
+    write_json(folder / LIST, {"entries": [asdict(entry) for entry in ordered]})
+    write_text(folder / "README.md", readme(ordered, folder))

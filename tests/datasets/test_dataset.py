@@ -2,14 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport, SkeletonDataset
-from keras_skeleton.datasets.protocols import (
-    group_holdout,
-    leave_one_out,
-    random_holdout,
-    train_on,
-)
+from keras_skeleton.datasets.dataset import ReadReport, SkeletonDataset
+from keras_skeleton.datasets.protocols import group_holdout, leave_one_out, random_holdout, train_on
 from keras_skeleton.skeletons import KINECT_V1
+from keras_skeleton.utils.errors import DatasetError
 
 
 def table(n=40):

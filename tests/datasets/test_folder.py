@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.folder import FOLDER, read_labels
 from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.poses import POSES, pose_clip
@@ -16,6 +16,7 @@ from keras_skeleton.datasets.formats.skeleton_toml import Layout, read_layout
 from keras_skeleton.datasets.source import load
 from keras_skeleton.datasets.store import StoreWriter, verify_store
 from keras_skeleton.skeletons import SKELETONS, get_skeleton
+from keras_skeleton.utils.errors import DatasetError
 
 RIG = """
 name = "rig"
@@ -69,10 +70,10 @@ def reasons(dataset):
 
 def test_a_layout_of_ones_own_comes_back_whole(people, tmp_path):
     said = []
-    first = load(FOLDER, people, tmp_path / "cache", say=said.append)
+    first = load(FOLDER, people, tmp_path / "cache", log=said.append)
     assert "subjects are numbered: 1 = ann, 2 = bob, 3 = cy, 4 = dee" in "\n".join(said)
     said.clear()
-    dataset = load(FOLDER, people, tmp_path / "cache", say=said.append)
+    dataset = load(FOLDER, people, tmp_path / "cache", log=said.append)
     assert not any("preparing" in line for line in said)
     verify_store(dataset.info["store"])
     layout = dataset.skeleton
@@ -151,7 +152,7 @@ def test_edited_files_are_read_again(people, tmp_path):
     labels.write_text(labels.read_text().replace("wave.npy,wave,ann", "wave.npy,bows,ann"))
     os.utime(labels, ns=(old.st_atime_ns, old.st_mtime_ns + 1))
     said = []
-    second = load(FOLDER, people, tmp_path / "cache", say=said.append)
+    second = load(FOLDER, people, tmp_path / "cache", log=said.append)
     assert "the source has changed" in said[0]
     assert (first.classes, second.classes) == (("bow", "wave"), ("bow", "bows", "wave"))
     np.save(people / "ann_front_bow.npy", np.ones((3, 1, V, 3)))
@@ -361,7 +362,7 @@ def test_missing_joints_are_filled_and_reported(tmp_path):
     rows = ["a.npy,x", "b.npy,x", "c.npy,x", "d.npy,y"]
     folder = make(tmp_path / "d", rows, 'skeleton = "sbu"', "file,label", fill)
     said = []
-    dataset = load(FOLDER, folder, tmp_path / "cache", say=said.append)
+    dataset = load(FOLDER, folder, tmp_path / "cache", log=said.append)
     assert np.isfinite(dataset.rows).all()
     np.testing.assert_allclose(
         dataset.clip(1)[2, 0, 3], (fill(1)[1, 0, 3] + fill(1)[3, 0, 3]) / 2, rtol=1e-5
@@ -628,5 +629,5 @@ def test_what_needs_two_people_or_views_is_refused(tmp_path):
             list(FOLDER.protocols[protocol](samples))
     said = []
     folder = make(tmp_path / "d", ["a.npy,x"], RIG, "file,label")
-    load(FOLDER, folder, tmp_path / "cache", say=said.append)
+    load(FOLDER, folder, tmp_path / "cache", log=said.append)
     assert "note: labels.csv has no subjects: protocol 'cs' is a random split here" in said

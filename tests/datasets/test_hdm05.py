@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.formats.asf_amc import INCH, parse_amc, parse_asf, positions
 from keras_skeleton.datasets.hdm05 import (
     ACTORS,
@@ -18,6 +17,7 @@ from keras_skeleton.datasets.hdm05 import (
 )
 from keras_skeleton.datasets.source import load
 from keras_skeleton.skeletons import get_skeleton
+from keras_skeleton.utils.errors import DatasetError
 
 LAYOUT = get_skeleton("hdm05")
 

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from ntu_files import plain_reader, skeleton_lines, text_of
 
-from keras_skeleton.datasets import ntu, synthetic
-from keras_skeleton.datasets.dataset import DatasetError
+from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.formats.ntu_text import SkeletonText
 from keras_skeleton.datasets.source import load
+from keras_skeleton.datasets.synthetic import dataset as synthetic
+from keras_skeleton.utils.errors import DatasetError
 
 
 def clip_name(setup=1, camera=1, person=1, replication=1, action=1):
@@ -50,7 +51,7 @@ def root(tmp_path):
 def test_joints_come_with_their_pixels_and_states(tmp_path):
     clip = next(synthetic.make_clips(labels=[10], subjects=[1], repetitions=[1], views=[2]))
     (path,) = synthetic.write_skeleton_files(tmp_path, 0, [1], [1], [10], [2])
-    seen = ntu.read_seen_clip(path)
+    seen = ntu.read_clip_with_pixels(path)
     np.testing.assert_array_equal(seen.joints, ntu.read_clip(path).frames)
     assert seen.joints.shape == clip.joints.shape == (*seen.states.shape, 3)
     np.testing.assert_array_equal(seen.states, clip.states)
@@ -63,12 +64,12 @@ def test_a_file_without_usable_joints_says_where_and_why(tmp_path):
     path = tmp_path / f"{clip_name()}.skeleton"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DatasetError, match=r"A001.skeleton:\d+: found"):
-        ntu.read_seen_clip(path)
+        ntu.read_clip_with_pixels(path)
     with pytest.raises(DatasetError, match="none.skeleton: No such file"):
-        ntu.read_seen_clip(tmp_path / "none.skeleton")
+        ntu.read_clip_with_pixels(tmp_path / "none.skeleton")
     path.write_bytes(b"1\n0\n")
     with pytest.raises(DatasetError, match="no skeleton in any of its 1 frames"):
-        ntu.read_seen_clip(path)
+        ntu.read_clip_with_pixels(path)
 
 
 # ---------------------------------------------------------------- real files
@@ -219,7 +220,7 @@ def test_file_order_ignores_ids_and_empties_crowded_frames():
 
 def test_load(root, tmp_path):
     said = []
-    dataset = load(ntu.NTU, root, tmp_path / "cache", say=said.append)
+    dataset = load(ntu.NTU, root, tmp_path / "cache", log=said.append)
     assert len(dataset) == 12
     assert said[0].startswith("preparing ntu")
     assert said[1:] == ["note: usable clips: 12 found, 56578 published"]
@@ -234,7 +235,7 @@ def test_load(root, tmp_path):
     held = dataset.samples.iloc[fold.validation]
     assert len(held.groupby(["setup", "subject", "repetition", "label"])) == 1
     said.clear()
-    load(ntu.NTU, root, tmp_path / "cache", say=said.append)
+    load(ntu.NTU, root, tmp_path / "cache", log=said.append)
     assert not any(line.startswith("preparing") for line in said)
 
 

@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_skeleton.datasets import nucla
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.nucla import ACTIONS, NUCLA, read_clip, read_frame
 from keras_skeleton.datasets.protocols import PERFORMANCE
 from keras_skeleton.datasets.source import load
+from keras_skeleton.utils.errors import DatasetError
 
 FRAME = [[j / 10, 1.0, 3] for j in range(20)]
 

@@ -1,7 +1,7 @@
 import pytest
 
-from keras_skeleton.datasets import SOURCES, get_source, load_dataset
 from keras_skeleton.datasets.overview import describe, find_under
+from keras_skeleton.datasets.registry import SOURCES, get_source, load_dataset
 
 
 def lines(name, cache, data_dir=None):

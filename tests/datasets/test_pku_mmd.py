@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_skeleton.datasets import pku_mmd
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.pku_mmd import (
     CLASSES,
     PKU_MMD,
@@ -16,6 +16,7 @@ from keras_skeleton.datasets.pku_mmd import (
 )
 from keras_skeleton.datasets.source import load
 from keras_skeleton.datasets.store import StoreWriter, open_store, verify_store
+from keras_skeleton.utils.errors import DatasetError
 
 LABELS = {  # class, start, end, confidence
     "L": "1,2,6,2\n51,6,10,2\n12,15,20,1\n",

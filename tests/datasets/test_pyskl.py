@@ -4,10 +4,10 @@ import pickle
 import numpy as np
 import pytest
 
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.ntu import CLASSES
 from keras_skeleton.datasets.pyskl import PYSKL
 from keras_skeleton.datasets.source import load
+from keras_skeleton.utils.errors import DatasetError
 
 
 def positions(name, bodies=1, frames=5):

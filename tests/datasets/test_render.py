@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_skeleton.datasets import synthetic
-from keras_skeleton.datasets.render import place, render
+from keras_skeleton.datasets.synthetic import dataset as synthetic
+from keras_skeleton.datasets.synthetic.rendering import place, render
 from keras_skeleton.skeletons import KINECT_V2
 
 

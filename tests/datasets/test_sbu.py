@@ -4,9 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.sbu import FOLDS, PAIRS, SBU, read_clip, to_metres
 from keras_skeleton.datasets.source import load
+from keras_skeleton.utils.errors import DatasetError
 
 COUNTS = [42, 43, 40, 41, 18, 21, 39, 38]
 

@@ -4,10 +4,10 @@ import os
 import numpy as np
 import pytest
 
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.protocols import leave_one_out, random_holdout
 from keras_skeleton.datasets.source import Source, load
 from keras_skeleton.datasets.store import StoreWriter, open_store, read_manifest, verify_store
+from keras_skeleton.utils.errors import DatasetError
 
 
 def write(path, clips=5, extras=False):
@@ -137,11 +137,11 @@ def folder(tmp_path):
 def test_prepared_once_then_opened(folder, tmp_path):
     said = []
     source = text_source()
-    first = load(source, folder, tmp_path / "cache", say=said.append)
+    first = load(source, folder, tmp_path / "cache", log=said.append)
     assert "first use" in said[0]
     assert first.clip(1)[0, 0, 0, 0] == 2
     said.clear()
-    load(source, folder, tmp_path / "cache", say=said.append)
+    load(source, folder, tmp_path / "cache", log=said.append)
     assert said == []
     assert sorted(p.name for p in folder.iterdir()) == ["1.txt", "2.txt"]  # never written to
 
@@ -154,7 +154,7 @@ def test_another_option_or_a_new_file_makes_another_store(folder, tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 2
     (folder / "3.txt").write_text("3")
     said = []
-    assert len(load(source, folder, tmp_path / "cache", say=said.append)) == 3
+    assert len(load(source, folder, tmp_path / "cache", log=said.append)) == 3
     assert "the source has changed" in said[0]
     with pytest.raises(DatasetError, match=r"no reader option \['size'\]"):
         load(source, folder, tmp_path / "cache", size=1)
@@ -163,7 +163,7 @@ def test_another_option_or_a_new_file_makes_another_store(folder, tmp_path):
 def test_bad_files_are_left_out_and_told_or_stop_with_strict(folder, tmp_path):
     (folder / "3.txt").write_text("three")
     said = []
-    assert len(load(text_source(), folder, tmp_path / "cache", say=said.append)) == 2
+    assert len(load(text_source(), folder, tmp_path / "cache", log=said.append)) == 2
     assert any("3.txt:1: not a number" in line for line in said)
     with pytest.raises(DatasetError, match="3.txt:1: not a number"):
         load(text_source(), folder, tmp_path / "cache", strict=True)
@@ -175,7 +175,7 @@ def test_a_mended_file_is_read_again(folder, tmp_path):
     assert len(load(text_source(), folder, tmp_path / "cache")) == 2
     (folder / "3.txt").write_text("3.0")
     said = []
-    assert len(load(text_source(), folder, tmp_path / "cache", say=said.append)) == 3
+    assert len(load(text_source(), folder, tmp_path / "cache", log=said.append)) == 3
     assert "a file that was left out has changed" in said[0]
 
 

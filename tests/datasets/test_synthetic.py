@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from keras_skeleton import load_dataset
-from keras_skeleton.datasets import studio, synthetic
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.source import load
+from keras_skeleton.datasets.synthetic import dataset as synthetic
+from keras_skeleton.datasets.synthetic import studio
 from keras_skeleton.skeletons import KINECT_V2
+from keras_skeleton.utils.errors import DatasetError
 
 LABELS = range(len(synthetic.CLASSES))
 PAIRS = [
@@ -237,8 +238,8 @@ def test_what_happens(performances):
     for name, sign in (("approach", -1), ("back_away", 1)):
         for performance in performances[label(name)]:
             bases = performance.joints[:, :, AT["spine_base"]]
-            apart = np.linalg.norm(bases[:, 0] - bases[:, 1], axis=-1)
-            assert sign * (apart[-1] - apart[0]) > 0.6
+            run_in_process = np.linalg.norm(bases[:, 0] - bases[:, 1], axis=-1)
+            assert sign * (run_in_process[-1] - run_in_process[0]) > 0.6
     for name in ("shake_hands", "hand_over"):
         for performance in performances[label(name)]:
             hands = performance.joints[:, :, AT["right_hand"]]

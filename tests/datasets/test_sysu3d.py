@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.source import load
 from keras_skeleton.datasets.sysu3d import CLASSES, SYSU3D
+from keras_skeleton.utils.errors import DatasetError
 
 
 def positions(subject, video, frames):

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.source import load
 from keras_skeleton.datasets.uestc import CLASSES, CS_SUBJECTS, UESTC, parse_name, read_lines
+from keras_skeleton.utils.errors import DatasetError
 
 
 def positions(stem, frames=6):

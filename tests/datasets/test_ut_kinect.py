@@ -4,8 +4,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_skeleton import load_dataset
-from keras_skeleton.datasets.dataset import DatasetError, ReadReport
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.ut_kinect import CLASSES, read_labels, read_sequence
+from keras_skeleton.utils.errors import DatasetError
 
 
 def row(number, value=0.5):
@@ -77,7 +78,7 @@ def test_people_stand_upright(real_data, tmp_path):
 
 def test_intervals_are_frame_numbers_and_the_first_row_counts(folder, tmp_path):
     said = []
-    dataset = load_dataset("ut_kinect", folder, tmp_path / "cache", say=said.append)
+    dataset = load_dataset("ut_kinect", folder, tmp_path / "cache", log=said.append)
     assert list(dataset.samples["name"]) == [
         "s01_e01_walk", "s01_e01_throw", "s02_e01_walk", "s02_e01_throw",
     ]  # fmt: skip

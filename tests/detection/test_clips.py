@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_streams import make_streams
 
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.detection.clips import NO_ACTION, between, trimmed
+from keras_skeleton.utils.errors import DatasetError
 
 
 def test_actions_become_clips_of_their_recording():

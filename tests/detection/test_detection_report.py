@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_skeleton.detection import evaluate
 from keras_skeleton.detection.report import write_report
+from keras_skeleton.detection.scoring import evaluate
 
 TRUTH = pd.DataFrame(
     [(f"v{k}", k % 2, 10, 40) for k in range(4)] + [(f"v{k}", 0, 60, 90) for k in range(4)],

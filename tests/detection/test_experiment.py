@@ -8,16 +8,17 @@ import pandas as pd
 import pytest
 from toy_streams import make_streams
 
-from keras_skeleton.detection import evaluate, report
+from keras_skeleton.detection import report
 from keras_skeleton.detection.detect import Settings
 from keras_skeleton.detection.detector import METHODS, Detector
 from keras_skeleton.detection.experiment import Detection
 from keras_skeleton.detection.recording import read_recording
 from keras_skeleton.detection.report import write_report
+from keras_skeleton.detection.scoring import evaluate
 from keras_skeleton.detection.tables import read_pku_mmd
-from keras_skeleton.errors import UserError
-from keras_skeleton.training.experiment import RunError
-from keras_skeleton.training.recipes import Recipe
+from keras_skeleton.evaluation.run_record import RunError
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.utils.errors import UserError
 
 RECIPE = Recipe(
     optimizer="adam", learning_rate=0.005, batch_size=4, epochs=10, clipnorm=1.0, jit=False,

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.detection import jcr
-from keras_skeleton.layers import RandomScale
+from keras_skeleton.layers.augmentation import RandomScale
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.training.fold import DivergedError
 
@@ -124,7 +124,7 @@ def test_a_known_rule_is_learnt():
         epochs=25,
         augment=[RandomScale(0.05)],
         size=64,
-        tell=rows.append,
+        on_epoch_end=rows.append,
     )
     assert len(rows) == len(history) == 25
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]

@@ -4,8 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_skeleton.detection import average_recall, evaluate
-from keras_skeleton.detection.scoring import precision_recall, recall_by_number
+from keras_skeleton.detection.scoring import (
+    average_recall,
+    evaluate,
+    precision_recall,
+    recall_by_number,
+)
 from keras_skeleton.detection.tables import DETECTION, INTERVAL, TableError
 
 TRUTH = pd.DataFrame([("a", 1, 0, 100), ("a", 2, 200, 300), ("b", 1, 50, 150)], columns=INTERVAL)

@@ -4,7 +4,7 @@ import pytest
 
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, SkeletonDataset
 from keras_skeleton.detection.streams import BATCH, classifier_of, frames_of
-from keras_skeleton.models import build_model
+from keras_skeleton.models.registry import build_model
 from keras_skeleton.skeletons import KINECT_V2
 
 
@@ -43,7 +43,7 @@ def test_intervals_are_classified_as_clips_are(two_people):
     found = classify(intervals)
     assert found.shape == (BATCH + 5, 3)
     np.testing.assert_allclose(found.sum(axis=1), 1)
-    from keras_skeleton.models import MODELS
+    from keras_skeleton.models.registry import MODELS
 
     read = MODELS["lstm"].read(KINECT_V2, 64, **choices)
     for k in (0, 1, BATCH + 4):

@@ -67,10 +67,10 @@ def make_fold(folder: Path, fold: int, **changes) -> None:
         "fold": fold,
         "accuracy": result.accuracy,
         "accuracy_last": 0.5,
-        "accuracy_paper": 1.0,
+        "best_test_accuracy": 1.0,
         "validation_accuracy": 0.7,
         "epoch_selected": 3,
-        "epoch_paper": 4,
+        "best_test_epoch": 4,
         "epochs": 4,
         "top5": result.top5,
         "mean_class_accuracy": result.mean_class_accuracy,
@@ -90,8 +90,8 @@ def test_merge_by_hand(tmp_path):
     assert merged["accuracy"] == pytest.approx(2 / 3)
     assert merged["accuracy_std"] == pytest.approx(np.std([2 / 3, 1, 1 / 3]))
     assert merged["accuracy_last"] == 0.5
-    assert merged["accuracy_paper"] == 1.0
-    assert merged["accuracy_paper_std"] == 0.0
+    assert merged["best_test_accuracy"] == 1.0
+    assert merged["best_test_accuracy_std"] == 0.0
     assert merged["accuracy_pooled"] == pytest.approx(6 / 9)
     # Class 0 is right in folds 1 and 2, class 1 in all three, class 2 in fold 2.
     assert merged["mean_class_accuracy"] == pytest.approx((2 / 3 + 1 + 1 / 3) / 3)
@@ -139,10 +139,10 @@ def test_a_fold_begun_in_one_part_and_finished_in_another_counts(tmp_path):
 
 def test_what_was_not_measured_is_none(tmp_path):
     run = make_run(tmp_path / "run")
-    edit(run / "fold_02" / "metrics.json", accuracy_paper=None)
+    edit(run / "fold_02" / "metrics.json", best_test_accuracy=None)
     merged = merge_runs(run)
-    assert merged["accuracy_paper"] is None
-    assert merged["accuracy_paper_std"] is None
+    assert merged["best_test_accuracy"] is None
+    assert merged["best_test_accuracy_std"] is None
 
 
 def test_the_same_folder_twice_counts_once(tmp_path, monkeypatch):

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers import EqualJointAttention, FrameAttentionNorm, FrameGate, JointGate
+from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
+from keras_skeleton.layers.frame_gate import FrameGate
+from keras_skeleton.layers.joint_gate import JointGate
 
 
 def gates(B=3, T=5, K=4, seed=0):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers import (
+from keras_skeleton.layers.augmentation import (
     RandomJitter,
     RandomRotation,
     RandomScale,

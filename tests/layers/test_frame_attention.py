@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers import FrameAttention
+from keras_skeleton.layers.frame_attention import FrameAttention
 
 B, T, G, K = 2, 50, 3, 8
 

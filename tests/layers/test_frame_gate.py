@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers import FrameGate
+from keras_skeleton.layers.frame_gate import FrameGate
 
 B, T, D, H = 2, 6, 5, 4
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_skeleton.layers import GroupedBiGRU, GroupedDense, PerGroup, grouped_gru
+from keras_skeleton.layers import grouped_gru
+from keras_skeleton.layers.grouped import GroupedDense, PerGroup
+from keras_skeleton.layers.grouped_gru import GroupedBiGRU
 
 B, T, G, N, K = 2, 5, 3, 4, 6
 

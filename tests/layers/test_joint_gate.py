@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers import EqualJointAttention, JointGate
+from keras_skeleton.layers.attention_penalties import EqualJointAttention
+from keras_skeleton.layers.joint_gate import JointGate
 
 B, T, K, H, U = 2, 6, 4, 5, 3
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_skeleton.layers import LSTM
-from keras_skeleton.layers.lstm import SMALL
+from keras_skeleton.layers.lstm import LSTM, SMALL
 
 B, T, N, K = 3, 7, 5, 4
 MASKS = {

@@ -4,8 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers import tarm
-from keras_skeleton.layers.tarm import ATTENTION
+from keras_skeleton.layers.tarm import ATTENTION, tarm
 
 B, T, N, K = 2, 32, 7, 6
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from keras_skeleton.layers.temporal_sampling import TemporalSampling
-from keras_skeleton.models import MODELS, attention_maps, build_model
+from keras_skeleton.models.attention_maps import attention_maps
 from keras_skeleton.models.csta_cnn import SAMPLED, VARIANTS, copies_logits
+from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.sample import segment_rows
 

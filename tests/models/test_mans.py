@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_skeleton import attention_maps, build_model
-from keras_skeleton.models import MODELS
+from keras_skeleton.models.registry import MODELS
 from keras_skeleton.models.summary import flops, summary
 
 # 60 classes; from the paper's Table 5 (0.8M, 3.1M, 5.7M, 12.0M, 27.6M) to the last weight.

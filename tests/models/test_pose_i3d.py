@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.models import attention_maps, build_model
+from keras_skeleton.models.attention_maps import attention_maps
 from keras_skeleton.models.i3d import LAST, Small, i3d
 from keras_skeleton.models.pose_i3d import (
     POOLED,
@@ -13,6 +13,7 @@ from keras_skeleton.models.pose_i3d import (
     pose_classifier,
     pose_i3d,
 )
+from keras_skeleton.models.registry import build_model
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.glimpses import PARTS
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_skeleton import attention_maps, build_model
-from keras_skeleton.models import MODELS
+from keras_skeleton.models.registry import MODELS
 from keras_skeleton.models.sta_lstm import sta_lstm
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.transforms.coordinates import COORDINATES

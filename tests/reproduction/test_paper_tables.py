@@ -7,11 +7,11 @@ import pytest
 
 from keras_skeleton.commands.network import named_recipe
 from keras_skeleton.commands.train import _parser
-from keras_skeleton.datasets import get_source
+from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.detection.detector import METHODS
-from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.reproduction.stored import recipe_of, recipes_of
 from keras_skeleton.reproduction.tables import TableError, read_table, read_tables, table_names
+from keras_skeleton.utils.errors import UnknownNameError
 
 TABLES = {table.name: table for table in read_tables(["all"])}
 

@@ -10,7 +10,7 @@ import pytest
 
 from keras_skeleton.cli import main
 from keras_skeleton.commands import reproduce as command
-from keras_skeleton.datasets import get_source
+from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.reproduction import reproduce, stored
 from keras_skeleton.reproduction.needs import Place, is_whole, missing_seeds
 from keras_skeleton.reproduction.tables import Training, read_tables
@@ -115,11 +115,11 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
 def test_several_at_a_time(tiny, monkeypatch, capsys):
     asked = []
 
-    def side_by_side(number, begin, work, items, anew):
+    def map_processes(number, begin, work, items, anew):
         asked.append((number, len(items), anew))
         yield from ((item, work(item)) for item in items)
 
-    monkeypatch.setattr(reproduce, "side_by_side", side_by_side)
+    monkeypatch.setattr(reproduce, "side_by_side", map_processes)
     assert run("--seeds", "2", "--jobs", "2") == 0
     assert asked == [(2, 2, True)]
     assert rows()["seeds"]["synthetic"] == "0 100"

@@ -10,16 +10,17 @@ import keras
 import numpy as np
 from conftest import make_dataset
 
-from keras_skeleton.pipeline import Inputs, make_deterministic
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.recipes.schedules import Plateau
+from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training import state as state_module
 from keras_skeleton.training.fold import FoldFit
+from keras_skeleton.training.pipeline import Inputs, make_deterministic
 from keras_skeleton.training.progress import Progress
-from keras_skeleton.training.recipes import Recipe
-from keras_skeleton.training.schedules import Plateau
-from keras_skeleton.training.staged import train_stages
-from keras_skeleton.training.stages import Stage, freeze
-from keras_skeleton.training.trainee import Trainee
+from keras_skeleton.training.stages import train_stages
+from keras_skeleton.training.trainer import Trainer
+from keras_skeleton.training.transfer import freeze
 
 fold_module.SAVE_EVERY = -1.0  # after every epoch
 RECIPE = Recipe(
@@ -53,12 +54,12 @@ def train(folder, staged, resume=False):
     (fold,) = dataset.folds("cs")
     inputs = Inputs(dataset, read)
     if staged:
-        trainees = {s.name: Trainee(lambda s=s: freeze(network(), s.train), RECIPE) for s in STAGES}
+        trainers = {s.name: Trainer(lambda s=s: freeze(network(), s.train), RECIPE) for s in STAGES}
         train_stages(
-            STAGES, trainees, lambda stage: inputs, fold, 1, 3, folder, Progress([9]), resume
+            STAGES, trainers, lambda stage: inputs, fold, 1, 3, folder, Progress([9]), resume
         )
     else:
-        FoldFit(Trainee(network, RECIPE), inputs, fold, 1, 3, folder).run(resume)
+        FoldFit(Trainer(network, RECIPE), inputs, fold, 1, 3, folder).run(resume)
 
 
 def kill():

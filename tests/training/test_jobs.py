@@ -9,10 +9,10 @@ from conftest import make_dataset
 
 from keras_skeleton.commands.common import start_keras
 from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import DivergedError
 from keras_skeleton.training.jobs import Jobs
-from keras_skeleton.training.recipes import get_recipe
 
 FOLDS = 3
 
@@ -25,7 +25,7 @@ def experiment(folder, rate=0.01, failing=None):
         read={"coordinates": "hips"}, model={"units": 6}, frames=20,
     )  # fmt: skip
     whole = Experiment(
-        "lstm", make_dataset(), "cs", "paper", recipe, 0, folder, "test", say=lambda line: None
+        "lstm", make_dataset(), "cs", "paper", recipe, 0, folder, "test", log=lambda line: None
     )
     (fold,) = whole.folds
     parts = [np.roll(fold.train, 7 * k)[:24] for k in range(FOLDS)]
@@ -53,7 +53,7 @@ def test_as_one_after_the_other(tmp_path):
     jobs = Jobs(2, partial(experiment, beside), start_keras)
     said = []
     whole = experiment(beside)
-    whole.say = said.append
+    whole.log = said.append
     assert whole.train(jobs=jobs).splitlines()[0] == table.splitlines()[0]
     assert any(line.startswith(f"{FOLDS} of {FOLDS} folds done") for line in said)
     for number in range(1, FOLDS + 1):

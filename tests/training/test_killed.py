@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from killed_run import train
 
-from keras_skeleton.weights import _datasets
+from keras_skeleton.checkpoints.weights import _datasets
 
 HERE = Path(__file__).parent
 KILLS = {

@@ -10,20 +10,23 @@ import pandas as pd
 import pytest
 from conftest import make_dataset
 
-from keras_skeleton.crops import COLUMNS, open_crops
-from keras_skeleton.errors import UserError
+from keras_skeleton.attention.parts import acting_hands
+from keras_skeleton.evaluation.run_record import RunError
 from keras_skeleton.models import i3d as i3d_module
 from keras_skeleton.models.i3d import Small, i3d
-from keras_skeleton.part_inputs import Videos
+from keras_skeleton.recipes.pose_i3d import aggregated, pose_joint_training, with_aggregate
+from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.training import features as features_module
 from keras_skeleton.training import fold as fold_module
-from keras_skeleton.training.experiment import Experiment, RunError
+from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.features import stream_features
-from keras_skeleton.training.parts import acting_hands, published_start
-from keras_skeleton.training.recipes import get_recipe, with_aggregate
-from keras_skeleton.training.stages import aggregated, freeze, pose_joint_training, take_over
+from keras_skeleton.training.part_inputs import Videos
+from keras_skeleton.training.parts import published_start
+from keras_skeleton.training.transfer import freeze, take_over
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS
-from keras_skeleton.video import write_video
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.video.crops import COLUMNS, open_crops
+from keras_skeleton.video.reading import write_video
 
 STAGES = pose_joint_training({"epochs": 2, "learning_rate": 0.01}, {"epochs": 1}, n1=2, n2=1)
 
@@ -70,7 +73,7 @@ def experiment(folder, crops, stages=STAGES, aggregate="attention", said=None, *
     recipe = with_aggregate(replace(recipe, **changes), aggregate)
     return Experiment(
         "pose_i3d", make_dataset(24), "cs", "paper", recipe, 0, folder, "test",
-        say=(said if said is not None else []).append, crops=crops,
+        log=(said if said is not None else []).append, crops=crops,
     )  # fmt: skip
 
 
@@ -114,10 +117,10 @@ def finished(crops, tmp_path_factory):
     """A run that was stopped in step 5 and continued; what was said before and after."""
     folder = tmp_path_factory.mktemp("run") / "r"
     said, patch = [], pytest.MonkeyPatch()
-    tell = fold_module.FoldFit.finish_epoch
+    on_epoch_end = fold_module.FoldFit.finish_epoch
 
     def stopping(fit, logs, started):
-        tell(fit, logs, started)
+        on_epoch_end(fit, logs, started)
         if fit.folder.name == "fixed_streams":
             raise KeyboardInterrupt
 
@@ -143,7 +146,7 @@ def test_a_run_leaves_every_stage_and_the_weights_of_parts(finished):
     assert not (fold / "features").exists()
     metrics = json.loads((fold / "metrics.json").read_text())
     assert [s["name"] for s in metrics["stages"]] == [stage.name for stage in STAGES]
-    watched = {s["name"]: s["accuracy_paper"] is not None for s in metrics["stages"]}
+    watched = {s["name"]: s["best_test_accuracy"] is not None for s in metrics["stages"]}
     assert watched == {name: name == "whole" for name in watched}
     assert metrics["views"] == 2
     assert metrics["epochs"] == 2 * 3 + 1 + 2 + 1
@@ -280,7 +283,7 @@ def test_refusals(tmp_path, crops):
 
 
 def test_the_acting_hand_of_synthetic_clips(tmp_path):
-    from keras_skeleton.datasets import load_dataset
+    from keras_skeleton.datasets.registry import load_dataset
 
     dataset = load_dataset("synthetic", cache_dir=tmp_path, subjects=1, repetitions=1)
     hands = acting_hands(dataset, np.arange(len(dataset)))

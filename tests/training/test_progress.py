@@ -1,6 +1,7 @@
 import io
 
-from keras_skeleton.training.progress import Progress, clock
+from keras_skeleton.training.progress import Progress
+from keras_skeleton.utils.text import clock
 
 
 def row(epoch, seconds=2.0):

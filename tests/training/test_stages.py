@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from conftest import make_dataset
 
+from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recipes.sta_lstm import sta_joint_training, without
 from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.training.recipes import get_recipe
-from keras_skeleton.training.stages import freeze, sta_joint_training, take_over, without
+from keras_skeleton.training.transfer import freeze, take_over
 
 STAGES = sta_joint_training(n1=4, n2=2)
 
@@ -26,7 +27,7 @@ def experiment(folder, stages=STAGES):
         stages=stages,
     )
     return Experiment(
-        "sta_lstm", make_dataset(), "cs", "paper", recipe, 0, folder, "test", say=lambda text: None
+        "sta_lstm", make_dataset(), "cs", "paper", recipe, 0, folder, "test", log=lambda text: None
     )
 
 

@@ -10,13 +10,14 @@ import pytest
 from conftest import make_dataset
 
 from keras_skeleton.models.csta_cnn import copies_logits
-from keras_skeleton.pipeline import Inputs
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import DivergedError, FoldFit, selected_epoch
-from keras_skeleton.training.recipes import Recipe, get_recipe
+from keras_skeleton.training.pipeline import Inputs
 from keras_skeleton.training.state import StateError, TrainingState
-from keras_skeleton.training.trainee import FEW, Trainee
+from keras_skeleton.training.trainer import FEW, Trainer
 
 AUGMENT = (("RandomRotation", {"degrees": (5, 5, 5)}), ("RandomTemporalCrop", {"smallest": 0.8}))
 
@@ -33,16 +34,16 @@ def small_network():
 
 
 def fit(
-    folder, epochs=6, seed=3, resume=False, trainee=None, augment=AUGMENT, rate=0.01, tell=None
+    folder, epochs=6, seed=3, resume=False, trainer=None, augment=AUGMENT, rate=0.01, on_epoch_end=None
 ):
     dataset = make_dataset()
     (fold,) = dataset.folds("cs")
     recipe = Recipe("adam", rate, batch_size=8, epochs=epochs, augment=augment)
-    trainee = trainee or Trainee(small_network, recipe)
+    trainer = trainer or Trainer(small_network, recipe)
     training = FoldFit(
-        trainee, Inputs(dataset, read), fold, 1, seed, folder, tell or (lambda row: None)
+        trainer, Inputs(dataset, read), fold, 1, seed, folder, on_epoch_end or (lambda row: None)
     )
-    return training.run(resume), trainee
+    return training.run(resume), trainer
 
 
 def final_weights(folder):
@@ -55,14 +56,14 @@ def test_learns_and_leaves_everything(tmp_path):
     metrics, _ = fit(tmp_path / "f", epochs=15)
     assert metrics["accuracy"] > 0.9
     assert metrics["clips"] == {"train": 30, "validation": 6, "test": 12}
-    assert metrics["accuracy_paper"] >= max(metrics["accuracy"], metrics["accuracy_last"])
+    assert metrics["best_test_accuracy"] >= max(metrics["accuracy"], metrics["accuracy_last"])
     history = pd.read_csv(tmp_path / "f" / "history.csv")
     assert list(history["epoch"]) == list(range(1, 16))
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
     chosen = history.iloc[metrics["epoch_selected"] - 1]
     assert chosen["val_accuracy"] == history["val_accuracy"].max() == metrics["validation_accuracy"]
     assert chosen["test_accuracy"] == metrics["accuracy"]
-    assert history["test_accuracy"].max() == metrics["accuracy_paper"]
+    assert history["test_accuracy"].max() == metrics["best_test_accuracy"]
     assert history["test_accuracy"].iloc[-1] == metrics["accuracy_last"]
     names = {path.name for path in (tmp_path / "f").iterdir()}
     assert names == {
@@ -85,15 +86,15 @@ def test_learns_and_leaves_everything(tmp_path):
 def test_test_clips_may_be_scored_at_the_end_only(tmp_path):
     dataset = make_dataset()
     (fold,) = dataset.folds("cs")
-    trainee = Trainee(small_network, Recipe("adam", 0.01, batch_size=8, epochs=6))
+    trainer = Trainer(small_network, Recipe("adam", 0.01, batch_size=8, epochs=6))
     found = []
     for watch in (True, False):
         folder = tmp_path / str(watch)
-        fit = FoldFit(trainee, Inputs(dataset, read), fold, 1, 3, folder, watch_test=watch)
+        fit = FoldFit(trainer, Inputs(dataset, read), fold, 1, 3, folder, watch_test=watch)
         found.append(fit.run())
     own, unwatched = found
-    assert unwatched.pop("accuracy_paper") is None
-    assert unwatched.pop("epoch_paper") is None
+    assert unwatched.pop("best_test_accuracy") is None
+    assert unwatched.pop("best_test_epoch") is None
     same = set(unwatched) - {"seconds", "loss"}
     assert {key: own[key] for key in same} == {key: unwatched[key] for key in same}
     assert unwatched["loss"] == pytest.approx(own["loss"], abs=1e-4)
@@ -108,8 +109,8 @@ def test_without_validation_clips_the_last_epoch_counts(tmp_path):
     fold = fold._replace(
         train=np.concatenate([fold.train, fold.validation]), validation=np.zeros(0, int)
     )
-    trainee = Trainee(small_network, Recipe("adam", 0.01, batch_size=8, epochs=3))
-    metrics = FoldFit(trainee, Inputs(dataset, read), fold, 1, 0, tmp_path / "f").run()
+    trainer = Trainer(small_network, Recipe("adam", 0.01, batch_size=8, epochs=3))
+    metrics = FoldFit(trainer, Inputs(dataset, read), fold, 1, 0, tmp_path / "f").run()
     assert metrics["validation_accuracy"] is None
     assert metrics["epoch_selected"] == 3
     assert metrics["accuracy"] == metrics["accuracy_last"]
@@ -132,9 +133,9 @@ def test_tensorboard_logs_hold_the_history(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_run_also_with_a_used_trainee(tmp_path):
-    _, trainee = fit(tmp_path / "a")
-    fit(tmp_path / "other", seed=4, trainee=trainee)
-    fit(tmp_path / "b", trainee=trainee)
+    _, trainer = fit(tmp_path / "a")
+    fit(tmp_path / "other", seed=4, trainer=trainer)
+    fit(tmp_path / "b", trainer=trainer)
     fit(tmp_path / "c")
     for folder in ("b", "c"):
         for one, other in zip(
@@ -165,7 +166,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, monkeypatch, stop_at):
             raise StopError
 
     with pytest.raises(StopError):
-        fit(tmp_path / "stopped", tell=stop)
+        fit(tmp_path / "stopped", on_epoch_end=stop)
     assert len(TrainingState.load(tmp_path / "stopped" / "state.npz").history) == stop_at
     assert not (tmp_path / "stopped" / "metrics.json").exists()
     resumed, _ = fit(tmp_path / "stopped", resume=True)
@@ -238,7 +239,7 @@ def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     )  # fmt: skip
     run = Experiment(
         "csta_cnn", make_dataset(), "cs", "paper", recipe, 0, tmp_path / "run", "test",
-        say=lambda text: None,
+        log=lambda text: None,
     )  # fmt: skip
     run.train()
     (fold,) = make_dataset().folds("cs")
@@ -257,20 +258,20 @@ def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
 
 def test_as_many_steps_at_a_time_as_divide_the_epochs_of_all_folds(tmp_path):
     def together(*clips):
-        return Trainee(small_network, fit_recipe(), clips).together
+        return Trainer(small_network, fit_recipe(), clips).together
 
     found = [together(clips) for clips in (1, 32, 176, 177, 200, 256)]
     assert found == [1, 4, 11, 1, 5, 16]
     assert together(32, 256) == 4
     assert together() == together(200, 208) == 1
-    alone = fit(tmp_path / "alone", trainee=Trainee(small_network, fit_recipe()))[1]
-    four = Trainee(small_network, fit_recipe(), [32])
+    alone = fit(tmp_path / "alone", trainer=Trainer(small_network, fit_recipe()))[1]
+    four = Trainer(small_network, fit_recipe(), [32])
     assert four.training_model.steps_per_execution == 4
-    fit(tmp_path / "together", trainee=four)
+    fit(tmp_path / "together", trainer=four)
     for a, b in zip(alone.weights(), four.weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     with pytest.raises(ValueError, match="4 steps cannot be taken 16 at a time"):
-        fit(tmp_path / "wrong", trainee=Trainee(small_network, fit_recipe(), [128]))
+        fit(tmp_path / "wrong", trainer=Trainer(small_network, fit_recipe(), [128]))
 
 
 def fit_recipe():
@@ -280,10 +281,10 @@ def fit_recipe():
 def test_small_batches_are_compiled(monkeypatch):
     def compiled(batch_size, jit="small"):
         recipe = Recipe("adam", 0.01, batch_size=batch_size, epochs=1, jit=jit)
-        return Trainee(small_network, recipe).training_model.jit_compile
+        return Trainer(small_network, recipe).training_model.jit_compile
 
     assert compiled(FEW)
     assert compiled(FEW + 1) == compiled(FEW, "auto")  # whether there is a GPU
     assert not compiled(FEW, False)
-    monkeypatch.setattr("keras_skeleton.training.trainee.is_deterministic", lambda: True)
+    monkeypatch.setattr("keras_skeleton.training.trainer.is_deterministic", lambda: True)
     assert compiled(FEW) == compiled(FEW, "auto")

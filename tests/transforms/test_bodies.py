@@ -3,8 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_skeleton.transforms import drop_ghosts, merge_bodies, order_by_motion, two_actors
-from keras_skeleton.transforms.bodies import drop_empty_frames, motion, noisy_frames
+from keras_skeleton.transforms.bodies import (
+    drop_empty_frames,
+    drop_ghosts,
+    merge_bodies,
+    motion,
+    noisy_frames,
+    order_by_motion,
+    two_actors,
+)
 
 seeds = st.integers(0, 999)
 

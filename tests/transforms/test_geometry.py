@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from keras_skeleton.skeletons import SKELETONS, get_skeleton
-from keras_skeleton.transforms import body_frame, to_body_frame
+from keras_skeleton.transforms.geometry import body_frame, to_body_frame
 
 
 def standing(skeleton, T=6, M=1, seed=0):

@@ -3,16 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_skeleton.datasets.ntu import read_seen_clip
+from keras_skeleton.datasets.ntu import read_clip_with_pixels
 from keras_skeleton.skeletons import get_skeleton
-from keras_skeleton.transforms.glimpses import (
-    BODY_MARGIN,
-    GREY,
-    HAND,
-    PARTS,
-    crop,
-    part_boxes,
-)
+from keras_skeleton.transforms.glimpses import BODY_MARGIN, GREY, HAND, PARTS, crop, part_boxes
 
 layout = get_skeleton("kinect_v2")
 
@@ -109,7 +102,7 @@ def test_outside_the_image_is_grey(corner, side):
 def test_boxes_of_real_recordings_follow_the_hands(real_data):
     folder = real_data("ntu") / "nturgb+d_skeletons"
     for name in ("S001C001P001R001A001", "S001C001P001R001A002"):
-        clip = read_seen_clip(folder / f"{name}.skeleton")
+        clip = read_clip_with_pixels(folder / f"{name}.skeleton")
         assert clip.joints.shape[1] == 1
         pixels = clip.pixels[:, 0]
         boxes = part_boxes(pixels, tracked=clip.states[:, 0] > 0)

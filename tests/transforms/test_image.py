@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from test_geometry import standing
 
-from keras_skeleton.transforms import mans_image, to_body_frame
-from keras_skeleton.transforms.image import image_rows
+from keras_skeleton.transforms.geometry import to_body_frame
+from keras_skeleton.transforms.image import image_rows, mans_image
 
 
 def clip_of(T, M=2, V=25, seed=0):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_skeleton.skeletons import SKELETONS, get_skeleton
-from keras_skeleton.transforms import fill_missing
+from keras_skeleton.transforms.missing import fill_missing
 
 
 def clip_of(T=12, M=2, V=15, seed=0):

@@ -3,10 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_skeleton.transforms import crop_time, pad_end, sample_segments
 from keras_skeleton.transforms.sample import (
     crop_rows,
+    crop_time,
+    pad_end,
     random_rows,
+    sample_segments,
     segment_rows,
     take_rows,
     video_rows,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_skeleton.transforms import savitzky_golay
+from keras_skeleton.transforms.smooth import savitzky_golay
 
 WEIGHTS = np.array([-3, 12, 17, 12, -3]) / 35
 seeds = st.integers(0, 999)

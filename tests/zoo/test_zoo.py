@@ -8,7 +8,7 @@ import pytest
 
 from keras_skeleton.cli import main
 from keras_skeleton.commands.export import FORMATS
-from keras_skeleton.export import SUFFIXES
+from keras_skeleton.deploy.export import SUFFIXES
 from keras_skeleton.zoo import add
 from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
 from keras_skeleton.zoo.load import experiment_of, pretrained, recipe_of

@@ -22,10 +22,10 @@ from keras_skeleton.datasets.formats.poses import (
     to_kinect_v2,
 )
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, Layout
-from keras_skeleton.files import FileError, open_arrays, read_bytes, read_text, reason
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
+from keras_skeleton.utils.files import FileError, open_arrays, read_bytes, read_text, reason
 
 MAX_BYTES = 256 << 20  # a quarter of an hour of Kinect v2 takes 8 MiB of float32
 # Of JSON, where a number takes 32 bytes of memory and a list 80. Two hours of Kinect v2 fit in.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_skeleton.files import read_bytes
+from keras_skeleton.utils.files import read_bytes
 
 MAX_BYTES = 64 * 2**20  # of a file, and of what it unpacks to; a minute of Kinect takes 1 MB
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_skeleton.errors import UnknownNameError
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
+from keras_skeleton.utils.errors import UnknownNameError
 
 COORDINATES = ("xy", "xyz", "xyc", "xyzc")
 

@@ -23,11 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_skeleton.datasets.dataset import DatasetError
 from keras_skeleton.datasets.formats.poses import COORDINATES, POSES, Pose
-from keras_skeleton.errors import UnknownNameError
-from keras_skeleton.files import FileError, read_text
 from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
+from keras_skeleton.utils.errors import DatasetError, UnknownNameError
+from keras_skeleton.utils.files import FileError, read_text
 
 FILE = "skeleton.toml"
 MAX_JOINTS = 1000

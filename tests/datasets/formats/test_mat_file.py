@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from keras_skeleton.datasets.formats import mat_file
 from keras_skeleton.datasets.formats.mat_file import MatFileError, read_array
-from keras_skeleton.files import FileError
+from keras_skeleton.utils.files import FileError
 
 
 def mat(compress=False, **variables):

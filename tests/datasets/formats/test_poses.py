@@ -16,8 +16,7 @@ from keras_skeleton.datasets.formats.poses import (
     to_kinect_v2,
 )
 from keras_skeleton.skeletons import KINECT_V2
-from keras_skeleton.transforms import to_actor_frame
-from keras_skeleton.transforms.normalise import torso_length
+from keras_skeleton.transforms.normalise import to_actor_frame, torso_length
 
 # Somebody 1.7 m tall who faces the camera, in metres and a Kinect's axes: y up, z away
 # from the camera, x to the camera's left, so that the person's left is at negative x.

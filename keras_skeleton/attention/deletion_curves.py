@@ -1,0 +1,221 @@
+"""What becomes of a network's answers while frames or joints of clips go and come back.
+
+Frames and joints are the clip's own. What a network reads of them differs: MANs reads 50 rows made
+of the frames, CSTA-CNN samples 30. Attention and saliency are brought from these rows to the
+frames by the same rule (`attention_on_frames`); a frame that goes takes the rows nearest to it
+along. All is done in the network's own coordinates: in the camera's, a hip that rests would move
+every joint of a network that has the hips for its origin.
+
+Joints have one weight for the whole clip here, its mean over the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_skeleton.attention.deletion import (
+    area,
+    importance_order,
+    keep_frames,
+    keep_joints,
+    kept_after,
+    mean_pose,
+    shifted,
+    there,
+)
+from keras_skeleton.attention.saliency import input_gradient, saliency
+from keras_skeleton.attention.score_table import GUIDES
+from keras_skeleton.evaluation.scores import softmax
+from keras_skeleton.models.attention_maps import attention_on_frames
+from keras_skeleton.models.registry import MODELS
+from keras_skeleton.training.experiment import Experiment
+
+RESTING = 1000  # training clips, at most, whose mean pose is taken
+BATCH = 32  # clips whose gradient is computed at a time
+
+Maps = list[dict[str, np.ndarray]]
+"""Of every clip, `"frames"` (T,) and `"joints"` (T, K), those that there are."""
+
+
+def rival(guide: str, kind: str) -> str:
+    """What an order has to beat: frames, the same curve elsewhere in time; joints, chance."""
+    return f"{guide}_shifted" if kind == "frames" else "random"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What becomes of clips while frames or joints are deleted and inserted.
+
+    Attributes:
+        kind: `"frames"` or `"joints"`.
+        probability: Order (`attention`, `saliency`, `random`; of frames also `attention_shifted`,
+            `saliency_shifted`) and way (`deletion`, `insertion`) to (n, F): the true class's
+            probability, of n clips at the F fractions of `evaluation.deletion.FRACTIONS`.
+        correct: The same of whether the true class is the most probable one; a mean over draws
+            where an order is drawn.
+    """
+
+    kind: str
+    probability: Mapping[tuple[str, str], np.ndarray]
+    correct: Mapping[tuple[str, str], np.ndarray]
+
+    def gain(self, guide: str, way: str, over: str | None = None) -> np.ndarray:
+        """(n,): the area between the curves of a guide and of its rival (or of `over`), positive
+        where the guide is the better one: lower in deletion, higher in insertion."""
+        own = self.probability[guide, way]
+        other = self.probability[over or rival(guide, self.kind), way]
+        return area(other - own if way == "deletion" else own - other)
+
+
+class View:
+    """A network and the clips as it reads them, rows of frames by columns of joints.
+
+    Args:
+        run: The experiment.
+        number: Of the fold whose training clips say what rests.
+
+    Attributes:
+        model: With new weights.
+        inputs: What it reads.
+        shape: Of a clip's input.
+        rest: (K, 3), the mean pose.
+    """
+
+    def __init__(self, run: Experiment, number: int) -> None:
+        self.run = run
+        arguments = run.recipe.stages[-1].model if run.recipe.stages else {}
+        self.model = run.build(any_length=True, **arguments)
+        self.model.compile(jit_compile=False)  # XLA would compile for every length of a clip
+        self.inputs = run.inputs(self.model)
+        shape = self.inputs.shape
+        assert isinstance(shape, tuple)  # one input: networks that watch videos are refused
+        self.shape = shape
+        train = run.folds[number - 1].train
+        known = train[:: -(-len(train) // RESTING)]
+        self.rest = mean_pose([self.clip(i)[self.shown(i)] for i in known])
+
+    def clip(self, i: int) -> np.ndarray:
+        """float32 (R, K, 3): R rows of the network's input, padding among them."""
+        batch = np.asarray(self.inputs.batch(np.array([i])))
+        return batch.reshape(batch.shape[1], -1, batch.shape[-1])
+
+    def length(self, i: int) -> int:
+        """T."""
+        return int(self.run.dataset.samples["frames"].iloc[i])
+
+    def rows(self, i: int) -> np.ndarray:
+        """float (R,): the clip's frame behind every row, NaN where it is padding."""
+        entry = MODELS[self.run.model]
+        return entry.input_frame_index(
+            self.length(i), self.run.frames, **self.run.recipe.preprocessing
+        )
+
+    def shown(self, i: int) -> np.ndarray:
+        """Indices of the rows that show a frame."""
+        return np.flatnonzero(np.isfinite(self.rows(i)))
+
+    def saliency(self, clips: np.ndarray) -> Maps:
+        """Gradient saliency at the clips' own frames; see `keras_skeleton.attention.saliency`."""
+        gradient = input_gradient(self.model)
+        entry, run, result = MODELS[self.run.model], self.run, []
+        for some in np.array_split(clips, -(-len(clips) // BATCH)):
+            batch = np.asarray(self.inputs.batch(some))
+            shape = (*batch.shape[:2], -1, batch.shape[-1])
+            found = gradient(batch).reshape(shape)
+            batch = batch.reshape(shape)
+            values = np.where(there(batch), saliency(found, batch, self.rest), 0.0)
+            for b, i in enumerate(some):
+                rows, T = self.rows(i), self.length(i)
+                steps = entry.frame_index(T, run.frames, **run.recipe.preprocessing)
+                read = np.where(np.isin(rows, steps), rows, np.nan)  # rows left out have none
+                joints = attention_on_frames(values[b], read, T)
+                result.append({"joints": joints, "frames": joints.sum(axis=1)})
+        return result
+
+    def curves(
+        self, kind: str, clips: np.ndarray, maps: Maps, gradients: Maps, seed: int, draws: int
+    ) -> Curves:
+        """Deletion and insertion of frames or joints."""
+        probability: dict[tuple[str, str], list[np.ndarray]] = {}
+        correct: dict[tuple[str, str], list[np.ndarray]] = {}
+        for k, i in enumerate(clips):
+            rng = np.random.default_rng((seed, int(i)))
+            values = {"attention": maps[k][kind], "saliency": gradients[k][kind]}
+            logits = self._after(kind, int(i), values, rng, draws)
+            label = self.inputs.labels[i]
+            for key, found in logits:
+                chance = softmax(found)[..., label]  # (draws, F)
+                right = found.argmax(axis=-1) == label
+                probability.setdefault(key, []).append(chance.mean(axis=0))
+                correct.setdefault(key, []).append(right.mean(axis=0))
+        return Curves(
+            kind,
+            {key: np.stack(v) for key, v in probability.items()},
+            {key: np.stack(v) for key, v in correct.items()},
+        )
+
+    def _after(
+        self,
+        kind: str,
+        i: int,
+        values: Mapping[str, np.ndarray],
+        rng: np.random.Generator,
+        draws: int,
+    ) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+        """Each order and way with logits (draws, F, classes) of clip `i`."""
+        units = np.arange(self.length(i))
+        if kind == "joints":
+            units = np.flatnonzero(there(self.clip(i)[self.shown(i)]).any(axis=0))
+            values = {guide: found[:, units].mean(axis=0) for guide, found in values.items()}
+
+        def ordered(tries: np.ndarray) -> list[np.ndarray]:
+            return [importance_order(one, rng) for one in tries]
+
+        orders = {guide: ordered(values[guide][None]) for guide in GUIDES}
+        if kind == "frames":
+            for guide in GUIDES:
+                orders[f"{guide}_shifted"] = ordered(shifted(values[guide], draws, rng))
+        orders["random"] = [rng.permutation(len(units)) for _ in range(draws)]
+
+        # Insertion is deletion from the other end; of a random order that is another random one.
+        deleted = {(name, "deletion"): some for name, some in orders.items()}
+        deleted |= {
+            (name, "insertion"): [order[::-1] for order in some]
+            for name, some in orders.items()
+            if name != "random"
+        }
+        kept = [kept_after(order)[1:-1] for some in deleted.values() for order in some]
+        whole, nothing, *inner = self._predict(kind, i, units, np.concatenate(kept))
+        curve = np.reshape(inner, (len(kept), -1, len(whole)))
+        ends = [np.broadcast_to(end, (len(kept), 1, len(end))) for end in (whole, nothing)]
+        curve = np.concatenate([ends[0], curve, ends[1]], axis=1)  # (orders, F, classes)
+        at = 0
+        for (name, way), some in deleted.items():
+            found = curve[at : at + len(some)]
+            at += len(some)
+            yield (name, way), found if way == "deletion" else found[:, ::-1]
+            if name == "random":
+                yield (name, "insertion"), found[:, ::-1]
+
+    def _predict(self, kind: str, i: int, units: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """Logits (2 + N, classes) of clip `i`: whole, with nothing kept, and as `kept` (N, units)
+        says."""
+        ends = np.stack([np.ones(len(units), bool), np.zeros(len(units), bool)])
+        kept = np.concatenate([ends, kept])
+        clip, shown = self.clip(i), self.shown(i)
+        if kind == "frames":
+            rows = np.rint(self.rows(i)[shown]).astype(int)
+            copies = keep_frames(clip[shown], kept[:, rows], self.rest)
+        else:
+            columns = np.ones((len(kept), clip.shape[1]), bool)
+            columns[:, units] = kept
+            copies = keep_joints(clip[shown], columns, self.rest)
+        if MODELS[self.run.model].sequence:  # padding at the end changes nothing and costs time
+            clip = clip[: shown[-1] + 1]
+        batch = np.repeat(clip[None], len(kept), axis=0)
+        batch[:, shown] = copies
+        batch = batch.reshape(*batch.shape[:2], *self.shape[1:])
+        return np.asarray(self.model.predict_on_batch(batch))

@@ -1,0 +1,54 @@
+"""Which body parts the pose-driven network weighs how much, as a table and as pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from keras_skeleton.attention.shares import part_weights
+from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.datasets.synthetic.dataset import informative_joints
+from keras_skeleton.transforms.glimpses import PARTS
+from keras_skeleton.transforms.normalise import main_actor
+from keras_skeleton.video.crops import Crops
+from keras_skeleton.video.reading import coarse, read_video
+from keras_skeleton.viz.attention_plots import parts_figure
+
+
+def acting_hands(dataset: SkeletonDataset, clips: np.ndarray) -> np.ndarray:
+    """int (n,): 0 or 1 for the main actor's one acting hand; -1 where unknown, both or neither."""
+    found = np.full(len(clips), -1)
+    if "informative_joints" not in dataset.extras:
+        return found
+    left, right = dataset.skeleton.hands
+    for k, i in enumerate(clips):
+        joints = informative_joints(dataset, i)[main_actor(dataset.clip(i))]
+        if joints[left] != joints[right]:
+            found[k] = 0 if joints[left] else 1
+    return found
+
+
+def part_table(dataset: SkeletonDataset, clips: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
+    """Mean weights by class, see `evaluation.attention.part_weights`."""
+    return part_weights(
+        weights, dataset.labels[clips], dataset.classes, acting_hands(dataset, clips)
+    )
+
+
+def draw_parts(
+    dataset: SkeletonDataset,
+    crops: Crops,
+    i: int,
+    weights: np.ndarray | None,
+    title: str,
+    pixels: int | None = None,
+) -> Figure:
+    """The crops of one clip, all over its length, with the weights of its parts; `pixels` makes
+    them `coarse`."""
+    name = dataset.samples["name"].iloc[i]
+    shown = np.linspace(0, crops.frames[name] - 1, 8).round().astype(int).tolist()
+    pictures = {part: read_video(crops.video(part, name), shown) for part in PARTS}
+    if pixels:
+        pictures = {part: coarse(frames, pixels) for part, frames in pictures.items()}
+    return parts_figure(pictures, shown, weights, title)

@@ -1,0 +1,228 @@
+"""What the networks of a finished run attend to, as tables and pictures.
+
+RUN/fold_01/attention.csv   shares on the joints and frames that carry the actions, where known
+RUN/fold_01/parts.csv       weights of the body parts, of networks that have them
+RUN/attention/NAME.png      the first test clip of some classes
+
+`look_at_clip` gives all that is to be known of one clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_skeleton.attention.parts import draw_parts, part_table
+from keras_skeleton.attention.shares import attention_shares
+from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.datasets.synthetic.dataset import informative_frames, informative_joints
+from keras_skeleton.distributed import current
+from keras_skeleton.evaluation.report import write_report
+from keras_skeleton.evaluation.scores import softmax
+from keras_skeleton.models.attention_maps import COUPLED_LAYERS
+from keras_skeleton.recognizer import Recognizer, action_frames
+from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.transforms.geometry import present
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import plain_name
+from keras_skeleton.viz.attended_clip import AttendedClip
+from keras_skeleton.viz.plots import save_figure
+
+PICTURES = 6  # each of another class
+
+
+def write_run_report(run: Experiment) -> str:
+    """Adds to a trained run what a person wants to see: attention tables, pictures, the report.
+
+    What is there already is not made again.
+
+    Args:
+        run: With at least one finished fold in its folder.
+
+    Returns:
+        The table of accuracies, as text.
+
+    Raises:
+        ResultsError: No finished fold, or files that are missing or broken.
+    """
+    finished = [k for k in range(1, len(run.folds) + 1) if run.finished(k)]
+    with current().alone():
+        if unseen := [k for k in finished if not has_attention(run, k)]:
+            write_attention(run, unseen)
+        return write_report(run.folder, run.folder)
+
+
+def has_attention(run: Experiment, number: int) -> bool:
+    """Whether what belongs to a fold is there."""
+    folder = run.fold_folder(number)
+    if run.videos is not None:
+        return (folder / "parts.csv").exists()
+    known = "informative_joints" in run.dataset.extras
+    pictures = (run.folder / "attention").exists()
+    return pictures and (not known or (folder / "attention.csv").exists())
+
+
+def write_attention(run: Experiment, numbers: Sequence[int]) -> None:
+    """Scores what these folds' selected networks attend to, and draws the last one's."""
+    score = score_frames if run.videos is None else score_parts
+    draw = draw_frames if run.videos is None else draw_crops
+    network = run.final_network()
+    for number in numbers:
+        recognizer = Recognizer.of_run(run, number, network)
+        score(run, recognizer, number)
+    draw(run, recognizer, first_clips(run.folds[numbers[-1] - 1], recognizer.inputs.labels))
+
+
+def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
+    """The first test clip of some classes."""
+    own = labels[fold.test]
+    return np.array([fold.test[np.argmax(own == label)] for label in np.unique(own)[:PICTURES]])
+
+
+# ---------------------------------------------------------------- joints and frames
+
+
+def score_frames(run: Experiment, recognizer: Recognizer, number: int) -> None:
+    """Writes attention.csv, where it is known what carries the actions."""
+    if "informative_joints" not in run.dataset.extras:
+        return
+    maps = recognizer.attention(recognizer.test)
+    if not maps[0]:
+        return
+    table = known_shares(run.dataset, recognizer.test, maps)
+    table.to_csv(run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
+
+
+def known_shares(
+    dataset: SkeletonDataset, clips: np.ndarray, maps: Sequence[Mapping[str, np.ndarray]]
+) -> pd.DataFrame:
+    """`attention_shares` of these clips of a dataset that knows what carries its actions."""
+    return attention_shares(
+        [dataset.clip(i) for i in clips],
+        dataset.labels[clips],
+        dataset.classes,
+        maps,
+        [informative_joints(dataset, i) for i in clips],
+        [informative_frames(dataset, i) for i in clips],
+    )
+
+
+def draw_frames(run: Experiment, recognizer: Recognizer, clips: np.ndarray) -> None:
+    """Draws the frame attention of clips, above their poses."""
+    for i, maps in zip(clips.tolist(), recognizer.attention(clips), strict=True):
+        if "frames" not in maps:
+            return
+        name = run.dataset.samples["name"].iloc[i]
+        try:
+            figure = recognizer.frame_attention_figure(i, maps["frames"])
+        except ValueError as error:  # a clip without a body: no reason to lose the run
+            run.log(f"no picture of {name}: {error}")
+            continue
+        save_figure(figure, run.folder / "attention" / f"{plain_name(name)}.png")
+
+
+# ---------------------------------------------------------------- one clip
+
+LENGTHS = 60  # at most so many lengths of a clip are read
+
+
+def running_probabilities(run: Experiment, model: keras.Model, i: int) -> np.ndarray:
+    """What the network would say of clip `i`, had it ended earlier.
+
+    Each beginning of the clip is read as a clip of its own, so this holds for any network. Of a
+    clip of more than `LENGTHS` frames so many lengths are read, with straight lines between.
+
+    Returns:
+        float64 (T, C): probabilities after each frame; NaN in frames before the first person.
+
+    Raises:
+        DatasetError: The clip shows nobody.
+    """
+    clip = run.dataset.clip(i)
+    seen = np.flatnonzero(present(clip).any(axis=1))
+    if not len(seen):
+        raise DatasetError(f"clip '{run.dataset.samples['name'].iloc[i]}' shows no body")
+    read = run.entry.preprocess(run.dataset.skeleton, run.frames, **run.recipe.preprocessing)
+    ends = np.arange(seen[0], len(clip))
+    if len(ends) > LENGTHS:
+        ends = np.unique(np.linspace(seen[0], len(clip) - 1, LENGTHS).round().astype(int))
+    beginnings = np.stack([read(clip[: end + 1]) for end in ends])
+    logits = keras.ops.convert_to_numpy(model.predict_on_batch(beginnings)).astype(np.float64)
+    known = softmax(logits)
+    every = np.arange(len(clip))
+    running = np.stack([np.interp(every, ends, column) for column in known.T], axis=1)
+    running[: seen[0]] = np.nan
+    return running
+
+
+def attend_to_clip(
+    run: Experiment, model: keras.Model, number: int, i: int, weights: str
+) -> AttendedClip:
+    """A clip and all that the network makes of it.
+
+    Args:
+        run: Of a network that reads skeletons only.
+        model: With its weights.
+        number: The fold they were trained on.
+        i: Index of the clip.
+        weights: What they are called.
+    """
+    dataset, row = run.dataset, run.dataset.samples.iloc[i]
+    (maps,) = Recognizer.of_network(run, model).attention([i])
+    running = running_probabilities(run, model, i)
+    part = next(
+        (name for name, clips in run.folds[number - 1]._asdict().items() if i in clips), "unused"
+    )
+    fps = dataset.info.get("fps")
+    about = {
+        "model": run.model,
+        "weights": weights,
+        "dataset": f"{dataset.name}, {run.protocol}"
+        + (f", fold {number}" if len(run.folds) > 1 else ""),
+        "clip": f"{part}, {row['frames']} frames" + (f", {fps:g} a second" if fps else ""),
+    }
+    coupled = {layer.name for layer in model.layers} & set(COUPLED_LAYERS.values())
+    return AttendedClip(
+        clip=dataset.clip(i),
+        skeleton=dataset.skeleton,
+        classes=dataset.classes,
+        label=int(row["label"]),
+        probabilities=running[-1],
+        name=str(row["name"]),
+        about=about,
+        joints=maps.get("joints"),
+        frames=maps.get("frames"),
+        running=running,
+        interval=action_frames(row),
+        fps=fps,
+        unit=dataset.info.get("unit", "m"),
+        note="This network's weights have signs; shown is how far they are from 0, in its stream "
+        "of positions."
+        if coupled
+        else "",
+    )
+
+
+# ---------------------------------------------------------------- body parts
+
+
+def score_parts(run: Experiment, recognizer: Recognizer, number: int) -> None:
+    """Writes parts.csv, where the network weighs parts."""
+    weights = recognizer.part_weights(recognizer.test)
+    if weights is not None:
+        table = part_table(run.dataset, recognizer.test, weights)
+        table.to_csv(run.fold_folder(number) / "parts.csv", index=False, float_format="%.4f")
+
+
+def draw_crops(run: Experiment, recognizer: Recognizer, clips: np.ndarray) -> None:
+    """Draws the crops of clips, with the weights of their parts."""
+    assert run.crops is not None
+    weights = recognizer.part_weights(clips)
+    for k, i in enumerate(clips.tolist()):
+        name = plain_name(str(run.dataset.samples["name"].iloc[i]))
+        own = None if weights is None else weights[k]
+        figure = draw_parts(run.dataset, run.crops, i, own, recognizer.title(i))
+        save_figure(figure, run.folder / "attention" / f"{name}.png")

@@ -1,0 +1,1 @@
+"""Weight files: of every Keras version, of the released codes, of I3D."""

@@ -1,0 +1,1 @@
+"""A synthetic dataset generated locally, with known acting joints and frames."""

@@ -1,0 +1,1 @@
+"""Networks for other programs: exported files and compiled functions."""

@@ -1,0 +1,407 @@
+"""Trained networks to files that run without this package, and whether they still agree.
+
+    saved_model   a folder for TensorFlow and TensorFlow Serving. Clips a batch and, where the
+                  network has no fixed T, frames a clip are free
+    litert        a `.tflite` file for phones and small devices, of LiteRT's own operations alone
+                  ("select TensorFlow ops" are not needed). One clip a run, as recurrent layers
+                  cannot be written otherwise; frames are free as above
+    onnx          a `.onnx` file, for ONNX Runtime for instance. Free as in `saved_model`. Needs
+                  packages that are not among the requirements: `pip install tf2onnx onnxruntime`
+
+Inputs have the network's names: `"skeleton"` (B, T, K, 3) or (B, T, M, V, 3), `"skeleton_image"`
+(B, S, S, 3), and the four of `pose_i3d`; the one output is logits (B, classes). Padding at the
+clips' ends is recognised inside, as in the network. Only inference is written: no dropout, and of
+the networks that sample frames the fixed sampling.
+
+LiteRT files are run by the package `ai-edge-litert` where it is installed, else by TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_skeleton.layers.coupled_attention import Attend
+from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.packages import missing_packages
+
+# What each format's files end with; a SavedModel is a folder.
+SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+
+
+INSTALL = "onnx needs more packages: pip install {}, or the extra keras_skeleton[onnx]"
+
+
+class ExportError(UserError):
+    """A network that cannot be exported, or an exported file that cannot be used."""
+
+
+class Agreement(NamedTuple):
+    """How near an exported file is to its network.
+
+    Attributes:
+        clips: That were compared.
+        difference: Largest absolute difference of two logits.
+        largest: Largest absolute logit of the network: float32 has seven digits of it.
+        same: Clips for which both have the same largest logit.
+    """
+
+    clips: int
+    difference: float
+    largest: float
+    same: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported network, loaded: call it with a batch to get float32 logits (B, classes).
+
+    A batch is one array, or a dict of arrays by the inputs' names.
+
+    Attributes:
+        path: Its file.
+        inputs: Shape of each input by name, None where a size is free; the first is B.
+    """
+
+    path: Path
+    inputs: dict[str, tuple[int | None, ...]]
+    _run: Callable[[dict[str, np.ndarray]], np.ndarray]
+
+    def __call__(self, batch: Any) -> np.ndarray:
+        if not isinstance(batch, Mapping):
+            if len(self.inputs) > 1:
+                raise ExportError(f"{self.path}: takes a dict of arrays: {', '.join(self.inputs)}")
+            batch = {next(iter(self.inputs)): batch}
+        if set(batch) != set(self.inputs):
+            raise ExportError(
+                f"{self.path}: takes {', '.join(self.inputs)}, not {', '.join(map(str, batch))}"
+            )
+        arrays = {name: np.asarray(batch[name], np.float32) for name in self.inputs}
+        for name, array in arrays.items():
+            wanted = self.inputs[name]
+            if len(array.shape) != len(wanted) or any(
+                size not in (None, given)
+                for size, given in zip(wanted[1:], array.shape[1:], strict=True)
+            ):
+                shape = ", ".join(["B", *("free" if n is None else str(n) for n in wanted[1:])])
+                raise ExportError(f"{self.path}: '{name}' is ({shape}), not {array.shape}")
+        return self._run(arrays)
+
+
+def export_model(model: keras.Model, path: str | Path, format: str = "saved_model") -> Path:
+    """Writes a network to a file (a folder, for `saved_model`); returns its path.
+
+    Args:
+        model: A functional network that puts out logits (B, classes), from one tensor or from a
+            dict of them.
+        path: Must not exist yet. Nothing is left there if anything goes wrong.
+        format: A key of `SUFFIXES`.
+
+    Raises:
+        ExportError: The path exists, a package lacks, or the format cannot hold the network.
+        UnknownNameError: No such format.
+
+    Example:
+        >>> export_model(model, "mans9.tflite", "litert")
+        >>> load_exported("mans9.tflite", "litert")(images).shape
+        (8, 60)
+    """
+    path, suffix = Path(path), SUFFIXES[_check_format(format)]
+    _check_backend()
+    if len(model.outputs) != 1:
+        raise ExportError(f"'{model.name}' has {len(model.outputs)} outputs; one is exported")
+    if format == "onnx" and (missing := missing_packages("tf2onnx", "onnx")):
+        raise ExportError(INSTALL.format(" ".join(missing)))
+    if path.exists():
+        raise ExportError(f"{path}: exists already; name another path or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        part = Path(folder) / f"part{suffix}"
+        try:
+            with _quiet():
+                WRITERS[format](model, part)
+        except OSError:
+            raise
+        except Exception as error:
+            raise ExportError(_reason(model, format, error)) from error
+        if path.exists():
+            raise ExportError(f"{path}: exists already; it was made in the meantime")
+        os.replace(part, path)
+    return path
+
+
+def load_exported(path: str | Path, format: str = "saved_model") -> Exported:
+    """An exported file, to be called with batches. Load only files that you trust.
+
+    Raises:
+        ExportError: No such file, not one of this format, or a package lacks.
+        UnknownNameError: No such format.
+    """
+    path, suffix = Path(path), SUFFIXES[_check_format(format)]
+    if not (path.is_file() if suffix else path.is_dir()):
+        raise ExportError(f"{path}: no such {'file' if suffix else 'folder'}")
+    if format == "onnx" and (missing := missing_packages("onnxruntime")):
+        raise ExportError(INSTALL.format(" ".join(missing)))
+    try:
+        with _quiet():
+            inputs, run = READERS[format](path)
+    except UserError:
+        raise
+    except Exception as error:  # each runtime has its own
+        raise ExportError(f"{path}: not a readable {format} file: {_first_line(error)}") from error
+    return Exported(path, inputs, run)
+
+
+def check_exported(
+    model: keras.Model, path: str | Path, format: str, batches: Iterable[Any]
+) -> Agreement:
+    """Compares an exported file with its network on batches of the network's inputs.
+
+    Each batch is an array (B, ...), or a dict of arrays by name; B may differ between batches.
+    Both see all of it as it is, padding included.
+    """
+    exported = load_exported(path, format)
+    wanted, found = [], []
+    for batch in batches:
+        wanted.append(ops.convert_to_numpy(model(batch, training=False)).astype(np.float32))
+        found.append(exported(batch))
+    if not wanted:
+        raise ValueError("no batch to compare on")
+    ours, theirs = np.concatenate(wanted), np.concatenate(found)
+    return Agreement(
+        clips=len(ours),
+        difference=float(np.abs(theirs - ours).max()),
+        largest=float(np.abs(ours).max()),
+        same=int((theirs.argmax(axis=1) == ours.argmax(axis=1)).sum()),
+    )
+
+
+# ---------------------------------------------------------------- writing
+
+
+def _signature(model: keras.Model, clips: int | None) -> list[Any]:
+    """The inputs as Keras' exporters take them, with B fixed or free."""
+
+    def spec(x: Any) -> keras.InputSpec:
+        return keras.InputSpec(shape=(clips, *x.shape[1:]), dtype=x.dtype, name=x.name)
+
+    return [keras.tree.map_structure(spec, model.input)]
+
+
+def _write_saved_model(model: keras.Model, path: Path) -> None:
+    model.export(
+        path, format="tf_saved_model", verbose=False, input_signature=_signature(model, None)
+    )
+
+
+def _write_litert(model: keras.Model, path: Path) -> None:
+    import tensorflow as tf
+
+    _with_stand_ins(model).export(
+        path,
+        format="litert",
+        verbose=False,
+        input_signature=_signature(model, 1),
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
+    )
+
+
+def _write_onnx(model: keras.Model, path: Path) -> None:
+    with warnings.catch_warnings():  # the converter's, of NumPy's old names
+        warnings.simplefilter("ignore")
+        model.export(path, format="onnx", verbose=False, input_signature=_signature(model, None))
+    import_module("onnx").checker.check_model(str(path))  # the converter only logs what it lacks
+
+
+WRITERS: dict[str, Callable[[keras.Model, Path], None]] = {
+    "saved_model": _write_saved_model,
+    "litert": _write_litert,
+    "onnx": _write_onnx,
+}
+
+
+def _in_two_steps(layer: Any, x: Any, pool: Callable[..., Any]) -> Any:
+    """Pooling of videos (B, T, H, W, C) as two of images: rows and columns, then time."""
+    (frames, *area), (stride, *strides) = layer.pool_size, layer.strides
+    T, H, W, C = x.shape[1:]
+    x = pool(ops.reshape(x, (-1, H, W, C)), tuple(area), tuple(strides), layer.padding)
+    H, W = x.shape[1:3]
+    x = pool(ops.reshape(x, (-1, T, H * W, C)), (frames, 1), (stride, 1), layer.padding)
+    return ops.reshape(x, (-1, x.shape[1], H, W, C))
+
+
+class _MaxPooling3D(keras.layers.MaxPooling3D):
+    def call(self, inputs: Any) -> Any:
+        return _in_two_steps(self, inputs, ops.max_pool)
+
+
+class _AveragePooling3D(keras.layers.AveragePooling3D):
+    def call(self, inputs: Any) -> Any:
+        return _in_two_steps(self, inputs, ops.average_pool)
+
+
+class _Attend(Attend):
+    """As a product: LiteRT's matrix products end at five axes. (In the layer itself it would round
+    gradients in another way than in the published runs.)"""
+
+    def call(self, x: Any, attention: Any) -> Any:
+        if self.axes == "bmt":
+            attention = ops.transpose(attention, (0, 2, 1))  # (B, T, M)
+        lacking = [axis for axis, name in enumerate("btmvc") if name not in self.axes]
+        return x * ops.expand_dims(attention, lacking)
+
+
+# LiteRT has no operation for what these layers do; their stand-ins give the same numbers.
+STAND_INS: dict[type, type[keras.layers.Layer]] = {
+    keras.layers.MaxPooling3D: _MaxPooling3D,
+    keras.layers.AveragePooling3D: _AveragePooling3D,
+    Attend: _Attend,
+}
+
+
+def _with_stand_ins(model: keras.Model) -> keras.Model:
+    """The network, or a copy with the same weights in which stand-ins take the layers' places."""
+    if not any(type(layer) in STAND_INS for layer in _layers(model)):
+        return model
+
+    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return STAND_INS.get(type(layer), type(layer)).from_config(layer.get_config())
+
+    copied = keras.models.clone_model(model, clone_function=copy, recursive=True)
+    copied.set_weights(model.get_weights())
+    return copied
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+# ---------------------------------------------------------------- running
+
+Reader = tuple[dict[str, tuple[int | None, ...]], Callable[[dict[str, np.ndarray]], np.ndarray]]
+
+
+def _read_saved_model(path: Path) -> Reader:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+    specs = serve.structured_input_signature[1]
+
+    def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
+        # `loaded` owns the variables: it has to live as long as this function.
+        found = loaded.signatures["serving_default"](
+            **{name: tf.constant(array) for name, array in arrays.items()}
+        )
+        (logits,) = found.values()
+        return logits.numpy()
+
+    return {name: tuple(spec.shape) for name, spec in specs.items()}, run
+
+
+def _read_litert(path: Path) -> Reader:
+    runner = _interpreter(path).get_signature_runner()
+    inputs = {
+        name: (None, *(None if n < 0 else int(n) for n in details["shape_signature"][1:]))
+        for name, details in runner.get_input_details().items()
+    }
+
+    def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
+        logits = []
+        with _quiet():  # the first run says which of its kernels it takes
+            for i in range(len(next(iter(arrays.values())))):
+                found = runner(**{name: array[i : i + 1] for name, array in arrays.items()})
+                logits.append(next(iter(found.values())))
+        return np.concatenate(logits)
+
+    return inputs, run
+
+
+def _interpreter(path: Path) -> Any:
+    try:
+        return import_module("ai_edge_litert.interpreter").Interpreter(model_path=str(path))
+    except ModuleNotFoundError:
+        import tensorflow as tf
+    if not hasattr(tf.lite, "Interpreter"):
+        raise ExportError("this TensorFlow runs no LiteRT files: pip install ai-edge-litert")
+    with warnings.catch_warnings():  # that it has moved to ai-edge-litert
+        warnings.simplefilter("ignore", UserWarning)
+        return tf.lite.Interpreter(model_path=str(path))
+
+
+def _read_onnx(path: Path) -> Reader:
+    session = import_module("onnxruntime").InferenceSession(str(path))
+    inputs = {
+        x.name: tuple(n if isinstance(n, int) else None for n in x.shape)
+        for x in session.get_inputs()
+    }
+    return inputs, lambda arrays: session.run(None, arrays)[0]
+
+
+READERS: dict[str, Callable[[Path], Reader]] = {
+    "saved_model": _read_saved_model,
+    "litert": _read_litert,
+    "onnx": _read_onnx,
+}
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def _check_format(name: str) -> str:
+    if name not in SUFFIXES:
+        raise UnknownNameError("format", name, SUFFIXES)
+    return name
+
+
+def _check_backend() -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"exporting works with Keras' backend tensorflow, not {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow"
+        )
+
+
+def _reason(model: keras.Model, format: str, error: Exception) -> str:
+    others = " or ".join(name for name in SUFFIXES if name != format)
+    lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
+    why = f"it has no operation for {', '.join(lacking)}" if lacking else _first_line(error)
+    return f"{format} cannot hold '{model.name}': {why}; {others} may"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps away what converters and runtimes write to the file descriptor of stderr: pages, where
+    something fails. Their exceptions say the same."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,131 @@
+"""The models by name: one paper a file, `build_model` over all of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_skeleton.skeletons import Skeleton, get_skeleton
+from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.registry import Registry
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_skeleton.models.entry import ModelEntry
+
+
+class Models(Registry["ModelEntry"]):
+    """The files of this folder, and models in files of one's own: `"path/to/file.py:build"`."""
+
+    def __getitem__(self, name: str) -> ModelEntry:
+        return _own(name) if is_file(name) else super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return (isinstance(name, str) and is_file(name)) or super().__contains__(name)
+
+
+MODELS = Models("keras_skeleton.models", Path(__file__).parent, "MODELS")
+
+
+def is_file(name: str) -> bool:
+    """Whether a model's name stands for a file of one's own."""
+    return ".py:" in name
+
+
+def model_label(name: str) -> str:
+    """The name as a part of a folder's name: `"file_build"` for `"path/to/file.py:build"`."""
+    if not is_file(name):
+        return name
+    path, _, attribute = name.rpartition(":")
+    return f"{Path(path).stem}_{attribute}"
+
+
+def check_model(name: str) -> str:
+    """The name; imports nothing.
+
+    Raises:
+        UnknownNameError: No such model; the nearest one is suggested.
+        UserError: A file of one's own that is not there.
+    """
+    if is_file(name):
+        path = Path(name.rpartition(":")[0])
+        if not path.is_file():
+            raise UserError(f"--model {name}: {path} does not exist")
+    elif name not in MODELS:
+        raise UnknownNameError("model", name, MODELS)
+    return name
+
+
+def _own(name: str) -> ModelEntry:
+    """The entry in a file of one's own: a `ModelEntry`, or a function that builds the network."""
+    from keras_skeleton.models.entry import ModelEntry, sequence_entry
+
+    path, _, attribute = name.rpartition(":")
+    module = _load(Path(path).resolve())
+    try:
+        found: ModelEntry | Callable[..., keras.Model] = getattr(module, attribute)
+    except AttributeError:
+        raise UserError(f"{path}: defines no '{attribute}'") from None
+    if isinstance(found, ModelEntry):
+        return found
+    if not callable(found):
+        raise UserError(f"{path}: '{attribute}' is neither a function nor a ModelEntry")
+    return sequence_entry(found, paper=f"{Path(path).name}:{attribute}")
+
+
+def own_module(name: str) -> Any:
+    """The module of a model in a file of one's own."""
+    return _load(Path(name.rpartition(":")[0]).resolve())
+
+
+def _load(path: Path) -> Any:
+    """Imports a file once: layers may be registered under one name only once."""
+    name = f"keras_skeleton_own_{path.stem}_{abs(hash(path))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: not a Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def build_model(
+    name: str,
+    skeleton: str | Skeleton = "kinect_v2",
+    classes: int = 60,
+    frames: int | None = None,
+    **arguments: Any,
+) -> keras.Model:
+    """Builds a network that outputs logits (B, classes).
+
+    Args:
+        name: A key of `MODELS`, or `"path/to/file.py:build"`.
+        skeleton: The joint layout of the clips.
+        classes: Number of classes, at least 2.
+        frames: T of the model's input; the paper's choice by default.
+        **arguments: The model's own, see its file (`attention="none"` for MANs, say).
+
+    Raises:
+        ValueError: Unknown model, skeleton or choice.
+        TypeError: An argument that the model does not have.
+
+    Example:
+        >>> model = build_model("mans9", classes=10)
+        >>> model.output_shape
+        (None, 10)
+    """
+    if classes < 2:
+        raise ValueError(f"classes={classes}: a classifier needs at least 2")
+    entry = MODELS[check_model(name)]
+    return entry.build(get_skeleton(skeleton), classes, frames, **arguments)

@@ -1,0 +1,174 @@
+"""Recipes of pose-driven attention over I3D streams: Das et al., WACV 2019."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.recipes.schedules import Cosine, Plateau
+from keras_skeleton.recipes.stage import Stage
+
+EVERYTHING = ("",)
+CLASSIFIER = "Conv3d_6a_1x1_conv"
+
+
+def pose_joint_training(
+    streams: Mapping[str, Any], pose: Mapping[str, Any], n1: int = 10, n2: int = 25
+) -> tuple[Stage, ...]:
+    """Algorithm 1 of Das et al. (WACV 2019), its steps 2 to 6; 1 and 4 are initializations.
+
+    In step 5 the streams are fixed, as in the released code, so their outputs are computed once;
+    in step 6 the pose LSTMs are. Every step goes on from the best epoch on validation ("early
+    stopping", Sec. 4). Paper: N1 = 10, N2 = 25, which we read as epochs.
+
+    Args:
+        streams: Fields of the recipe for step 2, `epochs` among them.
+        pose: The same for step 3.
+        n1, n2: Epochs of steps 5 and 6.
+    """
+
+    def alone(name: str, what: str, recipe: Mapping[str, Any]) -> Stage:
+        other = {key: value for key, value in recipe.items() if key != "epochs"}
+        only = {"only": name}
+        return Stage(
+            name, what, only, EVERYTHING, epochs=recipe["epochs"], recipe=other, keep="best",
+            watch_test=False,
+        )  # fmt: skip
+
+    return (
+        alone("left_hand", "step 2, I3D on the left hand", streams),
+        alone("right_hand", "step 2, I3D on the right hand", streams),
+        alone("full_body", "step 2, I3D on the full body", streams),
+        alone("pose", "step 3, LSTMs on the skeleton", pose),
+        Stage(
+            "fixed_streams", "step 5, attention and pose LSTMs, streams fixed",
+            {"features": True}, EVERYTHING, 0, (("pose", ("pose_lstm",)),), n1, features=True,
+            keep="best", watch_test=False,
+        ),
+        Stage(
+            "whole", "step 6, everything but the pose LSTMs",
+            {}, ("i3d_", "part_attention", "Conv3d_"), 0,
+            (
+                ("left_hand", ("i3d_",)), ("right_hand", ("i3d_",)), ("full_body", ("i3d_",)),
+                ("fixed_streams", ("pose_lstm", "part_attention", CLASSIFIER)),
+            ),
+            n2, keep="best",
+        ),
+    )  # fmt: skip
+
+
+def aggregated(stages: tuple[Stage, ...], aggregate: str) -> tuple[Stage, ...]:
+    """What is left of `pose_joint_training` in another row of Table 1, see `models.pose_i3d`.
+
+    A track alone is one stage. Plain sums need no pose network; those inside the streams
+    (`sum_1`, `sum_2`) have no features to compute once.
+    """
+    if aggregate == "attention":
+        return stages
+    by_name = {stage.name: stage for stage in stages}
+    if aggregate == "full_image":
+        only = replace(by_name["full_body"], name=aggregate, model={"only": aggregate})
+        return (replace(only, what="step 2, I3D on the full image"),)
+    if aggregate in by_name:
+        return (by_name[aggregate],)
+    gone = {"pose", *(["fixed_streams"] if aggregate in ("sum_1", "sum_2") else [])}
+    what = {"fixed_streams": "step 5, classifier, streams fixed", "whole": "step 6, everything"}
+    return tuple(
+        replace(
+            stage,
+            what=what.get(stage.name, stage.what),
+            take=tuple((name, layers) for name, layers in stage.take if name not in gone),
+        )
+        for stage in stages
+        if stage.name not in gone
+    )
+
+
+NEEDS_CROPS = True
+
+_POSE_SOURCES = {
+    "optimizer": "paper, Sec. 4: Adam, 5e-4, falling by itself; clipped at 1: released code",
+    "schedule": "released code: a tenth after 7 epochs without a lower validation loss",
+    "batch_size": "paper, Sec. 4: 16",
+    "model": "paper, Sec. 4: 512 LSTM neurons and 20 frames of the skeleton on NTU (128 and 5 on "
+    "N-UCLA), lambda 1 = 1e-5 (1e-4), lambda 2 = 1e-3, dropout 0.5; tanh layer of 128: released "
+    "code",
+    "preprocessing": "paper, Sec. 4: position and view invariance as Shahroudy et al. (the "
+    "released code "
+    "only moves the origin)",
+    "frames": "released code: 64 frames of video",
+    "views": "paper, Sec. 4: the logits of 5 sub-sequences are averaged",
+    "stages": "paper, Algorithm 1, N1 = 10 and N2 = 25 epochs; streams: released code, SGD, 0.01, "
+    "a tenth after 10 epochs without progress, epochs our choice; pose LSTMs: released code, Adam, "
+    "0.005, clipped at 1, batches of 32, 100 epochs",
+    "augment": "released code: random frames only. The paper refers to I3D, whose mirrored videos "
+    "would turn a left hand into a right one",
+    "jit": "our choice: without XLA, whose compilation takes minutes here",
+}
+_STREAMS = {
+    "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "clipnorm": None,
+    "schedule": Plateau(drop=0.1, patience=10), "epochs": 50,
+}  # fmt: skip
+_POSE_ALONE = {
+    "learning_rate": 0.005, "batch_size": 32, "schedule": Plateau(drop=0.1, patience=10),
+    "epochs": 100,
+}  # fmt: skip
+_POSE_NTU = Recipe(
+    optimizer="adam",
+    learning_rate=5e-4,
+    clipnorm=1.0,
+    schedule=Plateau(drop=0.1, patience=7),
+    batch_size=16,
+    epochs=25,
+    preprocessing={"coordinates": "actor"},
+    model={"steps": 20, "units": 512, "lambda1": 1e-5, "lambda2": 1e-3},
+    frames=64,
+    jit=False,
+    stages=pose_joint_training(_STREAMS, _POSE_ALONE),
+    views=5,
+    sources=_POSE_SOURCES,
+)
+_POSE_NUCLA = replace(_POSE_NTU, model={"steps": 5, "units": 128, "lambda1": 1e-4, "lambda2": 1e-3})
+_POSE = {
+    ("ntu", "paper"): _POSE_NTU,
+    ("ntu120", "paper"): _POSE_NTU,
+    ("nucla", "paper"): _POSE_NUCLA,
+    ("synthetic", "paper"): replace(
+        _POSE_NTU,
+        schedule=Cosine(),
+        preprocessing={"coordinates": "actor", "video": "segments"},
+        model={
+            "steps": 20, "units": 64, "lambda1": 0.1, "lambda2": 1e-4, "width": 0.25,
+            "momentum": 0.9,
+        },
+        frames=16,
+        stages=pose_joint_training(
+            {"learning_rate": 2e-3, "epochs": 16},
+            {"learning_rate": 2e-3, "epochs": 60},
+            n1=30,
+            n2=4,
+        ),
+        sources=_POSE_SOURCES
+        | {
+            "all": "our choice: small enough for two cores, from nothing; a quarter of I3D's "
+            "filters, 16 frames from all over the clip, of whatever size the crops have. With "
+            "lambda 1 = 1e-4 nearly all weight goes to one part; 0.1 keeps a share for the others"
+        },
+    ),
+    ("*", "paper"): replace(
+        _POSE_NTU, sources=_POSE_SOURCES | {"all": "our choice: as on NTU RGB+D"}
+    ),
+}  # fmt: skip
+
+
+RECIPES = {("pose_i3d", dataset, name): recipe for (dataset, name), recipe in _POSE.items()}
+
+
+def adapted(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe for another row of Table 1: `--set model.aggregate=ROW` also changes the "
+    "stages."""
+    if "aggregate" not in changes:
+        return recipe
+    return replace(recipe, stages=aggregated(recipe.stages, changes["aggregate"]))

@@ -1,0 +1,136 @@
+"""What the pose-driven network reads of a clip: videos of its parts, or what their streams put
+out, and a sub-sequence of the skeleton.
+
+Both are drawn anew in every epoch, and for evaluations the same views of a clip every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.training.pipeline import Draw, Read
+from keras_skeleton.transforms.sample import segment_rows, video_rows
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.video.crops import Crops
+from keras_skeleton.video.reading import read_video
+
+SKELETON = "skeleton"  # the name of the pose network's input
+
+# Which frames of a video are seen: neighbours, as the released code has it for 64 frames (about
+# two seconds), or one of every segment, so that a few frames cover the clip.
+VIDEO_RULES = {"neighbours": video_rows, "segments": segment_rows}
+
+
+class Videos:
+    """Frames of crops, decoded once where they fit into memory.
+
+    Args:
+        crops: Which ones.
+        tracks: How many tracks will be asked for.
+        memory: Bytes that may be used. Where all videos need more, each is decoded again whenever
+            it is asked for.
+    """
+
+    def __init__(self, crops: Crops, tracks: int = 3, memory: int = 6 << 30) -> None:
+        self.crops = crops
+        self._keep = tracks * sum(crops.frames.values()) * crops.size**2 * 3 <= memory
+        self._kept: dict[Path, np.ndarray] = {}
+
+    def frames(
+        self, track: str, name: str, size: int, rng: np.random.Generator | None, rule: str
+    ) -> np.ndarray:
+        """uint8 (size, side, side, 3): frames of a recording's track, see `VIDEO_RULES`.
+
+        Raises:
+            UserError: A video that does not decode or is not as crops.csv says.
+        """
+        rows = VIDEO_RULES[rule](self.crops.frames[name], size, rng)
+        path = self.crops.video(track, name)
+        if path in self._kept:
+            return self._kept[path][rows]
+        found = read_video(path, None if self._keep else rows.tolist())
+        side = self.crops.size
+        if found.shape[1:] != (side, side, 3):
+            raise DatasetError(f"{path}: frames of {found.shape[1:]}, crops.csv says {side}")
+        if not self._keep:
+            return found
+        if len(found) != self.crops.frames[name]:
+            raise DatasetError(
+                f"{path}: has {len(found)} frames, crops.csv says {self.crops.frames[name]}"
+            )
+        self._kept[path] = found
+        return found[rows]
+
+
+class PartInputs:
+    """The inputs of one network.
+
+    Args:
+        dataset: The clips.
+        shape: Shape of each input by its name: `"skeleton"` (S, D), a track's video
+            (frames, size, size, 3), or the features of its stream.
+        read: A clip (T, M, V, 3) to what the pose network sees of every frame, (T, D).
+        videos: Of the tracks.
+        features: (n, views, ...) of a track by its name, see `training.features`.
+        rule: A key of `VIDEO_RULES`.
+    """
+
+    def __init__(
+        self,
+        dataset: SkeletonDataset,
+        shape: Mapping[str, tuple[int, ...]],
+        read: Read,
+        videos: Videos,
+        features: Mapping[str, np.ndarray] | None = None,
+        rule: str = "neighbours",
+    ) -> None:
+        if rule not in VIDEO_RULES:
+            raise ValueError(f"rule='{rule}' is unknown; it is one of {[*VIDEO_RULES]}")
+        self.dataset = dataset
+        self.labels = dataset.labels.astype(np.int32)
+        self.shape = dict(shape)
+        self._read = read
+        self._videos = videos
+        self._features = features or {}
+        self._rule = rule
+        self._joints: dict[int, np.ndarray] = {}
+
+    def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> dict[str, np.ndarray]:
+        """float32 (B, ...) by the inputs' names.
+
+        All tracks of a clip show the same frames.
+
+        Raises:
+            UserError: A video that does not decode or is not as crops.csv says.
+        """
+        return {
+            name: np.stack([self._one(name, int(i), draw) for i in indices]) for name in self.shape
+        }
+
+    def _one(self, name: str, i: int, draw: Draw) -> np.ndarray:
+        rng = None if draw == (0, 0) else np.random.default_rng((*draw, i))
+        if name == SKELETON:
+            joints = self._skeleton(i)
+            return joints[segment_rows(len(joints), self.shape[name][0], rng)]
+        if name in self._features:
+            views = self._features[name]
+            view = draw[1]
+            if draw[0] and rng is not None:  # in training any of them
+                view = int(rng.integers(views.shape[1]))
+            return views[i, view].astype(np.float32)
+        clip = str(self.dataset.samples["name"].iloc[i])
+        frames = self._videos.frames(name, clip, self.shape[name][0], rng, self._rule)
+        return frames.astype(np.float32) / 127.5 - 1.0
+
+    def _skeleton(self, i: int) -> np.ndarray:
+        if i not in self._joints:
+            try:
+                self._joints[i] = self._read(self.dataset.clip(i))
+            except ValueError as error:
+                name = self.dataset.samples["name"].iloc[i]
+                raise DatasetError(f"{self.dataset.name}, clip '{name}': {error}") from error
+        return self._joints[i]

@@ -1,0 +1,1 @@
+"""Films: reading and writing, and crops of body parts."""

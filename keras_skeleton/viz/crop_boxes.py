@@ -1,0 +1,31 @@
+"""Which parts of a film are cropped, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_skeleton.transforms.glimpses import PARTS
+from keras_skeleton.video.crops import RECORDINGS, Pair, boxes_of
+from keras_skeleton.video.reading import coarse, read_video
+from keras_skeleton.viz.attention_plots import boxes_figure
+from keras_skeleton.viz.plots import save_figure
+
+
+def draw_boxes(pair: Pair, pixels: int | None = None) -> Figure:
+    """Some frames of a recording with the boxes of its parts; `pixels` makes them `coarse`."""
+    clip = RECORDINGS[pair.dataset].read(pair.skeleton)
+    shown = np.linspace(0, len(clip.joints) - 1, 6).round().astype(int)
+    video = read_video(pair.video, shown.tolist())
+    video = coarse(video, pixels) if pixels else video
+    height, width = video.shape[1:3]
+    boxes = boxes_of(clip, height, width, pair.dataset)
+    title = f"{pair.dataset}, recording {pair.name}: what is cropped"
+    return boxes_figure(video, boxes.edges[shown], PARTS, shown.tolist(), title)
+
+
+def save_boxes(pair: Pair, path: Path) -> None:
+    """Saves `draw_boxes` of a recording."""
+    save_figure(draw_boxes(pair), path)

@@ -1,0 +1,247 @@
+"""`run.py attention`: which network and clip it takes, what it writes, what it refuses."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from keras_skeleton import load_dataset
+from keras_skeleton.attention import run_attention as looking
+from keras_skeleton.cli import main
+from keras_skeleton.evaluation.scores import softmax
+from keras_skeleton.models.attention_maps import attention_maps
+from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.video.reading import read_video
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A folder of clips of four people: the right hand goes up or out. Nobody is there at first."""
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    rest = rng.normal(0, 0.3, (20, 3)) + [0, 0, 2.5]
+    rows = []
+    for subject in "abcd":
+        for label, axis in (("wave", 1), ("throw", 0)):
+            clip = np.tile(rest, (9, 1, 1, 1)) + rng.normal(0, 0.01, (9, 1, 20, 3))
+            clip[:, 0, 11, axis] += np.linspace(0, 1, 9)
+            clip[:2] = 0
+            np.save(folder / f"{subject}_{label}.npy", clip.astype(np.float32))
+            rows.append((f"{subject}_{label}.npy", label, subject))
+    table = pd.DataFrame(rows, columns=["file", "label", "subject"])
+    table.to_csv(folder / "labels.csv", index=False)
+    (folder / "skeleton.toml").write_text('skeleton = "kinect_v1"\n')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def experiment(clips, cache, model, protocol="cs"):
+    recipe = get_recipe(model, "folder", "paper")
+    dataset = load_dataset("folder", clips, cache, log=lambda line: None)
+    return Experiment(model, dataset, protocol, "paper", recipe, 0, clips / "none", "")
+
+
+@pytest.fixture(scope="module")
+def weights(clips, cache, tmp_path_factory):
+    """`weights(model)`: a file of an untrained network's."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def save(model):
+        path = folder / f"{model}.weights.h5"
+        if not path.exists():
+            experiment(clips, cache, model).build().save_weights(path)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def attention(clips, cache, weights):
+    """`attention(model, out, *more)`: the command on that folder; its exit status."""
+
+    def run(model, out, *more):
+        words = f"attention --model {model} --dataset folder --protocol cs".split()
+        where = ["--data-dir", str(clips), "--cache-dir", str(cache), "--out", str(out)]
+        return main([*words, *where, "--weights", str(weights(model)), *more])
+
+    return run
+
+
+def view_of(path):
+    return json.loads(re.search(r'id="view">(.*?)</script>', path.read_text("utf-8"), re.DOTALL)[1])
+
+
+def test_the_page_shows_what_the_network_does(attention, clips, cache, weights, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    run = experiment(clips, cache, "sta_lstm")
+    i = int(run.folds[0].test[-1])
+    name = run.dataset.samples["name"].iloc[i]
+    assert attention("sta_lstm", page, "--clip", name) == 0
+    said = capsys.readouterr().out
+    assert f"{name}: '{run.dataset.classes[run.dataset.labels[i]]}', " in said
+    assert said.splitlines()[-1] == str(page)
+
+    network = run.build()
+    network.load_weights(weights("sta_lstm"))
+    batch = run.inputs(network).batch(np.array([i]))
+    maps = attention_maps(network, batch)
+    view = view_of(page)
+    there = slice(2, 9)  # frames with somebody
+    expected_shares = 20 * maps["joints"][0, there]
+    np.testing.assert_allclose(view["shares"][2:], expected_shares, atol=2e-3)
+    np.testing.assert_allclose(view["frames"], maps["frames"][0, :9], atol=1e-5)
+    probabilities = softmax(network.predict_on_batch(batch))[0]
+    shown = {c["name"]: c["probability"] for c in view["classes"]}
+    expected = dict(zip(run.dataset.classes, probabilities, strict=True))
+    assert shown == pytest.approx(expected, abs=1e-4)
+    # Had the clip ended at frame 5, the network would have read six frames.
+    part = run.dataset.clip(i)[:6]
+    read = looking.MODELS["sta_lstm"].read(run.dataset.skeleton, run.frames, **run.recipe.read)
+    sooner = softmax(network.predict_on_batch(read(part)[None]))[0]
+    order = [run.dataset.classes.index(c["name"]) for c in view["classes"]]
+    np.testing.assert_allclose(view["running"][5], sooner[order], atol=2e-4)
+    assert view["running"][1] == [None, None]
+    assert "<li>clip <b>test, 9 frames" in page.read_text("utf-8")
+
+
+def test_long_clips_are_read_at_some_lengths(clips, cache, monkeypatch):
+    run = experiment(clips, cache, "mans9")
+    network = run.build()
+    every = looking.running_probabilities(run, network, 0)
+    assert np.isnan(every[:2]).all()
+    np.testing.assert_allclose(every[2:].sum(axis=1), 1)
+    monkeypatch.setattr(looking, "LENGTHS", 3)
+    some = looking.running_probabilities(run, network, 0)
+    np.testing.assert_allclose(some[[2, 5, 8]], every[[2, 5, 8]], atol=1e-6)
+    np.testing.assert_allclose(some[4], (some[2] + 2 * some[5]) / 3, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["mans9", "csta_cnn", "lstm"])
+def test_every_kind_of_attention_has_a_page(model, attention, tmp_path):
+    page = tmp_path / "page.html"
+    assert attention(model, page) == 0
+    view, text = view_of(page), page.read_text("utf-8")
+    assert (view["shares"] is None) == (model != "csta_cnn")
+    assert (view["frames"] is None) == (model == "lstm")
+    assert ("how far they are from 0" in text) == (model == "csta_cnn")
+    assert ("each coordinate on its own" in text) == (model == "mans9")
+    assert page.exists()
+
+
+def test_pictures_and_movies(attention, tmp_path):
+    assert attention("sta_lstm", tmp_path / "a.png") == 0
+    with Image.open(tmp_path / "a.png") as picture:
+        assert len(set(np.asarray(picture.convert("RGB")).reshape(-1, 3).sum(axis=1))) > 50
+    assert attention("mans9", tmp_path / "a.mp4") == 0
+    assert read_video(tmp_path / "a.mp4").shape == (9, 624, 960, 3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "a.png"]
+
+
+def test_what_cannot_be_drawn_is_said_at_once(attention, tmp_path, capsys):
+    def refused(*words):
+        assert attention(*words) == 2
+        return capsys.readouterr().err
+
+    assert "a.webm: ends in none of .html, .mp4, .gif, .png" in refused(
+        "sta_lstm", tmp_path / "a.webm"
+    )
+    assert "unknown clip 'a_wavee' of 'folder'. Did you mean 'a_wave.npy'" in refused(
+        "sta_lstm", tmp_path / "a.html", "--clip", "a_wavee"
+    )
+    assert "unknown protocol 'csx'" in refused("sta_lstm", tmp_path / "a.html", "--protocol", "csx")
+    several = refused("sta_lstm", tmp_path / "a.html", "--protocol", "loso")
+    assert "say with --fold which of the 4 folds" in several
+    assert "no pretrained weights for 'sta_lstm' on folder" in refused(
+        "sta_lstm", tmp_path / "a.html", "--weights", "pretrained"
+    )
+    words = "attention --model pose_i3d --dataset synthetic --protocol cs".split()
+    assert main(words) == 2
+    assert "weighs body parts" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_runs_folder_tells_the_fold(attention, weights, clips, cache, tmp_path):
+    fold = tmp_path / "run" / "fold_02"
+    fold.mkdir(parents=True)
+    (fold / "best.weights.h5").write_bytes(weights("lstm").read_bytes())
+    page = tmp_path / "page.html"
+    more = ["--protocol", "loso", "--weights", str(tmp_path / "run")]
+    assert attention("lstm", page, *more) == 0
+    assert "folder, loso, fold 2" in page.read_text("utf-8")
+    assert "run/fold_02/best.weights.h5" in page.read_text("utf-8")
+    run = experiment(clips, cache, "lstm", "loso")
+    first = run.dataset.samples["name"].iloc[run.folds[1].test[0]]
+    assert f": {first}" in re.search("<title>(.*?)</title>", page.read_text("utf-8"))[1]
+
+
+def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data = ["--data-dir", str(clips), "--cache-dir", str(cache)]
+    network = "--model mans9 --attention none --dataset folder --protocol loso".split()
+    assert main([*network, *data, *"--epochs 1 --fold 2 --fold 3 --out run".split()]) == 0
+    more = ["attention", "--weights", "run", *data, "--out", "page.html"]
+    assert main([*more, "--fold", "3"]) == 0
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "folder, loso, fold 3" in page
+    assert "run/fold_03/best.weights.h5" in page
+    assert view_of(tmp_path / "page.html")["frames"] is None  # no attention, as it was trained
+    capsys.readouterr()
+    for words, message in (
+        ([], "has best weights of 2 folds; name one with --fold"),
+        (["--recipe", "paper"], "run: a run brings its own network; leave --recipe out"),
+        (["--model", "lstm"], "run: of what network on what data? Add --dataset, --protocol"),
+        (["--weights", "run/run.json"], "Add --model, --dataset, --protocol"),
+        (["--weights", "none"], "none: no such file or folder"),
+        (["--weights", str(tmp_path)], "run.json: missing or damaged; name the folder of a"),
+    ):
+        assert main([*more, *words]) == 2
+        assert message in capsys.readouterr().err
+    about = json.loads((tmp_path / "run" / "run.json").read_text())
+    for change, message in (
+        ({"task": "detection"}, "run: it detects actions; run.py detect draws"),
+        ({"model": "pose_i3d"}, "'pose_i3d' weighs body parts"),
+    ):
+        (tmp_path / "run" / "run.json").write_text(json.dumps({**about, **change}))
+        assert main(more) == 2
+        assert message in capsys.readouterr().err
+    del about["recipe"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(about))
+    assert main(more) == 2
+    assert "run.json: lacks recipe" in capsys.readouterr().err
+
+
+def test_without_names_it_is_the_zoos_sta_lstm(tmp_path, monkeypatch, capsys):
+    """On the synthetic set; of another dataset the protocol that the zoo has."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["attention", "--clip", "S001C001P002R001A001", "--out", "page.html"]) == 0
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "sta_lstm_synthetic_cs_tuned" in page
+    assert "S001C001P002R001A001" in page
+    capsys.readouterr()
+    assert main(["attention", "--dataset", "ntu"]) == 2
+    assert "ntu" in capsys.readouterr().err
+    assert main(["attention", "--dataset", "sbuu"]) == 2
+    assert "unknown dataset 'sbuu'" in capsys.readouterr().err
+    assert main(["attention", "--clip", "S001"]) == 2
+    assert "unknown clip 'S001' of 'synthetic'" in capsys.readouterr().err
+
+
+def test_the_zoos_network_on_real_recordings(real_data, tmp_path, capsys):
+    words = "attention --dataset ut_kinect".split()  # the rest is what the zoo has
+    where = ["--data-dir", str(real_data("ut_kinect")), "--cache-dir", str(tmp_path / "cache")]
+    page = tmp_path / "page.html"
+    assert main([*words, *where, "--clip", "s06_e01_waveHands", "--out", str(page)]) == 0
+    assert "'waveHands', recognized with probability" in capsys.readouterr().out
+    shares = np.array(view_of(page)["shares"])
+    np.testing.assert_allclose(shares.mean(axis=1), 1, atol=1e-3)
+    names = view_of(page)["names"]
+    most = {names[k] for k in np.argsort(shares.mean(axis=0))[-2:]}
+    assert most <= {"left hand", "right hand", "left wrist", "right wrist"}

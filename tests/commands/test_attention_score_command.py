@@ -1,0 +1,161 @@
+"""`run.py attention --score` on a few synthetic clips and networks with random weights."""
+
+import json
+
+import keras
+import pandas as pd
+import pytest
+
+from keras_skeleton.commands.attention_score import run, run_names
+from keras_skeleton.datasets.registry import load_dataset
+from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.zoo.entries import Entry, sha256
+from keras_skeleton.zoo.page import write_zoo
+
+OPTIONS = {"subjects": 4, "repetitions": 1}
+FEW = ["--clips", "4", "--draws", "1"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Two runs of CSTA-CNN that differ in their seed, as a training leaves them; and a zoo."""
+    root = tmp_path_factory.mktemp("score")
+    dataset = load_dataset("synthetic", None, root / "cache", log=lambda line: None, **OPTIONS)
+    recipe = get_recipe("csta_cnn", "synthetic")
+    for seed in (1, 2):
+        experiment = Experiment(
+            "csta_cnn", dataset, "cs", "paper", recipe, seed, root / f"seed{seed}", "a command"
+        )
+        experiment.open_folder([1], resume=False)
+        experiment.fold_folder(1).mkdir()
+        keras.utils.set_random_seed(seed)
+        experiment.build().save_weights(experiment.fold_folder(1) / "best.weights.h5")
+    zoo = root / "zoo"
+    zoo.mkdir()
+    file = zoo / "net.weights.h5"
+    file.write_bytes((root / "seed1/fold_01/best.weights.h5").read_bytes())
+    entries = [
+        entry("csta_synthetic", experiment, file),
+        entry("stcm_synthetic", experiment, file, model="stcm9"),
+        entry("csta_ut_kinect", experiment, file, where="ut_kinect"),
+        entry("tap", experiment, file, task="detection"),
+    ]
+    write_zoo(entries, zoo)
+    return root
+
+
+def entry(name, run, file, model="csta_cnn", where="synthetic", task="recognition"):
+    """An entry whose weights are in `file`."""
+    of_csta = model == "csta_cnn"
+    dataset, recipe = run.dataset, run.recipe
+    return Entry(
+        name=name,
+        task=task,
+        model=model,
+        dataset=where,
+        files={file.name: sha256(file)},
+        arguments={**recipe.model, "bodies": 2} if of_csta else {},
+        frames=None,
+        read=recipe.read if of_csta else {},
+        views=1,
+        batch_size=16,
+        skeleton=dataset.skeleton.name,
+        classes=list(dataset.classes),
+        options=OPTIONS if where == "synthetic" else {},
+        protocol="cs",
+        fold=1,
+        folds=1,
+        recipe="paper",
+        seed=1,
+        command="",
+        figures={"accuracy": 0.0, "accuracy_last": None, "best_test_accuracy": None},
+        test_clips=28,
+        versions={},
+        date="2026-01-01",
+    )
+
+
+def test_the_zoo(work, tmp_path, capsys):
+    common = ["--zoo", str(work / "zoo"), "--cache-dir", str(work / "cache")]
+    words = [*common, *FEW, "--out", str(tmp_path / "out"), "--seed", "3"]
+    run(words)
+    out = capsys.readouterr().out
+    assert "csta_synthetic: 4 test clips" in out
+    assert "not scored  csta_ut_kinect: 'ut_kinect' has to be downloaded" in out
+    assert "not scored  stcm_synthetic: it has no attention" in out
+    assert "not scored  tap: it proposes intervals" in out
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == [
+        "attention_curves.csv", "attention_score.csv", "attention_score.json",
+        "attention_score.md", "csta_synthetic.png", "gains.png",
+    ]  # fmt: skip
+    table = pd.read_csv(tmp_path / "out/attention_score.csv")
+    assert table["kind"].tolist() == ["frames", "joints"]
+    shares = table[["on_action", "on_action_uniform", "on_action_saliency"]].to_numpy()
+    assert ((shares > 0) & (shares < 1)).all()
+    assert table["agreement"].isna().all()  # one seed
+    assert (table["untrained_pairs"] == 3).all()
+    assert table["with_untrained"].between(-1, 1).all()
+    curves = pd.read_csv(tmp_path / "out/attention_curves.csv")
+    assert list(curves)[:4] == ["network", "kind", "order", "way"]
+    assert len(curves) == 11 * 2 * (5 + 3)
+    markdown = (tmp_path / "out/attention_score.md").read_text()
+    assert "| csta_synthetic | joints | 4 |" in markdown
+    record = json.loads((tmp_path / "out/attention_score.json").read_text())
+    assert (record["seed"], record["draws"], record["most_clips"]) == (3, 1, 4)
+    assert record["networks"]["csta_synthetic"]["weights"] == sha256(work / "zoo/net.weights.h5")
+    assert set(record["not_scored"]) == {"csta_ut_kinect", "stcm_synthetic", "tap"}
+    for wrong, message in [
+        (words, "holds a score already"),
+        ([*common, "--model", "csta"], "unknown model 'csta' of 'the zoo'. Did you mean 'csta_"),
+        ([*common, "--model", "stcm9", "--dataset", "ut_kinect"], "no network that is all of that"),
+        ([*common, "--model", "stcm9", "--out", str(tmp_path / "b")], "no network was scored"),
+        (["--zoo", str(tmp_path)], "no trained weights here"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            run(wrong)
+    assert not (tmp_path / "b").exists()
+
+
+def test_runs_of_several_seeds_agree_or_not(work, tmp_path, capsys):
+    own = [*FEW, "--cache-dir", str(work / "cache")]
+    own += [word for key, value in OPTIONS.items() for word in ("--option", f"{key}={value}")]
+    run(["--runs", str(work / "seed1"), str(work / "seed2"), *own, "--out", str(tmp_path / "a")])
+    assert "agreement" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "a/attention_score.csv")
+    assert table["network"].tolist() == ["seed1", "seed1", "seed2", "seed2"]
+    assert (table["agreement_pairs"] == 1).all()
+    assert table["agreement"].between(-1, 1).all()
+    assert table.groupby("kind")["agreement"].nunique().tolist() == [1, 1]
+    assert (table["with_untrained_pairs"] == 6).all()
+
+    weights = str(work / "seed2/fold_01/best.weights.h5")  # the same network, named in another way
+    words = ["--model", "csta_cnn", "--dataset", "synthetic", "--protocol", "cs", *own]
+    run(["--weights", weights, *words, "--out", str(tmp_path / "b")])
+    alone = pd.read_csv(tmp_path / "b/attention_score.csv")
+    same = [column for column in table if column.startswith(("attention_", "saliency_", "on_"))]
+    pd.testing.assert_frame_equal(alone[same], table[same].iloc[2:].reset_index(drop=True))
+
+
+def test_what_does_not_go_together_is_refused(work, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    for words, message in [
+        (["--weights", "x", "--runs", "y"], "not both"),
+        (["--weights", "x", "--model", "mans9"], "add --dataset, --protocol"),
+        (["--attention", "none"], "leave --attention out"),
+        (["--option", "a=b"], "leave --option out"),
+        (["--runs", "x", "--model", "mans9"], "leave --model out"),
+        (["--fold", "1", "--fold", "2"], "name one fold"),
+        (["--runs", str(work / "seed1"), "--fold", "2"], "name a finished fold"),
+        (["--runs", str(tmp_path)], "lacks classes"),
+        (["--runs", "a", "a"], "names a folder twice"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            run(words)
+
+
+def test_runs_are_told_apart_by_their_paths(tmp_path):
+    assert run_names([tmp_path / "a", tmp_path / "b"]) == ["a", "b"]
+    assert run_names([tmp_path / "a/run", tmp_path / "b/run"]) == ["a_run", "b_run"]

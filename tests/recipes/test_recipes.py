@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from keras_skeleton.models.registry import MODELS
+from keras_skeleton.recipes.registry import RECIPES, get_recipe
+from keras_skeleton.recipes.schedules import Plateau
+
+
+@pytest.mark.parametrize(
+    ("dataset", "batch", "epochs"),
+    [("ntu", 40, 50), ("hdm05", 20, 100), ("sysu3d", 8, 100), ("ut_kinect", 8, 100)],
+)
+def test_paper_section_3_1(dataset, batch, epochs):
+    for model in ("mans9", "mans_densenet161"):
+        recipe = get_recipe(model, dataset)
+        assert (recipe.optimizer, recipe.learning_rate, recipe.momentum) == ("sgd", 0.1, 0.9)
+        assert (recipe.batch_size, recipe.epochs) == (batch, epochs)
+
+
+def test_released_code():
+    recipe = get_recipe("mans9", "ntu", "released")
+    assert (recipe.learning_rate, recipe.nesterov, recipe.batch_size) == (0.01, True, 128)
+    assert recipe.schedule == Plateau(drop=0.2, patience=5, cooldown=3, lowest=0.01, margin=1e-4)
+    assert recipe.model == {"attention": "frozen", "recurrent_activation": "hard_sigmoid"}
+    assert recipe.dataset == {"bodies": "file"}
+
+
+@pytest.mark.parametrize("key", RECIPES, ids="-".join)
+def test_every_recipe_says_its_sources_and_can_be_written(key):
+    recipe = RECIPES[key]
+    assert key[0] in {*MODELS, "jcr_rnn"}  # a baseline of detection, no classifier of clips
+    assert recipe.sources
+    described = json.loads(json.dumps(recipe.describe()))
+    assert described["schedule"]["name"]
+    assert described["batch_size"] == recipe.batch_size
+
+
+def test_unknown_variants_suggest_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'paper'"):
+        get_recipe("mans9", "ntu", "papers")
+    assert get_recipe("mans9", "some_other_dataset").batch_size == 20
