@@ -1,4 +1,4 @@
-"""The package's arrows go one way, and few rooms know TensorFlow."""
+"""The package's arrows go one way: no circle, nothing upwards, and few files know TensorFlow."""
 
 import ast
 import os
@@ -9,126 +9,166 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
-
-# Each room and the rooms that it may import from (itself always).
-ALLOWED = {
-    "errors": set(),
-    "apart": {"errors"},
-    "files": {"errors"},
-    "skeletons": {"errors"},
-    "transforms": {"skeletons", "errors"},
-    "datasets": {"skeletons", "errors", "files", "transforms", "video", "apart", "__init__"},
-    "layers": {"errors"},
-    "mans_weights": set(),
-    "weights": {"mans_weights", "errors"},
-    "i3d_weights": {"weights"},
-    "video": {"errors"},
-    "crops": {
-        "attention_plots", "plots", "layers", "datasets", "transforms", "video", "files", "errors",
-    },
-    "part_inputs": {"crops", "pipeline", "video", "datasets", "transforms", "errors"},
-    "models": {"layers", "transforms", "skeletons", "errors"},
-    "export": {"layers", "errors"},
-    "saliency": {"errors"},
-    "inference": {"apart", "errors"},
-    "pipeline": {"datasets", "transforms", "skeletons"},
-    "plots": {"skeletons"},
-    "attended_clip": {"skeletons"},
-    "attention_page": {"attended_clip", "attention_plots", "plots"},
-    "animation": {"attended_clip", "plots", "skeletons", "video"},
-    "attention_plots": {"plots", "skeletons"},
-    "deletion_plots": {"plots"},
-    "evaluation": {"transforms", "plots", "skeletons", "files", "errors"},
-    "training": {
-        "models", "layers", "pipeline", "part_inputs", "crops", "video", "i3d_weights", "datasets",
-        "transforms", "evaluation", "plots", "attention_plots", "attended_clip", "deletion_plots",
-        "saliency", "skeletons", "weights", "files", "apart", "errors", "__init__",
-    },
-    "detection": {
-        "training", "models", "layers", "datasets", "transforms", "skeletons", "detection_plots",
-        "plots", "weights", "files", "errors",
-    },
-    "detection_plots": {"plots"},
-    "zoo": {
-        "training", "detection", "models", "datasets", "crops", "part_inputs", "weights", "files",
-        "errors",
-    },
-    "reproduction": {
-        "training", "detection", "evaluation", "models", "datasets", "crops", "files", "apart",
-        "errors",
-    },
-    "cli": {"commands", "errors"},
-    "commands": {
-        "zoo", "reproduction", "pipeline", "export", "weights",
-        "training", "detection", "evaluation", "crops", "models", "datasets", "detection_plots",
-        "plots", "animation", "attention_page", "errors", "files", "skeletons",
-    },
-    "__init__": {"datasets", "inference", "models", "transforms", "weights", "zoo"},
-}  # fmt: skip
-
-
-def room_of(path):
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
-
-
-def imports(path):
-    """Modules that a file imports anywhere, also inside functions."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            yield module
-            if module == "keras_skeleton":
-                yield from (f"keras_skeleton.{alias.name}" for alias in node.names)
-
+ROOMS = (
+    "cli", "commands", "reproduction", "zoo", "detection", "attention", "recognizer", "training",
+    "recipes", "evaluation", "viz", "video", "checkpoints", "deploy", "models", "layers",
+    "datasets", "transforms", "skeletons", "distributed", "utils",
+)  # fmt: skip
+HELP = """
+Rooms of the package, from top to bottom; a file imports from its own room and from those below:
+    {rooms}
+If you added a file: put it into the room whose sentence in docs/architecture.md fits. If two rooms
+need each other, move what both need into the lower one, or hand it over as an argument.
+""".format(rooms=" > ".join(ROOMS))
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows_go_one_way(path):
-    room = room_of(path)
-    for module in imports(path):
-        if module.startswith("keras_skeleton."):
-            other = module.split(".")[1]
-            other = "__init__" if other.startswith("__") else other
-            assert other == room or other in ALLOWED[room], f"{room} imports {module}"
+def module_of(path: Path) -> str:
+    name = ".".join(("keras_skeleton", *path.relative_to(PACKAGE).with_suffix("").parts))
+    return name.removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imports(path: Path) -> list[str]:
+    """Full names of all modules that a file imports anywhere, also inside functions."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, f"{path}: write imports with their full name"
+            for alias in node.names:
+                inside = f"{node.module}.{alias.name}"
+                found.append(inside if inside in MODULES else node.module)
+    return found
+
+
+def own_imports(path: Path) -> list[str]:
+    return [name for name in imports(path) if name.split(".")[0] == "keras_skeleton"]
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_file_is_in_a_room():
+    lost = [
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        if path != PACKAGE / "__init__.py" and room_of(module_of(path)) not in ROOMS
+    ]
+    assert not lost, f"{lost} are in no room.{HELP}"
+
+
+def test_arrows_go_down():
+    wrong = []
+    for path in FILES:
+        module = module_of(path)
+        if path.name == "__init__.py" and path.parent == PACKAGE:
+            continue
+        for other in own_imports(path):
+            if other == "keras_skeleton":
+                wrong.append(f"{module} imports the package's __init__: import the file itself")
+            elif room_of(other) not in ROOMS:
+                wrong.append(f"{module} imports {other}, which is in no room")
+            elif ROOMS.index(room_of(other)) < ROOMS.index(room_of(module)):
+                wrong.append(f"{module} imports {other}, which is above it")
+    assert not wrong, "\n".join(wrong) + HELP
+
+
+def test_files_import_files_not_rooms():
+    """A room's __init__ is for users; inside, a name comes from the file that defines it."""
+    wrong = [
+        f"{module_of(path)} imports from {other}: name the file that defines it"
+        for path in FILES
+        if path.name != "__init__.py"
+        for other in own_imports(path)
+        if other in MODULES and MODULES[other].name == "__init__.py"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_circles():
+    """Not even between files of one room."""
+    arrows = {
+        module: [other for other in own_imports(path) if other in MODULES and other != module]
+        for module, path in MODULES.items()
+        if path.name != "__init__.py"
+    }
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> None:
+        if module in way:
+            raise AssertionError("circle: " + " -> ".join([*way[way.index(module) :], module]))
+        if module in done:
+            return
+        for other in arrows.get(module, []):
+            visit(other, [*way, module])
+        done.add(module)
+
+    for module in arrows:
+        visit(module, [])
+
+
+def users_of(package: str) -> set[str]:
+    return {
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        if any(module.split(".")[0] == package for module in imports(path))
+    }
 
 
 def test_few_files_import_tensorflow():
-    users = {
-        str(path.relative_to(PACKAGE))
-        for path in FILES
-        if any(module.split(".")[0] == "tensorflow" for module in imports(path))
-    }
-    assert users == {
-        "export.py",
-        "i3d_weights.py",
-        "inference.py",  # Keras compiles a prediction only on JAX
-        "pipeline.py",
-        "saliency.py",  # Keras has no call for gradients by an input
-        "training/distribution.py",  # strategies, and the memory of GPUs
+    assert users_of("tensorflow") == {
+        "deploy/export.py",
+        "checkpoints/i3d.py",
+        "deploy/compiled.py",  # Keras compiles a prediction only on JAX
+        "training/pipeline.py",
+        "attention/saliency.py",  # Keras has no call for gradients by an input
+        "distributed.py",  # strategies, and the memory of GPUs
         "training/tensorboard.py",
     }
 
 
 def test_three_files_import_jax():
-    users = {
-        str(path.relative_to(PACKAGE))
-        for path in FILES
-        if any(module.split(".")[0] == "jax" for module in imports(path))
-    }
-    assert users == {"inference.py", "saliency.py", "training/distribution.py"}
+    assert users_of("jax") == {"deploy/compiled.py", "attention/saliency.py", "distributed.py"}
 
 
-def test_reading_data_needs_neither_keras_nor_tensorflow():
-    code = (
-        "import sys, keras_skeleton; keras_skeleton.load_dataset; import keras_skeleton.transforms;"
-        "assert not {'keras', 'tensorflow', 'matplotlib'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+def loaded_by(code: str) -> set[str]:
+    """Top-level packages that are loaded after some code in a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
+        check=True, cwd=PACKAGE.parent, capture_output=True, text=True,
+    )  # fmt: skip
+    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+HEAVY = {"keras", "tensorflow", "jax", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import keras_skeleton; keras_skeleton.load_dataset; import keras_skeleton.transforms",
+        "from keras_skeleton.models.registry import check_model; check_model('mans9')",
+        "from keras_skeleton.recipes.registry import get_recipe; get_recipe('mans9', 'ntu')",
+        "from keras_skeleton.cli import main; main(['list'])",
+        "from keras_skeleton.cli import main; "
+        "main(['--model', 'mans99', '--dataset', 'synthetic', '--protocol', 'cs'])",
+    ],
+    ids=["data", "model names", "recipes", "list", "misspelt model"],
+)
+def test_neither_keras_nor_tensorflow_is_needed(code):
+    assert not HEAVY & loaded_by(code)
+
+
+def test_datasets_are_imported_when_asked_for():
+    assert not {"scipy", "pandas", "numpy"} & loaded_by("import keras_skeleton.datasets")
+    code = "from keras_skeleton.datasets.registry import get_source; get_source('sbu')"
+    assert "scipy" not in loaded_by(code)
 
 
 @pytest.mark.parametrize(("chosen", "found"), [(None, "1"), ("0", "0")])

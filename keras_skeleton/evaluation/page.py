@@ -23,6 +23,13 @@ SPLITS = ("train", "validation", "test")
 MAX_PICTURE = 16 << 20  # bytes
 MAX_PICTURES = 24  # attention pictures on the page; each is some 100 kB of it
 PAPER = "paper's convention (best epoch on test)"
+LEGEND = """\
+train, validation, test   clips of the fold
+val                       validation accuracy at the selected epoch
+selected, epoch           test accuracy at the epoch selected on validation clips: the result
+last, epochs              test accuracy after the last epoch, and their number
+best, epoch               highest test accuracy of any epoch: the papers' convention, too high
+min                       minutes of training"""
 
 
 def title_of(merged: Mapping[str, Any]) -> str:
@@ -84,12 +91,18 @@ def _pooled(merged: Mapping[str, Any]) -> str:
     )
 
 
+def _hours(merged: Mapping[str, Any]) -> str:
+    hours = merged["hours"]
+    return f"{60 * hours:.1f} minutes" if hours < 1 else f"{hours:.1f} hours"
+
+
 def summary(merged: Mapping[str, Any]) -> str:
     """The short text for a console: the folds, then the three accuracies under their names."""
-    head = ["fold", *SPLITS, "val", "selected", "epoch", "last", "epochs", "paper", "epoch", "min"]
+    head = ["fold", *SPLITS, "val", "selected", "epoch", "last", "epochs", "best", "epoch", "min"]
     rows = [head, *map(_fold_row, merged["folds"]), *_mean_rows(merged)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
+    lines += ["", LEGEND]
     names = {
         "accuracy": "selected on validation",
         "accuracy_last": "last epoch",
@@ -101,7 +114,7 @@ def summary(merged: Mapping[str, Any]) -> str:
     if not merged["complete"]:
         lines.append(_missing(merged))
     lines += [f"Note: {note}" for note in merged["notes"]]
-    return "\n".join([f"{title_of(merged)}, {merged['hours']:.1f} hours", "", *lines])
+    return "\n".join([f"{title_of(merged)}, trained for {_hours(merged)}", "", *lines])
 
 
 _STYLE = """\
@@ -267,7 +280,7 @@ def html_page(
     over = ""
     if merged["folds_done"] > 1:
         over = f"Mean ± standard deviation over {merged['folds_done']} folds. "
-    over += f"{_pooled(merged)} Training took {merged['hours']:.1f} hours."
+    over += f"{_pooled(merged)} Training took {_hours(merged)}."
     folds = _table(
         (
             "fold", "training clips", "validation clips", "test clips", "validation accuracy",

@@ -13,10 +13,11 @@ from typing import Any
 import keras
 from keras import ops, random
 
+from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
 
 
-class _Augmentation(keras.layers.Layer):
+class _Augmentation(Elementwise, keras.layers.Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed

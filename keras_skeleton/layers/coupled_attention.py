@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 from keras import activations, initializers, ops
 
+from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
 
 BIASES = ("each", "shared")
@@ -62,6 +64,10 @@ class _Scores(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], input_shape[2], input_shape[self.scored])
 
+    def flops(self, input_shape: tuple) -> int:
+        """Multiplications and additions of the matrix products a clip."""
+        return 2 * math.prod(input_shape[1:])
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -85,7 +91,7 @@ class FrameScores(_Scores):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class CoupledAttention(keras.layers.Layer):
+class CoupledAttention(Elementwise, keras.layers.Layer):
     """The outer product of frame scores (B, M, T) and joint scores (B, M, V), Eq. 2.
 
     Output (B, T, M, V). Call it as `CoupledAttention()(frames, joints)`.
@@ -100,7 +106,7 @@ class CoupledAttention(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Attend(keras.layers.Layer):
+class Attend(Elementwise, keras.layers.Layer):
     """Multiplies a clip (B, T, M, V, C) with attention, the same for all coordinates (Eq. 3).
 
     `Attend(axes)(x, attention)`; `axes` names the attention's axes: `"btmv"`, or `"bmv"` and

@@ -7,11 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Glimpse(keras.layers.Layer):
+class Glimpse(Elementwise, keras.layers.Layer):
     """Boxes of every frame, resized to a square: values from -1 to 1, as I3D reads them.
 
     Inputs: video (B, T, H, W, 3), 0 to 255 (`uint8` is best: a clip of 64 full-size NTU frames

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops, regularizers
 
+from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
 
 
@@ -103,7 +104,7 @@ class PartAttention(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class WeightedParts(keras.layers.Layer):
+class WeightedParts(Elementwise, keras.layers.Layer):
     """sum over k of alpha_k g_k (Eq. 4): weights (B, K) and K features (B, ...) to (B, ...)."""
 
     def build(self, weights_shape: tuple, features_shape: list[tuple]) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class FrameMask(keras.layers.Layer):
+class FrameMask(Elementwise, keras.layers.Layer):
     """bool (B, T): which frames of (B, T, ...) hold anything but zeros.
 
     Frames without people leave holes in it, and a row may be empty. On a GPU cuDNN's kernels refuse
@@ -27,7 +28,7 @@ class FrameMask(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class ScoreAccumulation(keras.layers.Layer):
+class ScoreAccumulation(Elementwise, keras.layers.Layer):
     """Scores (B, T, C) and frame weights (B, T) to class scores (B, C): Eq. 4 of STA-LSTM.
 
     Boolean weights (a mask) count as ones and zeros.

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops, random
 
+from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
 
 
@@ -56,7 +57,7 @@ def take_rows(clips: Any, rows: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class TemporalSampling(keras.layers.Layer):
+class TemporalSampling(Elementwise, keras.layers.Layer):
     """Clips of any length to `size` frames: (B, T, ...) to (B, size, ...).
 
     Clips shorter than T end with zeros. Outside training: the middle frames of `size` equal

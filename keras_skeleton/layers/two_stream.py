@@ -7,11 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Motion(keras.layers.Layer):
+class Motion(Elementwise, keras.layers.Layer):
     """Differences of neighbouring frames, x(t+1) - x(t): (B, T, ...) to the same shape.
 
     The last frame has no next one: its motion is 0.
@@ -27,7 +28,7 @@ class Motion(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class BodiesToBatch(keras.layers.Layer):
+class BodiesToBatch(Elementwise, keras.layers.Layer):
     """(B, T, M, V, C) to (B * M, T, V, C): every person goes through the same network."""
 
     def build(self, input_shape: tuple) -> None:
@@ -44,7 +45,7 @@ class BodiesToBatch(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class MaxOverBodies(keras.layers.Layer):
+class MaxOverBodies(Elementwise, keras.layers.Layer):
     """(B * M, D) to (B, D): the largest value of all people.
 
     Args:

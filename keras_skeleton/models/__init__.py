@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 from keras_skeleton.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from keras_skeleton.models.attention_maps import attention_maps
     from keras_skeleton.models.entry import ModelEntry
     from keras_skeleton.models.registry import MODELS, build_model, check_model
 
-__all__ = ["MODELS", "ModelEntry", "attention_maps", "build_model", "check_model"]
+__all__ = ["MODELS", "ModelEntry", "build_model", "check_model"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,

@@ -18,8 +18,7 @@ _CSTA_SOURCES = {
     "model": "paper, Sec. 3.1: 30 frames, cropping keeps 0.5 to 1 of a clip on UESTC, 0.9 to 1 on "
     "NTU; weight decay 1e-4, ten times as much on the first dense layer: skelact",
     "preprocessing": "our choice: origin at the first actor's spine in the first frame, as in "
-    "the group's "
-    "later code; the paper names none",
+    "the group's later code; the paper names none",
 }
 _CSTA_UESTC = Recipe(
     optimizer="adam",
@@ -55,10 +54,9 @@ _OTHER_VIEWS = (
 )
 _FROM_OTHER_VIEWS = {
     "preprocessing": "our choice: origin at the spine in the first frame, the camera's axes "
-    "but made level "
-    "(the mean direction from ankles to shoulders leans by 12 degrees in views 1 and 2); the turns "
-    "of `augment` teach the view. Trained on view 1 and tested on view 2, it beats clips that are "
-    "not level and each frame in the actor's own axes",
+    "but made level (the mean direction from ankles to shoulders leans by 12 degrees in views 1 "
+    "and 2); the turns of `augment` teach the view. Trained on view 1 and tested on view 2, it "
+    "beats clips that are not level and each frame in the actor's own axes",
     "augment": "our choice: up to 60 degrees about the vertical, as cameras stand around a scene; "
     "no action says which hand",
 }

@@ -19,9 +19,8 @@ _MANS_SOURCES = {
 }
 _STRETCHED = {
     "preprocessing": "our choice: time and joints interpolated to the image; the released "
-    "padding is "
-    "made for the 2 x 25 joints of NTU and leaves most of this dataset's image empty. (A first "
-    "trial on test subjects of UT-Kinect said so, too: this choice is not blind to them)"
+    "padding is made for the 2 x 25 joints of NTU and leaves most of this dataset's image empty. "
+    "(A first trial on test subjects of UT-Kinect said so, too: this choice is not blind to them)"
 }
 _MANS_NTU = Recipe(
     optimizer="sgd",

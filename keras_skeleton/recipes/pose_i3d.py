@@ -96,8 +96,7 @@ _POSE_SOURCES = {
     "N-UCLA), lambda 1 = 1e-5 (1e-4), lambda 2 = 1e-3, dropout 0.5; tanh layer of 128: released "
     "code",
     "preprocessing": "paper, Sec. 4: position and view invariance as Shahroudy et al. (the "
-    "released code "
-    "only moves the origin)",
+    "released code only moves the origin)",
     "frames": "released code: 64 frames of video",
     "views": "paper, Sec. 4: the logits of 5 sub-sequences are averaged",
     "stages": "paper, Algorithm 1, N1 = 10 and N2 = 25 epochs; streams: released code, SGD, 0.01, "

@@ -9,9 +9,9 @@ from keras_skeleton.skeletons import Skeleton, get_skeleton
 
 FIXED_CAMERA = {
     "preprocessing": "our choice: interpolated as for the other small datasets, and the "
-    "origin at the hips "
-    "in every frame with the camera's axes; one fixed camera sees every subject from the front, "
-    "and the first pose is too noisy to turn a whole clip by (benchmarks/choose_coordinates.py)"
+    "origin at the hips in every frame with the camera's axes; one fixed camera sees every "
+    "subject from the front, and the first pose is too noisy to turn a whole clip by "
+    "(benchmarks/choose_coordinates.py)"
 }
 
 TURNED = (

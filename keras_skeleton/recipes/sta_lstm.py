@@ -155,9 +155,8 @@ _STA = {
         augment=TURNED,
         sources=_STA_OTHER
         | {
-            "preprocessing": f"{FIXED_CAMERA['preprocessing']}. In units of 0.2 m: LSTMs learn slowly "
-            "from numbers "
-            "far below 1",
+            "preprocessing": f"{FIXED_CAMERA['preprocessing']}. In units of 0.2 m: LSTMs learn "
+            "slowly from numbers far below 1",
             "augment": "our choice: a training set of 80 clips",
         },
     ),
@@ -191,9 +190,8 @@ _STA = {
             "all": "our choice, for gates that open where the action is; found by looking at the "
             "gates on the clips of the training and validation subjects",
             "preprocessing": "our choice: how far each joint is from where it began. "
-            "Positions tell much "
-            "before anything happens, and as seen from the actor's spine in every frame even the "
-            "feet move when the person sits down",
+            "Positions tell much before anything happens, and as seen from the actor's spine in "
+            "every frame even the feet move when the person sits down",
             "model": "our choice: lambda 1 a third of SBU's",
             "augment": "our choice: 336 training clips; noise of 0.6 (the lower trunk is 1) makes "
             "joints that carry nothing a burden, which the joint gates can turn down",

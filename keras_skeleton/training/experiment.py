@@ -312,31 +312,31 @@ class Experiment:
     def train_folds(
         self, numbers: Sequence[int], resume: bool, trainers: dict[str, Trainer] | None = None
     ) -> None:
-        """Trains folds, one after the other, with `trainees` made before or new ones."""
+        """Trains folds, one after the other, with the networks `trainers` or new ones."""
         devices = current()
         devices.send(self.folder, [self.fold_folder(number) for number in numbers])
-        trainers = trainers or self.trainers()
         load_pretrained = published_start(self.published, self.crops.size if self.crops else 0)
         epochs = [self.epochs(self.folds[number - 1]) for number in numbers]
-        progress = Progress(epochs, io.StringIO() if devices.process else None)
-        inputs = None if self.recipe.stages else self.inputs(trainers[""].model)
-        for number in numbers:
-            fold, folder = self.folds[number - 1], self.fold_folder(number)
-            self.log(self.split_line(number, fold))
-            progress.on_fold_start(number)
-            seed = self.seed + number - 1
-            if inputs is None:
-                read = self.stage_inputs(trainers, fold, folder)
-                metrics = train_stages(
-                    self.recipe.stages, trainers, read, fold, number, seed, folder, progress,
-                    resume, load_pretrained,
-                )  # fmt: skip
-                shutil.rmtree(folder / "features", ignore_errors=True)
-            else:
-                metrics = FoldFit(
-                    trainers[""], inputs, fold, number, seed, folder, progress.epoch
-                ).run(resume)
-            progress.end(metrics)
+        with Progress(epochs, io.StringIO() if devices.process else None) as progress:
+            trainers = trainers or self.trainers()
+            inputs = None if self.recipe.stages else self.inputs(trainers[""].model)
+            for number in numbers:
+                fold, folder = self.folds[number - 1], self.fold_folder(number)
+                self.log(self.split_line(number, fold))
+                progress.on_fold_start(number)
+                seed = self.seed + number - 1
+                if inputs is None:
+                    read = self.stage_inputs(trainers, fold, folder)
+                    metrics = train_stages(
+                        self.recipe.stages, trainers, read, fold, number, seed, folder, progress,
+                        resume, load_pretrained,
+                    )  # fmt: skip
+                    shutil.rmtree(folder / "features", ignore_errors=True)
+                else:
+                    metrics = FoldFit(
+                        trainers[""], inputs, fold, number, seed, folder, progress.epoch
+                    ).run(resume)
+                progress.end(metrics)
 
     def finished(self, number: int) -> bool:
         """Whether a fold is trained; RunError where only a part of its results is left."""

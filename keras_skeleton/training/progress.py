@@ -5,15 +5,25 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 
 from keras_skeleton.utils.text import clock, percent
 
 EVERY = 10.0  # seconds between lines where the output is a file and a line cannot be overwritten
+BUILDS = "building the network"
+COMPILES = "compiling the first training step, which can take a minute"
+STARTS = "first epoch"
 
 
 class Progress:
-    """Prints a line an epoch, over the last one on a terminal.
+    """A live line on a terminal, a line every few seconds elsewhere.
+
+    Use as a context manager: leaving it, also by an error, gives the terminal back.
 
     Args:
         epochs: Epochs of each fold that is trained in this run, of all its steps together.
@@ -28,10 +38,25 @@ class Progress:
         self.number = 0
         self.step_epochs = 0
         self.before = 0
-        self.trained = 0  # epochs trained in this run, not those of a run that is continued
-        self.spent = 0.0
-        self.step_trained, self.step_spent = 0, 0.0  # the same, of the present step
+        # Epochs of this run whose pace counts: the first one of a step also compiles it.
+        self.timed, self.spent = 0, 0.0
+        self.step_timed, self.step_spent, self.step_first = 0, 0.0, True
         self.printed = 0.0
+        self._compiled: set[str] = set()  # steps whose training step is compiled
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Progress:
+        self._show(BUILDS, 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
 
     def on_fold_start(
         self, number: int, step: str = "", epochs: int | None = None, before: int = 0
@@ -39,44 +64,58 @@ class Progress:
         """A fold starts, or a step of it that takes `epochs` after `before` epochs of others."""
         self.number = number
         self.step_epochs, self.before = epochs or self.epochs[self.finished], before
-        self.step_trained, self.step_spent = 0, 0.0
+        self.step_timed, self.step_spent, self.step_first = 0, 0.0, True
         if step:
-            self.out.write(f"{self._over()}fold {number}, {step}, {self.step_epochs} epochs\n")
+            self._stop()
+            self._line(f"fold {number}, {step}, {self.step_epochs} epochs")
             self.printed = 0.0
+        name = step.partition(":")[0]
+        self._show(f"fold {number}: {STARTS if name in self._compiled else COMPILES}", 0)
+        self._compiled.add(name)
 
-    def _over(self) -> str:
-        return "\r\x1b[K" if self.terminal else ""
-
-    def time_left(self, epoch: int) -> float:
+    def time_left(self, epoch: int) -> float | None:
         """Seconds still to go after `epoch` of the present step: the step at its own pace, which
-        may differ much from others', the rest at the mean pace so far."""
+        may differ much from others', the rest at the mean pace so far.
+
+        None before any epoch but the first one of a step was timed.
+        """
         later = sum(self.epochs[self.finished :]) - self.before - self.step_epochs
-        mean = self.spent / max(self.trained, 1)
-        own = self.step_spent / self.step_trained if self.step_trained else mean
+        if not self.timed:
+            return None
+        mean = self.spent / self.timed
+        own = self.step_spent / self.step_timed if self.step_timed else mean
         return (self.step_epochs - epoch) * own + later * mean
 
     def epoch(self, row: dict[str, float]) -> None:
         """An epoch is done; `row` is its line of the history."""
         epoch = int(row["epoch"])
-        self.spent += row["seconds"]
-        self.trained += 1
-        self.step_spent += row["seconds"]
-        self.step_trained += 1
-        now = time.monotonic()
-        last = epoch == self.step_epochs
-        if not self.terminal and not last and self.printed and now - self.printed < EVERY:
-            return
-        self.printed = now
+        if self.step_first:
+            self.step_first = False
+        else:
+            self.spent += row["seconds"]
+            self.timed += 1
+            self.step_spent += row["seconds"]
+            self.step_timed += 1
+        left = self.time_left(epoch)
         line = (
             f"fold {self.number}  epoch {epoch}/{self.step_epochs}  loss {row['loss']:.3f}  "
             f"train {percent(row['accuracy'])}  validation {percent(row['val_accuracy'])}  "
-            f"{row['seconds']:.1f} s an epoch  {clock(self.time_left(epoch))} left"
+            f"{row['seconds']:.1f} s an epoch"
         )
-        self.out.write(f"{self._over()}{line}" + ("" if self.terminal else "\n"))
-        self.out.flush()
+        if left is not None:
+            line += f"  {clock(left)} left"
+        if self.terminal:
+            self._show(line, epoch)
+            return
+        now = time.monotonic()
+        if epoch != self.step_epochs and self.printed and now - self.printed < EVERY:
+            return
+        self.printed = now
+        self._line(line)
 
     def end(self, metrics: dict[str, Any]) -> None:
         """A fold is done."""
+        self._stop()
         self.finished += 1
         last = f"{percent(metrics['accuracy_last'], digits=2)} after the last epoch"
         line = f"fold {self.number} done: test {last} (no validation clips)"
@@ -85,5 +124,33 @@ class Progress:
                 f"fold {self.number} done: test {percent(metrics['accuracy'], digits=2)} "
                 f"(epoch {metrics['epoch_selected']}, selected on validation), {last}"
             )
-        self.out.write(f"{self._over()}{line}\n")
+        self._line(line)
+
+    def _line(self, text: str) -> None:
+        self.out.write(text + "\n")
         self.out.flush()
+
+    def _show(self, text: str, epoch: int) -> None:
+        """The live line: a bar over the step's epochs, and the time that goes by."""
+        if not self.terminal:
+            if not epoch:
+                self._line(text)
+            return
+        if self._bar is None:
+            self._bar = Bar(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                TimeElapsedColumn(),
+                console=Console(file=self.out),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=self.step_epochs)
+            self._bar.start()
+        assert self._task is not None
+        self._bar.update(self._task, description=text, completed=epoch, total=self.step_epochs)
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -22,7 +22,7 @@ def lazy_names(
         if name not in homes:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
         module = import_module(homes[name])
-        value = module if homes[name].endswith("." + name) else getattr(module, name)
+        value = module if homes[name] == f"{package}.{name}" else getattr(module, name)
         setattr(sys.modules[package], name, value)
         return value
 
