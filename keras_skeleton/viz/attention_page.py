@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import json
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,11 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from keras_skeleton.utils.files import write_text
+from keras_skeleton.utils.templates import render, trusted
 from keras_skeleton.viz.attended_clip import AttendedClip
 from keras_skeleton.viz.attention_plots import joint_names
 from keras_skeleton.viz.plots import AXES, COLOURS, side_of
 
-HERE = Path(__file__).parent
 BARS = 10  # classes beside the skeleton, and the true one
 CURVES = 3  # classes on the timeline, and the true one
 # Bones by side, dim enough that the joints stand out on the dark ground.
@@ -82,22 +81,20 @@ def attention_page(seen: AttendedClip) -> str:
         "time_note": _time_note(seen),
         "last": str(T - 1),
     }
-    page = Template((HERE / "attention_page.html").read_text("utf-8"))
-    return page.substitute(
-        {name: html.escape(text) for name, text in words.items()},
-        wrong="" if right else " wrong",
-        about="\n".join(
-            f"<li>{html.escape(what)} <b>{html.escape(value)}</b></li>"
-            for what, value in seen.about.items()
-        ),
-        key="\n".join(
-            f'<span class="key" style="--colour: {BONES[side]}">{name}</span>'
+    # No text in the data can end the script, whatever files and classes are called.
+    data = json.dumps(view, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return render(
+        Path(__file__).with_suffix(".html"),
+        **words,
+        wrong=not right,
+        about=list(seen.about.items()),
+        key=[
+            (name, BONES[side])
             for side, name in (("left", "left limbs"), ("right", "right limbs"), ("trunk", "trunk"))
-        ),
-        # No text in it can end the script, whatever files and classes are called.
-        view=json.dumps(view, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-        plotly=get_plotlyjs(),
-        script=(HERE / "attention_page.js").read_text("utf-8"),
+        ],
+        view=trusted(data),
+        plotly=trusted(get_plotlyjs()),
+        script=trusted(Path(__file__).with_suffix(".js").read_text("utf-8")),
     )
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
+import toy_network
+from toy_network import ACTION, HAND, LONGEST, K, T
 
 from keras_skeleton.attention.deletion import FRACTIONS, confidence_interval
 from keras_skeleton.attention.deletion_curves import View
@@ -19,75 +19,26 @@ from keras_skeleton.attention.faithfulness import (
     untrained_attention,
 )
 from keras_skeleton.evaluation.scores import softmax
-from keras_skeleton.models.entry import ModelEntry
-from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.registry import get_recipe
-from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.transforms.padded import padded_rows
-from keras_skeleton.transforms.sample import pad_end
 
-T, K, LONGEST = 30, 20, 29  # frames that it can read, joints; frames of the longest clip
-HAND = get_skeleton("kinect_v1").hands[1]
-ACTION = (4, 5, 6)  # the frames in which the hand moves, where the clips are read so
 WAYS = ("deletion", "insertion")
 
 
-def build(skeleton, classes, frames, joints=None, steps=None, every=1, bodies=1):
-    """Reads the hand, in every frame or every second one. Its attention is what `joints` and
-    `steps` say, and nothing depends on it."""
-    frames = frames or LONGEST
-    x = keras.Input((frames, K, 3))
-    read = layers.EinsumDense("btkc,tkcn->bn", classes, kernel_initializer="zeros", name="reads")
-    logits = read(x)
-    kernel = np.zeros(read.kernel.shape, np.float32)
-    for c in range(classes):
-        kernel[::every, HAND, c, c] = 3.0
-    read.set_weights([kernel])
-
-    def attend(equation, shape, axis, values, name):
-        layer = layers.EinsumDense(
-            equation, shape, bias_axes=axis, kernel_initializer="zeros", name=name
-        )
-        found = layer(x)
-        layer.set_weights([layer.get_weights()[0], np.asarray(values, np.float32)])
-        unused = layers.Dense(classes, kernel_initializer="zeros", use_bias=False)
-        return unused(layers.Flatten()(found))
-
-    if joints is not None:
-        logits += attend("btkc,kcj->btj", (frames, K), "j", joints, "joint_attention")
-    if steps is not None:
-        logits += attend("bskc,skct->bt", (frames,), "t", steps, "frame_attention")
-    return keras.Model(x, logits)
-
-
-def read(skeleton, frames, pulse=False):
-    """Each joint's way from its first place; with `pulse` all of it in the frames of ACTION."""
-
-    def clip_read(clip):
-        moved = clip[:, 0] - clip[:1, 0]
-        if pulse:
-            moved[:, HAND] = (
-                np.where(np.isin(np.arange(len(clip)), ACTION)[:, None], 1, 0) * (moved[-1, HAND])
-            )
-        return pad_end(moved + 1e-3, frames).astype(np.float32)  # zeros are people not there
-
-    return clip_read
-
-
-ENTRY = ModelEntry(build, read, lambda length, frames, **_: padded_rows(length, frames), "a test")
-
-
 @pytest.fixture
-def network(monkeypatch, toy, tmp_path):
+def network(toy, tmp_path):
     """`network(joints=..., steps=..., pulse=...)`: an experiment and the file of its weights."""
-    monkeypatch.setitem(MODELS, "toy", ENTRY)
 
-    def make(pulse=False, **attention):
+    def make(entry="ENTRY", pulse=False, **attention):
         recipe = replace(
-            get_recipe("mans9", "ut_kinect"), model=attention, read={"pulse": pulse}, frames=T
+            get_recipe("mans9", "ut_kinect"),
+            model=attention,
+            preprocessing={"pulse": pulse},
+            frames=T,
         )
-        run = Experiment("toy", toy, "cs", "paper", recipe, 0, tmp_path, "")
+        run = Experiment(
+            f"{toy_network.__file__}:{entry}", toy, "cs", recipe, folder=tmp_path, command=""
+        )
         weights = tmp_path / "toy.weights.h5"
         run.build().save_weights(weights)
         return run, weights
@@ -206,7 +157,7 @@ def test_the_papers_networks(name, toy, tmp_path):
     recipe = replace(get_recipe(name, "ut_kinect"), stages=())
     if name == "sta_lstm":
         recipe = replace(recipe, model={**recipe.model, "units": 8})
-    run = Experiment(name, toy, "cs", "paper", recipe, 0, tmp_path, "")
+    run = Experiment(name, toy, "cs", recipe, folder=tmp_path, command="")
     model = run.build()
     model.save_weights(tmp_path / "some.weights.h5")
     found = measure(run, tmp_path / "some.weights.h5", 1, draws=1, most=3)
@@ -233,14 +184,8 @@ def test_the_papers_networks(name, toy, tmp_path):
     assert (first[0]["frames"] != found.attention[0]["frames"]).any()
 
 
-def test_frames_between_those_that_are_read_have_their_neighbours_saliency(
-    network, monkeypatch, toy
-):
-    def every_second(length, frames, **_):
-        return padded_rows(length, frames)[:length:2]
-
-    monkeypatch.setitem(MODELS, "toy", ENTRY._replace(sequence=True, rows=every_second))
-    run, _ = network(every=2)
+def test_frames_between_those_that_are_read_have_their_neighbours_saliency(network, toy):
+    run, _ = network("SEQUENCE", every=2)
     assert run.frames == LONGEST == toy.samples["frames"].max()
     view = View(run, 1)
     (found,) = view.saliency(np.array([toy.samples["frames"].idxmax()]))

@@ -55,7 +55,7 @@ def test_other_backends_are_refused(monkeypatch):
 
 ON_JAX = """
 import keras, numpy as np
-from keras_skeleton.saliency import input_gradient
+from keras_skeleton.attention.saliency import input_gradient
 assert keras.backend.backend() == "jax"
 x = keras.Input((2, 3))
 layer = keras.layers.Dense(4)

@@ -6,7 +6,17 @@ from dataclasses import asdict, replace
 import pytest
 
 from keras_skeleton.zoo.check import compared
-from keras_skeleton.zoo.entries import Entry, ZooError, checked_files, find_entry, read_zoo, sha256
+from keras_skeleton.zoo.entries import (
+    ZOO,
+    Entry,
+    ZooError,
+    checked_files,
+    find_entry,
+    no_weights,
+    read_zoo,
+    sha256,
+    weights_folders,
+)
 from keras_skeleton.zoo.page import absent, listing, write_zoo
 
 FIGURES = {
@@ -20,7 +30,7 @@ def entry(folder, name, model="mans9", **changes):
     made = Entry(
         name=name, task="recognition",
         files={f"{name}.weights.h5": sha256(folder / f"{name}.weights.h5")},
-        model=model, arguments={}, frames=None, read={}, views=1, batch_size=8,
+        model=model, arguments={}, frames=None, preprocessing={}, views=1, batch_size=8,
         skeleton="kinect_v1", classes=["a", "b"], dataset="ut_kinect", options={}, protocol="cs",
         fold=1, folds=1, recipe="paper", seed=0, command="python run.py ...", figures=FIGURES,
         test_clips=99, versions={"keras": "3"}, date="2026-11-22",
@@ -56,23 +66,22 @@ def test_of_several_recipes_the_best_on_validation_clips_is_found(zoo):
     assert find_entry("lstm", "sbu", "5fold", None, 2, zoo).name == "lstm_sbu_fold2"
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        (("lstm", "sbu", "5fold", None, 1), "fold 1; there are: lstm_sbu_fold2. To train them"),
-        (("mans9", "ut_kinect", "cs", "released"), "recipe 'released'; there are: mans9_ut, mans9"),
-        (("mans9", "ntu", "cs"), "'mans9' on ntu, cs; there are: mans9_ut, mans9_ut_tuned"),
-        (("csta_cnn", "ntu", "cs"), "there are: nothing for this model or dataset"),
-    ],
-)
-def test_what_is_not_there_names_what_is(zoo, asked, message):
-    with pytest.raises(ZooError, match=message):
-        find_entry(*asked, folder=zoo)
+def test_what_is_not_there_names_what_is(zoo):
+    for asked, message in (
+        (("lstm", "sbu", "5fold", None, 1), "'lstm' on sbu, 5fold, fold 1.*: lstm_sbu_fold2"),
+        (("mans9", "ut_kinect", "cs", "released"), "'released'.*: mans9_ut, mans9_ut_tuned"),
+        (("mans9", "ntu", "cs"), "'mans9' on ntu, cs.*: mans9_ut, mans9_ut_tuned"),
+        (("csta_cnn", "ntu", "cs"), "'csta_cnn' on ntu, cs"),
+    ):
+        with pytest.raises(ZooError, match=message):
+            find_entry(*asked, folder=zoo)
 
 
 def test_without_a_zoo_it_says_where_it_lies(tmp_path):
-    with pytest.raises(ZooError, match="no pretrained weights here; they lie in weights/"):
+    with pytest.raises(ZooError, match=f"{tmp_path}: .*zoo.json"):
         find_entry("mans9", "ut_kinect", "cs", folder=tmp_path)
+    assert "KERAS_SKELETON_WEIGHTS" in no_weights(ZOO)
+    assert all(str(folder) in no_weights(ZOO) for folder in weights_folders())
 
 
 def test_changed_absent_and_outside_files_are_refused(zoo):
@@ -80,22 +89,31 @@ def test_changed_absent_and_outside_files_are_refused(zoo):
     path = zoo / own.file
     assert checked_files(own, zoo) == [path]
     path.write_bytes(b"mans9_uT")
-    with pytest.raises(ZooError, match="mans9_ut.weights.h5: not the recorded file"):
+    with pytest.raises(ZooError, match="mans9_ut.weights.h5: .*SHA-256"):
         checked_files(own, zoo)
-    assert "not the recorded file" in listing(read_zoo(zoo), zoo)
+    assert "mans9_ut.weights.h5: " in listing(read_zoo(zoo), zoo)
     path.unlink()
-    with pytest.raises(ZooError, match="no such file"):
+    with pytest.raises(ZooError, match="mans9_ut.weights.h5: "):
         checked_files(own, zoo)
     for name in ("../zoo.json", "/etc/passwd", "a/../../b"):
-        with pytest.raises(ZooError, match="lies outside of the zoo"):
+        with pytest.raises(ZooError, match=f"'{name}'"):
             checked_files(replace(own, files={name: "0"}), zoo)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"entries": [{}]}', '{"entries": 3}'])
-def test_a_damaged_list_is_named(tmp_path, content):
-    (tmp_path / "zoo.json").write_text(content)
-    with pytest.raises(ZooError, match="zoo.json: not a list of weights"):
-        read_zoo(tmp_path)
+def test_a_damaged_list_is_named(tmp_path):
+    for content in ("", "[]", "{}", '{"entries": [{}]}', '{"entries": 3}'):
+        (tmp_path / "zoo.json").write_text(content)
+        with pytest.raises(ZooError, match="zoo.json: "):
+            read_zoo(tmp_path)
+
+
+def test_a_list_of_an_earlier_version_is_read(zoo):
+    entries = read_zoo(zoo)
+    text = (zoo / "zoo.json").read_text()
+    old = text.replace('"preprocessing"', '"read"').replace('"best_test_accuracy"', '"accuracy_paper"')
+    assert old != text
+    (zoo / "zoo.json").write_text(old)
+    assert read_zoo(zoo) == entries
 
 
 def test_pages_show_figures_notes_commands_and_what_is_absent(zoo):
@@ -105,19 +123,21 @@ def test_pages_show_figures_notes_commands_and_what_is_absent(zoo):
     assert "- `mans9_ut`: `python run.py ...`" in page
     assert "python run.py --model mans9 --dataset ntu --protocol cv --data-dir PATH" in page
     text = listing(read_zoo(zoo), zoo)
-    assert "3 entries; every file is as recorded" in text
+    assert "3 entries" in text
+    assert "as recorded" in text
     made = [replace(read_zoo(zoo)[0], model="mans9", dataset="ntu", protocol="cs")]
     assert len(absent(made)) == len(absent([])) - 1
 
 
 def test_differences_are_shown(zoo):
     own = read_zoo(zoo)[0]
-    assert compared(own, {"accuracy": 0.9}, 99) == ("accuracy 90.00 %, as recorded", True)
+    said, same = compared(own, {"accuracy": 0.9}, 99)
+    assert same
+    assert "accuracy 90.00 %" in said
     said, same = compared(own, {"accuracy": 0.89}, 98)
     assert not same
-    assert said == (
-        "98 test clips here, 99 in the record; accuracy 89.00 %, recorded 90.00 %, difference -1.00"
-    )
+    for number in ("98", "99", "accuracy 89.00 %", "90.00 %", "-1.00"):
+        assert number in said
 
 
 def test_the_list_is_plain_json(zoo):

@@ -1,6 +1,7 @@
 """From a run to an entry and back: weights come out of the zoo with the recorded accuracy."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_an_entry_records_everything(work):
 def test_it_is_scored_again_as_recorded_and_says_where_not(work, tmp_path, capsys):
     words = ["zoo", "--check", "--cache-dir", str(work / "cache"), "--zoo"]
     assert main([*words, str(work / "zoo")]) == 0
-    assert "1 as recorded; 0 differs; 0 not checked" in capsys.readouterr().out
+    assert "1 as recorded; 0 differs" in capsys.readouterr().out
     shutil.copytree(work / "zoo", tmp_path / "zoo")
     text = (tmp_path / "zoo/zoo.json").read_text()
     entry = json.loads(text)["entries"][0]
@@ -54,8 +55,8 @@ def test_it_is_scored_again_as_recorded_and_says_where_not(work, tmp_path, capsy
     (tmp_path / "zoo/zoo.json").write_text(wrong)
     assert main([*words, str(tmp_path / "zoo")]) == 2
     out = capsys.readouterr()
-    assert "DIFFERS      stcm9_synthetic_cs_seed5: accuracy" in out.out
-    assert "1 entries do not come out as recorded" in out.err
+    assert re.search(r"DIFFERS +stcm9_synthetic_cs_seed5: accuracy", out.out)
+    assert out.err
     assert main([*words, str(tmp_path / "zoo"), "--name", "stcm"]) == 2
     assert "unknown entry 'stcm'" in capsys.readouterr().err
 
@@ -68,7 +69,7 @@ def test_a_network_comes_ready_to_use(work):
 
 def test_another_dataset_is_refused(work, toy, tmp_path):
     (entry,) = read_zoo(work / "zoo")
-    with pytest.raises(ZooError, match="trained on synthetic with 14 classes .* has 3 classes"):
+    with pytest.raises(ZooError, match="synthetic .*14 classes.* 3 classes"):
         experiment_of(entry, toy, tmp_path, "")
 
 
@@ -79,20 +80,22 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     metrics.write_text(json.dumps({**content, "accuracy": 0.999}))
     words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--zoo", str(tmp_path / "zoo")]
     assert main([*words, "--add", str(tmp_path / "run")]) == 2
-    assert "does not come out as the run has recorded it; not added" in capsys.readouterr().err
+    assert f"{tmp_path / 'run'}: " in capsys.readouterr().err
     assert not list((tmp_path / "zoo").iterdir())
     shutil.copytree(work / "zoo", tmp_path / "kept")  # nor is an entry of the same name harmed
     assert main([*words[:-1], str(tmp_path / "kept"), "--add", str(tmp_path / "run")]) == 2
-    assert "not added" in capsys.readouterr().err
+    assert f"{tmp_path / 'run'}: " in capsys.readouterr().err
     checked_files(*read_zoo(tmp_path / "kept"), tmp_path / "kept")
     assert not list((tmp_path / "kept").glob(".adding*"))
     metrics.unlink()
     assert main([*words, "--add", str(tmp_path / "run")]) == 2
-    assert "name the folder of a finished run" in capsys.readouterr().err
+    assert f"{metrics}: missing" in capsys.readouterr().err
     assert main([*words, "--add", str(tmp_path)]) == 2
-    assert "run.json: missing or damaged" in capsys.readouterr().err
+    assert f"{tmp_path / 'run.json'}: missing" in capsys.readouterr().err
     assert main([*words, "--add", str(work / "run"), "--part", "ta_lstm"]) == 2
-    assert "'ta_lstm' is no part of 'stcm9'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "'ta_lstm'" in error
+    assert "'stcm9'" in error
 
 
 def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsys, monkeypatch):
@@ -101,13 +104,13 @@ def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsy
     monkeypatch.setattr(add, "LARGEST", whole.stat().st_size * 2 // 3)
     assert main([*words, "--zoo", str(tmp_path / "zoo")]) == 0
     network, entry = pretrained("stcm9", "synthetic", "cs", folder=tmp_path / "zoo")
-    assert entry.note == "weights as numbers of half precision"
+    assert "half precision" in entry.note
     exact, _ = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo")
     for half, full in zip(network.get_weights(), exact.get_weights(), strict=True):
         np.testing.assert_array_equal(half, full.astype(np.float16).astype(full.dtype))
     monkeypatch.setattr(add, "LARGEST", whole.stat().st_size // 3)
     assert main([*words, "--zoo", str(tmp_path / "none")]) == 2
-    assert "MB; not added" in capsys.readouterr().err
+    assert "stcm9_synthetic_cs_seed5.weights.h5" in capsys.readouterr().err
     assert not list((tmp_path / "none").iterdir())
 
 
@@ -118,16 +121,16 @@ def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys
     words += [*SMALL, "--cache-dir", str(work / "cache"), "--out", str(tmp_path / "net.tflite")]
     assert main([*words, "--weights", str(work / "run")]) == 0
     out = capsys.readouterr().out
-    assert "3 test clips of synthetic, cs: logits differ by at most" in out
+    assert "3 test clips of synthetic, cs" in out
     about = json.loads((tmp_path / "net.tflite.json").read_text())
     assert about["inputs"] == {"skeleton_image": [None, 50, 50, 3]}
     assert (about["clips_compared"], about["same_class"], len(about["classes"])) == (3, 3, 14)
     assert about["largest_difference"] < 1e-4
     for wrong, message in [
-        (["--weights", str(work / "run")], "exists already"),
-        (["--weights", str(tmp_path), "--out", str(tmp_path / "b")], "best weights of 0 folds"),
+        (["--weights", str(work / "run")], f"{tmp_path / 'net.tflite'}: exists"),
+        (["--weights", str(tmp_path), "--out", str(tmp_path / "b")], f"{tmp_path}: "),
         (["--weights", "x", "--format", "lite"], "Did you mean 'litert'"),
-        (["--weights", "pretrained", "--protocol", "cv"], "no pretrained weights for 'stcm9'"),
+        (["--weights", "pretrained", "--protocol", "cv"], "'stcm9' on synthetic, cv"),
     ]:
         assert main([*words, *wrong]) == 2
         assert message in capsys.readouterr().err
@@ -167,7 +170,7 @@ def test_our_small_entries_come_out_as_recorded(real_data, tmp_path, capsys):
     words = ["zoo", "--check", "--data-dir", str(real_data("ut_kinect").parent),
              "--cache-dir", str(tmp_path), *names]  # fmt: skip
     assert main(words) == 0
-    assert "3 as recorded; 0 differs; 0 not checked" in capsys.readouterr().out
+    assert "3 as recorded; 0 differs" in capsys.readouterr().out
 
 
 def test_weights_pretrained(real_data, tmp_path, capsys):
@@ -183,6 +186,6 @@ def test_weights_pretrained(real_data, tmp_path, capsys):
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert metrics["accuracy"] == accuracy
     assert main([*words, "--attention", "none", "--model", "mans9"]) == 2
-    assert "brings its own network; leave --attention out" in capsys.readouterr().err
+    assert "leave --attention out" in capsys.readouterr().err
     assert main([*words, "--recipe", "released"]) == 2
-    assert "no pretrained weights for 'csta_cnn'" in capsys.readouterr().err
+    assert "'csta_cnn' on ut_kinect, cs, recipe 'released'" in capsys.readouterr().err

@@ -1,0 +1,804 @@
+"""Writes the tables of results in the documentation from what is stored in the repository.
+
+    python docs/generate_results.py            write docs/_generated/*.md and README's table
+    python docs/generate_results.py --check    exit with status 1 if a committed file differs
+
+Reads `results/` and `weights/zoo.json`; needs neither TensorFlow nor data.
+`results/tables/NAME.csv` (written by the `reproduce` command) lists the rows of a table and the
+runs behind them; the numbers come from those runs' `metrics.json` or `scores.csv`. If the two
+disagree, nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = "docs/_generated"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+DATASETS = {
+    "ntu": "NTU RGB+D",
+    "hdm05": "HDM05",
+    "sysu3d": "SYSU-3D",
+    "ut_kinect": "UT-Kinect",
+    "sbu": "SBU",
+    "nucla": "N-UCLA",
+    "uestc": "UESTC",
+    "pku_mmd": "PKU-MMD",
+    "synthetic": "synthetic",
+}
+HERE = ("ut_kinect", "sbu", "nucla")  # real data with a table of all networks
+RULES = {  # heading: keys in metrics.json, the newest first
+    "selected": ("accuracy",),
+    "last epoch": ("accuracy_last",),
+    "best test": ("best_test_accuracy", "accuracy_paper"),
+}
+SELECTED, LAST, BEST = RULES
+IN_FULL = ("selected on validation", "last epoch", "best test epoch")
+CHOSEN = "Epoch selected on validation, last epoch, best epoch on the test clips"
+THETAS = (0.1, 0.3, 0.5, 0.7)
+ACCURACY = "Test accuracy in percent"
+# What a page is made from, and its text.
+Page = tuple[str, str]
+
+
+class StoredResultsError(Exception):
+    """Stored results that are missing or contradict each other."""
+
+
+# --- Reading what is stored ---------------------------------------------------------------------
+
+
+def stored(*places: str) -> Path:
+    """The first of several places, relative to `results/`, that exists."""
+    for place in places:
+        if (path := ROOT / "results" / place).exists():
+            return path
+    raise StoredResultsError(f"results/ has none of: {', '.join(places)}")
+
+
+@cache
+def run(name: str) -> dict[str, Any]:
+    """A stored run's metrics.json, or a detection's run.json."""
+    folder = stored(f"runs/{name}", name)
+    for file in ("metrics.json", "run.json"):
+        if (folder / file).exists():
+            return dict(json.loads((folder / file).read_text("utf-8")))
+    raise StoredResultsError(f"{folder} has neither metrics.json nor run.json")
+
+
+def run_csv(name: str, file: str, **options: Any) -> pd.DataFrame:
+    """A CSV file of a stored run."""
+    return pd.read_csv(stored(f"runs/{name}/{file}", f"{name}/{file}"), **options)
+
+
+def first(place: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """The value of the first key that is there; None if there is none."""
+    return next((place[key] for key in keys if key in place), None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of results/tables/NAME.csv with the runs behind it.
+
+    Attributes:
+        name: As the paper calls it.
+        model, stage, dataset, protocol, recipe: What was trained; of a detection, `stage` is the
+            method.
+        paper: The printed figure, or None.
+        overlap: Of a detection, the least overlap.
+        runs: Folders of the runs, one a seed.
+    """
+
+    name: str
+    model: str
+    stage: str
+    dataset: str
+    protocol: str
+    recipe: str
+    paper: float | None
+    overlap: float | None
+    runs: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """Dataset and protocol, for people."""
+        return f"{DATASETS[self.dataset]}, `{self.protocol}`"
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the runs."""
+        return sorted(run(name)["seed"] for name in self.runs)
+
+    def values(self, rule: str) -> list[float]:
+        """Accuracy in percent of each run; empty if one run has none."""
+        found = []
+        for name in self.runs:
+            about = run(name)
+            places = [about]
+            if self.stage:
+                stages = [s for fold in about["folds"] for s in fold.get("stages", [])]
+                places = [stage for stage in stages if stage["name"] == self.stage]
+                if len(places) != about["folds_total"]:
+                    raise StoredResultsError(f"{name} lacks stage {self.stage}")
+            own = [first(place, RULES[rule]) for place in places]
+            if None in own:
+                return []
+            found.append(100 * float(np.mean(own)))
+        return found
+
+    def batches(self) -> int:
+        """Batches that one fold of the first run trained on, over all stages up to this one."""
+        about = run(self.runs[0])
+        recipe = about["settings"] if "settings" in about else about["recipe"]
+        fold = about["folds"][0]
+        clips, size = fold["clips"]["train"], recipe["batch_size"]
+        stages = {stage["name"]: stage for stage in recipe.get("stages", [])}
+        if not stages:
+            return fold["epochs"] * math.ceil(clips / size)
+        wanted, todo = set(), [self.stage or list(stages)[-1]]
+        while todo:  # a stage and those it takes weights from
+            wanted.add(name := todo.pop())
+            todo += [earlier for earlier, _ in stages[name].get("take", [])]
+        return sum(
+            stages[name].get("iterations", 0)
+            or stages[name]["epochs"]
+            * math.ceil(clips / stages[name].get("recipe", {}).get("batch_size", size))
+            for name in wanted
+        )
+
+
+@cache
+def read_table(name: str) -> tuple[Row, ...]:
+    """The rows of results/tables/NAME.csv, compared with the runs that they name."""
+    path = stored(f"tables/{name}.csv")
+    rows = []
+    for found in pd.read_csv(path, dtype={"results": str}).to_dict("records"):
+        about: dict[str, Any] = {
+            str(key): None if pd.isna(value) else value for key, value in found.items()
+        }
+        row = Row(
+            name=about["row"],
+            model=about["model"],
+            stage=about["stage"] or "",
+            dataset=about["dataset"],
+            protocol=str(about["protocol"]),
+            recipe=about["recipe"],
+            paper=about["paper"],
+            overlap=about["overlap"],
+            runs=tuple((about["results"] or "").split()),
+        )
+        if row.overlap is None and row.runs:
+            _compare(path, row, about, SELECTED, ("selected", "validation"))
+            _compare(path, row, about, BEST, ("best_test_accuracy", "best_test", "convention"))
+        rows.append(row)
+    return tuple(rows)
+
+
+def _compare(
+    path: Path, row: Row, about: Mapping[str, Any], rule: str, columns: Sequence[str]
+) -> None:
+    shown, values = first(about, columns), row.values(rule)
+    if shown is not None and values and abs(shown - np.mean(values)) > 0.01:
+        raise StoredResultsError(
+            f"{path.name}, {row.name} on {row.dataset}: {rule} is {shown}, "
+            f"but {np.mean(values):.4f} in the runs"
+        )
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+NUMBER = re.compile(r"[-+]?[\d.,]+( ± [\d.]+)?( \(\d\)| \[.*\])?|-|not run|")
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; columns of numbers are aligned to the right."""
+    body = [list(row) for row in rows]
+    if not body:
+        raise StoredResultsError(f"no rows for the table of {', '.join(header)}")
+    marks = [
+        "---:" if k and all(NUMBER.fullmatch(row[k]) for row in body) else "---"
+        for k in range(len(header))
+    ]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [list(header), marks, *body])
+
+
+def spread(values: Sequence[float], form: str = "{:.1f}") -> str:
+    """Mean ± standard deviation; the mean alone of one value, a dash of none."""
+    if not len(values):
+        return "-"
+    shown = [np.mean(values), *([np.std(values)] if len(values) > 1 else [])]
+    return " ± ".join(form.format(value) for value in shown)
+
+
+def printed_figure(value: float | None, digits: int | None = 1) -> str:
+    """A figure of a paper; as few digits as it needs if `digits` is None."""
+    if value is None:
+        return ""
+    return f"{value:g}" if digits is None else f"{value:.{1 if value == 100 else digits}f}"
+
+
+def capital(text: str) -> str:
+    """With a capital first letter."""
+    return text[0].upper() + text[1:]
+
+
+def averaged(rows: Sequence[Row]) -> str:
+    """`mean ± standard deviation over seeds ...`, with the recipe if it is one for all rows."""
+    seeds = max((row.seeds for row in rows), key=len)
+    text = f"seed {seeds[0]}"
+    if len(seeds) > 1:
+        text = f"mean ± standard deviation over seeds {', '.join(map(str, seeds))}"
+    if any(row.seeds != seeds for row in rows):
+        text += " (in brackets their number where there are fewer)"
+    if any(run(name)["folds_total"] > 1 for row in rows for name in row.runs):
+        text += ", each a mean over the folds"
+    recipes = dict.fromkeys(row.recipe for row in rows)
+    return f"{text}; recipe `{next(iter(recipes))}`" if len(recipes) == 1 else text
+
+
+# --- Recognition --------------------------------------------------------------------------------
+
+
+def ours(rows: Sequence[Row], source: str) -> Page:
+    """Our figures of all rows that were run, beside the paper's."""
+    rows = [row for row in rows if row.runs]
+    places = dict.fromkeys(row.place for row in rows)
+    most = max(len(row.runs) for row in rows)
+    optional = {
+        "dataset, protocol": len(places) > 1,
+        "recipe": len({row.recipe for row in rows}) > 1,
+        "paper": any(row.paper is not None for row in rows),
+    }
+    body = []
+    for row in rows:
+        cells = {
+            "network": row.name,
+            "dataset, protocol": row.place,
+            "recipe": f"`{row.recipe}`",
+            **{rule: spread(row.values(rule)) for rule in RULES},
+            "paper": printed_figure(row.paper),
+            "batches": f"{row.batches():,}",
+        }
+        if len(row.runs) < most:
+            cells[SELECTED] += f" ({len(row.runs)})"
+        body.append({key: cells[key] for key in cells if optional.get(key, True)})
+    note = (
+        f"{ACCURACY}, {averaged(rows)}. {CHOSEN}. *Batches*: training steps of one fold, all "
+        "stages together."
+    )
+    if len(places) == 1:
+        note = f"{capital(rows[0].place)}. {note}"
+    runs = f"results/tables/{source}.csv and the runs that it names"
+    return runs, f"{note}\n\n{grid(list(body[0]), [list(cells.values()) for cells in body])}"
+
+
+def our_page(name: str, only: Sequence[str] = tuple(DATASETS)) -> Page:
+    """Our rows of a table of results/tables, on some datasets."""
+    return ours([row for row in read_table(name) if row.dataset in only], name)
+
+
+def paper_page(name: str, digits: int | None) -> Page:
+    """The paper's table alone: a line a row, a column a dataset and protocol."""
+    rows = [row for row in read_table(name) if row.paper is not None]
+    found = {(row.name, row.dataset, row.protocol, row.overlap): row.paper for row in rows}
+
+    def table(first_heading: str, columns: Mapping[str, tuple[str, str, float | None]]) -> str:
+        body = [
+            [of, *(printed_figure(found.get((of, *key)), digits) for key in columns.values())]
+            for of in dict.fromkeys(row.name for row in rows)
+        ]
+        return grid([first_heading, *columns], body)
+
+    places = {f"{DATASETS[r.dataset]} `{r.protocol}`": (r.dataset, r.protocol) for r in rows}
+    if rows[0].overlap:  # one table a protocol
+        tables = [
+            table(title, {f"{r.overlap:g}": (*place, r.overlap) for r in rows
+                          if (r.dataset, r.protocol) == place})
+            for title, place in places.items()
+        ]  # fmt: skip
+    else:
+        datasets = [dataset for dataset, _ in places.values()]
+        columns: dict[str, tuple[str, str, float | None]] = {}
+        for title, place in places.items():  # short: a protocol only where there are several
+            short = (
+                title.replace(" RGB+D", "") if datasets.count(place[0]) > 1 else title.split()[0]
+            )
+            columns[short] = (*place, None)
+        tables = [table("network", columns)]
+    done = {row.dataset for row in rows if row.runs}
+    missing = dict.fromkeys(DATASETS[row.dataset] for row in rows if row.dataset not in done)
+    note = f"As printed in the paper. Not run here: {', '.join(missing)}." if missing else ""
+    return f"results/tables/{name}.csv", "\n\n".join([note, *tables])
+
+
+MAIN = [  # table, row, dataset, protocol, recipe
+    ("mans5", "MANs-9", "ut_kinect", "loocv", "paper"),
+    ("mans5", "MANs-9", "ut_kinect", "loocv", "tuned"),
+    ("ut_kinect", "MANs-9", "ut_kinect", "cs", "paper"),
+    ("ut_kinect", "LSTM", "ut_kinect", "cs", "paper"),
+    ("ut_kinect", "STA-LSTM", "ut_kinect", "cs", "paper"),
+    ("ut_kinect", "CSTA-CNN", "ut_kinect", "cs", "paper"),
+    ("sta1", "LSTM", "sbu", "5fold", "paper"),
+    ("sta1", "STA-LSTM", "sbu", "5fold", "paper"),
+    ("sta1", "LSTM", "sbu", "5fold", "tuned"),
+    ("sta1", "STA-LSTM", "sbu", "5fold", "tuned"),
+    ("sbu", "CSTA-CNN", "sbu", "5fold", "paper"),
+    ("nucla", "LSTM", "nucla", "cv", "paper"),
+    ("nucla", "STA-LSTM", "nucla", "cv", "paper"),
+    ("nucla", "CSTA-CNN", "nucla", "cv", "paper"),
+    ("synthetic", "MANs-9", "synthetic", "cs", "paper"),
+    ("synthetic", "STA-LSTM", "synthetic", "cs", "tuned"),
+    ("pose1", "sum+attention", "synthetic", "cs", "paper"),
+]
+
+
+def main_row(table: str, *wanted: str) -> Row:
+    """One row of `MAIN`."""
+    for row in read_table(table):
+        if (row.name, row.dataset, row.protocol, row.recipe) == wanted and row.runs:
+            return row
+    raise StoredResultsError(f"{table}.csv has no runs for {wanted}")
+
+
+def main_results(headings: Sequence[str] = tuple(RULES)) -> Page:
+    """The one table of README, where the headings are in full."""
+    rows = [main_row(*wanted) for wanted in MAIN]
+    if any(row.seeds != [0, 100, 200] for row in rows):
+        raise StoredResultsError("README's table is of the seeds 0, 100 and 200")
+    body = [
+        [
+            f"`{row.model}`",
+            row.place if row.model != "pose_i3d" else row.place.replace(",", " video,"),
+            f"`{row.recipe}`",
+            spread(row.values(SELECTED)),
+            *(f"{np.mean(row.values(rule)):.1f}" for rule in (LAST, BEST)),
+            printed_figure(row.paper),
+        ]
+        for row in rows
+    ]
+    note = (
+        f"{ACCURACY}, mean over folds and seeds (0, 100, 200), ± standard deviation over seeds. "
+        f"{CHOSEN}; the last is the papers' convention and too high by construction."
+    )
+    table = grid(["model", "dataset, protocol", "recipe", *headings, "paper"], body)
+    return "results/tables/*.csv and the runs that they name", f"{note}\n\n{table}"
+
+
+def networks() -> Page:
+    """All networks on all real datasets that are here, the headline figure alone."""
+    tables = [read_table(name) for name in HERE]
+    body = []
+    for rows in zip(*tables, strict=True):
+        if len({row.name for row in rows}) != 1:
+            raise StoredResultsError(f"the tables {HERE} list other networks")
+        cells = [
+            spread(row.values(SELECTED)) + ("" if len(row.runs) == 3 else f" ({len(row.runs)})")
+            if row.runs
+            else "not run"
+            for row in rows
+        ]
+        body.append([rows[0].name, *cells])
+        recipes = {"paper", "tuned" if "LSTM" in rows[0].name else "paper"}
+        if {row.recipe for row in rows} != recipes:
+            raise StoredResultsError(f"{rows[0].name}: other recipes than the table's note says")
+    note = (
+        f"{ACCURACY}, selected on validation: mean ± standard deviation over seeds 0, 100, 200; "
+        "in brackets the number of seeds where there are fewer. Recipe `paper`; the LSTM family "
+        "on SBU by `tuned`."
+    )
+    header = ["network", *(rows[0].place for rows in tables)]
+    return f"results/tables/{{{','.join(HERE)}}}.csv", f"{note}\n\n{grid(header, body)}"
+
+
+def csta_datasets() -> Page:
+    """The rows of CSTA-CNN's Table 3 on every real dataset that is here."""
+    models = ("csta_cnn", "ta_cnn", "sa_cnn", "two_stream_cnn")
+    rows = [row for name in HERE for row in read_table(name) if row.model in models]
+    return ours(rows, f"{{{','.join(HERE)}}}")
+
+
+def mans_loocv() -> Page:
+    """How often validation and test clips are all right on UT-Kinect, leaving one sequence out."""
+    rows = [row for row in read_table("mans5") if row.dataset == "ut_kinect" and row.runs]
+    body = []
+    for row in rows:
+        folds = [fold for name in row.runs for fold in run(name)["folds"]]
+        best = [first(fold, RULES[BEST]) for fold in folds]
+        validation = [fold["validation_accuracy"] for fold in folds]
+        counts = (f"{values.count(1.0)} of {len(folds)}" for values in (validation, best))
+        body.append([f"`{row.recipe}`", *counts])
+    note = (
+        f"{rows[0].name}, {rows[0].place}, folds of seeds {', '.join(map(str, rows[0].seeds))}: in "
+        "how many the selected epoch has 100 % on validation clips, and in how many some epoch has "
+        "100 % on test clips."
+    )
+    header = ["recipe", "100 % on validation", "100 % on test"]
+    return "results/tables/mans5.csv and the runs that it names", f"{note}\n\n{grid(header, body)}"
+
+
+# --- Detection ----------------------------------------------------------------------------------
+
+
+def detection_rows(dataset: str) -> list[Row]:
+    """One row a method."""
+    rows = [row for row in read_table("sta4") if row.dataset == dataset and row.runs]
+    return [row for row in rows if row.overlap == THETAS[0]]
+
+
+def detection(dataset: str) -> Page:
+    """Mean average precision and F1 of all methods, by the paper's Eqs. 10 to 13."""
+    rows = detection_rows(dataset)
+    scores = [run_csv(name, "scores.csv") for name in rows[0].runs]
+    paper = [table[table["rule"] == "paper"].set_index(["method", "theta"]) for table in scores]
+    grids = []
+    for metric, title in (("map_action", "mAP"), ("f1", "F1")):
+        body = [
+            [
+                row.name,
+                *(
+                    spread([table.loc[(row.stage, theta), metric] for table in paper], "{:.3f}")
+                    for theta in THETAS
+                ),
+            ]
+            for row in rows
+        ]
+        grids.append(grid([title, *(f"{theta:g}" for theta in THETAS)], body))
+    note = (
+        f"{capital(rows[0].place)}. Mean average precision and F1 (Eqs. 10 to 13) at four "
+        f"thresholds of overlap, {averaged(rows)}. Settings are chosen on validation recordings, "
+        "nothing on test recordings."
+    )
+    return f"scores.csv of {', '.join(rows[0].runs)}", "\n\n".join([note, *grids])
+
+
+def detection_attention() -> Page:
+    """Whether TAP-LSTM's frame gate tells action frames from others."""
+    body: list[list[str]] = []
+    sources: list[str] = []
+    for dataset in ("ut_kinect", "synthetic"):
+        row = detection_rows(dataset)[0]
+        sources += row.runs
+        tables = [run_csv(name, "attention.csv", index_col="method") for name in row.runs]
+        for method, title in (("tap_u", "forwards"), ("tap_b", "both ways")):
+            values = [100 * table.loc[method, "higher_in_actions"] for table in tables]
+            body.append([row.place, title, spread(values), f"{len(values)}"])
+    note = (
+        "In how many of 100 pairs of a frame inside an annotated action and one outside the gate "
+        "of TAP-LSTM is higher inside; 50 is chance. Mean ± standard deviation over seeds; recipe "
+        "`paper`."
+    )
+    table = grid(["recordings", "LSTMs run", "higher inside", "seeds"], body)
+    return f"attention.csv of {', '.join(sources)}", f"{note}\n\n{table}"
+
+
+# --- Attention ----------------------------------------------------------------------------------
+
+
+def read_scores() -> tuple[str, pd.DataFrame, dict[str, Any]]:
+    """Where the scores of attention are, the table, and what is known of it."""
+    folder = stored("attention/score", "attention_score")
+    about = json.loads((folder / "attention_score.json").read_text("utf-8"))
+    place = folder.relative_to(ROOT) / "attention_score.csv"
+    return place.as_posix(), pd.read_csv(ROOT / place), about
+
+
+def attention_score(kind: str) -> Page:
+    """Deletion and insertion in the order of attention, beside gradient saliency."""
+    source, table, about = read_scores()
+    if {network["seed"] for network in about["networks"].values()} != {0}:
+        raise StoredResultsError(f"{source}: not all networks have seed 0")
+
+    def interval(row: Any, name: str) -> str:
+        mean, low, high = (100 * row[f"{name}{end}"] for end in ("", "_low", "_high"))
+        return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+    body = [
+        [
+            f"`{row['network']}`",
+            *(interval(row, f"attention_{way}") for way in ("deletion", "insertion")),
+            f"{100 * row['saliency_deletion']:+.1f} / {100 * row['saliency_insertion']:+.1f}",
+        ]
+        for _, row in table[table["kind"] == kind].iterrows()
+    ]
+    rival = "a random order of joints" if kind == "joints" else "the same attention shifted in time"
+    note = (
+        f"Attention to {kind}. By how many points of probability of the true class, averaged over "
+        f"the curve, the order of attention beats {rival}, with a 95 % interval over test clips "
+        f"(at most {about['most_clips']}); 0 is no better. *Saliency*: deletion and insertion in "
+        "the order of the gradient. Networks of `weights/`, one training each (seed 0)."
+    )
+    header = ["network", "deletion", "insertion", "saliency"]
+    return source, f"{note}\n\n{grid(header, body)}"
+
+
+def attention_score_summary() -> Page:
+    """In how many networks the intervals lie above or below 0."""
+    source, table, _ = read_scores()
+    body = []
+    for kind in ("joints", "frames"):
+        own = table[table["kind"] == kind]
+        for way in ("deletion", "insertion"):
+            low, high = own[f"attention_{way}_low"], own[f"attention_{way}_high"]
+            above, below = int((low > 0).sum()), int((high < 0).sum())
+            more = int((own[f"saliency_{way}"] > own[f"attention_{way}"]).sum())
+            counts = [len(own), above, len(own) - above - below, below, more]
+            body.append([f"{kind}, {way}", *map(str, counts)])
+    note = (
+        "Number of networks whose 95 % interval lies above 0 (*better*), contains 0 (*no "
+        "difference*), or lies below 0 (*worse*), and number of networks in which the order of the "
+        "gradient does better than the order of attention."
+    )
+    header = ["attention to", "networks", "better", "no difference", "worse", "gradient better"]
+    return source, f"{note}\n\n{grid(header, body)}"
+
+
+def attention_seeds() -> Page:
+    """How far two trainings attend to the same."""
+    folder = stored("attention/score_seeds", "attention_score_seeds")
+    table = pd.read_csv(folder / "attention_score.csv")
+    clips = set(table["clips"])
+    if len(clips) != 1:
+        raise StoredResultsError(f"{folder}: the numbers of clips differ: {clips}")
+
+    def correlation(rows: pd.DataFrame, name: str) -> str:
+        if not len(rows) or np.isnan(rows.iloc[0][name]):
+            return ""
+        mean, sd, pairs = (rows.iloc[0][f"{name}{end}"] for end in ("", "_spread", "_pairs"))
+        return f"{mean:.2f}" + (f" ± {sd:.2f}" if pairs > 1 else "")
+
+    body = [
+        [
+            f"`{model}`",
+            DATASETS[dataset],
+            f"{own['network'].nunique()}",
+            *(
+                correlation(own[own["kind"] == kind], name)
+                for kind in ("joints", "frames")
+                for name in ("agreement", "untrained")
+            ),
+        ]
+        for (model, dataset), own in table.groupby(["model", "dataset"], sort=False)
+    ]
+    note = (
+        "Rank correlation (Spearman) of the attention of two seeds to the same "
+        f"{clips.pop()} test clips, mean ± standard deviation over pairs of seeds. *Untrained*: "
+        "the same between networks with random weights. Recipe `paper`."
+    )
+    header = ["model", "dataset", "seeds", "joints", "untrained", "frames", "untrained"]
+    source = (folder.relative_to(ROOT) / "attention_score.csv").as_posix()
+    return source, f"{note}\n\n{grid(header, body)}"
+
+
+def attention_synthetic() -> Page:
+    """STA-LSTM's attention on what carries the action."""
+    rows = {
+        row.recipe: row for row in read_table("synthetic") if row.name == "STA-LSTM" and row.runs
+    }
+    if any(row.seeds != [0, 100, 200] for row in rows.values()):
+        raise StoredResultsError("synthetic.csv: STA-LSTM is expected with seeds 0, 100 and 200")
+    found = {}
+    for recipe, row in rows.items():
+        tables = [run_csv(name, "attention.csv", index_col="class") for name in row.runs]
+        found[recipe] = sum(tables[1:], tables[0]) / len(tables)
+    tuned, paper = found["tuned"], found["paper"]
+    body = [
+        [
+            f"`{name}`",
+            *(f"{100 * value:.1f}" for value in
+              tuned.loc[name, ["joints", "joints_uniform", "frames", "frames_uniform"]]),
+            *(f"{100 * value:.1f}" for value in paper.loc[name, ["joints", "frames"]]),
+        ]
+        for name in tuned.index
+    ]  # fmt: skip
+    note = (
+        "Percent of the attention of STA-LSTM that falls on the joints and frames that carry the "
+        "action, beside the percent that uniform attention puts there. Synthetic dataset, `cs`, "
+        "mean over test clips and seeds 0, 100, 200; recipe `tuned`, the last two columns `paper`."
+    )
+    header = ["class", "joints", "uniform", "frames", "uniform", "joints, `paper`",
+              "frames, `paper`"]  # fmt: skip
+    runs = ", ".join(name for row in rows.values() for name in row.runs)
+    return f"attention.csv of {runs}", f"{note}\n\n{grid(header, body)}"
+
+
+# --- Pose-driven attention ----------------------------------------------------------------------
+
+STEPS = {
+    "left_hand": "2: I3D on the left hand",
+    "right_hand": "2: I3D on the right hand",
+    "full_body": "2: I3D on the full body",
+    "pose": "3: LSTMs on the skeleton alone",
+    "fixed_streams": "5: attention and pose LSTMs, I3D streams frozen",
+    "whole": "6: everything but the pose LSTMs",
+}
+PARTS = ("left_hand", "right_hand", "full_body")
+RENDERED = "Rendered video of the synthetic dataset, `cs`"
+
+
+def pose_row(stage: str = "") -> Row:
+    """The runs of the pose-driven network, read off at one stage of the training."""
+    row = next(row for row in read_table("pose1") if row.runs and not row.stage)
+    return Row(row.name, row.model, stage, row.dataset, row.protocol, row.recipe, None, None,
+               row.runs)  # fmt: skip
+
+
+def pose_stages() -> Page:
+    """Accuracy after every step of Algorithm 1 on rendered video."""
+    row = pose_row()
+    body = []
+    for stage in run(row.runs[0])["folds"][0]["stages"]:
+        own = pose_row(stage["name"])
+        body.append([STEPS[stage["name"]], *(spread(own.values(rule)) for rule in RULES)])
+    clips = run(row.runs[0])["folds"][0]["clips"]
+    note = (
+        f"{RENDERED}, {clips['train']} training, {clips['validation']} validation and "
+        f"{clips['test']} test clips. {ACCURACY} after each step of Algorithm 1, "
+        f"{averaged([row])}. {CHOSEN}."
+    )
+    table = grid(["step", *RULES], body)
+    return f"metrics.json of {', '.join(row.runs)}", f"{note}\n\n{table}"
+
+
+def pose_parts() -> Page:
+    """Mean weights of the parts by class, and of the acting hand seed by seed."""
+    row = pose_row()
+    tables = [run_csv(name, "parts.csv", index_col="class") for name in row.runs]
+    mean = sum(tables[1:], tables[0]) / len(tables)
+    body = []
+    for name in mean.index:
+        shares = [f"{100 * mean.loc[name, part]:.1f}" for part in PARTS]
+        hands = [f"{100 * table.loc[name, 'acting_hand']:.1f}" for table in tables]
+        acting = "" if np.isnan(mean.loc[name, "acting_hand"]) else " / ".join(hands)
+        body.append([f"`{name}`", *shares, acting])
+    note = (
+        f"{RENDERED}. Weights of the parts in percent, mean over the test clips of a class and "
+        f"seeds {', '.join(map(str, row.seeds))}; recipe `{row.recipe}`. Where one hand acts, the "
+        "last column gives its weight seed by seed."
+    )
+    header = ["class", "left hand", "right hand", "full body", "acting hand, by seed"]
+    return f"parts.csv of {', '.join(row.runs)}", f"{note}\n\n{grid(header, body)}"
+
+
+# --- Trained weights, speed ---------------------------------------------------------------------
+
+
+def zoo() -> Page:
+    """The trained weights that come with the project."""
+    entries = json.loads((ROOT / "weights" / "zoo.json").read_text("utf-8"))["entries"]
+    body = []
+    for entry in entries:
+        if entry["task"] != "recognition":
+            continue
+        fold = f", fold {entry['fold']} of {entry['folds']}" if entry["folds"] > 1 else ""
+        place = f"{DATASETS[entry['dataset']]}, `{entry['protocol']}`{fold}"
+        shown = (f"{100 * first(entry['figures'], keys):.1f}" for keys in RULES.values())
+        body.append([f"`{entry['name']}`", place, *shown])
+        if entry["seed"] or entry["recipe"] != ("tuned" if "_tuned" in entry["name"] else "paper"):
+            raise StoredResultsError(f"zoo.json: {entry['name']} is of another seed or recipe")
+    note = (
+        f"{ACCURACY} of single trainings (seed 0); recipe `tuned` where the name says so, else "
+        f"`paper`. {CHOSEN}. The weights are those of the epoch selected on validation."
+    )
+    return "weights/zoo.json", f"{note}\n\n{grid(['name', 'dataset, protocol', *RULES], body)}"
+
+
+def throughput() -> Page:
+    """Clips a second on two cores, beside the same networks in PyTorch."""
+    body = []
+    for task in ("train", "infer"):
+        file = f"throughput_{task}.txt"
+        lines = stored(f"benchmarks/{file}", file).read_text("utf-8").splitlines()
+        table = [line for line in lines if line.startswith("| ") and f"| {task} |" in line]
+        for line in table:
+            network, _, batch, own, twin, ratio, _ = (
+                cell.strip() for cell in line.strip("|").split("|")
+            )
+            body.append([network, task, batch, *(cell.split()[0] for cell in (own, twin, ratio))])
+    note = (
+        "Clips a second on two CPU cores with AVX2, medians of three rounds; the ratio is the "
+        "median of the rounds' ratios. The PyTorch twin is the same network in its fastest mode."
+    )
+    header = ["network", "task", "batch", "keras_skeleton", "PyTorch twin", "ratio"]
+    return "results/benchmarks/throughput_*.txt", f"{note}\n\n{grid(header, body)}"
+
+
+# --- Writing and checking -----------------------------------------------------------------------
+
+PAGES: dict[str, Callable[[], Page]] = {
+    "main_results": main_results,
+    "networks": networks,
+    **{f"networks_{name}": partial(our_page, name) for name in (*HERE, "synthetic")},
+    **{f"{name}_paper": partial(paper_page, name, 2) for name in ("mans3", "mans4", "mans5")},
+    **{f"{name}_paper": partial(paper_page, name, 1) for name in ("sta2", "sta3")},
+    **{f"{name}_paper": partial(paper_page, name, 3) for name in ("sta4", "sta5")},
+    **{f"{name}_paper": partial(paper_page, name, 1) for name in ("csta1", "csta2", "csta3")},
+    **{f"{name}_paper": partial(paper_page, name, None) for name in ("pose1", "pose2")},
+    **{f"{name}_ours": partial(our_page, name) for name in ("mans4", "mans5")},
+    "stafig6_sbu": partial(our_page, "stafig6", only=["sbu"]),
+    "stafig6_others": partial(our_page, "stafig6", only=["ut_kinect", "nucla"]),
+    "csta_datasets": csta_datasets,
+    "mans_loocv": mans_loocv,
+    **{f"detection_{name}": partial(detection, name) for name in ("ut_kinect", "synthetic")},
+    "detection_attention": detection_attention,
+    **{f"attention_score_{kind}": partial(attention_score, kind) for kind in ("joints", "frames")},
+    "attention_score_summary": attention_score_summary,
+    "attention_seeds": attention_seeds,
+    "attention_synthetic": attention_synthetic,
+    "pose_stages": pose_stages,
+    "pose_parts": pose_parts,
+    "zoo": zoo,
+    "throughput": throughput,
+}
+
+
+def render() -> dict[str, str]:
+    """Text of every generated file by its path relative to the repository, README included."""
+    files = {}
+    for name, make in PAGES.items():
+        source, text = make()
+        head = f"<!-- Generated by docs/generate_results.py from {source}; do not edit. -->"
+        files[f"{OUT}/{name}.md"] = f"{head}\n\n{text.strip()}\n"
+    readme = (ROOT / "README.md").read_text("utf-8")
+    if (readme.count(BEGIN), readme.count(END)) != (1, 1):
+        raise StoredResultsError(f"README.md lacks the lines {BEGIN} and {END}")
+    before, after = readme.split(BEGIN)[0], readme.split(END)[1]
+    _, table = main_results(IN_FULL)
+    return {**files, "README.md": f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"}
+
+
+def stale() -> list[str]:
+    """What `--check` complains of: files that differ, lack, or are generated no more."""
+    files = render()
+    found = [
+        f"{path} differs from the stored results"
+        for path, text in files.items()
+        if not (ROOT / path).exists() or (ROOT / path).read_text("utf-8") != text
+    ]
+    there = {f"{OUT}/{path.name}" for path in (ROOT / OUT).glob("*.md")}
+    return found + [f"{path} is not generated any more" for path in sorted(there - files.keys())]
+
+
+def write() -> int:
+    """Writes all files and removes what is generated no more; returns how many there are."""
+    files = render()
+    (ROOT / OUT).mkdir(parents=True, exist_ok=True)
+    for path in (ROOT / OUT).glob("*.md"):
+        if f"{OUT}/{path.name}" not in files:
+            path.unlink()
+    for name, text in files.items():
+        (ROOT / name).write_text(text, "utf-8")
+    return len(files)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Write the documentation's tables of results.")
+    parser.add_argument("--check", action="store_true", help="compare, do not write")
+    try:
+        if not parser.parse_args(arguments).check:
+            print(f"wrote {write()} files: {OUT}/*.md and the table in README.md")
+            return 0
+        if found := stale():
+            print(*found, "Run: python docs/generate_results.py", sep="\n", file=sys.stderr)
+        return 1 if found else 0
+    except StoredResultsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
