@@ -108,9 +108,13 @@ def scoring(rounds: int) -> list[float]:
     def intervals(n: int) -> pd.DataFrame:
         start = random.integers(0, 5000, n)
         return pd.DataFrame(
-            {"video": random.integers(0, 132, n).astype(str), "label": random.integers(0, 51, n),
-             "start": start, "end": start + random.integers(20, 200, n)}
-        )  # fmt: skip
+            {
+                "video": random.integers(0, 132, n).astype(str),
+                "label": random.integers(0, 51, n),
+                "start": start,
+                "end": start + random.integers(20, 200, n),
+            }
+        )
 
     truth, found = intervals(2640), intervals(10_000)
     found["score"] = random.uniform(size=len(found))

@@ -255,7 +255,7 @@ def draw(table: pd.DataFrame, title: str) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from keras_skeleton.viz.plots import COLOURS, SMALL, TITLE, WIDTH
+    from keras_skeleton.viz.style import COLOURS, SMALL, TITLE, WIDTH
 
     axes_of = {  # axis to what the panel is called and what its axis says
         "file, kB": ("reading a file", "size of the file (kB)"),
@@ -319,7 +319,7 @@ def main() -> None:
 
     table = measured(arguments.quick)
     if arguments.out:
-        from keras_skeleton.viz.plots import save_figure
+        from keras_skeleton.viz.style import save_figure
 
         arguments.out.mkdir(parents=True, exist_ok=True)
         table.round(4).to_csv(arguments.out / "growth.csv", index=False, lineterminator="\n")

@@ -41,8 +41,10 @@ def in_own_process(script: str, *words: object) -> Any:
     done = subprocess.run(
         [sys.executable, script, "--measure", *map(str, words)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -52,8 +52,11 @@ def measure(data: Path, cache: Path) -> dict:
     """One preparation in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(data), str(cache)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return json.loads(done.stdout)
 
 

@@ -22,7 +22,7 @@ from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.pipeline import ClipInputs
 from keras_skeleton.training.trainer import EVALUATION_BATCH, predict_views
 from keras_skeleton.utils.errors import UnknownNameError
-from keras_skeleton.viz.plots import attention_strip_figure
+from keras_skeleton.viz.strips import attention_strip_figure
 
 
 def weigh_parts(

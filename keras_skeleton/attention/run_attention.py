@@ -29,7 +29,7 @@ from keras_skeleton.transforms.geometry import present
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.viz.attended_clip import AttendedClip
-from keras_skeleton.viz.plots import save_figure
+from keras_skeleton.viz.style import save_figure
 
 PICTURES = 6  # each of another class
 

@@ -37,7 +37,7 @@ from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import write_json
 from keras_skeleton.viz.deletion_plots import deletion_figure, gains_figure
-from keras_skeleton.viz.plots import save_figure
+from keras_skeleton.viz.style import save_figure
 
 TABLE, CURVES, RECORD = "attention_score.csv", "attention_curves.csv", "attention_score.json"
 UNTRAINED = 3  # networks of each kind

@@ -59,17 +59,22 @@ def run(words: Sequence[str]) -> None:
     add_network_arguments(parser, required=False)
     parser.add_argument("--clip", help="its name (default: the first test clip)")
     parser.add_argument(
-        "--weights", default=PRETRAINED, metavar="FILE",
+        "--weights",
+        default=PRETRAINED,
+        metavar="FILE",
         help="a file, a run's folder, or 'pretrained' for those of the zoo (default)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE",
+        "--out",
+        type=Path,
+        metavar="FILE",
         help=f"ends in {', '.join(FORMATS)} (default {FOLDER}/CLIP.html)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--score", action="store_true",
+        "--score",
+        action="store_true",
         help="score how far attention can be trusted instead; see attention --score --help",
-    )  # fmt: skip
+    )
     args = parser.parse_args(words)
     args.seed = 0
     out: Path | None = args.out
@@ -97,12 +102,20 @@ def run(words: Sequence[str]) -> None:
 
         print(write_attention_page(seen, out))
     elif out.suffix == ".png":
-        from keras_skeleton.viz.plots import attention_strip_figure, save_figure
+        from keras_skeleton.viz.strips import attention_strip_figure
+        from keras_skeleton.viz.style import save_figure
 
         figure = attention_strip_figure(
-            seen.clip, seen.skeleton, seen.frames, seen.caption, fps=seen.fps,
-            interval=seen.interval, unit=seen.unit, shares=seen.shares, top=seen.top_share,
-        )  # fmt: skip
+            seen.clip,
+            seen.skeleton,
+            seen.frames,
+            seen.caption,
+            fps=seen.fps,
+            interval=seen.interval,
+            unit=seen.unit,
+            shares=seen.shares,
+            top=seen.top_share,
+        )
         print(save_figure(figure, out))
     else:
         from keras_skeleton.viz.animation import animate_attention

@@ -53,18 +53,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = parser_for("attention --score", DESCRIPTION)
     add_network_arguments(parser, required=False)
     parser.add_argument(
-        "--weights", metavar="FILE",
+        "--weights",
+        metavar="FILE",
         help="of --model on --dataset: a file, a run's folder, or 'pretrained'",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--runs", type=Path, nargs="+", metavar="RUN_DIR",
+        "--runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN_DIR",
         help="finished runs, of several seeds for the agreement between them",
-    )  # fmt: skip
+    )
     parser.add_argument("--zoo", type=Path, default=ZOO, help="another folder in place of weights/")
     parser.add_argument(
-        "--clips", type=whole_number(1), metavar="N",
+        "--clips",
+        type=whole_number(1),
+        metavar="N",
         help="at most N test clips of each network, drawn from the seed (default: all)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--draws", type=whole_number(1), default=3, help="random orders of each clip (default 3)"
     )

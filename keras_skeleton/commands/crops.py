@@ -36,11 +36,11 @@ def run(words: Sequence[str]) -> None:
         )
     if args.size % 2:
         raise UserError(f"--size {args.size}: videos have an even number of pixels")
-    source.find(args.data_dir)
+    root = source.find(args.data_dir)
     from keras_skeleton.utils.processes import cores
 
-    workers, root = args.workers or cores(), args.data_dir
-    if not source.needs_root:
+    workers = args.workers or cores()
+    if root is None:  # synthetic: nothing to read
         from keras_skeleton.video.synthetic import render_all
 
         root = args.crops / "recordings"
@@ -49,8 +49,18 @@ def run(words: Sequence[str]) -> None:
         render_all(root, given["seed"], given["subjects"], given["repetitions"], workers)
     start_keras()
     from keras_skeleton.video.crops import prepare_crops
+    from keras_skeleton.viz.crop_boxes import save_boxes
 
-    report = prepare_crops(root, args.crops, args.size, args.strict, print, workers, source.name)
+    report = prepare_crops(
+        root,
+        args.crops,
+        size=args.size,
+        strict=args.strict,
+        log=print,
+        workers=workers,
+        dataset=source.name,
+        draw=save_boxes,
+    )
     for skipped in report.skipped:
         print(f"left out: {skipped.where}: {skipped.why}")
     print(f"crops in {args.crops}")

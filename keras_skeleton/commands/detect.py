@@ -53,9 +53,12 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, help="folder of results")
     parser.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
     add_deterministic(parser)
-    parser.add_argument("--stream", type=Path, metavar="FILE",
+    parser.add_argument(
+        "--stream",
+        type=Path,
+        metavar="FILE",
         help="a recording: a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
-    )  # fmt: skip
+    )
     parser.add_argument("--weights", type=Path, metavar="RUN_DIR", help="of --stream: a former run")
     parser.add_argument("--method", help="of --stream: a row of RUN_DIR's table (default the last)")
     args = parser.parse_args(words)
@@ -127,7 +130,7 @@ def _detect_in_stream(args: argparse.Namespace) -> None:
     from keras_skeleton.detection.detector import Detector
     from keras_skeleton.detection.recording import read_recording
     from keras_skeleton.viz.detection_plots import timeline_figure
-    from keras_skeleton.viz.plots import save_figure
+    from keras_skeleton.viz.style import save_figure
 
     detector = Detector(args.weights, (args.fold or [1])[0])
     method = args.method or (detector.methods() or ["tap_u_m"])[-1]
@@ -138,8 +141,12 @@ def _detect_in_stream(args: argparse.Namespace) -> None:
     fps = run["fps"]
     shown = found.assign(label=[run["classes"][k] for k in found["label"]])
     if fps:
-        shown = shown.assign(seconds=[f"{a / fps:.1f} - {b / fps:.1f}" for a, b in
-                                      zip(shown["start"], shown["end"], strict=True)])  # fmt: skip
+        shown = shown.assign(
+            seconds=[
+                f"{a / fps:.1f} - {b / fps:.1f}"
+                for a, b in zip(shown["start"], shown["end"], strict=True)
+            ]
+        )
     length = int(recording.samples["frames"].iloc[0])
     if len(shown):
         print(shown.to_string(index=False, formatters={"score": "{:.3f}".format}))

@@ -30,9 +30,11 @@ def run(words: Sequence[str]) -> None:
     parser = parser_for("export", __doc__)
     add_network_arguments(parser)
     parser.add_argument(
-        "--weights", required=True, metavar="FILE",
+        "--weights",
+        required=True,
+        metavar="FILE",
         help="a file, a run's folder, or 'pretrained' for those of the zoo",
-    )  # fmt: skip
+    )
     parser.add_argument("--format", default="saved_model", help=", ".join(FORMATS))
     parser.add_argument("--out", type=Path, help="file or folder to write (default in exports/)")
     parser.add_argument(
@@ -75,8 +77,9 @@ def run(words: Sequence[str]) -> None:
 
     inputs = experiment.inputs(network)
     clips = experiment.folds[number - 1].test[: args.clips]
-    found = check_exported(network, out, args.format, (inputs.batch(clips[k : k + 1]) for k in
-                                                       range(len(clips))))  # fmt: skip
+    found = check_exported(
+        network, out, args.format, (inputs.batch(clips[k : k + 1]) for k in range(len(clips)))
+    )
     write_json(
         about,
         {

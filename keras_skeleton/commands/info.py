@@ -16,9 +16,11 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--classes", type=whole_number(2), default=60, help="default 60")
     parser.add_argument("--skeleton", default="kinect_v2", help="default kinect_v2")
     parser.add_argument(
-        "--frames", type=whole_number(1), default=100,
+        "--frames",
+        type=whole_number(1),
+        default=100,
         help="T of models that read clips at their own length (default 100)",
-    )  # fmt: skip
+    )
     args = parser.parse_args(words)
     check_model(args.model)
     get_skeleton(args.skeleton)

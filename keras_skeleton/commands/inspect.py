@@ -30,7 +30,8 @@ def run(words: Sequence[str]) -> None:
     i = names.index(args.clip) if args.clip is not None else 0
 
     from keras_skeleton.viz.animation import animate
-    from keras_skeleton.viz.plots import save_figure, strip_figure
+    from keras_skeleton.viz.strips import strip_figure
+    from keras_skeleton.viz.style import save_figure
 
     clip, row = dataset.clip(i), dataset.samples.iloc[i]
     print(row.to_string())

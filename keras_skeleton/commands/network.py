@@ -48,10 +48,14 @@ def add_network_arguments(parser: argparse.ArgumentParser, required: bool = True
     group.add_argument("--protocol", required=required, help="how the clips are split")
     group.add_argument("--recipe", help="paper (default), released or tuned")
     group.add_argument(
-        "--set", action="append", default=[], metavar="OWNER.KEY=VALUE", dest="settings",
+        "--set",
+        action="append",
+        default=[],
+        metavar="OWNER.KEY=VALUE",
+        dest="settings",
         help="an argument of the model or a field of the recipe: --set model.attention=none, "
         "--set recipe.learning_rate=0.01",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--fold", type=whole_number(1), action="append", help="only this fold, from 1"
     )

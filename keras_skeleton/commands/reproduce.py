@@ -17,9 +17,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = parser_for("reproduce", __doc__)
     parser.add_argument("--table", action="append", help="mans5, sta1, ... or all")
     parser.add_argument(
-        "--model", action="append", default=[], metavar="NAME",
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
         help="train only this network of the tables (may be repeated)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--data-dir", type=Path, help="folder of a dataset, or with one folder for each by name"
     )
@@ -29,32 +32,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--i3d", type=Path, metavar="PATH", help="published I3D weights")
     parser.add_argument(
-        "--seeds", type=whole_number(1),
+        "--seeds",
+        type=whole_number(1),
         help="how many of each training (default 3 where one takes less than an hour, else 1)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--most-hours", type=float, metavar="H",
+        "--most-hours",
+        type=float,
+        metavar="H",
         help="leave out trainings that are expected to take longer, or whose time is not known",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--jobs", type=whole_number(1), default=1, metavar="N",
+        "--jobs",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
         help="train N at a time, each on its part of the cores",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--no-train", action="store_true", help="only the tables, and what is missing"
     )
     parser.add_argument(
-        "--quick", action="store_true",
+        "--quick",
+        action="store_true",
         help="only try: a few clips and epochs of each training (of a detection all recordings); "
         "nothing is kept",
-    )  # fmt: skip
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="what is kept (default results)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs") / "reproduce",
+        "--results",
+        type=Path,
+        default=Path("results"),
+        help="what is kept, in its folders runs and tables (default results)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs") / "reproduce",
         help="folder of the runs themselves (default runs/reproduce)",
-    )  # fmt: skip
+    )
     return parser
 
 

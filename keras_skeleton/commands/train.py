@@ -46,9 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--epochs", type=whole_number(1), help="instead of the recipe's")
     group.add_argument("--batch-size", type=whole_number(1), help="instead of the recipe's")
     group.add_argument(
-        "--i3d", type=Path, metavar="PATH",
+        "--i3d",
+        type=Path,
+        metavar="PATH",
         help="of pose_i3d: published I3D weights (a checkpoint or the Keras port's .h5)",
-    )  # fmt: skip
+    )
     group.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
     group = parser.add_argument_group("results")
     group.add_argument(
@@ -56,10 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--resume", action="store_true", help="continue a stopped run in --out")
     group.add_argument(
-        "--weights", metavar="FILE",
+        "--weights",
+        metavar="FILE",
         help="score these weights instead of training: a file, a run's folder, or 'pretrained' "
         "for those of the zoo",
-    )  # fmt: skip
+    )
     add_devices(parser)
     return parser
 
@@ -68,22 +71,30 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     """What a training works on."""
     group = parser.add_argument_group("devices")
     group.add_argument(
-        "--jobs", type=whole_number(1), default=1, metavar="N",
+        "--jobs",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
         help="train N folds at a time, each in a process and on its part of the cores",
-    )  # fmt: skip
+    )
     add_deterministic(group)
     group.add_argument(
-        "--precision", choices=("float32", "mixed_bfloat16"), default="float32",
+        "--precision",
+        choices=("float32", "mixed_bfloat16"),
+        default="float32",
         help="what layers compute in; weights and logits are float32 in both",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--devices", choices=("one", "all"), default="one",
+        "--devices",
+        choices=("one", "all"),
+        default="one",
         help="all: the GPUs of this host share every batch",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--coordinator", metavar="HOST:PORT",
+        "--coordinator",
+        metavar="HOST:PORT",
         help="train over hosts, on JAX: the address of process 0; the same in all processes",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--processes", type=whole_number(1), metavar="N", help="how many train together"
     )
@@ -117,9 +128,11 @@ def run(words: Sequence[str]) -> None:
     check_names(args)
     if args.i3d and not needs_crops(args.model):
         raise UserError(f"--i3d is for models that watch videos, not for '{args.model}'")
-    if args.i3d and not args.i3d.exists() and not args.i3d.with_name(
-        args.i3d.name + ".index"
-    ).exists():  # fmt: skip
+    if (
+        args.i3d
+        and not args.i3d.exists()
+        and not args.i3d.with_name(args.i3d.name + ".index").exists()
+    ):
         raise UserError(f"--i3d {args.i3d}: no such file")
     if args.jobs > 1 and (args.coordinator or args.devices == "all" or args.weights):
         raise UserError(

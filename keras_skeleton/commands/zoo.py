@@ -37,9 +37,12 @@ def run(words: Sequence[str]) -> None:
     )
     parser.add_argument("--cache-dir", type=Path, help="where prepared datasets are kept")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE",
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
         help="of --add: a reader option that the run had",
-    )  # fmt: skip
+    )
     parser.add_argument("--crops", type=Path, help="for pose_i3d: what run.py crops has made")
     parser.add_argument("--zoo", type=Path, default=ZOO, help="another folder in place of weights/")
     args = parser.parse_args(words)

@@ -26,9 +26,13 @@ def gates_of(model: keras.Model) -> keras.Model:
 
 
 def along(
-    model: keras.Model, frames: Frames, length: int, chunk: int = 1024, around: int = 256,
+    model: keras.Model,
+    frames: Frames,
+    length: int,
+    chunk: int = 1024,
+    around: int = 256,
     batch_size: int = 16,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """float32 (length, ...): a network's output for every frame of a stream.
 
     Args:

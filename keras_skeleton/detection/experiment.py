@@ -94,12 +94,17 @@ class Detection:
         }
         self.parts = {
             name: Experiment(
-                model, clips, self.protocol, recipe, self.seed,
+                model,
+                clips,
+                self.protocol,
+                recipe,
+                self.seed,
                 self.folder / NETWORKS / name,
-                self.command, self.log,
+                self.command,
+                self.log,
             )
             for name, (model, clips, recipe) in made.items()
-        }  # fmt: skip
+        }
         self.folds: list[Fold] = list(self.dataset.folds(self.protocol))
 
     @property

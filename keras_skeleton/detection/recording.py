@@ -56,7 +56,10 @@ def read_recording(
     people = min(bodies, clip.shape[1])
     own[:, :people] = clip[:, :people]
     row = dict.fromkeys(SAMPLE_COLUMNS, 0) | {
-        "name": path.stem, "video": path.stem, "frames": len(own), "bodies": bodies
-    }  # fmt: skip
+        "name": path.stem,
+        "video": path.stem,
+        "frames": len(own),
+        "bodies": bodies,
+    }
     rows = own.reshape(-1, *own.shape[2:])
     return SkeletonDataset(path.stem, skeleton, tuple(classes), rows, pd.DataFrame([row]), {})

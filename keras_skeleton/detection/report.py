@@ -28,7 +28,7 @@ from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import FileError, open_arrays, read_text, reason
 from keras_skeleton.viz.detection_plots import precision_recall_figure, timeline_figure
-from keras_skeleton.viz.plots import save_figure
+from keras_skeleton.viz.style import save_figure
 
 TITLES = {
     "svm_sw": "SVM-SW", "sta_lstm_sw": "STA-LSTM-SW", "jcr_rnn": "JCR-RNN",
@@ -120,9 +120,16 @@ def _curves(path: Path) -> Iterator[Any]:
     except FileError:
         raise
     except (
-        OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, RuntimeError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        MemoryError,
+        NotImplementedError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise UserError(f"{path}: damaged ({reason(error)})") from None
 
 

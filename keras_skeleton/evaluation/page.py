@@ -68,12 +68,21 @@ def _mean_rows(merged: Mapping[str, Any]) -> list[list[str]]:
         return []
     return [
         [
-            name, "", "", "", percent(merged["validation_accuracy" + key]),
-            percent(merged["accuracy" + key]), "", percent(merged["accuracy_last" + key]), "",
-            percent(merged["best_test_accuracy" + key]), "", "",
+            name,
+            "",
+            "",
+            "",
+            percent(merged["validation_accuracy" + key]),
+            percent(merged["accuracy" + key]),
+            "",
+            percent(merged["accuracy_last" + key]),
+            "",
+            percent(merged["best_test_accuracy" + key]),
+            "",
+            "",
         ]
         for name, key in (("mean", ""), ("std", "_std"))
-    ]  # fmt: skip
+    ]
 
 
 def _missing(merged: Mapping[str, Any]) -> str:
@@ -147,11 +156,16 @@ CARDS = (
 def _class_rows(table: pd.DataFrame) -> list[list[str]]:
     return [
         [
-            str(row["class"]), str(row["clips"]), str(row["correct"]), percent(row["recall"]),
-            percent(row["precision"]), str(row["confused_with"]), str(row["confused"] or ""),
+            str(row["class"]),
+            str(row["clips"]),
+            str(row["correct"]),
+            percent(row["recall"]),
+            percent(row["precision"]),
+            str(row["confused_with"]),
+            str(row["confused"] or ""),
         ]
         for row in table.to_dict("records")
-    ]  # fmt: skip
+    ]
 
 
 def _share_rows(shares: pd.DataFrame) -> list[list[str]]:
@@ -216,8 +230,17 @@ def html_page(
         figures=[_picture(path, caption) for caption, path in figures.items()],
         classes=_class_rows(classes),
         fold_head=(
-            "fold", "training clips", "validation clips", "test clips", "validation accuracy",
-            "selected on validation", "at epoch", "last epoch", "epochs", PAPER, "at epoch",
+            "fold",
+            "training clips",
+            "validation clips",
+            "test clips",
+            "validation accuracy",
+            "selected on validation",
+            "at epoch",
+            "last epoch",
+            "epochs",
+            PAPER,
+            "at epoch",
             "minutes",
         ),
         folds=[_fold_row(fold) for fold in merged["folds"]],
@@ -230,4 +253,4 @@ def html_page(
         command=_plain(merged["command"]),
         facts=_facts(merged),
         settings=[(str(k), _plain(v)) for k, v in (merged.get("settings") or {}).items()],
-    )  # fmt: skip
+    )

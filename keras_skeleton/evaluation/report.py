@@ -48,7 +48,8 @@ from keras_skeleton.evaluation.scores import (
 )
 from keras_skeleton.utils.files import read_text, reason, write_atomic
 from keras_skeleton.utils.text import percent
-from keras_skeleton.viz.plots import confusion_figure, curves_figure, save_figure
+from keras_skeleton.viz.accuracy_plots import confusion_figure, curves_figure
+from keras_skeleton.viz.style import save_figure
 
 ACCURACIES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy")
 REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_total")

@@ -33,9 +33,15 @@ def pose_joint_training(
         other = {key: value for key, value in recipe.items() if key != "epochs"}
         only = {"only": name}
         return Stage(
-            name, what, only, EVERYTHING, epochs=recipe["epochs"], recipe=other, keep="best",
+            name,
+            what,
+            only,
+            EVERYTHING,
+            epochs=recipe["epochs"],
+            recipe=other,
+            keep="best",
             watch_test=False,
-        )  # fmt: skip
+        )
 
     return (
         alone("left_hand", "step 2, I3D on the left hand", streams),

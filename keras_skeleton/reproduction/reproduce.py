@@ -49,7 +49,7 @@ class Reproduction:
     Attributes:
         tables: Which.
         place: What the user has.
-        results: Folder of what is kept; the tables go into its `tables`.
+        results: Folder of what is kept: runs in its `runs`, tables in its `tables`.
         out: Folder of the runs.
         seeds: How many of each training, None for the default.
         most_hours: Longer trainings are left out.

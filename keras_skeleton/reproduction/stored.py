@@ -1,8 +1,11 @@
 """What was run and kept, in `results/`: a folder a run, found by its content and not by its name.
 
-    RESULTS/NAME/metrics.json               of a run of `run.py --model ...`
-    RESULTS/NAME/run.json and scores.csv    of `run.py detect --table ...`
-    RESULTS/NAME/attention.csv              of either, where it is known what carries the actions
+    RESULTS/runs/NAME/metrics.json               of a run of `run.py --model ...`
+    RESULTS/runs/NAME/run.json and scores.csv    of `run.py detect --table ...`
+    RESULTS/runs/NAME/attention.csv              of either, where the joints and frames that carry
+                                                 the actions are known
+
+Runs that lie directly in RESULTS, as before version 0.2, are read, too.
 
 A result belongs to a training if model, dataset, protocol, recipe, settings and reader's options
 are the same, if all folds are there, and if it saw the whole dataset (where the reader's options
@@ -34,6 +37,7 @@ from keras_skeleton.reproduction.needs import is_whole
 from keras_skeleton.reproduction.tables import DETECTOR, Row, Training
 from keras_skeleton.utils.files import read_json, read_text, reason, write_json
 
+RUNS = "runs"  # folder of the runs, in that of the results
 METRICS, RUN, SCORES = "metrics.json", "run.json", "scores.csv"
 # Attention to what is known to carry the actions, weights of body parts: not every run has them.
 LOOKS = ("attention.csv", "parts.csv")
@@ -68,13 +72,16 @@ class Result:
 
 
 def read_results(folder: Path) -> list[Result]:
-    """All stored runs, by name; none where there is no such folder.
+    """All stored runs in `folder/runs` or directly in `folder`, by name; none where there is no
+    such folder.
 
     Raises:
         ResultsError: A file that is damaged.
     """
     found = []
-    for path in sorted([*folder.glob(f"*/{METRICS}"), *folder.glob(f"*/{SCORES}")]):
+    places = (folder / RUNS, folder)
+    paths = [path for own in places for name in (METRICS, SCORES) for path in own.glob(f"*/{name}")]
+    for path in sorted(paths, key=lambda path: path.parent.name):
         if path.parent.name.startswith("."):  # not finished
             continue
         if path.name == METRICS:
@@ -221,16 +228,18 @@ def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -
     Args:
         run: Folder of the run.
         training, seed: What it is.
-        results: Folder of the results; nothing in it is overwritten.
+        results: Folder of the results; the run goes into its `runs`, and nothing there is
+            overwritten.
         more: To be added to its notes.
     """
     name = f"{training.name}_seed{seed}"
-    folder = results / name
+    runs = results / RUNS
+    folder = runs / name
     number = 1
     while folder.exists():
         number += 1
-        folder = results / f"{name}-{number}"
-    part = results / f".{folder.name}.part"
+        folder = runs / f"{name}-{number}"
+    part = runs / f".{folder.name}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for file in KEPT[training.detection]:

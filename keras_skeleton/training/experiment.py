@@ -328,9 +328,17 @@ class Experiment:
                 if inputs is None:
                     read = self.stage_inputs(trainers, fold, folder)
                     metrics = train_stages(
-                        self.recipe.stages, trainers, read, fold, number, seed, folder, progress,
-                        resume, load_pretrained,
-                    )  # fmt: skip
+                        self.recipe.stages,
+                        trainers,
+                        read,
+                        fold,
+                        number,
+                        seed,
+                        folder,
+                        progress,
+                        resume,
+                        load_pretrained,
+                    )
                     shutil.rmtree(folder / "features", ignore_errors=True)
                 else:
                     metrics = FoldFit(

@@ -72,9 +72,17 @@ def train_stages(
         else:
             start = _taking(stage, stages, trainers, folder, load_pretrained)
             metrics = FoldFit(
-                trainer, inputs(stage), fold, number, seed, place, progress.epoch, epochs, start,
+                trainer,
+                inputs(stage),
+                fold,
+                number,
+                seed,
+                place,
+                progress.epoch,
+                epochs,
+                start,
                 watch_test=stage.watch_test or stage is stages[-1],
-            ).run(resume)  # fmt: skip
+            ).run(resume)
         history = pd.read_csv(place / "history.csv")
         histories.append(history.assign(stage=stage.name, epoch=history["epoch"] + done))
         steps.append({"name": stage.name, "what": stage.what, **{k: metrics[k] for k in FIGURES}})

@@ -26,7 +26,9 @@ from keras_skeleton.skeletons import Skeleton, get_skeleton
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.reading import MOVIE_CODEC, write_video
 from keras_skeleton.viz.attended_clip import AttendedClip
-from keras_skeleton.viz.plots import COLOURS, LABEL, SIDES, SMALL, TITLE, draw_attention, side_of
+from keras_skeleton.viz.poses import side_of
+from keras_skeleton.viz.strips import draw_attention
+from keras_skeleton.viz.style import COLOURS, LABEL, SIDES, SMALL, TITLE
 
 DPI = 80
 MOVIES = (".gif", ".mp4")
@@ -87,9 +89,17 @@ def animate_attention(seen: AttendedClip, path: str | Path, frames: int | None =
     """
     figure = Figure(figsize=(10, 6.5), dpi=96)
     grid = figure.add_gridspec(
-        2, 2, height_ratios=(3.4, 1), width_ratios=(2.2, 1), left=0.075, right=0.93, bottom=0.09,
-        top=0.88, hspace=0.2, wspace=0.42,
-    )  # fmt: skip
+        2,
+        2,
+        height_ratios=(3.4, 1),
+        width_ratios=(2.2, 1),
+        left=0.075,
+        right=0.93,
+        bottom=0.09,
+        top=0.88,
+        hspace=0.2,
+        wspace=0.42,
+    )
     axes: Any = figure.add_subplot(grid[0, 0], projection="3d")
     figure.suptitle(seen.caption.replace("$", r"\$"), fontsize=LABEL)
     stage = _Stage(axes, np.asarray(seen.clip, np.float64), seen.there, seen.skeleton, seen.unit)
@@ -201,9 +211,13 @@ class _Bars:
         self.bars = axes.barh(range(len(names)), seen.probabilities[self.shown], color=colours)
         if seen.running is not None:  # what is said of the whole clip
             axes.scatter(
-                seen.probabilities[self.shown], range(len(names)), marker="|", s=90, color="black",
+                seen.probabilities[self.shown],
+                range(len(names)),
+                marker="|",
+                s=90,
+                color="black",
                 zorder=3,
-            )  # fmt: skip
+            )
         axes.set_yticks(range(len(names)), [n if len(n) <= 22 else n[:21] + "…" for n in names])
         axes.set_xlim(0, 1)
         axes.invert_yaxis()

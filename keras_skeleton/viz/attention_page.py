@@ -20,7 +20,8 @@ from keras_skeleton.utils.files import write_text
 from keras_skeleton.utils.templates import render, trusted
 from keras_skeleton.viz.attended_clip import AttendedClip
 from keras_skeleton.viz.attention_plots import joint_names
-from keras_skeleton.viz.plots import AXES, COLOURS, side_of
+from keras_skeleton.viz.poses import side_of
+from keras_skeleton.viz.style import AXES, COLOURS
 
 BARS = 10  # classes beside the skeleton, and the true one
 CURVES = 3  # classes on the timeline, and the true one
@@ -258,9 +259,11 @@ def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
     rows = [what for what in ("frames", "running") if getattr(seen, what) is not None]
     inner = max(len(rows), 1) * (ROW + GAP) - GAP
     figure = make_subplots(
-        max(len(rows), 1), 1, shared_xaxes=True,
+        max(len(rows), 1),
+        1,
+        shared_xaxes=True,
         vertical_spacing=GAP / inner if len(rows) > 1 else 0,
-    )  # fmt: skip
+    )
     x = np.arange(len(seen.clip)).tolist()
 
     def curve(row: int, y: np.ndarray, name: str, **line: Any) -> None:
@@ -279,33 +282,52 @@ def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
         if what == "frames":
             assert seen.frames is not None
             if seen.frames.ndim == 2:
-                styles = zip(AXES, ("#56B4E9", "#CC79A7", "#009E73"), ("solid", "dash", "dot"),
-                             strict=True)  # fmt: skip
+                styles = zip(
+                    AXES, ("#56B4E9", "#CC79A7", "#009E73"), ("solid", "dash", "dot"), strict=True
+                )
                 for c, (name, colour, dash) in enumerate(styles):
                     curve(row, seen.frames[:, c], name, color=colour, dash=dash, width=1.5)
-            curve(row, _mean(seen.frames), "mean" if seen.frames.ndim == 2 else "frame attention",
-                  color="#1D2430", width=2.5)  # fmt: skip
+            curve(
+                row,
+                _mean(seen.frames),
+                "mean" if seen.frames.ndim == 2 else "frame attention",
+                color="#1D2430",
+                width=2.5,
+            )
             figure.update_yaxes(title_text="attention", rangemode="normal", row=row, col=1)
         else:
             assert seen.running is not None
             for i, k in enumerate(seen.shown_classes(CURVES)):
                 true = k == seen.label
-                curve(row, seen.running[:, k], ("\u2713 " if true else "") + str(seen.classes[k]),
-                      color=COLOURS[0] if true else COLOURS[1 + i],
-                      width=2.5 if true else 1.5, dash="solid" if true else "dash")  # fmt: skip
+                curve(
+                    row,
+                    seen.running[:, k],
+                    ("\u2713 " if true else "") + str(seen.classes[k]),
+                    color=COLOURS[0] if true else COLOURS[1 + i],
+                    width=2.5 if true else 1.5,
+                    dash="solid" if true else "dash",
+                )
             figure.update_yaxes(title_text="probability", range=[-0.03, 1.03], row=row, col=1)
     figure.update_xaxes(
-        range=range_, showgrid=False, zeroline=False, ticks="outside", nticks=16,
+        range=range_,
+        showgrid=False,
+        zeroline=False,
+        ticks="outside",
+        nticks=16,
         linecolor="#9AA3B2",
-    )  # fmt: skip
+    )
     figure.update_yaxes(nticks=5, zeroline=False, gridcolor="#E3E6EB", fixedrange=True)
     figure.update_xaxes(title_text="frame", title_standoff=4, row=max(len(rows), 1), col=1)
     if seen.interval is not None:
         first, last = seen.interval
         figure.add_vrect(
-            x0=max(first - 0.5, range_[0]), x1=min(last + 0.5, range_[1]), fillcolor="#E69F00",
-            opacity=0.18, line_width=0, layer="below",
-        )  # fmt: skip
+            x0=max(first - 0.5, range_[0]),
+            x1=min(last + 0.5, range_[1]),
+            fillcolor="#E69F00",
+            opacity=0.18,
+            line_width=0,
+            layer="below",
+        )
     legend = {"orientation": "h", "x": 1, "xanchor": "right", "yanchor": "bottom"}
     figure.update_layout(
         template="none",

@@ -34,7 +34,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from keras_skeleton.skeletons import Skeleton, get_skeleton
-from keras_skeleton.viz.plots import COLOURS, LABEL, SMALL, TITLE, WIDTH, draw_pose
+from keras_skeleton.viz.poses import draw_pose
+from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
 
 
 def mean_attention(maps: Sequence[ArrayLike], size: int | None = None) -> np.ndarray:
@@ -153,9 +154,17 @@ def engaged_joints_figure(
             )
         draw_pose(ax, poses, skeleton, width=1.0)
         dots: Any = ax.scatter(
-            points[:, 0], points[:, 1], s=8 + 260 * weights / high, c=weights, cmap="cividis_r",
-            vmin=0, vmax=high, zorder=5, edgecolors="white", linewidths=0.4,
-        )  # fmt: skip
+            points[:, 0],
+            points[:, 1],
+            s=8 + 260 * weights / high,
+            c=weights,
+            cmap="cividis_r",
+            vmin=0,
+            vmax=high,
+            zorder=5,
+            edgecolors="white",
+            linewidths=0.4,
+        )
         ax.set_title(name, fontsize=LABEL)
     bar = fig.colorbar(dots, ax=list(panels), pad=0.01)
     bar.set_label("mean joint attention", fontsize=LABEL)
@@ -287,8 +296,12 @@ def attended_poses_figure(
             dots = ax.scatter(
                 *points[t, body][order].T,
                 s=8 + 70 * norm(size[t, body][order]),
-                c=size[t, body][order], norm=norm, cmap="cividis_r", linewidths=0, zorder=3,
-            )  # fmt: skip
+                c=size[t, body][order],
+                norm=norm,
+                cmap="cividis_r",
+                linewidths=0,
+                zorder=3,
+            )
         ax.set_xlim(low[0] - margin, high[0] + margin)
         ax.set_ylim(low[1] - margin, high[1] + margin)
         ax.set_aspect("equal")
@@ -305,8 +318,9 @@ def attended_poses_figure(
     bar.ax.tick_params(labelsize=SMALL)
     fig.suptitle(
         f"{title}\nborders and percentages: attention to the frame, of the clip's largest",
-        fontsize=TITLE, wrap=True,
-    )  # fmt: skip
+        fontsize=TITLE,
+        wrap=True,
+    )
     return fig
 
 
@@ -339,9 +353,13 @@ def image_attention_figure(
     for c in range(3):
         left, right = axes[2 * c], axes[2 * c + 1]
         shown = left.imshow(
-            pixels[..., c], aspect="auto", cmap="PuOr", vmin=-most, vmax=most,
+            pixels[..., c],
+            aspect="auto",
+            cmap="PuOr",
+            vmin=-most,
+            vmax=most,
             interpolation="nearest",
-        )  # fmt: skip
+        )
         left.set_title(f"{'xyz'[c]} of the joints", fontsize=LABEL)
         left.set_xlabel("column (joint)", fontsize=SMALL)
         right.plot(weights[:, c], np.arange(S), color="black", linewidth=1.5)

@@ -11,7 +11,7 @@ from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.video.crops import RECORDINGS, Pair, boxes_of
 from keras_skeleton.video.reading import coarse, read_video
 from keras_skeleton.viz.attention_plots import boxes_figure
-from keras_skeleton.viz.plots import save_figure
+from keras_skeleton.viz.style import save_figure
 
 
 def draw_boxes(pair: Pair, pixels: int | None = None) -> Figure:

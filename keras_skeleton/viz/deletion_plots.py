@@ -12,7 +12,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from keras_skeleton.viz.plots import COLOURS, LABEL, SMALL, TITLE, WIDTH
+from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
 
 STYLES = {  # order: name, colour, line
     "attention": ("attention", COLOURS[0], "-"),
@@ -41,9 +41,13 @@ def deletion_figure(curves: pd.DataFrame, title: str) -> Figure:
                 own = curves[chosen & (curves["order"] == order)]
                 if len(own):
                     ax.plot(
-                        100 * own["fraction"], own["probability"], line, color=colour,
-                        linewidth=2, label=name,
-                    )  # fmt: skip
+                        100 * own["fraction"],
+                        own["probability"],
+                        line,
+                        color=colour,
+                        linewidth=2,
+                        label=name,
+                    )
             ax.set_title(f"{way} of {kind}", fontsize=LABEL)
             ax.set_xlabel(f"{kind} {done} (%)", fontsize=LABEL)
             ax.set_xlim(0, 100)
@@ -72,9 +76,16 @@ def gains_figure(table: pd.DataFrame, title: str) -> Figure:
             name, colour, _ = STYLES[guide]
             mean, low, high = (100 * table[f"{guide}_{way}{end}"] for end in ("", "_low", "_high"))
             ax.errorbar(
-                mean, table.index + place, xerr=[mean - low, high - mean], fmt=marker,
-                color=colour, markersize=5, capsize=2, linewidth=1.3, label=name,
-            )  # fmt: skip
+                mean,
+                table.index + place,
+                xerr=[mean - low, high - mean],
+                fmt=marker,
+                color=colour,
+                markersize=5,
+                capsize=2,
+                linewidth=1.3,
+                label=name,
+            )
         ax.axvline(0, color="#3A3A3A", linewidth=1)
         ax.set_title(way, fontsize=LABEL)
         ax.set_xlabel("gain (points of probability)", fontsize=LABEL)

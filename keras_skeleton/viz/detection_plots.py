@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from keras_skeleton.viz.plots import COLOURS, LABEL, SMALL, TITLE, WIDTH
+from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
 
 # A class is told by colour and hatching together: eight colours are not enough for all classes.
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
@@ -34,16 +34,25 @@ def _time_label(fps: float | None) -> str:
 
 
 def _draw_spans(
-    ax: Any, table: pd.DataFrame, row: float, styles: Mapping[int, Mapping[str, Any]],
-    fps: float | None, height: float = 0.8,
-) -> None:  # fmt: skip
+    ax: Any,
+    table: pd.DataFrame,
+    row: float,
+    styles: Mapping[int, Mapping[str, Any]],
+    fps: float | None,
+    height: float = 0.8,
+) -> None:
     lengths = table["end"] - table["start"]
     for span in table.iloc[np.argsort(-lengths.to_numpy(), kind="stable")].itertuples():
         start, end = _seconds([span.start, span.end], fps)  # short ones over long ones
         ax.barh(
-            row, end - start, height, left=start, edgecolor="black", linewidth=0.5,
+            row,
+            end - start,
+            height,
+            left=start,
+            edgecolor="black",
+            linewidth=0.5,
             **styles[int(span.label)],
-        )  # fmt: skip
+        )
 
 
 def _styles(labels: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -89,9 +98,12 @@ def timeline_figure(
     if labels:
         keys = [Patch(label=classes[k], edgecolor="black", lw=0.5, **styles[k]) for k in labels]
         fig.legend(
-            handles=keys, loc="outside lower center", ncols=min(columns, len(keys)),
-            fontsize=SMALL, frameon=False,
-        )  # fmt: skip
+            handles=keys,
+            loc="outside lower center",
+            ncols=min(columns, len(keys)),
+            fontsize=SMALL,
+            frameon=False,
+        )
     fig.suptitle(title, fontsize=TITLE)
     return fig
 
@@ -125,8 +137,13 @@ def curve_figure(
         ax.plot(time, values, color=COLOURS[0], lw=1.2)
         ax.axhline(thresholds[name], color="black", lw=0.8, ls="--")
         for span in proposals[name].itertuples():
-            ax.plot(_seconds([span.start, span.end], fps), [1.12 * top] * 2, color=COLOURS[1],
-                    lw=4, solid_capstyle="butt")  # fmt: skip
+            ax.plot(
+                _seconds([span.start, span.end], fps),
+                [1.12 * top] * 2,
+                color=COLOURS[1],
+                lw=4,
+                solid_capstyle="butt",
+            )
         ax.set_ylim(0, 1.22 * top)
         ax.set_xlim(0, time[-1] if len(time) else 1)
         ax.set_ylabel(f"{name}\nattention", fontsize=LABEL)
@@ -199,8 +216,12 @@ def precision_recall_figure(
             ax.set_xlabel("recall", fontsize=LABEL)
             ax.tick_params(labelbottom=True)
     fig.legend(
-        list(keys.values()), list(keys), loc="outside lower center", ncols=len(keys),
-        fontsize=SMALL, frameon=False,
-    )  # fmt: skip
+        list(keys.values()),
+        list(keys),
+        loc="outside lower center",
+        ncols=len(keys),
+        fontsize=SMALL,
+        frameon=False,
+    )
     fig.suptitle(title, fontsize=TITLE)
     return fig

@@ -74,8 +74,10 @@ def compared(entry: Entry, figures: dict[str, float], clips: int) -> tuple[str, 
         assert recorded is not None
         difference = value - recorded
         same = same and difference == 0
-        said = "as recorded" if difference == 0 else (
-            f"recorded {100 * recorded:.2f} %, difference {100 * difference:+.2f}"
-        )  # fmt: skip
+        said = (
+            "as recorded"
+            if difference == 0
+            else (f"recorded {100 * recorded:.2f} %, difference {100 * difference:+.2f}")
+        )
         words.append(f"{name} {100 * value:.2f} %, {said}")
     return "; ".join(words), same

@@ -99,9 +99,17 @@ def on_dataset(
         entry.model, dataset, frames, entry.preprocessing, network, videos, bodies=bodies
     )
     return Recognizer(
-        entry.model, network, dataset, test, inputs, frames, entry.preprocessing, entry.views,
-        entry.batch_size if crops is not None else EVALUATION_BATCH, entry.name,
-    )  # fmt: skip
+        entry.model,
+        network,
+        dataset,
+        test,
+        inputs,
+        frames,
+        entry.preprocessing,
+        entry.views,
+        entry.batch_size if crops is not None else EVALUATION_BATCH,
+        entry.name,
+    )
 
 
 def recipe_of(entry: Entry) -> Recipe:

@@ -67,9 +67,14 @@ def whole(train, tmp_path_factory):
 
 def test_a_run_leaves_results_for_people_and_programs(whole):
     metrics = json.loads((whole / "metrics.json").read_text())
-    assert {"accuracy", "accuracy_last", "best_test_accuracy", "command", "seed", "versions"} <= set(
-        metrics
-    )
+    assert {
+        "accuracy",
+        "accuracy_last",
+        "best_test_accuracy",
+        "command",
+        "seed",
+        "versions",
+    } <= set(metrics)
     assert [fold["fold"] for fold in metrics["folds"]] == [1, 2, 3]
     assert metrics["complete"]
     assert metrics["accuracy"] == pytest.approx(np.mean([f["accuracy"] for f in metrics["folds"]]))

@@ -34,7 +34,14 @@ def small_network():
 
 
 def fit(
-    folder, epochs=6, seed=3, resume=False, trainer=None, augment=AUGMENT, rate=0.01, on_epoch_end=None
+    folder,
+    epochs=6,
+    seed=3,
+    resume=False,
+    trainer=None,
+    augment=AUGMENT,
+    rate=0.01,
+    on_epoch_end=None,
 ):
     dataset = make_dataset()
     (fold,) = dataset.folds("cs")

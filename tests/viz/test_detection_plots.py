@@ -8,7 +8,7 @@ from keras_skeleton.viz.detection_plots import (
     recall_figure,
     timeline_figure,
 )
-from keras_skeleton.viz.plots import save_figure
+from keras_skeleton.viz.style import save_figure
 
 SPANS = pd.DataFrame({"label": [0, 1, 9], "start": [10, 40, 80], "end": [30, 60, 95]})
 CLASSES = [f"class {k}" for k in range(10)]

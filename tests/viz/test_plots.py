@@ -13,8 +13,12 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from keras_skeleton.models.attention_maps import attention_on_frames
 from keras_skeleton.skeletons import KINECT_V1, SKELETONS
-from keras_skeleton.viz import plots
+from keras_skeleton.viz.accuracy_plots import confusion_figure, curves_figure
+from keras_skeleton.viz.poses import draw_pose
+from keras_skeleton.viz.strips import attention_strip_figure, strip_figure
+from keras_skeleton.viz.style import SIDES, save_figure
 
 
 def make_clip(frames=40, bodies=1, skeleton=KINECT_V1, seed=0):
@@ -36,7 +40,7 @@ def panel(fig, label):
 
 def draw(fig, tmp_path):
     """Saves the figure: layout and fonts are only then worked out, and may warn."""
-    return plots.save_figure(fig, tmp_path / "figure.png", dpi=50)
+    return save_figure(fig, tmp_path / "figure.png", dpi=50)
 
 
 # Poses
@@ -47,7 +51,7 @@ def test_pose_stands_where_its_joints_are(skeleton, tmp_path):
     pose = make_clip(1, 2, skeleton)[0]
     fig = Figure()
     ax = fig.add_subplot()
-    plots.draw_pose(ax, pose, skeleton.name, side=2, up=1)
+    draw_pose(ax, pose, skeleton.name, side=2, up=1)
     for body, segments in enumerate(bones(ax)):
         np.testing.assert_allclose(segments, pose[body][np.array(skeleton.bones)][..., [2, 1]])
     assert len(bones(ax)) == 2
@@ -62,11 +66,11 @@ def test_pose_stands_where_its_joints_are(skeleton, tmp_path):
 def test_sides_have_their_colours():
     fig = Figure()
     ax = fig.add_subplot()
-    plots.draw_pose(ax, make_clip()[0], KINECT_V1)
+    draw_pose(ax, make_clip()[0], KINECT_V1)
     colours = [to_hex(colour).upper() for colour in ax.collections[0].get_colors()]
     for (_, child), colour in zip(KINECT_V1.bones, colours, strict=True):
         side = KINECT_V1.joints[child].split("_")[0]
-        assert colour == plots.SIDES.get(side, plots.SIDES["trunk"])
+        assert colour == SIDES.get(side, SIDES["trunk"])
 
 
 def test_absent_bodies_are_not_drawn():
@@ -75,7 +79,7 @@ def test_absent_bodies_are_not_drawn():
     pose[2, 5] = np.nan
     fig = Figure()
     ax = fig.add_subplot()
-    plots.draw_pose(ax, pose, KINECT_V1)
+    draw_pose(ax, pose, KINECT_V1)
     assert len(bones(ax)) == 1
 
 
@@ -90,7 +94,7 @@ def test_absent_bodies_are_not_drawn():
 )
 def test_bad_poses(shape, options, message):
     with pytest.raises(ValueError, match=message):
-        plots.draw_pose(Figure().add_subplot(), np.ones(shape), KINECT_V1, **options)
+        draw_pose(Figure().add_subplot(), np.ones(shape), KINECT_V1, **options)
 
 
 # Strips
@@ -99,7 +103,7 @@ def test_bad_poses(shape, options, message):
 @pytest.mark.parametrize(("frames", "bodies"), [(1, 1), (2, 2), (7, 1), (25, 2), (120, 1)])
 def test_strip_poses_stand_over_their_frames_in_one_scale(frames, bodies, tmp_path):
     clip = make_clip(frames, bodies)
-    fig = plots.strip_figure(clip, KINECT_V1, "UT-Kinect, walk", fps=30)
+    fig = strip_figure(clip, KINECT_V1, "UT-Kinect, walk", fps=30)
     draw(fig, tmp_path)
     ax = panel(fig, "strip")
     drawn = bones(ax)
@@ -130,14 +134,14 @@ def test_strip_poses_stand_over_their_frames_in_one_scale(frames, bodies, tmp_pa
 
 
 def test_strip_takes_the_number_of_poses():
-    assert len(bones(panel(plots.strip_figure(make_clip(), KINECT_V1, "", poses=5), "strip"))) == 5
-    assert len(bones(panel(plots.strip_figure(make_clip(3), KINECT_V1, "", poses=9), "strip"))) == 3
-    assert len(bones(panel(plots.strip_figure(make_clip(9), KINECT_V1, "", poses=1), "strip"))) == 1
+    assert len(bones(panel(strip_figure(make_clip(), KINECT_V1, "", poses=5), "strip"))) == 5
+    assert len(bones(panel(strip_figure(make_clip(3), KINECT_V1, "", poses=9), "strip"))) == 3
+    assert len(bones(panel(strip_figure(make_clip(9), KINECT_V1, "", poses=1), "strip"))) == 1
 
 
 def test_attention_and_strip_share_their_frames(tmp_path):
     attention = np.linspace(0, 1, 40)
-    fig = plots.attention_strip_figure(
+    fig = attention_strip_figure(
         make_clip(), "kinect_v1", attention, "UT-Kinect, $walk$", fps=30, interval=(10, 19)
     )
     draw(fig, tmp_path)
@@ -163,7 +167,7 @@ def test_attention_and_strip_share_their_frames(tmp_path):
 
 def test_attention_by_coordinate(tmp_path):
     attention = np.random.default_rng(0).random((40, 3))
-    fig = plots.attention_strip_figure(make_clip(bodies=2), KINECT_V1, attention, "two bodies")
+    fig = attention_strip_figure(make_clip(bodies=2), KINECT_V1, attention, "two bodies")
     draw(fig, tmp_path)
     top = panel(fig, "attention")
     lines = {line.get_label(): line.get_ydata() for line in top.lines}
@@ -176,7 +180,7 @@ def test_attention_by_coordinate(tmp_path):
 def test_joints_of_the_strip_are_marked_by_their_attention():
     clip = make_clip(bodies=2)
     shares = np.random.default_rng(0).random(clip.shape[:3])
-    fig = plots.attention_strip_figure(clip, KINECT_V1, None, "t", poses=4, shares=shares, top=0.5)
+    fig = attention_strip_figure(clip, KINECT_V1, None, "t", poses=4, shares=shares, top=0.5)
     strip, scale = panel(fig, "strip"), panel(fig, "scale")
     dots = [c for c in strip.collections if isinstance(c, PathCollection)]
     assert len(dots) == 4 * 2
@@ -187,14 +191,14 @@ def test_joints_of_the_strip_are_marked_by_their_attention():
     assert scale.get_ylabel() == "attention to the joint"
     assert scale.get_position().x0 > strip.get_position().x1
     with pytest.raises(ValueError, match="shares have shape"):
-        plots.attention_strip_figure(clip, KINECT_V1, None, "t", shares=shares[1:])
+        attention_strip_figure(clip, KINECT_V1, None, "t", shares=shares[1:])
 
 
 def test_strip_of_a_body_that_comes_late(tmp_path):
     clip = make_clip(30, 2)
     clip[:20, 1] = 0
     clip[:3] = 0  # nobody at all
-    fig = plots.strip_figure(clip, KINECT_V1, "late", poses=4)  # frames 0, 10, 19 and 29
+    fig = strip_figure(clip, KINECT_V1, "late", poses=4)  # frames 0, 10, 19 and 29
     assert len(bones(panel(fig, "strip"))) == 0 + 1 + 1 + 2
     draw(fig, tmp_path)
 
@@ -209,14 +213,14 @@ def test_strip_of_a_body_that_comes_late(tmp_path):
 )
 def test_bad_attention(attention, message):
     with pytest.raises(ValueError, match=message):
-        plots.attention_strip_figure(make_clip(), KINECT_V1, attention, "")
+        attention_strip_figure(make_clip(), KINECT_V1, attention, "")
 
 
 def test_bad_clips():
     with pytest.raises(ValueError, match="no body is seen"):
-        plots.strip_figure(np.zeros((5, 1, 20, 3)), KINECT_V1, "")
+        strip_figure(np.zeros((5, 1, 20, 3)), KINECT_V1, "")
     with pytest.raises(ValueError, match=r"expected \(T, M, 20, 3\)"):
-        plots.strip_figure(np.zeros((0, 1, 20, 3)), KINECT_V1, "")
+        strip_figure(np.zeros((0, 1, 20, 3)), KINECT_V1, "")
 
 
 # Attention on other frames
@@ -224,20 +228,20 @@ def test_bad_clips():
 
 def test_attention_on_frames_by_hand():
     # Three rows at frames 0, 2 and 3 of a clip of five frames.
-    resampled = plots.attention_on_frames([1.0, 3.0, 7.0], [0, 2, 3], 5)
+    resampled = attention_on_frames([1.0, 3.0, 7.0], [0, 2, 3], 5)
     np.testing.assert_allclose(resampled, [1, 2, 3, 7, 7])
     # The same out of order, with padding and with one row split into two of the same mean.
     rows = [3, np.nan, 0, 2, 2]
-    resampled = plots.attention_on_frames([7.0, 99, 1, 2, 4], rows, 5)
+    resampled = attention_on_frames([7.0, 99, 1, 2, 4], rows, 5)
     np.testing.assert_allclose(resampled, [1, 2, 3, 7, 7])
 
 
 def test_attention_on_frames_keeps_columns():
     attention = np.random.default_rng(0).random((50, 3))
-    resampled = plots.attention_on_frames(attention, np.linspace(0, 9, 50), 10)
+    resampled = attention_on_frames(attention, np.linspace(0, 9, 50), 10)
     assert resampled.shape == (10, 3)
     for i in range(3):
-        alone = plots.attention_on_frames(attention[:, i], np.linspace(0, 9, 50), 10)
+        alone = attention_on_frames(attention[:, i], np.linspace(0, 9, 50), 10)
         np.testing.assert_array_equal(resampled[:, i], alone)
 
 
@@ -245,7 +249,7 @@ def test_attention_on_frames_keeps_columns():
 @given(st.integers(2, 60), st.integers(2, 60), st.floats(-2, 2), st.floats(-2, 2))
 def test_attention_on_frames_keeps_a_straight_line(rows, frames, slope, start):
     places = np.linspace(0, frames - 1, rows)
-    resampled = plots.attention_on_frames(start + slope * places, places, frames)
+    resampled = attention_on_frames(start + slope * places, places, frames)
     np.testing.assert_allclose(resampled, start + slope * np.arange(frames), atol=1e-9)
 
 
@@ -259,7 +263,7 @@ def test_attention_on_frames_keeps_a_straight_line(rows, frames, slope, start):
 )
 def test_attention_on_frames_refuses(attention, rows, message):
     with pytest.raises(ValueError, match=message):
-        plots.attention_on_frames(attention, rows, 5)
+        attention_on_frames(attention, rows, 5)
 
 
 # Confusion
@@ -268,7 +272,7 @@ def test_attention_on_frames_refuses(attention, rows, message):
 def test_confusion_figure(tmp_path):
     matrix = np.array([[3, 1, 0], [0, 0, 0], [0, 2, 2]])
     classes = ("walk", "$sit$", "throw")
-    fig = plots.confusion_figure(matrix, classes, "MANs on UT-Kinect")
+    fig = confusion_figure(matrix, classes, "MANs on UT-Kinect")
     draw(fig, tmp_path)
     ax, bar = fig.axes
     share = ax.images[0].get_array()
@@ -287,7 +291,7 @@ def test_confusion_labels_do_not_overlap_and_stay_inside(classes, tmp_path):
     rng = np.random.default_rng(0)
     matrix = rng.integers(0, 3, (classes, classes)) + 50 * np.eye(classes, dtype=int)
     names = [f"class {i} with a long name, longer than most" for i in range(classes)]
-    fig = plots.confusion_figure(matrix, names, "NTU RGB+D, cross-subject, MANs-9")
+    fig = confusion_figure(matrix, names, "NTU RGB+D, cross-subject, MANs-9")
     draw(fig, tmp_path)
     fig.draw_without_rendering()  # at the figure's own resolution, in which places are measured
     ax = fig.axes[0]
@@ -310,25 +314,9 @@ def test_confusion_labels_do_not_overlap_and_stay_inside(classes, tmp_path):
 
 def test_confusion_refuses():
     with pytest.raises(ValueError, match=r"expected \(C, C\)"):
-        plots.confusion_figure(np.ones((2, 3)), "ab", "")
+        confusion_figure(np.ones((2, 3)), "ab", "")
     with pytest.raises(ValueError, match="3 class names for 2 classes"):
-        plots.confusion_figure(np.ones((2, 2)), "abc", "")
-
-
-def test_two_settings_side_by_side(tmp_path):
-    one, other = np.diag([2, 0, 4]), np.array([[1, 1, 0], [0, 3, 0], [2, 0, 2]])
-    fig = plots.confusion_pair_figure({"cs": one, "cv2": other}, title="csta_cnn on UESTC")
-    draw(fig, tmp_path)
-    left, right, _ = fig.axes
-    assert (left.get_title(), right.get_title()) == ("cs", "cv2")
-    assert left.images[0].get_array().mask[1].all()  # a class without clips
-    np.testing.assert_allclose(right.images[0].get_array()[2], [0.5, 0, 0.5])
-    assert [label.get_text() for label in right.get_xticklabels()] == ["1", "2", "3"]
-    with pytest.raises(ValueError, match="expected"):
-        plots.confusion_pair_figure({"cs": one, "cv2": other[:2, :2]})
-
-
-# Curves
+        confusion_figure(np.ones((2, 2)), "abc", "")
 
 
 def history(errors, shift=0.0, **columns):
@@ -343,7 +331,7 @@ def history(errors, shift=0.0, **columns):
 
 def test_curves_of_several_models(tmp_path):
     errors = [0.5, 0.3, 0.2]
-    fig = plots.curves_figure(
+    fig = curves_figure(
         {
             "STCM-9": history(errors, 0.1),
             "MANs-9": history(errors, val_accuracy=[0.4, 0.6, np.nan]),
@@ -369,7 +357,7 @@ def test_curves_of_several_models(tmp_path):
 
 def test_curves_of_folds(tmp_path):
     folds = [history([0.5, 0.3, 0.2]), history([0.7, 0.5])]  # the second one stopped early
-    fig = plots.curves_figure({"MANs-9": folds}, "UT-Kinect", selected={"MANs-9": [3, 1]})
+    fig = curves_figure({"MANs-9": folds}, "UT-Kinect", selected={"MANs-9": [3, 1]})
     draw(fig, tmp_path)
     right = fig.axes[1]
     np.testing.assert_allclose(right.lines[0].get_ydata(), [60, 40, 20])
@@ -387,7 +375,7 @@ def test_curves_of_folds(tmp_path):
 )
 def test_curves_without_test_clips(columns, label, tmp_path):
     table = history([0.5], val_accuracy=[0.4])[["epoch", "accuracy", *columns]]
-    fig = plots.curves_figure({"one epoch": table}, "UT-Kinect", selected={"one epoch": 1})
+    fig = curves_figure({"one epoch": table}, "UT-Kinect", selected={"one epoch": 1})
     draw(fig, tmp_path)
     assert fig.axes[1].get_ylabel() == label
     assert [text.get_text() for text in fig.axes[1].texts] == ([] if columns else ["not measured"])
@@ -395,17 +383,17 @@ def test_curves_without_test_clips(columns, label, tmp_path):
 
 def test_an_epoch_written_twice_counts_once():
     table = pd.concat([history([0.5, 0.3]), history([0.9, 0.2]).tail(1)])
-    fig = plots.curves_figure({"resumed": table}, "")
+    fig = curves_figure({"resumed": table}, "")
     np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), [50, 20])
 
 
 def test_curves_refuse():
     with pytest.raises(ValueError, match="no histories"):
-        plots.curves_figure({}, "")
+        curves_figure({}, "")
     with pytest.raises(ValueError, match=r"history of 'a' lacks the columns \['accuracy'\]"):
-        plots.curves_figure({"a": pd.DataFrame({"epoch": [1]})}, "")
+        curves_figure({"a": pd.DataFrame({"epoch": [1]})}, "")
     with pytest.raises(ValueError, match="2 selected epochs for 1 histories"):
-        plots.curves_figure({"a": history([0.5])}, "", selected={"a": [1, 2]})
+        curves_figure({"a": history([0.5])}, "", selected={"a": [1, 2]})
 
 
 # Files
@@ -414,9 +402,7 @@ def test_curves_refuse():
 @pytest.mark.parametrize("kind", ["png", "pdf"])
 def test_saving_is_repeatable(kind, tmp_path):
     saved = [
-        plots.save_figure(
-            plots.strip_figure(make_clip(10), KINECT_V1, "twice"), tmp_path / name / f"a.{kind}"
-        )
+        save_figure(strip_figure(make_clip(10), KINECT_V1, "twice"), tmp_path / name / f"a.{kind}")
         for name in ("one", "two")
     ]
     assert saved[0].read_bytes() == saved[1].read_bytes()
@@ -425,7 +411,7 @@ def test_saving_is_repeatable(kind, tmp_path):
 
 def test_failed_saving_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="not supported"):
-        plots.save_figure(Figure(), tmp_path / "a.nonsense")
+        save_figure(Figure(), tmp_path / "a.nonsense")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -439,7 +425,7 @@ def test_real_clip_stands_upright(real_data, tmp_path):
     clip = np.array([row[1:] for row in rows if len(row) == 61], float).reshape(-1, 1, 20, 3)[
         100:140
     ]
-    fig = plots.strip_figure(clip, KINECT_V1, "UT-Kinect")
+    fig = strip_figure(clip, KINECT_V1, "UT-Kinect")
     draw(fig, tmp_path)
     ax = panel(fig, "strip")
     assert 1.0 < np.diff(ax.get_ylim())[0] < 2.5

@@ -110,7 +110,9 @@ def test_a_damaged_list_is_named(tmp_path):
 def test_a_list_of_an_earlier_version_is_read(zoo):
     entries = read_zoo(zoo)
     text = (zoo / "zoo.json").read_text()
-    old = text.replace('"preprocessing"', '"read"').replace('"best_test_accuracy"', '"accuracy_paper"')
+    old = text.replace('"preprocessing"', '"read"').replace(
+        '"best_test_accuracy"', '"accuracy_paper"'
+    )
     assert old != text
     (zoo / "zoo.json").write_text(old)
     assert read_zoo(zoo) == entries

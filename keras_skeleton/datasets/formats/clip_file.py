@@ -55,9 +55,18 @@ def read_array(path: Path) -> np.ndarray:
     except FileError as error:
         raise ClipError(reason(error)) from None
     except (
-        OSError, ValueError, TypeError, EOFError, MemoryError, OverflowError, KeyError,
-        RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+        OSError,
+        ValueError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        OverflowError,
+        KeyError,
+        RuntimeError,
+        SyntaxError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ClipError(f"cannot be read: {str(error)[:200] or type(error).__name__}") from None
 
 

@@ -135,9 +135,19 @@ class _Machine:
         for name in ("BINGET", "LONG_BINGET"):
             self.steps[name] = lambda index: push(self.memo[index])
         for name in (
-            "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE",
-            "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8",
-        ):  # fmt: skip
+            "BININT",
+            "BININT1",
+            "BININT2",
+            "LONG1",
+            "BINFLOAT",
+            "SHORT_BINUNICODE",
+            "BINUNICODE",
+            "BINUNICODE8",
+            "SHORT_BINBYTES",
+            "BINBYTES",
+            "BINBYTES8",
+            "BYTEARRAY8",
+        ):
             self.steps[name] = push
 
     def follow(self, opcode: str, argument: Any) -> None:

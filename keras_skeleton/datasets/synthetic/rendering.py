@@ -106,9 +106,14 @@ def _draw(image: np.ndarray, depth: np.ndarray, body: np.ndarray, colours: np.nd
             continue  # behind the camera or at its lens
         radii = RADII.get(KINECT_V2.joints[child], (LIMB, LIMB))
         _capsule(
-            image, depth, at[[parent, child]], body[[parent, child], 2], np.array(radii), scale,
+            image,
+            depth,
+            at[[parent, child]],
+            body[[parent, child], 2],
+            np.array(radii),
+            scale,
             colours[child],
-        )  # fmt: skip
+        )
 
 
 def _capsule(

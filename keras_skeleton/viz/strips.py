@@ -1,0 +1,331 @@
+"""A clip as a strip of poses over time, alone or below its frame attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.viz.poses import (
+    axis_label,
+    body_alpha,
+    body_key,
+    check_clip,
+    check_view,
+    draw_body,
+    present_bodies,
+)
+from keras_skeleton.viz.style import AXES, LABEL, SMALL, TITLE, WIDTH, plain_text
+
+
+def _choose_frames(frames: int, poses: int | None, fitting: float) -> np.ndarray:
+    """The frames to draw: `poses` of them, or by default the 6 to 12 that fit."""
+    if poses == 1:
+        return np.array([frames // 2])
+    if poses is not None:
+        places = np.linspace(0, frames - 1, max(1, min(poses, frames)))
+        return np.unique(np.round(places).astype(int))
+    if frames <= 12:
+        return np.arange(frames)
+    count = int(np.clip(fitting, 6, 12))
+    if frames < 4 * count:  # rounding would leave gaps that the eye takes for missing poses
+        step = (frames - 1) // (count - 1)
+        step += (frames - 1) // step >= 12
+        return np.arange(0, frames, step)
+    return np.round(np.linspace(0, frames - 1, count)).astype(int)
+
+
+LEFT, RIGHT = 0.85, 0.2  # inches beside the strip
+SCALE = 0.75  # inches that a colour scale takes
+
+
+class _Strip:
+    """Where the poses of a clip go: each over its frame, all in one scale in both directions.
+
+    The horizontal axis counts frames and the vertical one is in the clip's unit, so equal scale
+    is a matter of inches.
+
+    Attributes:
+        frames: The frames whose poses are drawn.
+        points: (T, M, V, 2), sideways from the pose's own centre and upwards, in the clip's unit.
+        present: Boolean (T, M), bodies that are there.
+        bodies: 1 + the last body that is ever there.
+        limits: First and last value of the frame axis.
+        low, high: Lowest and highest value of the vertical axis.
+        height: Inches that the vertical axis needs.
+        stretch: Frames that are as long on paper as one unit is high.
+        inches: Width of the frame axis.
+    """
+
+    def __init__(
+        self,
+        clip: np.ndarray,
+        layout: Skeleton,
+        side: int,
+        up: int,
+        poses: int | None,
+        inches: float,
+    ) -> None:
+        self.inches = inches
+        self.layout = layout
+        self.present = present_bodies(clip)
+        seen: np.ndarray = np.any(self.present, axis=1)
+        if not seen.any():
+            raise ValueError("no body is seen in the clip: every one is zero or NaN throughout")
+        self.bodies = 1 + int(np.flatnonzero(self.present.any(axis=0))[-1])
+
+        # A walk stays over its frame: sideways, every pose is centred on its bodies' roots.
+        roots = np.where(self.present, clip[:, :, layout.root, side], 0).sum(axis=1)
+        centre = roots / np.maximum(self.present.sum(axis=1), 1)
+        self.points = clip[..., [side, up]].copy()
+        self.points[..., 0] -= centre[:, None, None]
+
+        T = len(clip)
+        wide, low, high = self._extent(np.flatnonzero(seen))
+        self.frames = _choose_frames(T, poses, inches * (high - low) / (1.4 * wide))
+        drawn = self.frames[seen[self.frames]]
+        wide, low, high = self._extent(drawn if len(drawn) else np.flatnonzero(seen))
+
+        # The widest pose fills nine tenths of the room between two of them.
+        room = inches / len(self.frames)
+        inches_per_unit = min(0.9 * room / wide, 2.4 / (high - low))
+        margin = room / 2 * (T - 1) / (inches - room) if len(self.frames) > 1 else T / 2
+        self.limits = (-margin, T - 1 + margin)
+        self.stretch = inches_per_unit * (self.limits[1] - self.limits[0]) / inches
+        self.low, self.high = low - 0.04 * (high - low), high + 0.04 * (high - low)
+        self.height = inches_per_unit * (self.high - self.low)
+
+    def _extent(self, frames: np.ndarray) -> tuple[float, float, float]:
+        """Width around the centre, lowest and highest value of the bodies in these frames."""
+        points = self.points[frames][self.present[frames]]
+        low, high = points[..., 1].min(), points[..., 1].max()
+        high = max(high, low + 1e-6)
+        wide = 2 * np.abs(points[..., 0]).max()
+        return float(max(wide, (high - low) / 4)), float(low), float(high)
+
+    def draw(
+        self, ax: Any, shares: np.ndarray | None = None, norm: Normalize | None = None
+    ) -> None:
+        """Draws the poses into axes that have the strip's limits and height; with `shares`
+        (T, M, V) a dot on every joint, larger and darker for more."""
+        for t in self.frames:
+            for body in np.flatnonzero(self.present[t]):
+                points = self.points[t, body] * [self.stretch, 1.0] + [t, 0.0]
+                draw_body(ax, points, self.layout, 1.6, body_alpha(int(body)))
+                if shares is not None and norm is not None:
+                    order = np.argsort(shares[t, body])  # the largest on top
+                    own = shares[t, body][order]
+                    ax.scatter(
+                        *points[order].T,
+                        s=4 + 70 * np.clip(norm(own), 0, 1),
+                        c=own,
+                        norm=norm,
+                        cmap="cividis_r",
+                        edgecolors="white",
+                        linewidths=0.3,
+                        zorder=5,
+                    )
+
+
+def _strip(
+    clip: ArrayLike,
+    skeleton: str | Skeleton,
+    title: str,
+    attention: np.ndarray | None,
+    poses: int | None,
+    fps: float | None,
+    interval: tuple[float, float] | None,
+    side: int,
+    up: int,
+    unit: str,
+    shares: np.ndarray | None = None,
+    top: float | None = None,
+) -> Figure:
+    array, layout = check_clip(clip, skeleton)
+    check_view(side, up)
+    inches = WIDTH - LEFT - RIGHT - (0 if shares is None else SCALE)
+    strip = _Strip(array, layout, side, up, poses, inches)
+    curve = 0.0 if attention is None else 1.5
+    lines = title.count("\n")
+    head = 0.45 + 0.15 * lines + (0.4 if fps else 0.0)
+    foot, gap = 0.85, 0.12
+    tall = head + curve + (gap if curve else 0.0) + strip.height + foot
+    fig = Figure(figsize=(WIDTH, tall))
+    across = inches / WIDTH
+
+    ax = fig.add_axes((LEFT / WIDTH, foot / tall, across, strip.height / tall), label="strip")
+    if shares is None:
+        strip.draw(ax)
+    else:
+        norm = Normalize(0, top or max(float(shares[strip.present].max()), 1e-12))
+        strip.draw(ax, shares, norm)
+        place = ((LEFT + inches + 0.15) / WIDTH, foot / tall, 0.12 / WIDTH, strip.height / tall)
+        bar = fig.colorbar(
+            ScalarMappable(norm, "cividis_r"),
+            cax=fig.add_axes(place, label="scale"),
+            extend="neither" if top is None else "max",
+        )
+        bar.set_label("attention to the joint", fontsize=SMALL)
+        bar.ax.tick_params(labelsize=SMALL)
+    ax.set_ylim(strip.low, strip.high)
+    ax.set_ylabel(axis_label(up, unit), fontsize=LABEL)
+    ax.set_xlabel("frame", fontsize=LABEL)
+    panels = [ax]
+    key = body_key(strip.bodies, 2.0)
+    if attention is not None:
+        bottom = foot + strip.height + gap
+        above = fig.add_axes((LEFT / WIDTH, bottom / tall, across, curve / tall), label="attention")
+        panels.insert(0, above)
+        draw_attention(above, attention, strip.frames)
+        above.tick_params(labelbottom=False)
+    for panel in panels:
+        panel.set_xlim(*strip.limits)
+        panel.set_xticks(_ticks(len(array) - 1, integer=True))
+        panel.tick_params(labelsize=SMALL)
+        panel.spines[["top", "right"]].set_visible(False)
+        for t in strip.frames:
+            panel.axvline(t, color="0.85", linewidth=0.8, zorder=0)
+        if interval is not None:
+            shade = np.clip([interval[0] - 0.5, interval[1] + 0.5], -0.5, len(array) - 0.5)
+            panel.axvspan(*shade, color="#E69F00", alpha=0.18, linewidth=0, zorder=0)
+    fig.align_ylabels(panels)
+    if interval is not None:
+        key.append(Patch(color="#E69F00", alpha=0.3, linewidth=0, label="labelled action"))
+    if fps:
+
+        def to_seconds(frame: Any) -> Any:
+            return frame / fps
+
+        def to_frames(second: Any) -> Any:
+            return second * fps
+
+        seconds = panels[0].secondary_xaxis("top", functions=(to_seconds, to_frames))
+        seconds.set_xticks(_ticks((len(array) - 1) / fps))
+        seconds.set_xlabel("time (s)", fontsize=LABEL, labelpad=3)
+        seconds.tick_params(labelsize=SMALL)
+    fig.legend(
+        handles=key,
+        loc="lower center",
+        ncols=len(key),
+        fontsize=SMALL,
+        frameon=False,
+        bbox_to_anchor=(0.5, 0.0),
+        borderaxespad=0.2,
+    )
+    fig.suptitle(plain_text(title), fontsize=LABEL if lines else TITLE, y=1 - 0.1 / tall, va="top")
+    return fig
+
+
+def _ticks(end: float, integer: bool = False) -> np.ndarray:
+    """Round numbers from 0 to `end`: there is no frame before the first or after the last."""
+    ticks: Any = MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=integer).tick_values(0, end)
+    return ticks[(ticks >= 0) & (ticks <= end * (1 + 1e-9))]
+
+
+def draw_attention(ax: Any, attention: np.ndarray, marks: np.ndarray) -> None:
+    """Attention over frames in axes of their own.
+
+    Args:
+        ax: The axes.
+        attention: The curve (T,), or one curve a coordinate (T, 3), drawn with their mean.
+        marks: Frames that get a dot.
+    """
+    frames = np.arange(len(attention))
+    mean = attention if attention.ndim == 1 else attention.mean(axis=1)
+    if attention.ndim == 2:
+        styles = zip(AXES, ("#56B4E9", "#CC79A7", "#009E73"), ("-", "--", ":"), strict=True)
+        for i, (name, colour, style) in enumerate(styles):
+            ax.plot(frames, attention[:, i], style, color=colour, linewidth=1.2, label=name)
+    ax.plot(frames, mean, color="black", linewidth=1.8, label="mean", zorder=3)
+    ax.plot(frames[marks], mean[marks], "o", color="black", markersize=4, zorder=4)
+    if attention.ndim == 2:
+        ax.legend(fontsize=SMALL, frameon=False, ncols=4, loc="best")
+    ax.set_ylabel("attention", fontsize=LABEL)
+    ax.margins(y=0.12)
+
+
+def strip_figure(
+    clip: ArrayLike,
+    skeleton: str | Skeleton,
+    title: str,
+    poses: int | None = None,
+    fps: float | None = None,
+    interval: tuple[float, float] | None = None,
+    side: int = 0,
+    up: int = 1,
+    unit: str = "m",
+) -> Figure:
+    """A clip as a strip of poses, each above its frame, all in one scale.
+
+    Sideways every pose is centred on the roots of its bodies, so a walk stays over its frame;
+    heights are as stored.
+
+    Args:
+        clip: (T, M, V, 3); absent bodies are zero and are not drawn.
+        skeleton: The joint layout, or its name.
+        title: Says dataset, class and, if any, model.
+        poses: How many, spread evenly over the clip; by default 6 to 12, as their width allows.
+        fps: Frames a second: adds an axis in seconds.
+        interval: First and last frame, both included, known to carry the action: shaded.
+        side: Coordinate drawn to the right: 0, 1 or 2 for x, y, z.
+        up: Coordinate drawn upwards.
+        unit: Unit of the coordinates, for the label; empty for none.
+
+    Raises:
+        ValueError: A clip that does not fit the skeleton, or that shows no body.
+    """
+    return _strip(clip, skeleton, title, None, poses, fps, interval, side, up, unit)
+
+
+def attention_strip_figure(
+    clip: ArrayLike,
+    skeleton: str | Skeleton,
+    attention: ArrayLike | None,
+    title: str,
+    poses: int | None = None,
+    fps: float | None = None,
+    interval: tuple[float, float] | None = None,
+    side: int = 0,
+    up: int = 1,
+    unit: str = "m",
+    shares: ArrayLike | None = None,
+    top: float | None = None,
+) -> Figure:
+    """Attention over frames, drawn above the strip of the clip's poses on the same frame axis.
+
+    Args:
+        attention: (T,), or (T, 3) with one attention a coordinate: three curves and their mean.
+            See `attention_on_frames` for attention of another length than the clip. None for
+            a network without.
+        clip, skeleton, title, poses, fps, interval, side, up, unit: As `strip_figure`.
+        shares: (T, M, V), attention to joints, not negative: a dot on each, larger and darker for
+            more.
+        top: Where their colours end; the largest one by default.
+
+    Raises:
+        ValueError: As `strip_figure`, or attention of another length, or not finite.
+    """
+    joints = None if shares is None else np.asarray(shares, np.float64)
+    if joints is not None and joints.shape != np.shape(clip)[:3]:
+        raise ValueError(f"shares have shape {joints.shape}, expected {np.shape(clip)[:3]}")
+    if attention is None:
+        return _strip(
+            clip, skeleton, title, None, poses, fps, interval, side, up, unit, joints, top
+        )
+    values = np.asarray(attention, np.float64)
+    T = len(np.asarray(clip))
+    if values.shape not in ((T,), (T, 3)):
+        raise ValueError(
+            f"attention has shape {values.shape}, expected ({T},) or ({T}, 3) for a clip of {T} "
+            "frames; attention_on_frames resamples it"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("attention holds NaN or infinity")
+    return _strip(clip, skeleton, title, values, poses, fps, interval, side, up, unit, joints, top)
