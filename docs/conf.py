@@ -124,7 +124,7 @@ def _visit_displaymath(self: Any, node: Any) -> None:
     if "\\\\" in text and "\\begin" not in text:
         text = f"\\begin{{aligned}}{text}\\end{{aligned}}"
     number = f'<span class="eqno">({node["number"]})</span>' if node.get("number") else ""
-    formula = tex2mathml(text, as_block=True)
+    formula = tex2mathml(text).replace("<math ", '<math display="block" ', 1)
     self.body.append(f'<div class="math">{number}{formula}</div>\n')
     raise SkipNode
 

@@ -155,7 +155,9 @@ def measure(
     gradients = [{kind: found[kind] for kind in kinds} for found in view.saliency(clips)]
     curves = {}
     for kind in kinds:
-        curves[kind] = view.curves(kind, clips, maps, gradients, seed, draws)
+        curves[kind] = view.curves(
+            kind, clips, maps=maps, gradients=gradients, seed=seed, draws=draws
+        )
     return Faithfulness(clips, maps, gradients, curves, _shares(run, clips, maps, gradients))
 
 

@@ -103,10 +103,10 @@ def known_shares(
     return attention_shares(
         [dataset.clip(i) for i in clips],
         dataset.labels[clips],
-        dataset.classes,
-        maps,
-        [informative_joints(dataset, i) for i in clips],
-        [informative_frames(dataset, i) for i in clips],
+        classes=dataset.classes,
+        maps=maps,
+        informative_joints=[informative_joints(dataset, i) for i in clips],
+        informative_frames=[informative_frames(dataset, i) for i in clips],
     )
 
 

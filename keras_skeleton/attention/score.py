@@ -101,7 +101,9 @@ class AttentionScore:
         Raises:
             NotScoredError: It has no attention to frames or joints.
         """
-        found = measure(experiment, weights, fold, self.seed, self.draws, self.most)
+        found = measure(
+            experiment, weights, number=fold, seed=self.seed, draws=self.draws, most=self.most
+        )
         run = experiment
         whose = {
             "network": name,

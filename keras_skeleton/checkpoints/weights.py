@@ -107,7 +107,7 @@ def load_weights(model: keras.Model, path: str | Path, partial: bool = False) ->
                     found = released
                     if "frame_attention/0" in wanted.keys() - found.keys():
                         hint = mans_weights.NO_ATTENTION
-            return _copy(path, layout, found, wanted, partial, hint)
+            return _copy(path, layout, found=found, wanted=wanted, partial=partial, hint=hint)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, RecursionError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"{path}: not a readable file of weights: {first}") from None

@@ -1,6 +1,6 @@
-"""Draws where a network looks in a clip: as a page that plays (HTML), a movie
-(MP4, GIF) or a strip of poses (PNG). Without --model and --dataset: STA-LSTM of the trained
-weights on the synthetic set; with --weights RUN_DIR alone: the network of that run."""
+"""Draw where a network looks in a clip: an interactive page (HTML), a movie (MP4, GIF) or a strip
+of poses (PNG). By default the pretrained STA-LSTM on the synthetic dataset; with --weights
+RUN_DIR the network of that run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos with skeletons to small videos of hands and body, for pose_i3d."""
+"""Cut videos of hands and body out of a dataset's films, for pose_i3d."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Finds actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E):
-trains on their trimmed clips, detects in the test recordings and scores; or, with --stream, detects
-in one recording with what was trained."""
+"""Find actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E): train on their trimmed
+clips, detect in the test recordings, score. With --stream: detect in one recording with a trained
+run."""
 
 from __future__ import annotations
 
@@ -19,49 +19,54 @@ from keras_skeleton.commands.common import (
     start_keras,
     whole_number,
 )
+from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import SOURCES, get_source
 from keras_skeleton.models.registry import check_model
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
-from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.errors import UserError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = parser_for("detect", __doc__)
+    group = parser.add_argument_group("networks")
+    group.add_argument("--dataset", help="ut_kinect, synthetic or pku_mmd")
+    group.add_argument("--protocol", help="how recordings are split; of synthetic: untrimmed")
+    group.add_argument("--recipe", default="paper", help="paper (default), released or tuned")
+    group.add_argument(
+        "--classifier", default="sta_lstm", help="what classifies intervals (default sta_lstm)"
+    )
+    group.add_argument(
+        "--bidirectional", action="store_true", help="TAP-B in place of TAP-U: LSTMs run both ways"
+    )
+    group.add_argument(
+        "--table", action="store_true", help="all rows of the paper's Tables IV and V"
+    )
+    group.add_argument("--fold", type=whole_number(1), action="append", help="only this, from 1")
+    add_data_arguments(parser)
+    group = parser.add_argument_group("training")
+    group.add_argument("--epochs", type=whole_number(1), help="instead of the recipes'; no stages")
+    group.add_argument("--batch-size", type=whole_number(1), help="instead of the recipes'")
+    group.add_argument("--end-to-end", action="store_true", help="the classifier without stages")
+    group.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
+    add_deterministic(group)
+    group = parser.add_argument_group("results")
+    group.add_argument("--out", type=Path, help="folder of results")
+    group.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
+    group = parser.add_argument_group("one recording")
+    group.add_argument(
+        "--stream",
+        type=Path,
+        metavar="FILE",
+        help="a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
+    )
+    group.add_argument("--weights", type=Path, metavar="RUN_DIR", help="a finished detection run")
+    group.add_argument("--method", help="a row of RUN_DIR's table (default the last)")
+    return parser
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
-    parser = parser_for("detect", __doc__)
-    parser.add_argument(
-        "--classifier", default="sta_lstm", help="what classifies intervals (default sta_lstm)"
-    )
-    parser.add_argument(
-        "--recipe", default="paper", help="of all networks: paper (default), released or tuned"
-    )
-    parser.add_argument("--dataset", help="ut_kinect, synthetic or pku_mmd")
-    parser.add_argument("--protocol", help="see run.py list; of synthetic: untrimmed")
-    add_data_arguments(parser)
-    parser.add_argument(
-        "--bidirectional", action="store_true", help="TAP-B in place of TAP-U: LSTMs run both ways"
-    )
-    parser.add_argument(
-        "--table",
-        action="store_true",
-        help="all rows of the paper's Tables IV and V, baselines too",
-    )
-    parser.add_argument("--epochs", type=whole_number(1), help="instead of the recipes'; no stages")
-    parser.add_argument("--batch-size", type=whole_number(1), help="instead of the recipes'")
-    parser.add_argument("--end-to-end", action="store_true", help="the classifier without stages")
-    parser.add_argument("--fold", type=whole_number(1), action="append", help="only this, from 1")
-    parser.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
-    parser.add_argument("--out", type=Path, help="folder of results")
-    parser.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
-    add_deterministic(parser)
-    parser.add_argument(
-        "--stream",
-        type=Path,
-        metavar="FILE",
-        help="a recording: a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
-    )
-    parser.add_argument("--weights", type=Path, metavar="RUN_DIR", help="of --stream: a former run")
-    parser.add_argument("--method", help="of --stream: a row of RUN_DIR's table (default the last)")
-    args = parser.parse_args(words)
+    args = _parser().parse_args(words)
     for path in (args.stream, args.weights):
         if path is not None and not path.exists():
             raise UserError(f"{path}: no such file or folder")
@@ -84,8 +89,7 @@ def run(words: Sequence[str]) -> None:
         for name in source.protocols
         if source.protocol_options.get(name, options).get("clips", "untrimmed") == "untrimmed"
     ]
-    if args.protocol not in fitting:
-        raise UnknownNameError("protocol", args.protocol, fitting, of=f"{source.name}, untrimmed")
+    args.protocol = protocol_name(args.protocol, fitting, of=f"{source.name}, untrimmed")
     recipes = {}
     check_model(args.classifier)
     if needs_crops(args.classifier):

@@ -1,5 +1,5 @@
-"""A trained network to a file that runs without this package, checked against the
-original on test clips."""
+"""Write a trained network to a file that runs without this package, and compare the two on test
+clips."""
 
 from __future__ import annotations
 

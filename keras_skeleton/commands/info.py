@@ -1,4 +1,4 @@
-"""A model's layers, parameters and FLOPs a clip."""
+"""Show a model's layers, parameters and FLOPs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws a clip as a strip of poses (PNG) and as an animation (GIF, MP4)."""
+"""Draw a clip as a strip of poses (PNG) and as an animation (GIF, MP4)."""
 
 from __future__ import annotations
 
@@ -42,4 +42,8 @@ def run(words: Sequence[str]) -> None:
     figure = strip_figure(clip, dataset.skeleton, title, fps=fps, unit=unit)
     print(save_figure(figure, stem.with_name(stem.name + ".png")))
     movie = stem.with_name(f"{stem.name}.{args.movie}")
-    print(animate(clip, dataset.skeleton, movie, title, fps or 30.0, unit, frames=90))
+    print(
+        animate(
+            clip, dataset.skeleton, path=movie, title=title, fps=fps or 30.0, unit=unit, frames=90
+        )
+    )

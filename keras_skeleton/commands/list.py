@@ -1,4 +1,4 @@
-"""Models, datasets and protocols, and what of them is on this machine."""
+"""List models, datasets and protocols, and which datasets are on this machine."""
 
 from __future__ import annotations
 

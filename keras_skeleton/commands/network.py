@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import add_data_arguments, load, whole_number
+from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.models.registry import check_model, model_label
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.recipes.settings import split_setting, with_settings
-from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.program import program
 from keras_skeleton.zoo.entries import Entry, checked_files, find_entry
 
@@ -92,8 +93,7 @@ def warn_of_old_flags(args: argparse.Namespace) -> None:
 def check_names(args: argparse.Namespace) -> None:
     """Refuses what does not exist or go together, before TensorFlow is loaded."""
     source = get_source(args.dataset)
-    if args.protocol not in source.protocols:
-        raise UnknownNameError("protocol", args.protocol, source.protocols, of=source.name)
+    args.protocol = protocol_name(args.protocol, source.protocols, of=source.name)
     check_model(args.model)
     if args.weights is None if hasattr(args, "weights") else True:
         get_recipe(args.model, args.dataset, args.recipe or "paper")

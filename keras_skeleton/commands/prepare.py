@@ -1,4 +1,4 @@
-"""Raw files to the store."""
+"""Read a dataset's raw files into the cache."""
 
 from __future__ import annotations
 

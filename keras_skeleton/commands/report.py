@@ -1,4 +1,4 @@
-"""Merges run folders of one experiment (the parts of a job array)."""
+"""Merge run folders of one experiment (the parts of a job array) into one report."""
 
 from __future__ import annotations
 

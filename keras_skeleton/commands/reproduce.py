@@ -1,5 +1,5 @@
-"""A paper's table beside ours: runs the trainings that are missing, keeps their results and writes
-the table. Rerun the command to resume. Without --table, lists the tables."""
+"""Write a paper's table beside ours: run the trainings that are missing, keep their results,
+write the table. Rerun the command to resume. Without --table, list the tables."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ def run(words: Sequence[str]) -> None:
     whole = Reproduction(
         tables,
         place,
-        args.results,
-        args.out,
-        args.seeds,
-        args.most_hours,
-        args.model,
+        results=args.results,
+        out=args.out,
+        seeds=args.seeds,
+        most_hours=args.most_hours,
+        models=args.model,
         init_process=start_keras,
         jobs=args.jobs,
     )

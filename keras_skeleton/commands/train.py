@@ -1,4 +1,4 @@
-"""Trains a model on a dataset by its paper's recipe and scores it; with --weights only scores."""
+"""Train a model on a dataset by its paper's recipe and score it; with --weights only score."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The trained networks in weights/. Lists them and checks their files; with --check
-scores them again; with --add takes in what a run has trained."""
+"""List the trained weights and check their files; with --check score them again, with --add add a
+run after re-verifying its accuracy."""
 
 from __future__ import annotations
 
@@ -68,7 +68,15 @@ def _add(args: argparse.Namespace) -> None:
     dataset = load_named(args, source.name, options)
     crops = open_crops(args.crops) if args.crops else None
     with TemporaryDirectory() as scratch:
-        entry = add_run(args.add, dataset, Path(scratch), args.fold, args.part, crops, args.zoo)
+        entry = add_run(
+            args.add,
+            dataset,
+            scratch=Path(scratch),
+            number=args.fold,
+            part=args.part,
+            crops=crops,
+            folder=args.zoo,
+        )
     print(f"added {entry.name} to {args.zoo}")
 
 

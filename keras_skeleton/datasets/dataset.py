@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,26 @@ class Fold(NamedTuple):
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+
+# Other names of protocols, as they are called elsewhere: cross-subject, cross-view, cross-setup.
+PROTOCOL_ALIASES = {"xsub": ("cs", "csub"), "xview": ("cv",), "xset": ("cset",)}
+
+
+def protocol_name(name: str, known: Collection[str], of: str) -> str:
+    """A dataset's own name of a protocol, which may be given by an alias.
+
+    Raises:
+        UnknownNameError: It has no such protocol.
+
+    Example:
+        >>> protocol_name("xsub", ["csub", "cset"], of="ntu120")
+        'csub'
+    """
+    for own in (name, *PROTOCOL_ALIASES.get(name, ())):
+        if own in known:
+            return own
+    raise UnknownNameError("protocol", name, known, of=of)
 
 
 # A protocol maps the samples' table to its folds, always in the same order.
@@ -136,12 +156,11 @@ class SkeletonDataset:
         yield from self.protocols[self.check_protocol(protocol)](self.samples)
 
     def check_protocol(self, protocol: str) -> str:
-        """The name, or a DatasetError that lists the right ones."""
-        if protocol not in self.protocols:
-            raise DatasetError(
-                str(UnknownNameError("protocol", protocol, self.protocols, of=self.name))
-            )
-        return protocol
+        """The protocol's own name, or a DatasetError that lists the right ones."""
+        try:
+            return protocol_name(protocol, self.protocols, of=self.name)
+        except UnknownNameError as error:
+            raise DatasetError(str(error)) from None
 
 
 class SkippedFile(NamedTuple):

@@ -161,7 +161,9 @@ class Detector:
         name = self.run["classifier"]
         choices, most = self.run["recipes"][name]["preprocessing"], self.run["frames"]["classifier"]
         network = self.network("classifier")
-        return classifier_of(dataset, recording, network, name, choices, most)
+        return classifier_of(
+            dataset, recording, network=network, model=name, choices=choices, most=most
+        )
 
     def methods(self) -> list[str]:
         """What the fold was run with, in the order of the paper's tables: its own methods last."""

@@ -45,7 +45,7 @@ from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.progress import EVERY
 from keras_skeleton.utils.errors import UnknownNameError
-from keras_skeleton.utils.files import write_json
+from keras_skeleton.utils.files import write_atomic, write_json
 
 # Tried on the validation recordings; the paper found epsilon = 0 (0.2 for cross-view) and
 # omega = 30 for PKU-MMD, with a filter of 30 frames.
@@ -96,12 +96,12 @@ class Detection:
             name: Experiment(
                 model,
                 clips,
-                self.protocol,
-                recipe,
-                self.seed,
-                self.folder / NETWORKS / name,
-                self.command,
-                self.log,
+                protocol=self.protocol,
+                recipe=recipe,
+                seed=self.seed,
+                folder=self.folder / NETWORKS / name,
+                command=self.command,
+                log=self.log,
             )
             for name, (model, clips, recipe) in made.items()
         }
@@ -191,9 +191,7 @@ class Detection:
             on_epoch_end=_teller(recipe.epochs, self.log),
         )
         history.to_csv(folder / "history.csv", index=False)
-        part = folder / "part.weights.h5"
-        network.save_weights(part)
-        part.replace(weights)
+        write_atomic(weights, network.save_weights)
 
     def settings(self, method: str, detector: Detector) -> Settings:
         """What the method detects with: of TAP, whatever finds the validation recordings' actions

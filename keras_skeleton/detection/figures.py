@@ -36,7 +36,7 @@ def attention_figure(
         values[name], levels[name] = smoothed(curve, settings[name])
         spans = propose(values[name], levels[name], settings[name].omega)
         proposals[name] = pd.DataFrame(spans, columns=["start", "end"])
-    return curve_figure(values, proposals, truth, levels, title, fps)
+    return curve_figure(values, proposals, truth=truth, thresholds=levels, title=title, fps=fps)
 
 
 def proposal_recall_figure(

@@ -62,4 +62,11 @@ def read_recording(
         "bodies": bodies,
     }
     rows = own.reshape(-1, *own.shape[2:])
-    return SkeletonDataset(path.stem, skeleton, tuple(classes), rows, pd.DataFrame([row]), {})
+    return SkeletonDataset(
+        path.stem,
+        skeleton,
+        classes=tuple(classes),
+        rows=rows,
+        samples=pd.DataFrame([row]),
+        protocols={},
+    )

@@ -388,7 +388,12 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     write_scores(
-        out / "scores.npz", pooled.names, pooled.labels, pooled.logits, classes, pooled.fold
+        out / "scores.npz",
+        pooled.names,
+        labels=pooled.labels,
+        logits=pooled.logits,
+        classes=classes,
+        fold=pooled.fold,
     )
     counts = pd.DataFrame(matrix, index=pd.Index(classes, name="true class"), columns=classes)
     write_atomic(out / "confusion.csv", lambda path: counts.to_csv(path, lineterminator="\n"))
@@ -404,13 +409,15 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
     page = html_page(
         merged,
         table,
-        {
+        figures={
             "Error over the epochs: (a) training clips, (b) test clips.": out / "curves.png",
             "All test clips: true class against predicted class.": out / "confusion.png",
         },
-        [path for run in experiment.runs for path in sorted((run / "attention").glob("*.png"))],
-        shares,
-        parts,
+        attention=[
+            path for run in experiment.runs for path in sorted((run / "attention").glob("*.png"))
+        ],
+        shares=shares,
+        parts=parts,
     )
     write_atomic(out / "report.html", lambda path: path.write_text(page, "utf-8"))
     text = json.dumps(_json_ready(merged), indent=1, allow_nan=False) + "\n"

@@ -133,7 +133,9 @@ def csta_cnn(
 
     streams = []
     for stream, x in (("position", position), ("motion", motion)):
-        x = attend(x, stream, spatial, temporal, activation, bias)  # O
+        x = attend(
+            x, stream, spatial=spatial, temporal=temporal, activation=activation, bias=bias
+        )  # O
         x = BodiesToBatch(name=f"{stream}_people")(x)  # (B M, 30, V, 3)
         x = layers.EinsumDense(
             "btvc,vj->btjc",

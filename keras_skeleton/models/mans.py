@@ -67,7 +67,15 @@ def mans(
     o = keras.Input((size, size, 3), name="skeleton_image")
     x = o
     if name != "stcm9":
-        x = tarm(o, K, ratio, attention, dropout, recurrent_activation, l2)  # O~, Eqs. 1 to 8
+        x = tarm(
+            o,
+            K,
+            ratio=ratio,
+            attention=attention,
+            dropout=dropout,
+            recurrent_activation=recurrent_activation,
+            l2=l2,
+        )  # O~, Eqs. 1 to 8
     x = stcm(x, l2=l2)  # F_C, Eq. 9: (B, D)
     logits = layers.Dense(
         classes, kernel_initializer=backbones.INIT, name="logits", dtype="float32"

@@ -49,20 +49,33 @@ def pose_joint_training(
         alone("full_body", "step 2, I3D on the full body", streams),
         alone("pose", "step 3, LSTMs on the skeleton", pose),
         Stage(
-            "fixed_streams", "step 5, attention and pose LSTMs, streams fixed",
-            {"features": True}, EVERYTHING, 0, (("pose", ("pose_lstm",)),), n1, features=True,
-            keep="best", watch_test=False,
+            "fixed_streams",
+            "step 5, attention and pose LSTMs, streams fixed",
+            model={"features": True},
+            train=EVERYTHING,
+            iterations=0,
+            take=(("pose", ("pose_lstm",)),),
+            epochs=n1,
+            features=True,
+            keep="best",
+            watch_test=False,
         ),
         Stage(
-            "whole", "step 6, everything but the pose LSTMs",
-            {}, ("i3d_", "part_attention", "Conv3d_"), 0,
-            (
-                ("left_hand", ("i3d_",)), ("right_hand", ("i3d_",)), ("full_body", ("i3d_",)),
+            "whole",
+            "step 6, everything but the pose LSTMs",
+            model={},
+            train=("i3d_", "part_attention", "Conv3d_"),
+            iterations=0,
+            take=(
+                ("left_hand", ("i3d_",)),
+                ("right_hand", ("i3d_",)),
+                ("full_body", ("i3d_",)),
                 ("fixed_streams", ("pose_lstm", "part_attention", CLASSIFIER)),
             ),
-            n2, keep="best",
+            epochs=n2,
+            keep="best",
         ),
-    )  # fmt: skip
+    )
 
 
 def aggregated(stages: tuple[Stage, ...], aggregate: str) -> tuple[Stage, ...]:

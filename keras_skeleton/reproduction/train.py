@@ -52,7 +52,9 @@ def train(
     fresh, begun = not folder.exists(), time.monotonic()
     numbers = [1] if quick else None
     if training.detection:
-        _detection(training, seed, place, folder, quick, log).run(numbers, resume=True)
+        _detection(training, seed, place=place, folder=folder, quick=quick, log=log).run(
+            numbers, resume=True
+        )
     else:
         experiment = experiment_of(training, seed, place, folder, log)
         if quick:

@@ -128,7 +128,7 @@ class Experiment:
     ) -> None:
         self.model = check_model(model)
         self.dataset = dataset
-        self.protocol = protocol
+        self.protocol = dataset.check_protocol(protocol)
         self.recipe = get_recipe(model, dataset.name, recipe) if isinstance(recipe, str) else recipe
         self.seed = seed
         self.folder = Path(folder or free_folder(model, dataset.name, protocol))
@@ -215,12 +215,12 @@ class Experiment:
                 features[track] = stream_features(
                     stream.model,
                     folder / track / "best.weights.h5",
-                    self.inputs(stream.model),
-                    np.sort(np.concatenate(fold)),
-                    self.recipe.views,
-                    stream.recipe.batch_size,
-                    folder / "features",
-                    self.log,
+                    inputs=self.inputs(stream.model),
+                    clips=np.sort(np.concatenate(fold)),
+                    views=self.recipe.views,
+                    batch_size=stream.recipe.batch_size,
+                    folder=folder / "features",
+                    log=self.log,
                 )
             return self.inputs(network, features)
 
@@ -330,19 +330,25 @@ class Experiment:
                     metrics = train_stages(
                         self.recipe.stages,
                         trainers,
-                        read,
-                        fold,
-                        number,
-                        seed,
-                        folder,
-                        progress,
-                        resume,
-                        load_pretrained,
+                        inputs=read,
+                        fold=fold,
+                        number=number,
+                        seed=seed,
+                        folder=folder,
+                        progress=progress,
+                        resume=resume,
+                        load_pretrained=load_pretrained,
                     )
                     shutil.rmtree(folder / "features", ignore_errors=True)
                 else:
                     metrics = FoldFit(
-                        trainers[""], inputs, fold, number, seed, folder, progress.epoch
+                        trainers[""],
+                        inputs,
+                        fold=fold,
+                        number=number,
+                        seed=seed,
+                        folder=folder,
+                        on_epoch_end=progress.epoch,
                     ).run(resume)
                 progress.end(metrics)
 

@@ -46,7 +46,9 @@ def clip_inputs(
         return Inputs(dataset, read)
     if network is None:
         raise ValueError(f"'{model}' watches videos: give the network, whose inputs say how many")
-    return PartInputs(dataset, input_shapes(network), read, videos, features, rule)
+    return PartInputs(
+        dataset, input_shapes(network), read=read, videos=videos, features=features, rule=rule
+    )
 
 
 def _with_bodies(read: Read, bodies: int) -> Read:

@@ -74,13 +74,13 @@ def train_stages(
             metrics = FoldFit(
                 trainer,
                 inputs(stage),
-                fold,
-                number,
-                seed,
-                place,
-                progress.epoch,
-                epochs,
-                start,
+                fold=fold,
+                number=number,
+                seed=seed,
+                folder=place,
+                on_epoch_end=progress.epoch,
+                epochs=epochs,
+                start=start,
                 watch_test=stage.watch_test or stage is stages[-1],
             ).run(resume)
         history = pd.read_csv(place / "history.csv")

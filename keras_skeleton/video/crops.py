@@ -124,19 +124,19 @@ def _nucla_skeletons(root: Path) -> dict[str, Path]:
 NTU = Recordings(
     _ntu_skeletons,
     _ntu_videos,
-    ntu.read_clip_with_pixels,
-    "kinect_v2",
-    ntu.VIDEO_SIZE,
-    "nturgb+d_rgb/SsssCcccPpppRrrrAaaa_rgb.avi and "
+    read=ntu.read_clip_with_pixels,
+    skeleton="kinect_v2",
+    size=ntu.VIDEO_SIZE,
+    layout="nturgb+d_rgb/SsssCcccPpppRrrrAaaa_rgb.avi and "
     "nturgb+d_skeletons/SsssCcccPpppRrrrAaaa.skeleton",
 )
 NUCLA = Recordings(
     _nucla_skeletons,
     nucla.find_videos,
-    nucla.read_clip_with_pixels,
-    "kinect_v1",
-    nucla.VIDEO_SIZE,
-    "multiview_action_videos/aAA/vVV_sSS_eEE.avi and all_sqe/aAA_sSS_eEE_vVV.json",
+    read=nucla.read_clip_with_pixels,
+    skeleton="kinect_v1",
+    size=nucla.VIDEO_SIZE,
+    layout="multiview_action_videos/aAA/vVV_sSS_eEE.avi and all_sqe/aAA_sSS_eEE_vVV.json",
 )
 RECORDINGS = {"ntu": NTU, "ntu120": NTU, "nucla": NUCLA, "synthetic": NTU}
 

@@ -158,10 +158,16 @@ def curves_figure(
             last = max(last, int(history["epoch"].max()))
         colour = COLOURS[i % len(COLOURS)]
         several |= len(folds) > 1
-        _draw_folds(left, folds, "accuracy", colour, plain_text(name), "-")
-        measured = _draw_folds(right, folds, "test_accuracy", colour, None, "-")
+        _draw_folds(
+            left, folds, column="accuracy", colour=colour, label=plain_text(name), style="-"
+        )
+        measured = _draw_folds(
+            right, folds, column="test_accuracy", colour=colour, label=None, style="-"
+        )
         tested |= measured
-        dashed |= _draw_folds(right, folds, "val_accuracy", colour, None, "--")
+        dashed |= _draw_folds(
+            right, folds, column="val_accuracy", colour=colour, label=None, style="--"
+        )
         epochs = (selected or {}).get(name)
         if epochs is None:
             continue

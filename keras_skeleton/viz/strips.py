@@ -151,7 +151,7 @@ def _strip(
     array, layout = check_clip(clip, skeleton)
     check_view(side, up)
     inches = WIDTH - LEFT - RIGHT - (0 if shares is None else SCALE)
-    strip = _Strip(array, layout, side, up, poses, inches)
+    strip = _Strip(array, layout, side=side, up=up, poses=poses, inches=inches)
     curve = 0.0 if attention is None else 1.5
     lines = title.count("\n")
     head = 0.45 + 0.15 * lines + (0.4 if fps else 0.0)
@@ -281,7 +281,18 @@ def strip_figure(
     Raises:
         ValueError: A clip that does not fit the skeleton, or that shows no body.
     """
-    return _strip(clip, skeleton, title, None, poses, fps, interval, side, up, unit)
+    return _strip(
+        clip,
+        skeleton,
+        title=title,
+        attention=None,
+        poses=poses,
+        fps=fps,
+        interval=interval,
+        side=side,
+        up=up,
+        unit=unit,
+    )
 
 
 def attention_strip_figure(
@@ -317,7 +328,18 @@ def attention_strip_figure(
         raise ValueError(f"shares have shape {joints.shape}, expected {np.shape(clip)[:3]}")
     if attention is None:
         return _strip(
-            clip, skeleton, title, None, poses, fps, interval, side, up, unit, joints, top
+            clip,
+            skeleton,
+            title=title,
+            attention=None,
+            poses=poses,
+            fps=fps,
+            interval=interval,
+            side=side,
+            up=up,
+            unit=unit,
+            shares=joints,
+            top=top,
         )
     values = np.asarray(attention, np.float64)
     T = len(np.asarray(clip))
@@ -328,4 +350,17 @@ def attention_strip_figure(
         )
     if not np.isfinite(values).all():
         raise ValueError("attention holds NaN or infinity")
-    return _strip(clip, skeleton, title, values, poses, fps, interval, side, up, unit, joints, top)
+    return _strip(
+        clip,
+        skeleton,
+        title=title,
+        attention=values,
+        poses=poses,
+        fps=fps,
+        interval=interval,
+        side=side,
+        up=up,
+        unit=unit,
+        shares=joints,
+        top=top,
+    )

@@ -62,7 +62,9 @@ def add_run(
         if about["task"] == "detection":
             entry = _detector(run, about, dataset, number, made)
         else:
-            entry = _recognizer(run, about, dataset, number, part, crops, made)
+            entry = _recognizer(
+                run, about, dataset=dataset, number=number, part=part, crops=crops, folder=made
+            )
         said, same = compared(
             entry, *score_entry(entry, dataset, scratch, crops=crops, folder=made)
         )

@@ -45,7 +45,7 @@ def pretrained(
     Example:
         >>> model, entry = pretrained("mans9", "ut_kinect", "cs")
     """
-    entry = find_entry(model, dataset, protocol, recipe, fold, folder)
+    entry = find_entry(model, dataset, protocol=protocol, recipe=recipe, fold=fold, folder=folder)
     path = checked_files(entry, folder)[0]
     network = build_model(
         entry.model,
@@ -96,19 +96,25 @@ def on_dataset(
     bodies = entry.arguments.get("bodies")
     videos = Videos(crops) if crops is not None else None
     inputs = clip_inputs(
-        entry.model, dataset, frames, entry.preprocessing, network, videos, bodies=bodies
+        entry.model,
+        dataset,
+        frames=frames,
+        choices=entry.preprocessing,
+        network=network,
+        videos=videos,
+        bodies=bodies,
     )
     return Recognizer(
         entry.model,
         network,
-        dataset,
-        test,
-        inputs,
-        frames,
-        entry.preprocessing,
-        entry.views,
-        entry.batch_size if crops is not None else EVALUATION_BATCH,
-        entry.name,
+        dataset=dataset,
+        test=test,
+        inputs=inputs,
+        frames=frames,
+        preprocessing=entry.preprocessing,
+        views=entry.views,
+        batch_size=entry.batch_size if crops is not None else EVALUATION_BATCH,
+        weights_label=entry.name,
     )
 
 

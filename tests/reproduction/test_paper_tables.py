@@ -10,7 +10,7 @@ from keras_skeleton.commands.train import _parser
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.detection.detector import METHODS
 from keras_skeleton.reproduction.stored import recipe_of, recipes_of
-from keras_skeleton.reproduction.tables import TableError, read_table, read_tables, table_names
+from keras_skeleton.reproduction.tables import PaperTableError, read_table, read_tables
 from keras_skeleton.utils.errors import UnknownNameError
 
 TABLES = {table.name: table for table in read_tables(["all"])}
@@ -26,9 +26,8 @@ def papers(name, row, dataset, protocol, recipe="paper"):
     return found
 
 
-@pytest.mark.parametrize("name", table_names())
-def test_every_row_can_be_trained_by_its_command(name):
-    for row in TABLES[name].rows:
+def test_every_row_can_be_trained_by_its_command():
+    for row in chain(*(table.rows for table in TABLES.values())):
         training = row.training
         words = shlex.split(training.command(7))
         assert words[:2] == ["python", "run.py"]
@@ -45,7 +44,7 @@ def test_every_row_can_be_trained_by_its_command(name):
         )  # fmt: skip
         assert args.seed == 7
         assert args.option == training.option_words
-        assert named_recipe(args) == recipe_of(training)
+        assert named_recipe(args) == recipe_of(training), training.command()
         if row.stage:
             assert row.stage in [stage.name for stage in recipe_of(training).stages]
 
@@ -85,24 +84,22 @@ def test_figures_that_could_not_be_read_are_left_out():
     assert papers("stafig6", "TA-LSTM", "ntu", "cv") == (None,)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "paper = ",
-        'paper = ""\ntable = ""\ntitle = ""\n[columns]\n',
-        'paper = ""\ntable = ""\ntitle = ""\n[columns]\na = {dataset = "sbu", protocol = "5fold"}\n'
-        '[[rows]]\nname = "x"\nmodel = "lstm"\npaper = { b = 1 }\n',
-        'paper = ""\ntable = ""\ntitle = ""\n[columns]\na = {dataset = "sbu", protocol = "5fold"}\n'
-        '[[rows]]\nname = "x"\nmodel = "lstm"\npaper = { a = [1, 2] }\n',
-    ],
-)
-def test_a_damaged_table_is_named(text, tmp_path):
+def test_a_damaged_table_is_named(tmp_path):
+    head = 'paper = ""\ntable = ""\ntitle = ""\n[columns]\n'
+    column = 'a = {dataset = "sbu", protocol = "5fold"}\n'
+    row = '[[rows]]\nname = "x"\nmodel = "lstm"\npaper = '
     path = tmp_path / "own1.toml"
-    path.write_text(text)
-    with pytest.raises(TableError, match="own1.toml: not a table"):
-        read_table(path)
+    for text in (
+        "paper = ",
+        head,
+        head + column + row + "{ b = 1 }\n",
+        head + column + row + "{ a = [1, 2] }\n",
+    ):
+        path.write_text(text)
+        with pytest.raises(PaperTableError, match="own1.toml: "):
+            read_table(path)
 
 
 def test_an_unknown_table_is_named_with_the_nearest():
-    with pytest.raises(UnknownNameError, match="unknown table 'mans6'. Did you mean 'mans"):
+    with pytest.raises(UnknownNameError, match="'mans6'.*'mans"):
         read_tables(["sta1", "mans6"])

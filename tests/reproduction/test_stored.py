@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.evaluation.scores import ResultsError
 from keras_skeleton.reproduction.page import write_table
 from keras_skeleton.reproduction.stored import belongs, keep, read_results, seeds_of
 from keras_skeleton.reproduction.tables import Training, read_tables
 
 ROOT = Path(__file__).resolve().parents[2]
+STORED = ROOT / "results" / "runs"
 RESULTS = read_results(ROOT / "results")
 TABLES = read_tables(["all"])
 SBU = Training("lstm", "sbu", "5fold", "tuned")
@@ -32,27 +34,26 @@ def test_the_committed_tables_are_made_from_the_stored_results(tmp_path):
         assert text == committed[name], f"python run.py reproduce --table all --no-train ({name})"
 
 
-@pytest.mark.parametrize(
-    ("name", "needs"), [("pose1", " --crops FOLDER --i3d PATH"), ("mans4", ""), ("sta4", "")]
-)
-def test_a_page_says_what_its_rows_need(name, needs, tmp_path):
-    (table,) = (table for table in TABLES if table.name == name)
-    write_table(table, [], tmp_path)
-    page = (tmp_path / f"{name}.md").read_text("utf-8")
-    assert f"run.py reproduce --table {name} --data-dir PATH{needs}` runs what is missing" in page
-    (unseen,) = re.findall("No result with (.*) is stored", page)
-    assert "`synthetic`" not in unseen  # which is made, not downloaded
-    named = {f"`{t.dataset}`" for t in table.trainings} - {"`synthetic`"}
-    assert set(unseen.split(", ")) == named
+def test_a_page_says_what_its_rows_need(tmp_path):
+    needs = {"pose1": " --crops FOLDER --i3d PATH", "mans4": "", "sta4": ""}
+    for table in TABLES:
+        if table.name not in needs:
+            continue
+        write_table(table, [], tmp_path)
+        page = (tmp_path / f"{table.name}.md").read_text("utf-8")
+        command = f"`python run.py reproduce --table {table.name} --data-dir PATH"
+        assert f"{command}{needs[table.name]}`" in page
+        (unseen,) = re.findall(r"No \w+ with (.*) is stored", page)
+        # `synthetic` is generated, not downloaded.
+        named = {f"`{t.dataset}`" for t in table.trainings} - {"`synthetic`"}
+        assert set(unseen.split(", ")) == named
 
 
 def test_every_stored_result_is_in_a_table():
     trainings = set(chain(*(table.trainings for table in TABLES)))
     used = {r.folder for t in trainings for r in seeds_of(RESULTS, t).values()}
     assert used == {result.folder for result in RESULTS}
-    assert len(used) == len(
-        {*ROOT.glob("results/*/metrics.json"), *ROOT.glob("results/*/run.json")}
-    )
+    assert len(used) == len({*STORED.glob("*/metrics.json"), *STORED.glob("*/run.json")})
 
 
 def row_of(name, row, **other):
@@ -65,7 +66,7 @@ def row_of(name, row, **other):
 
 def test_a_row_is_what_its_runs_say():
     runs = [
-        json.loads((ROOT / f"results/sta_lstm_sbu_5fold_tuned_seed{seed}/metrics.json").read_text())
+        read_record(STORED / f"sta_lstm_sbu_5fold_tuned_seed{seed}" / "metrics.json")
         for seed in (0, 100, 200)
     ]
     ends = [100 * run["accuracy"] for run in runs]
@@ -82,7 +83,7 @@ def test_a_row_is_what_its_runs_say():
     spatial = row_of("stafig6", "SA-LSTM", dataset="sbu", recipe="tuned")
     assert spatial["convention"] == pytest.approx(np.mean(step), rel=1e-5)
     assert spatial["convention"] != found["convention"]
-    scores = pd.concat(map(pd.read_csv, ROOT.glob("results/detect_ut_kinect_cs*/scores.csv")))
+    scores = pd.concat(map(pd.read_csv, STORED.glob("detect_ut_kinect_cs*/scores.csv")))
     own = scores[(scores["rule"] == "paper") & (scores["method"] == "tap_b_m")].groupby("theta")
     for metric, name in (("map_action", "sta4"), ("f1", "sta5")):
         found = row_of(name, "TAP-B-M", dataset="ut_kinect", overlap=0.5)
@@ -97,14 +98,14 @@ def test_a_result_belongs_to_a_training_by_content():
     assert list(seeds_of(RESULTS, SBU)) == [0, 100, 200]
     others = {"model": "sta_lstm", "dataset": "nucla", "protocol": "cs", "recipe": "paper",
               "options": (("units", "normalised"),), "i3d": True,
-              "flags": (("no_attention_regularizer", True),)}  # fmt: skip
+              "settings": (("lambda1", 0.0), ("lambda2", 0.0))}  # fmt: skip
     for key, value in others.items():
         if key != "dataset":  # which has no recipe 'tuned'
             assert not belongs(result, replace(SBU, **{key: value})), key
     about = json.loads(json.dumps(result.about))
     changes = (
-        lambda a: a["recipe"].update(epochs=2),
-        lambda a: a["recipe"]["model"].update(lambda1=0.0),
+        lambda a: a["settings"].update(epochs=2),
+        lambda a: a["settings"]["model"].update(lambda1=0.0),
         lambda a: a.update(complete=False),
         lambda a: a.update(clips=100),
         lambda a: a.update(command=a["command"] + " --option units=normalised"),
@@ -113,8 +114,8 @@ def test_a_result_belongs_to_a_training_by_content():
         other = json.loads(json.dumps(about))
         change(other)
         assert not belongs(replace(result, about=other), SBU)
-    about["recipe"]["sources"] = {"all": "other words"}
-    del about["recipe"]["test_copies"]  # as before that field was there
+    about["settings"]["sources"] = {"all": "other words"}
+    del about["settings"]["test_copies"]  # as before that field was there
     assert belongs(replace(result, about=about), SBU)
 
 
@@ -122,8 +123,15 @@ def test_a_result_belongs_to_a_training_by_content():
 def stored(tmp_path):
     """A folder of results with one run and one detection."""
     for name in ("sta_lstm_ut_kinect_cs", "detect_ut_kinect_cs"):
-        shutil.copytree(ROOT / "results" / name, tmp_path / name)
+        shutil.copytree(STORED / name, tmp_path / "runs" / name)
     return tmp_path
+
+
+def test_runs_directly_in_the_folder_are_read_too(stored):
+    shutil.move(stored / "runs" / "detect_ut_kinect_cs", stored / "detect_ut_kinect_cs")
+    folders = [result.folder for result in read_results(stored)]
+    assert folders == [stored / "detect_ut_kinect_cs", stored / "runs" / "sta_lstm_ut_kinect_cs"]
+    assert read_results(stored / "none") == []
 
 
 def cut(path):
@@ -139,38 +147,47 @@ def edited(key, value):
     return edit
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("sta_lstm_ut_kinect_cs/metrics.json", cut),
-        ("sta_lstm_ut_kinect_cs/metrics.json", lambda path: path.write_text("[1]")),
-        ("sta_lstm_ut_kinect_cs/metrics.json", lambda path: path.write_bytes(b"\xff\xfe\x00")),
-        ("sta_lstm_ut_kinect_cs/metrics.json", edited("accuracy", 91.9)),
-        ("sta_lstm_ut_kinect_cs/metrics.json", edited("best_test_accuracy", "best")),
-        ("sta_lstm_ut_kinect_cs/metrics.json", edited("seed", None)),
-        ("sta_lstm_ut_kinect_cs/metrics.json", edited("folds", [1])),
-        ("sta_lstm_ut_kinect_cs/metrics.json", edited("command", None)),
-        ("detect_ut_kinect_cs/run.json", cut),
-        ("detect_ut_kinect_cs/run.json", edited("recipes", [])),
-        ("detect_ut_kinect_cs/run.json", lambda path: path.unlink()),
-        ("detect_ut_kinect_cs/scores.csv", lambda path: path.write_text("method,f1\n")),
-        ("detect_ut_kinect_cs/scores.csv", lambda path: path.write_text("")),
-    ],
-)
-def test_a_damaged_result_is_named(name, damage, stored):
-    assert len(read_results(stored)) == 2
-    damage(stored / name)
-    with pytest.raises(ResultsError) as raised:
-        read_results(stored)
-    assert str(raised.value).startswith(f"{stored / name}: not the ")
-    assert "delete its folder" in str(raised.value)
-    assert "\n" not in str(raised.value)
+def test_a_damaged_result_is_named(stored):
+    metrics, run, scores = (
+        stored / "runs" / name
+        for name in (
+            "sta_lstm_ut_kinect_cs/metrics.json",
+            "detect_ut_kinect_cs/run.json",
+            "detect_ut_kinect_cs/scores.csv",
+        )
+    )
+    for number, (path, damage) in enumerate(
+        [
+            (metrics, cut),
+            (metrics, lambda path: path.write_text("[1]")),
+            (metrics, lambda path: path.write_bytes(b"\xff\xfe\x00")),
+            (metrics, edited("accuracy", 91.9)),
+            (metrics, edited("best_test_accuracy", "best")),
+            (metrics, edited("seed", None)),
+            (metrics, edited("folds", [1])),
+            (metrics, edited("command", None)),
+            (run, cut),
+            (run, edited("recipes", [])),
+            (run, lambda path: path.unlink()),
+            (scores, lambda path: path.write_text("method,f1\n")),
+            (scores, lambda path: path.write_text("")),
+        ]
+    ):
+        assert len(read_results(stored)) == 2
+        before = path.read_bytes()
+        damage(path)
+        with pytest.raises(ResultsError) as raised:
+            read_results(stored)
+        assert str(raised.value).startswith(f"{path}: "), number
+        assert "\n" not in str(raised.value), number
+        path.write_bytes(before)
 
 
 def test_what_is_kept_overwrites_nothing(stored):
-    run = ROOT / "results" / "sta_lstm_ut_kinect_cs"
+    run = STORED / "sta_lstm_ut_kinect_cs"
     training = Training("sta_lstm", "ut_kinect", "cs")
     first = keep(run, training, 0, stored)
+    assert first.parent == stored / "runs"
     (first / "metrics.json").write_text("precious")
     second = keep(run, training, 0, stored)
     assert (first / "metrics.json").read_text() == "precious"
@@ -178,14 +195,14 @@ def test_what_is_kept_overwrites_nothing(stored):
     assert (second / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
     assert [path.name for path in second.iterdir()] == ["metrics.json"]
     known = Training("sta_lstm", "synthetic", "cs")
-    table = keep(ROOT / "results" / "sta_lstm_synthetic_cs", known, 0, stored) / "attention.csv"
+    table = keep(STORED / "sta_lstm_synthetic_cs", known, 0, stored) / "attention.csv"
     assert pd.read_csv(table)["clips"].min() > 0
     videos = Training("pose_i3d", "synthetic", "cs")
-    kept = keep(ROOT / "results" / "pose_i3d_synthetic_cs", videos, 0, stored)
+    kept = keep(STORED / "pose_i3d_synthetic_cs", videos, 0, stored)
     assert {path.name for path in kept.iterdir()} == {"metrics.json", "parts.csv"}
     detection = Training("tap_lstm", "ut_kinect", "cs")
-    kept = keep(ROOT / "results" / "detect_ut_kinect_cs", detection, 0, stored, hours=0.5)
+    kept = keep(STORED / "detect_ut_kinect_cs", detection, 0, stored, hours=0.5)
     assert kept.name == "detect_ut_kinect_cs_seed0"
     assert json.loads((kept / "run.json").read_text())["hours"] == 0.5
     assert {path.name for path in kept.iterdir()} == {"run.json", "scores.csv", "attention.csv"}
-    assert not list(stored.glob(".*"))
+    assert not list((stored / "runs").glob(".*"))

@@ -108,11 +108,11 @@ def _draw(image: np.ndarray, depth: np.ndarray, body: np.ndarray, colours: np.nd
         _capsule(
             image,
             depth,
-            at[[parent, child]],
-            body[[parent, child], 2],
-            np.array(radii),
-            scale,
-            colours[child],
+            ends=at[[parent, child]],
+            far=body[[parent, child], 2],
+            radii=np.array(radii),
+            scale=scale,
+            colour=colours[child],
         )
 
 
