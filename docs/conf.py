@@ -187,6 +187,14 @@ def _process_docstring(
     lines[:] = literal_blocks(lines)
 
 
+# ---------------------------------------------------------------- pages
+
+
+def _read_source(app: Any, docname: str, source: list[str]) -> None:
+    """Drops the empty line at the end of an example: doctest needs it to see where output ends."""
+    source[0] = re.sub(r"\n\n```$", "\n```", source[0], flags=re.MULTILINE)
+
+
 # ---------------------------------------------------------------- setup
 
 
@@ -214,6 +222,7 @@ GoogleDocstring._consume_inline_attribute = lambda self: ("", self._consume_to_e
 
 def setup(app: Any) -> None:
     app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_displaymath, None))
+    app.connect("source-read", _read_source)
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", _process_signature)
     app.connect("autodoc-skip-member", _skip_member)

@@ -1,6 +1,6 @@
-"""Attention models for human actions from skeletons, in Keras.
+"""Attention models for skeleton-based action recognition, in Keras.
 
-The names below are loaded on first use: reading data needs neither Keras nor TensorFlow.
+The names below are imported on first use, so that reading data needs neither Keras nor TensorFlow.
 """
 
 import os
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from keras_skeleton.utils._version import __version__
 from keras_skeleton.utils.lazy import lazy_names
 
-# TensorFlow reads this when it is loaded. By itself it takes oneDNN's kernels only on processors
-# with AVX-512 VNNI or the like; they are faster on others, too (benchmarks/profile_training.py).
+# TensorFlow reads this on import. By default it uses the oneDNN kernels only on processors with
+# AVX-512 VNNI or similar; they are faster on others, too (benchmarks/profile_training.py).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:

@@ -1,28 +1,31 @@
-"""Training on more than one device: what runs where, and who writes.
+"""Data-parallel training on several devices.
 
     one device    the default
-    Mirrored      `--devices all`: the GPUs of this host, by TensorFlow's MirroredStrategy
-    Hosts         `--coordinator`: processes on several hosts, by `keras.distribution` on JAX
+    Mirrored      `--devices all`: the GPUs of this host, with TensorFlow's MirroredStrategy
+    Hosts         `--coordinator`: processes on several hosts, with `keras.distribution` on JAX
 
-A batch is the recipe's, however many devices share it, so that results compare. Each device takes
-an equal part of it; a batch size that cannot be shared equally is refused.
+The batch size is the recipe's, regardless of the number of devices, so results are comparable.
+Each device processes an equal part of the batch; a batch size that is not divisible by the number
+of devices raises an error.
 
-On hosts a batch is one array that lies on all devices: batch normalisation, dropout, augmentation
-and clipped gradients are those of one device, and the weights end equal up to rounding. (XLA adds
-up the gradients of a recurrent layer in every step of time, as seen on CPUs: over a slow network
-convolutions gain more.) With `Mirrored` each device works by itself and the gradients are added.
-Batch normalisation is made to take its statistics over all devices (`synchronized`), and gradients
-are clipped after they were added; so a network without dropout and augmentation ends like on one
-device. With them it ends like with another seed: every device draws the same for its part of the
-batch.
+With `Hosts`, a batch is one array sharded over all devices. Batch normalization, dropout,
+augmentation and gradient clipping work as on one device, and the weights are the same up to
+rounding. (On CPUs, XLA sums the gradients of a recurrent layer in every time step, so over a slow
+network convolutions gain more.)
 
-Every process of `Hosts` does the same work and scores the same clips (each on its share of a
-batch), but only process 0 has the run's folder. The others write into a folder of their own that is
-thrown away, and get from process 0 what a resumed run needs; so no shared folder is needed but for
-the data.
+With `Mirrored`, each device processes its part separately and the gradients are summed. Batch
+normalization computes its statistics over all devices (`synchronized`), and gradients are clipped
+after summing, so the results match those of one device for a network without dropout and
+augmentation. With dropout or augmentation they differ as with another seed, because every device
+draws the same random numbers for its part of the batch.
 
-Nothing here is known to the rest of the package but `current()`, `Devices` and its methods. What
-one device needs is nothing, so its methods do nothing.
+Every process of `Hosts` does the same work and scores the same clips (each process its part of a
+batch), but only process 0 writes to the run's folder. The others write to a temporary folder and
+receive from process 0 the files that a resumed run needs, so only the data must be on a shared or
+copied folder.
+
+The rest of the package uses only `current()` and the methods of `Devices`. The base class `Devices`
+is one device; most of its methods do nothing.
 """
 
 from __future__ import annotations
@@ -48,73 +51,81 @@ import numpy as np
 from keras_skeleton.utils.errors import UserError
 
 JOIN = 300  # seconds that processes wait for each other at the start
-HEARTBEAT = 60  # seconds without a sign of life after which a process counts as dead
+HEARTBEAT = 60  # seconds without a heartbeat after which a process counts as dead
 LEAVE = 24 * 3600  # seconds that processes wait at the end, while process 0 writes the report
-KEPT = {".npz", ".h5", ".json", ".csv"}  # the state of a fold, and its finished stages
-STOPPED = 3  # exit status where another process is gone
+KEPT = {".npz", ".h5", ".json", ".csv"}  # files of a fold's state and its finished stages
+STOPPED = 3  # exit status if another process has stopped
 
 
 class DistributionError(UserError):
-    """The devices or processes cannot work together; the message says why and what to do."""
+    """The devices or processes cannot train together."""
 
 
 class Devices:
-    """One device: the base of the others.
+    """One device; base class of the other configurations.
 
     Attributes:
-        process, processes: Which process this is, from 0, and of how many.
-        replicas: Devices that share a batch.
+        process, processes: Number of this process, from 0, and the number of processes.
+        replicas: Number of devices that share a batch.
     """
 
     process, processes, replicas = 0, 1, 1
 
     def describe(self) -> str:
-        """For the record, after the name of the backend; empty for one device."""
+        """Text appended to the backend's name in the run's record; empty for one device."""
         return ""
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Networks and optimizers are made in it."""
+        """Context in which networks and optimizers are created."""
         return nullcontext()
 
     def alone(self) -> AbstractContextManager[Any]:
-        """Networks that are made in it belong to this process alone."""
+        """Context in which networks are created that are local to this process."""
         return nullcontext()
 
     def check_batch(self, batch_size: int) -> None:
-        """DistributionError where the devices cannot take equal parts of a batch."""
+        """Checks that the batch size is divisible by the number of devices.
+
+        Raises:
+            DistributionError: It is not.
+        """
         if rest := batch_size % self.replicas:
             near = [n for n in (batch_size - rest, batch_size - rest + self.replicas) if n]
             raise DistributionError(
-                f"{self.replicas} devices cannot take equal parts of a batch of {batch_size} clips;"
-                f" choose --batch-size {' or '.join(map(str, near))}"
+                f"{self.replicas} devices cannot split a batch of {batch_size} clips equally; "
+                f"choose --batch-size {' or '.join(map(str, near))}"
             )
 
     def join_statistics(self, model: Any) -> None:
-        """Lets batch normalisation take its statistics over the whole batch."""
+        """Makes batch normalization compute its statistics over the whole batch."""
 
     def clip_together(self, optimizer: Any) -> None:
-        """Lets the optimizer clip the gradients of the whole batch."""
+        """Makes the optimizer clip the gradients of the whole batch."""
 
     def forward(self, model: Any) -> Callable[[Any], np.ndarray]:
-        """A function from inputs (B, ...), the same in all processes, to float (B, C) logits."""
+        """Returns a function from inputs (B, ...), the same in all processes, to logits (B, C)."""
         return model.predict_on_batch
 
     def compare(self, mine: Mapping[str, Any]) -> None:
-        """DistributionError where the processes were not started for the same work."""
+        """Checks that all processes were started with the same settings.
+
+        Raises:
+            DistributionError: They were not.
+        """
 
     def decide(self, make: Callable[[], Any]) -> Any:
-        """What `make` returns in process 0, or the UserError that it raises, in every process."""
+        """Calls `make` in process 0 and returns its result, or raises its UserError, in all."""
         return make()
 
     def send(self, run: Path, folds: Sequence[Path]) -> None:
-        """Copies what folds of a run need to go on from process 0 to the other processes' `run`."""
+        """Copies the files that folds need to resume from process 0 to the others' `run` folder."""
 
     def leave(self) -> None:
-        """The end: waits until every process has come to it."""
+        """Waits at the end of the run for all processes."""
 
 
 class Mirrored(Devices):
-    """The devices of this host, each with a copy of the network."""
+    """All devices of this host, each with a copy of the network."""
 
     def __init__(self, names: Sequence[str]) -> None:
         import tensorflow as tf
@@ -144,8 +155,8 @@ class Mirrored(Devices):
         tf, n, apply = self._tf, self.replicas, optimizer.apply
 
         def apply_clipped(gradients: Any, variables: Any = None) -> Any:
-            # Keras would clip each device's gradients and then add them; so they are added first,
-            # and each device hands on its part of the result.
+            # Keras would clip each device's gradients before summing them. Sum and clip them here;
+            # each device passes on 1 / n of the result, because Keras sums again.
             context = tf.distribute.get_replica_context()
             whole = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
             return apply([tf.clip_by_norm(g, norm) / n for g in whole], variables)
@@ -177,7 +188,7 @@ class Mirrored(Devices):
 
 
 class Hosts(Devices):
-    """All devices of several processes, which share every batch."""
+    """All devices of several processes, over which every batch is sharded."""
 
     def __init__(self, process: int, processes: int) -> None:
         import jax
@@ -186,7 +197,7 @@ class Hosts(Devices):
         self._jax, self._keras = jax, keras
         self._layout = keras.distribution.DataParallel(auto_shard_dataset=False)
         keras.distribution.set_distribution(self._layout)
-        keras.utils.set_random_seed(0)  # what is drawn must be the same everywhere
+        keras.utils.set_random_seed(0)  # all processes must draw the same numbers
         self.process, self.processes = process, processes
         self.replicas = jax.device_count()
 
@@ -231,8 +242,8 @@ class Hosts(Devices):
             every = {**first, **other}
             if differ := [key for key in every if first.get(key) != other.get(key)]:
                 raise DistributionError(
-                    f"process {number} was started for other work than process 0 (other "
-                    f"{', '.join(differ)}); give all processes the same command, but for "
+                    f"process {number} and process 0 were started with different settings ("
+                    f"{', '.join(differ)}); start all processes with the same command, except for "
                     "--process-id"
                 )
 
@@ -252,7 +263,7 @@ class Hosts(Devices):
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             for fold in folds:
-                shutil.rmtree(fold / "features", ignore_errors=True)  # all compute them again
+                shutil.rmtree(fold / "features", ignore_errors=True)  # recomputed everywhere
                 for file in sorted(fold.rglob("*")):
                     if file.suffix in KEPT:
                         archive.write(file, file.relative_to(run))
@@ -262,12 +273,12 @@ class Hosts(Devices):
                 for name in archive.namelist():
                     target = run / name
                     if not target.resolve().is_relative_to(run.resolve()):
-                        raise DistributionError(f"process 0 sent '{name}', out of the run's folder")
+                        raise DistributionError(f"process 0 sent '{name}', not in the run's folder")
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(archive.read(name))
 
     def _from_first(self, content: bytes) -> bytes:
-        """What process 0 gives, in all processes."""
+        """Returns the `content` of process 0 in all processes."""
         from jax.experimental import multihost_utils
 
         size = int(multihost_utils.broadcast_one_to_all(np.array(len(content))))
@@ -282,12 +293,12 @@ _current = Devices()
 
 
 def current() -> Devices:
-    """The devices that this process trains on."""
+    """Returns the devices on which this process trains."""
     return _current
 
 
 def _filled(count: int, parts: int) -> np.ndarray:
-    """Rows of a batch, the first ones again at the end, so that it has `parts` equal parts."""
+    """Indices of a batch, padded with its first ones to a multiple of `parts`."""
     return np.arange(-(-count // parts) * parts) % count
 
 
@@ -301,19 +312,21 @@ def _without(distribution: Any) -> Iterator[None]:
         distribution.set_distribution(kept)
 
 
-# ---------------------------------------------------------------- before anything is trained
+# ---------------------------------------------------------------- setup before training
 
 
 def free_memory() -> None:
-    """Lets TensorFlow take a GPU's memory as it needs it. Where JAX computes, TensorFlow only
-    reads: it keeps off the GPUs."""
+    """Makes TensorFlow allocate GPU memory as needed.
+
+    With another backend TensorFlow only reads data, so all GPUs are hidden from it.
+    """
     import keras
 
     try:
         import tensorflow as tf
     except ModuleNotFoundError:
         return
-    with suppress(RuntimeError):  # TensorFlow has started in this process: as it was then
+    with suppress(RuntimeError):  # TensorFlow has started already: its settings are fixed
         if keras.backend.backend() != "tensorflow":
             tf.config.set_visible_devices([], "GPU")
             return
@@ -322,35 +335,50 @@ def free_memory() -> None:
 
 
 def use_all() -> str:
-    """`--devices all`: from here on this process trains on all GPUs, or without any on all of
-    TensorFlow's logical CPUs; says which."""
+    """Implements `--devices all`: makes this process train on all devices of this host.
+
+    These are all GPUs, or all of TensorFlow's logical CPUs if there are no GPUs.
+
+    Returns:
+        A message that names the devices.
+
+    Raises:
+        DistributionError: Keras' backend is not TensorFlow.
+    """
     global _current
     import keras
     import tensorflow as tf
 
     if (backend := keras.backend.backend()) != "tensorflow":
         raise DistributionError(
-            f"--devices all works on Keras' TensorFlow backend, not on '{backend}'; unset "
-            "KERAS_BACKEND, or train on JAX with --coordinator"
+            f"--devices all requires Keras' TensorFlow backend, but the backend is '{backend}'; "
+            "unset KERAS_BACKEND, or train on JAX with --coordinator"
         )
     names = [d.name for d in tf.config.list_logical_devices("GPU")]
     names = names or [d.name for d in tf.config.list_logical_devices("CPU")]
     kind = names[0].split(":")[-2]
     if len(names) == 1:
-        return f"--devices all: there is one {kind}, which trains alone"
-    if not isinstance(_current, Mirrored):  # a second strategy would meet the first one's messages
+        return f"--devices all: there is only one {kind}; training on it"
+    if not isinstance(_current, Mirrored):  # a second strategy would conflict with the first one
         _current = Mirrored(names)
-    return f"trains on {len(names)} devices: {kind} 0 to {len(names) - 1}"
+    return f"training on {len(names)} devices: {kind} 0 to {len(names) - 1}"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process among those that train together.
+    """One process of a training on several hosts.
 
     Attributes:
-        coordinator: HOST:PORT of process 0, as every process reaches it.
-        processes: How many.
-        process: Which one this is, from 0.
+        coordinator: HOST:PORT of process 0, reachable from every process.
+        processes: Number of processes.
+        process: Number of this process, from 0.
+
+    Raises:
+        DistributionError: An invalid value, or a KERAS_BACKEND other than JAX.
+
+    Example:
+        >>> print(Job("localhost:8476", processes=2, process=0))
+        process 0 of 2
     """
 
     coordinator: str
@@ -365,12 +393,12 @@ class Job:
             )
         if not 0 <= self.process < self.processes:
             raise DistributionError(
-                f"--process-id {self.process}: of {self.processes} processes the numbers are 0 to "
+                f"--process-id {self.process}: with {self.processes} processes it must be 0 to "
                 f"{self.processes - 1}"
             )
         if os.environ.get("KERAS_BACKEND", "jax") != "jax":
             raise DistributionError(
-                "--coordinator trains on Keras' JAX backend, but KERAS_BACKEND is "
+                "--coordinator requires Keras' JAX backend, but KERAS_BACKEND is "
                 f"'{os.environ['KERAS_BACKEND']}'; unset it"
             )
 
@@ -378,10 +406,14 @@ class Job:
         return f"process {self.process} of {self.processes}"
 
     def prepare(self) -> None:
-        """Before Keras is imported: chooses the backend; DistributionError where it lacks."""
+        """Selects the JAX backend; to be called before Keras is imported.
+
+        Raises:
+            DistributionError: JAX or TensorFlow is not installed.
+        """
         from importlib.util import find_spec
 
-        for name, why in (("jax", "trains on JAX"), ("tensorflow", "reads data by tf.data")):
+        for name, why in (("jax", "trains on JAX"), ("tensorflow", "reads data with tf.data")):
             if find_spec(name) is None:
                 raise DistributionError(
                     f"--coordinator {why}: install {name} on every host (pip install {name})"
@@ -390,7 +422,11 @@ class Job:
         os.environ.setdefault("JAX_CPU_COLLECTIVES_IMPLEMENTATION", "gloo")
 
     def join(self) -> None:
-        """Meets the other processes; from here on all train together."""
+        """Connects to the other processes.
+
+        Raises:
+            DistributionError: Process 0 cannot be reached.
+        """
         global _current
         import jax
 
@@ -400,15 +436,17 @@ class Job:
             self.processes,
             self.process,
             initialization_timeout=JOIN,
-            cluster_detection_method="deactivate",  # SLURM's would leave one device a process
+            cluster_detection_method="deactivate",  # SLURM's uses only one device per process
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=LEAVE,
         )
         _current = Hosts(self.process, self.processes)
 
     def _reach(self) -> None:
-        """DistributionError where process 0 cannot be reached, or in it, where its port is taken:
-        JAX would end the process without a word."""
+        """Checks that process 0 can be reached, or, in process 0, that its port is free.
+
+        Otherwise JAX would end the process without a message.
+        """
         host, _, port = self.coordinator.rpartition(":")
         if not self.process:
             with socket.socket() as free:
@@ -429,14 +467,14 @@ class Job:
             except OSError as error:
                 if time.monotonic() > last:
                     raise DistributionError(
-                        f"--coordinator {self.coordinator}: no process 0 there after {JOIN} s "
+                        f"--coordinator {self.coordinator}: no process 0 found after {JOIN} s "
                         f"({error.strerror or error}); start it with the same command and "
                         "--process-id 0, on a host and port that the others can reach"
                     ) from None
                 time.sleep(0.5)
 
 
-# ---------------------------------------------------------------- when a process is lost
+# ---------------------------------------------------------------- lost processes
 
 _SPEAKER = """
 import sys
@@ -446,11 +484,10 @@ sys.stderr.write(last.lstrip())
 
 
 class CrashReporter:
-    """What is printed when this process ends before it has said that all is well.
+    """Prints a message if this process ends unexpectedly.
 
-    Where another process is gone, JAX ends this one from a thread of its own: no code of ours runs
-    any more. So another, small process waits for this one's end, whatever it comes from, and
-    speaks for it.
+    If another process is lost, JAX ends this one from a thread, and none of our code runs any more.
+    Therefore a small child process waits for the end of this one and prints the last message set.
     """
 
     def __init__(self, words: str) -> None:
@@ -459,12 +496,12 @@ class CrashReporter:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
-            start_new_session=True,  # Ctrl-C is not for it
+            start_new_session=True,  # ignores Ctrl-C
         )
         self.set(words)
 
     def set(self, words: str) -> None:
-        """Says something else from here on; `""` for nothing."""
+        """Replaces the message; `""` prints nothing."""
         assert self._speaker.stdin is not None
         self._speaker.stdin.write(words.replace("\n", " ") + "\n")
         self._speaker.stdin.flush()
@@ -472,25 +509,27 @@ class CrashReporter:
 
 @contextmanager
 def distributed_session(job: Job | None) -> Iterator[Callable[[], None]]:
-    """What several processes do together; gives a function to call once they have met. Whichever
-    stops, all stop, and each says how to go on.
+    """Context of a training by several processes; if one stops, all stop with a message.
 
-    An error ends the process at once, with its message: on the way out JAX would wait for the
-    other processes, which wait for this one.
+    An error prints its message and ends the process at once: a normal exit would hang, because JAX
+    waits for the other processes while they wait for this one.
 
     Args:
-        job: Which process this is; without it, nothing happens here.
+        job: This process; with None the context does nothing.
+
+    Yields:
+        A function to call when all processes are connected.
     """
     if job is None:
         yield lambda: None
         return
     words = CrashReporter(
-        f"run.py: {job}: not all processes have met; start all of them within {JOIN} s, each with "
-        "the same command, but for --process-id"
+        f"keras-skeleton: {job}: not all processes have connected; start all of them within "
+        f"{JOIN} s, with the same command except for --process-id"
     )
     lost = (
-        f"run.py: {job}: stops, because a process of this training has stopped; to go on, start "
-        "all of them again, each with the same command and --resume"
+        f"keras-skeleton: {job}: stopped, because another process of this training has stopped; "
+        "to resume, start all processes again with the same command and --resume"
     )
     try:
         yield lambda: words.set(lost)
@@ -505,9 +544,9 @@ def distributed_session(job: Job | None) -> Iterator[Callable[[], None]]:
 
 
 def _say(error: BaseException, job: Job) -> int:
-    """Prints what an error says; the exit status."""
+    """Prints an error and returns the exit status."""
     if isinstance(error, UserError):
-        print(f"run.py: {job}: {error}", file=sys.stderr)
+        print(f"keras-skeleton: {job}: {error}", file=sys.stderr)
         return 2
     if isinstance(error, KeyboardInterrupt):
         print("\nstopped", file=sys.stderr)

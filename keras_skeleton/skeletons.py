@@ -1,9 +1,9 @@
-"""Joint layouts: what each column of a clip means.
+"""Joint layouts of clips.
 
-A clip is `float32 (T, M, V, 3)`. A `Skeleton` names its V joints, the bones
-between them, the left-right pairs, and the few joints that preprocessing must
-find by role (hips, torso, shoulders, feet, hands) in whatever order a sensor
-or a motion-capture format stores them.
+A clip is `float32 (T, M, V, 3)`. A `Skeleton` names the V joints in storage order, the bones
+between them, the left-right pairs, and the joints that preprocessing finds by role (hips, torso,
+shoulders, feet, hands), so that it works with the joint order of any sensor or motion-capture
+format.
 """
 
 from __future__ import annotations
@@ -17,19 +17,26 @@ from keras_skeleton.utils.errors import UnknownNameError
 
 @dataclass(frozen=True)
 class Skeleton:
-    """One joint layout.
+    """A joint layout.
 
     Attributes:
-        name: How the layout is called everywhere (`"kinect_v2"`).
-        joints: V joint names in storage order; left and right are the subject's own.
-        bones: Pairs of joint indices (parent, child); V - 1 of them, a tree.
-        root: Index of the joint that the tree starts from.
+        name: Name of the layout, such as `"kinect_v2"`.
+        joints: The V joint names in storage order; left and right from the subject's perspective.
+        bones: The V - 1 pairs of joint indices (parent, child), which form a tree.
+        root: Index of the tree's root joint.
         hips: Indices (left, right).
         shoulders: Indices (left, right).
-        spine: Indices (lower, upper) of two joints on the trunk's midline.
-        torso: Indices of the joints that move as one rigid trunk.
-        feet: Pairs (ankle, foot) a side, left first; empty where the layout has no ankles.
+        spine: Indices (lower, upper) of two joints on the midline of the trunk.
+        torso: Indices of the joints that move together as a rigid trunk.
+        feet: Pairs of indices (ankle, foot), left first; empty if the layout has no ankles.
         hands: Indices (left, right) of the joints nearest to the hands.
+
+    Example:
+        >>> skeleton = get_skeleton("kinect_v2")
+        >>> skeleton.size, skeleton.index("left_wrist")
+        (25, 6)
+        >>> skeleton.joints[skeleton.parents[6]], skeleton.joints[skeleton.mirror[6]]
+        ('left_elbow', 'right_wrist')
     """
 
     name: str
@@ -45,12 +52,12 @@ class Skeleton:
 
     @property
     def size(self) -> int:
-        """V, the number of joints."""
+        """The number of joints V."""
         return len(self.joints)
 
     @property
     def parents(self) -> tuple[int, ...]:
-        """The parent of every joint; -1 for the root."""
+        """Index of each joint's parent; -1 for the root."""
         parents = [-1] * self.size
         for parent, child in self.bones:
             parents[child] = parent
@@ -58,7 +65,7 @@ class Skeleton:
 
     @property
     def mirror(self) -> np.ndarray:
-        """Permutation (V,) that swaps left and right joints; its own inverse."""
+        """Permutation int (V,) that swaps left and right joints; it is its own inverse."""
         order = np.arange(self.size)
         for i, joint in enumerate(self.joints):
             if joint.startswith("left_"):
@@ -67,14 +74,18 @@ class Skeleton:
         return order
 
     def index(self, joint: str) -> int:
-        """Index of a joint by name; a KeyError that suggests the nearest name."""
+        """Index of a joint by name.
+
+        Raises:
+            KeyError: There is no such joint; the message suggests the most similar name.
+        """
         if joint in self.joints:
             return self.joints.index(joint)
         raise KeyError(str(UnknownNameError("joint", joint, self.joints, of=self.name)))
 
 
 def _layout(name: str, tree: str, roles: dict[str, str]) -> Skeleton:
-    """Builds a layout from lines 'joint parent' in storage order and roles given by joint names."""
+    """Builds a layout from lines 'joint parent' in storage order, and the joint names of roles."""
     rows = [line.split() for line in tree.strip().splitlines()]
     joints = tuple(row[0] for row in rows)
     at = {joint: i for i, joint in enumerate(joints)}
@@ -162,7 +173,7 @@ KINECT_V1 = _layout(
     },
 )
 
-# OpenNI / NITE: SBU Kinect Interaction. No ankles: its 'foot' is the end of the shin.
+# OpenNI / NITE: SBU Kinect Interaction. It has no ankles: 'foot' is the end of the shin.
 SBU = _layout(
     "sbu",
     """
@@ -192,7 +203,7 @@ SBU = _layout(
     },
 )
 
-# HDM05 (ASF/AMC): the end point of each bone of the .asf file, in its order, after the root.
+# HDM05 (ASF/AMC): the root, then the end points of the bones in the order of the .asf file.
 HDM05 = _layout(
     "hdm05",
     """
@@ -243,7 +254,19 @@ SKELETONS = {layout.name: layout for layout in (KINECT_V1, KINECT_V2, SBU, HDM05
 
 
 def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
-    """The layout of that name; a `Skeleton` is handed back as it is."""
+    """Returns a joint layout by name.
+
+    Args:
+        skeleton: `"kinect_v1"`, `"kinect_v2"`, `"sbu"` or `"hdm05"`. A `Skeleton` is returned
+            unchanged.
+
+    Raises:
+        UnknownNameError: There is no layout of this name.
+
+    Example:
+        >>> get_skeleton("sbu").joints[:3]
+        ('head', 'neck', 'torso')
+    """
     if isinstance(skeleton, Skeleton):
         return skeleton
     if skeleton not in SKELETONS:

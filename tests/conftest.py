@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+from order import SECONDS
 
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.datasets.protocols import random_holdout, train_on
@@ -20,6 +21,12 @@ from keras_skeleton.skeletons import get_skeleton
 # Two cores are often shared in CI: a slow example is no failure.
 settings.register_profile("ci", deadline=None, max_examples=50)
 settings.load_profile("ci")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, see `order.py`."""
+    root = Path(__file__).parent
+    items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(root).as_posix(), 1))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent, HERE.parents[1]))),
 }
 WORDS = "--model lstm --dataset synthetic --protocol cs".split()
-LOST = "start all of them again, each with the same command and --resume"
+LOST = "with the same command and --resume"
 jax = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
 
 
@@ -89,11 +89,11 @@ def two_devices(tmp_path_factory):
 def test_two_devices_end_like_one(two_devices):
     """With batch normalisation and clipped gradients; stopped in the second stage and resumed."""
     root, output, errors = two_devices
-    assert output.count("trains on 2 devices: CPU 0 to 1") == 3
+    assert output.count("2 devices: CPU 0 to 1") == 3
     assert_same_end(root / "two", root / "one")
     run = json.loads((root / "two/run.json").read_text())
     assert run["device"].endswith("2 devices")
-    assert "cannot take equal parts of a batch of 7 clips; choose --batch-size 6 or 8" in errors
+    assert "choose --batch-size 6 or 8" in errors
 
 
 def test_a_training_in_bfloat16_is_another_experiment(two_devices):
@@ -105,7 +105,7 @@ def test_a_training_in_bfloat16_is_another_experiment(two_devices):
 
 
 def test_one_device_trains_alone():
-    assert distribution.use_all() == "--devices all: there is one CPU, which trains alone"
+    assert distribution.use_all().startswith("--devices all: there is only one CPU")
     assert distribution.current().replicas == 1
 
 
@@ -132,10 +132,10 @@ def test_when_a_process_dies_the_others_say_how_to_go_on(runs):
     (first, _, errors), (second, _, last_words) = runs[1]
     assert second == -signal.SIGKILL
     assert first == distribution.STOPPED
-    assert errors.splitlines()[-1].startswith("run.py: process 0 of 2: stops, because a process")
+    assert errors.splitlines()[-1].startswith("keras-skeleton: process 0 of 2: stopped")
     assert LOST in errors
     assert "Traceback" not in errors
-    assert last_words.splitlines()[-1].startswith("run.py: process 1 of 2: stops")
+    assert last_words.splitlines()[-1].startswith("keras-skeleton: process 1 of 2: stopped")
 
 
 def test_a_resumed_training_of_two_processes_ends_like_that_of_one(runs):
@@ -170,7 +170,7 @@ def test_processes_end_with_the_same_bits_and_only_the_first_one_writes(runs):
         ("--coordinator h:1 --processes 2", "go together"),
         ("--coordinator h --processes 2 --process-id 0", "write HOST:PORT"),
         ("--coordinator h:99999 --processes 2 --process-id 0", "write HOST:PORT"),
-        ("--coordinator h:1 --processes 2 --process-id 2", "the numbers are 0 to 1"),
+        ("--coordinator h:1 --processes 2 --process-id 2", "must be 0 to 1"),
         ("--coordinator h:1 --processes 2 --process-id 1 --devices all", "leave --devices out"),
         ("--coordinator h:1 --processes 2 --process-id 1 --deterministic", "XLA_FLAGS"),
         ("--coordinator h:1 --processes 2 --process-id 1 --weights w.h5", "scores in one process"),
@@ -192,7 +192,7 @@ def test_a_coordinator_that_is_not_there(monkeypatch):
     monkeypatch.setattr(distribution, "JOIN", 0)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     job = Job(f"127.0.0.1:{free_port()}", 2, 1)
-    with pytest.raises(DistributionError, match="no process 0 there after 0 s .* --process-id 0"):
+    with pytest.raises(DistributionError, match="no process 0 .* after 0 s .* --process-id 0"):
         job._reach()
 
 
@@ -220,7 +220,7 @@ def test_other_work_in_another_process(monkeypatch):
         return np.stack([own, np.pad(np.frombuffer(other, np.uint8), (0, len(own) - len(other)))])
 
     monkeypatch.setattr(multihost_utils, "process_allgather", gather)
-    with pytest.raises(DistributionError, match=r"process 1 .* other work .* \(other seed\)"):
+    with pytest.raises(DistributionError, match=r"process 1 .* \(seed\)"):
         Hosts.compare(object.__new__(Hosts), mine)
 
 

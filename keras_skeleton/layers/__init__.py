@@ -1,4 +1,4 @@
-"""Attention layers: one idea a file, written in `keras.ops`, registered as serializable."""
+"""Attention, recurrent and augmentation layers, written in `keras.ops` and serializable."""
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
 from keras_skeleton.layers.augmentation import (

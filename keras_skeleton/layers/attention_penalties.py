@@ -1,9 +1,9 @@
-"""Penalties on attention: the second and third terms of STA-LSTM's objective (Eq. 7).
+"""Attention penalties of STA-LSTM: the second and third terms of its objective (Eq. 7).
 
 Song et al., "Spatio-Temporal Attention-Based LSTM Networks for 3D Action Recognition and
-Detection", IEEE TIP 2018. Each is a regularizer that is given to the gate it acts on. A penalty
-is the mean over the clips of a batch, as the cross-entropy is, so that its weight does not depend
-on the batch size; T is a clip's own length, without padding.
+Detection", IEEE TIP 2018. The penalties are Keras regularizers for `JointGate` and `FrameGate`.
+Each is averaged over the clips of a batch, like the cross-entropy, so its weight does not depend
+on the batch size. T is the length of a clip without padding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 
 def lengths(gates: Any, mask: Any) -> Any:
-    """T of every clip, (B,) or a number; the gates' own (B, T, ...) where there is no mask."""
+    """Length T of each clip without padding, (B,); a float if there is no mask."""
     if mask is None:
         return float(gates.shape[1])
     return ops.maximum(ops.sum(ops.cast(mask, "float32"), axis=1), 1.0)
@@ -54,9 +54,22 @@ class EqualJointAttention(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameAttentionNorm(keras.regularizers.Regularizer):
-    """weight / T * sum over time of |beta|, for gates beta (B, T).
+    """Penalty on the size of frame attention (Eq. 7, third term).
 
-    Keeps the frame-selection gates from growing without bound. Padded frames have beta = 0.
+        weight / T * sum over t of |beta(t)|
+
+    It keeps the frame-selection gates from growing without bound. Call it with gates beta (B, T)
+    and, optionally, a mask (B, T); padded frames must have beta = 0. It returns a scalar.
+
+    Args:
+        weight: lambda_2.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import FrameAttentionNorm
+        >>> beta = np.array([[1.0, 3.0]], "float32")  # B = 1, T = 2
+        >>> round(float(FrameAttentionNorm(weight=0.1)(beta)), 2)
+        0.2
     """
 
     def __init__(self, weight: float) -> None:

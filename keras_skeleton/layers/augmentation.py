@@ -1,7 +1,8 @@
-"""Random changes of a batch while training: layers, so that they run where the network runs.
+"""Random augmentation of skeleton clips, as Keras layers.
 
-Each takes and returns (B, T, ..., 3) with time on the second axis and x, y, z on the last,
-draws anew for every clip of the batch, and does nothing outside training.
+Each layer maps clips (B, T, ..., 3) to clips of the same shape; axis 1 is time and the last axis
+holds x, y and z. Every clip of a batch is changed at random on its own. Outside training the input
+is returned unchanged.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ class _Augmentation(Elementwise, keras.layers.Layer):
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) < 3 or input_shape[-1] != 3:
             raise ValueError(
-                f"{type(self).__name__} takes (B, T, ..., 3), not {tuple(input_shape)}"
+                f"{type(self).__name__} expects (B, T, ..., 3), got {tuple(input_shape)}"
             )
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.change(inputs) if training else inputs
 
     def change(self, clips: Any) -> Any:
-        raise TypeError("subclasses say what changes")
+        raise TypeError("subclasses must implement change()")
 
     def uniform(self, clips: Any, low: float, high: float, *shape: int) -> Any:
-        """Numbers (B, *shape), uniform in [low, high)."""
+        """Random numbers (B, *shape), uniform in [low, high)."""
         drawn = random.uniform(
             (ops.shape(clips)[0], *shape), low, high, dtype="float32", seed=self.seed_generator
         )
@@ -51,10 +52,22 @@ class _Augmentation(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class RandomRotation(_Augmentation):
-    """Turns every clip about x, then y, then z, each by a uniform angle.
+    """Rotates each clip about x, then y, then z by random angles.
 
     Args:
-        degrees: The largest angle about each axis, (x, y, z).
+        degrees: Largest angles about x, y and z, in degrees. Each angle is uniform between minus
+            and plus its largest value.
+        seed: Seed of the random numbers; None draws one.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomRotation
+        >>> clips = np.ones((8, 30, 2, 25, 3), "float32")  # B, T, M, V, C
+        >>> layer = RandomRotation((0, 60, 0), seed=0)
+        >>> tuple(layer(clips, training=True).shape)
+        (8, 30, 2, 25, 3)
+        >>> bool(np.all(layer(clips) == clips))  # outside training
+        True
     """
 
     def __init__(self, degrees: tuple[float, float, float] = (5, 5, 15), **kwargs: Any) -> None:
@@ -88,7 +101,20 @@ class RandomRotation(_Augmentation):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class RandomScale(_Augmentation):
-    """Multiplies each coordinate of every clip by a uniform number in [1 - amount, 1 + amount]."""
+    """Multiplies each coordinate of a clip by a random factor.
+
+    Args:
+        amount: The factors of x, y and z are uniform in [1 - amount, 1 + amount).
+        seed: Seed of the random numbers; None draws one.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomScale
+        >>> clips = np.ones((8, 30, 25, 3), "float32")
+        >>> scaled = np.asarray(RandomScale(0.1, seed=0)(clips, training=True))
+        >>> bool((abs(scaled - 1) <= 0.1001).all())
+        True
+    """
 
     def __init__(self, amount: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -104,19 +130,30 @@ class RandomScale(_Augmentation):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class RandomJitter(_Augmentation):
-    """Adds Gaussian noise, new for every coordinate, to what is there.
+    """Adds Gaussian noise to every coordinate.
 
-    Joints that are all zeros stay so: padded frames and absent people remain recognizable (and a
-    joint that lies in the very origin is not moved).
+    Joints whose coordinates are all zero stay zero, so padded frames and absent bodies remain
+    recognizable. (A real joint exactly at the origin is not moved either.)
 
     Args:
-        stddev: The noise's standard deviation, in units of the input.
+        stddev: Standard deviation of the noise, in units of the input; not negative.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: `stddev` is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomJitter
+        >>> padding = np.zeros((8, 30, 25, 3), "float32")
+        >>> bool(np.all(RandomJitter(0.1)(padding, training=True) == 0))
+        True
     """
 
     def __init__(self, stddev: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if stddev < 0:
-            raise ValueError(f"stddev={stddev} is below 0")
+            raise ValueError(f"stddev={stddev} must not be negative")
         self.stddev = stddev
 
     def change(self, clips: Any) -> Any:
@@ -132,7 +169,23 @@ class RandomJitter(_Augmentation):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class RandomTemporalCrop(_Augmentation):
-    """Cuts a uniform share in [smallest, 1] out of every clip and stretches it back to T frames."""
+    """Crops a random part of each clip and interpolates it back to T frames.
+
+    Args:
+        smallest: Smallest share of the clip that is kept, in (0, 1]. The share is uniform in
+            [smallest, 1), its position uniform over the clip.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: `smallest` is not in (0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomTemporalCrop
+        >>> clips = np.ones((8, 30, 25, 3), "float32")
+        >>> tuple(RandomTemporalCrop(0.5)(clips, training=True).shape)
+        (8, 30, 25, 3)
+    """
 
     def __init__(self, smallest: float = 0.9, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -145,8 +198,8 @@ class RandomTemporalCrop(_Augmentation):
         share = self.uniform(clips, self.smallest, 1.0, 1)
         start = self.uniform(clips, 0.0, 1.0, 1) * (1 - share)
         at = (start + share * ops.cast(ops.linspace(0.0, 1.0, T), clips.dtype)) * (T - 1)  # (B, T)
-        # Linear interpolation as a product with (B, T, T) hat functions: one matrix product
-        # runs everywhere, a gather of rows does not.
+        # Linear interpolation as one matrix product with (B, T, T) hat functions: unlike a gather
+        # of rows, it runs on every backend.
         frames = ops.cast(ops.arange(T), clips.dtype)
         weights = ops.relu(1 - ops.abs(at[:, :, None] - frames))
         flat = ops.reshape(clips, (ops.shape(clips)[0], T, -1))
@@ -158,15 +211,28 @@ class RandomTemporalCrop(_Augmentation):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class RandomSymmetry(_Augmentation):
-    """Replaces every second clip, on average, by its image under a symmetry of the data.
+    """Replaces each clip, with probability 1/2, by its image under a symmetry of the data.
 
-    A left-right mirror exchanges the joints of both sides and turns one coordinate's sign; two
-    people who change places exchange all their joints and turn two.
+    For example, a left-right mirror swaps the joints of both sides and changes the sign of one
+    coordinate; two people who trade places swap all joints and change the signs of two.
 
     Args:
-        order: Joint k of the image is joint order[k] of the clip, counted over all people: K = V
-            or M * V, whatever lies between the axes of time and of coordinates.
-        signs: What x, y and z are multiplied with.
+        order: Joint k of the image is joint order[k] of the clip. Joints are counted over all axes
+            between time and coordinates: V of them, or M * V.
+        signs: Factors of x, y and z.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: `order` is not a permutation, or the input has another number of joints.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomSymmetry
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> mirror = RandomSymmetry(get_skeleton("kinect_v2").mirror, signs=(-1, 1, 1))
+        >>> clips = np.ones((8, 30, 1, 25, 3), "float32")  # B, T, M, V, C
+        >>> tuple(mirror(clips, training=True).shape)
+        (8, 30, 1, 25, 3)
     """
 
     def __init__(
@@ -176,14 +242,14 @@ class RandomSymmetry(_Augmentation):
         self.order = [int(k) for k in order]
         self.signs = tuple(signs)
         if sorted(self.order) != list(range(len(self.order))):
-            raise ValueError(f"order={self.order} does not name each joint once")
+            raise ValueError(f"order={self.order} must name each joint exactly once")
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
         if math.prod(input_shape[2:-1]) != len(self.order):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' was given the order of {len(self.order)} "
-                f"joints, the clips have other ones: {tuple(input_shape)}"
+                f"{type(self).__name__} '{self.name}' has an order of {len(self.order)} joints, "
+                f"which does not fit clips of shape {tuple(input_shape)}"
             )
 
     def change(self, clips: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Coupled spatial-temporal attention (Wang, CSTA-CNN, ICIP 2019 submission, Sec. 2.2)."""
+"""Coupled spatial-temporal attention of CSTA-CNN (Wang, ICIP 2019 submission, Sec. 2.2)."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ BIASES = ("each", "shared")
 
 
 class _Scores(keras.layers.Layer):
-    """One dense layer with a single output, applied to every joint or to every frame.
+    """A dense layer with one output, applied to every joint or every frame (Eq. 1).
+
+        s_i = sigma(W y_i + b_i)
+
+    Biases start at 1, so at first all scores are similar and their product lets the input through.
 
     Args:
-        activation: sigma of Eq. 1. The paper names none; it shows absolute weights, so they have
-            signs: tanh, which keeps the product of two scores bounded, unlike a linear one.
-        bias: Eq. 1 prints one weight vector and a bias b_i with an index: `"each"` joint (or
-            frame) has its own. `"shared"`: one for all.
-
-    Biases start at 1: the weights are then alike and far from 0, and the product of both scores
-    lets the input through.
+        activation: sigma of Eq. 1, which the paper does not name. Fig. 4 shows absolute values, so
+            scores have signs: tanh is the default, because it bounds the product of two scores.
+        bias: `"each"`: every joint (or frame) has its own bias, as the index of b_i in Eq. 1 says.
+            `"shared"`: one bias for all.
     """
 
-    equation: str  # (B, T, M, V, C) and weights to scores, with one output
-    summed: int  # the input's axis that a score sums over, with C
-    scored: int  # the input's axis that has a score each
+    equation: str  # (B, T, M, V, C) times the kernel, with one output
+    summed: int  # input axis that is summed, together with C
+    scored: int  # input axis whose entries get one score each
 
     def __init__(self, activation: Any = "tanh", bias: str = "each", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if bias not in BIASES:
-            raise ValueError(f"bias='{bias}' is unknown; it is one of {BIASES}")
+            raise ValueError(f"bias='{bias}' is unknown; expected one of {BIASES}")
         self.activation = activations.get(activation)
         self.bias_kind = bias
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 5 or None in (input_shape[1], *input_shape[3:]):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' takes (B, T, M, V, C) with known T, V and C, "
-                f"not {tuple(input_shape)}"
+                f"{type(self).__name__} '{self.name}' expects (B, T, M, V, C) with known T, V and "
+                f"C, got {tuple(input_shape)}"
             )
         summed, scores = (input_shape[axis] for axis in (self.summed, self.scored))
         C = input_shape[-1]
         self.kernel = self.add_weight(
             (summed, C),
-            # Fans of a dense layer from summed * C numbers to one, not of a matrix.
+            # Fan-in of a dense layer from summed * C values to one, not of a (summed, C) matrix.
             initializers.VarianceScaling(scale=1 / C, mode="fan_in", distribution="uniform"),
             name="kernel",
         )
@@ -57,7 +58,7 @@ class _Scores(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        # The kernel as a matrix to one output: converters cannot read a sum over all of its axes.
+        # One explicit output axis: export converters do not support a sum over all kernel axes.
         scores = ops.einsum(self.equation, inputs, self.kernel[..., None])[..., 0]
         return self.activation(scores + self.bias)
 
@@ -65,7 +66,7 @@ class _Scores(keras.layers.Layer):
         return (input_shape[0], input_shape[2], input_shape[self.scored])
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions of the matrix products a clip."""
+        """Multiplications and additions of the matrix products, per clip."""
         return 2 * math.prod(input_shape[1:])
 
     def get_config(self) -> dict[str, Any]:
@@ -78,23 +79,68 @@ class _Scores(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class JointScores(_Scores):
-    """A weight for every joint from its T x C numbers: (B, T, M, V, C) to (B, M, V), Eq. 1."""
+    """Joint attention of CSTA-CNN (Eq. 1): one score per joint, from its T * C values.
+
+    Input (B, T, M, V, C), output s_att (B, M, V); T, V and C must be known. Weights: T * C, and V
+    biases (one if shared).
+
+    Args:
+        activation: sigma of Eq. 1; the paper names none.
+        bias: `"each"` joint has its own bias, or one `"shared"` by all.
+
+    Raises:
+        ValueError: Unknown `bias`, or an input of another rank.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.coupled_attention import JointScores
+        >>> clips = np.ones((8, 30, 2, 25, 3), "float32")  # B, T, M, V, C
+        >>> layer = JointScores()
+        >>> tuple(layer(clips).shape), layer.count_params()
+        ((8, 2, 25), 115)
+    """
 
     equation, summed, scored = "btmvc,tco->bmvo", 1, 3
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameScores(_Scores):
-    """A weight for every frame from its V x C numbers: (B, T, M, V, C) to (B, M, T)."""
+    """Frame attention of CSTA-CNN (Sec. 2.2): one score per frame, from its V * C values.
+
+    As `JointScores`, with frames in place of joints. Input (B, T, M, V, C), output t_att (B, M, T);
+    T, V and C must be known. Weights: V * C, and T biases (one if shared).
+
+    Args:
+        activation: sigma of Eq. 1; the paper names none.
+        bias: `"each"` frame has its own bias, or one `"shared"` by all.
+
+    Raises:
+        ValueError: Unknown `bias`, or an input of another rank.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.coupled_attention import FrameScores
+        >>> clips = np.ones((8, 30, 2, 25, 3), "float32")  # B, T, M, V, C
+        >>> layer = FrameScores()
+        >>> tuple(layer(clips).shape), layer.count_params()
+        ((8, 2, 30), 105)
+    """
 
     equation, summed, scored = "btmvc,vco->bmto", 3, 1
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class CoupledAttention(Elementwise, keras.layers.Layer):
-    """The outer product of frame scores (B, M, T) and joint scores (B, M, V), Eq. 2.
+    """Outer product of frame scores and joint scores: the attention map M of Eq. 2.
 
-    Output (B, T, M, V). Call it as `CoupledAttention()(frames, joints)`.
+    Inputs: frame scores (B, M, T) and joint scores (B, M, V). Output (B, T, M, V).
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.coupled_attention import CoupledAttention
+        >>> frames, joints = np.ones((8, 2, 30), "float32"), np.ones((8, 2, 25), "float32")
+        >>> tuple(CoupledAttention()(frames, joints).shape)
+        (8, 30, 2, 25)
     """
 
     def call(self, frames: Any, joints: Any) -> Any:
@@ -107,20 +153,33 @@ class CoupledAttention(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Attend(Elementwise, keras.layers.Layer):
-    """Multiplies a clip (B, T, M, V, C) with attention, the same for all coordinates (Eq. 3).
+    """Multiplies clips by attention, the same for all coordinates (Eq. 3).
 
-    `Attend(axes)(x, attention)`; `axes` names the attention's axes: `"btmv"`, or `"bmv"` and
-    `"bmt"` where only joints or only frames have weights.
+    Inputs: clips (B, T, M, V, C) and attention with the axes `axes`. Output (B, T, M, V, C).
+
+    Args:
+        axes: Axes of the attention: `"btmv"`, `"bmv"` (joint scores alone) or `"bmt"` (frame scores
+            alone).
+
+    Raises:
+        ValueError: Unknown `axes`.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.coupled_attention import Attend
+        >>> clips = np.ones((8, 30, 2, 25, 3), "float32")  # B, T, M, V, C
+        >>> tuple(Attend("bmt")(clips, np.ones((8, 2, 30), "float32")).shape)
+        (8, 30, 2, 25, 3)
     """
 
     def __init__(self, axes: str = "btmv", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if axes not in ("btmv", "bmv", "bmt"):
-            raise ValueError(f"axes='{axes}' is none of btmv, bmv and bmt")
+            raise ValueError(f"axes='{axes}' is unknown; expected btmv, bmv or bmt")
         self.axes = axes
 
     def call(self, x: Any, attention: Any) -> Any:
-        # Broadcast: an einsum would become a product of small matrices for each joint.
+        # Broadcasting: an einsum would become one small matrix product per joint.
         if self.axes == "bmv":
             attention = attention[:, None]
         elif self.axes == "bmt":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 class Elementwise:
-    """Mixed into layers that work element by element, which counts as no FLOPs, as is usual."""
+    """Mixin for element-wise layers, which count as 0 FLOPs, as is usual."""
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions of the matrix products a clip: none."""
+        """Multiplications and additions of the matrix products, per clip: 0."""
         return 0

@@ -41,8 +41,8 @@ class FrameAttention(keras.layers.Layer):
         T, G = input_shape[1:3]
         if T is None:
             raise ValueError(
-                f"FrameAttention '{self.name}' mixes all frames and needs a fixed T, "
-                f"not {tuple(input_shape)}"
+                f"FrameAttention '{self.name}' needs a fixed T, because its weights mix all "
+                f"frames; got {tuple(input_shape)}"
             )
         hidden = max(T // self.ratio, 1)
         dense = PerGroup("glorot_uniform")
@@ -61,7 +61,7 @@ class FrameAttention(keras.layers.Layer):
         return tuple(input_shape[:-1])
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions a clip."""
+        """Multiplications and additions, per clip."""
         _, T, G, K = input_shape
         return T * G * K + 4 * G * T * max(T // self.ratio, 1)
 

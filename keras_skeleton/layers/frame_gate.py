@@ -12,27 +12,36 @@ from keras_skeleton.layers.lstm import LSTM
 
 @keras.saving.register_keras_serializable("keras_skeleton")
 class FrameGate(keras.layers.Layer):
-    """One weight >= 0 a frame, from the frame and what came before it.
+    """Frame-selection gate of STA-LSTM: one weight >= 0 per frame.
 
-    Input (B, T, D), output beta (B, T):
+    Input x (B, T, D), output beta (B, T):
 
         beta(t) = relu(w_x x(t) + w_h h(t-1) + b)  (Eq. 6)
 
-    h is the hidden state of an LSTM of the gate's own. It depends on the input alone, so the
-    LSTM runs once over the sequence and its output is shifted by a step; h(-1) = 0. Padded
-    frames (where the mask is False) get 0.
+    h is the hidden state of the gate's own LSTM, with h(-1) = 0. The LSTM depends on the input
+    alone, so it runs once over the sequence and its output is shifted by one step. Padded frames
+    (mask False) get weight 0.
 
-    With `bidirectional` (TAP-B of the paper's Sec. IV.C) a second LSTM runs from the end and the
-    gate also sees what comes after the frame: + w_b g(t+1), g = 0 behind the last frame.
-
-    The bias starts at 1: with 0 about half of the gates would start closed, and a closed
-    ReLU gate passes no gradient.
+    The bias starts at 1: with 0, about half of the gates would start closed, and a closed ReLU gate
+    passes no gradient.
 
     Args:
         units: Size of h.
-        penalty: On beta, given the mask too; `FrameAttentionNorm` for Eq. 7.
-        kernel_regularizer: On all connection matrices (the L1 term of Eq. 7).
-        bidirectional: See above.
+        penalty: Regularizer of beta, called with beta and the mask; `FrameAttentionNorm` for Eq. 7.
+        kernel_regularizer: Regularizer of all connection matrices (the L1 term of Eq. 7).
+        bidirectional: Adds a second LSTM that runs backward, so that the gate also depends on later
+            frames (TAP-B, Sec. IV.C): the score gets the term w_b g(t+1), where g is the hidden
+            state of the backward LSTM and g(T) = 0.
+
+    Raises:
+        ValueError: The input is not (B, T, D) with a known D.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import FrameGate
+        >>> x = np.ones((8, 20, 75), "float32")  # B, T, D
+        >>> tuple(FrameGate(units=16)(x).shape)
+        (8, 20)
     """
 
     def __init__(
@@ -75,7 +84,8 @@ class FrameGate(keras.layers.Layer):
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 3 or input_shape[-1] is None:
             raise ValueError(
-                f"FrameGate '{self.name}' takes (B, T, D) with a known D, not {tuple(input_shape)}"
+                f"FrameGate '{self.name}' expects (B, T, D) with a known D, "
+                f"got {tuple(input_shape)}"
             )
         self.lstm.build(input_shape)
         self.input_weights.build(input_shape)
@@ -100,13 +110,13 @@ class FrameGate(keras.layers.Layer):
         return beta
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        return None  # gates of padded frames are 0: nothing further on has to know
+        return None  # gates of padded frames are 0, so later layers need no mask
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return tuple(input_shape[:2])
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions of the matrix products a clip."""
+        """Multiplications and additions of the matrix products, per clip."""
         _, T, D = input_shape
         states = 4 * self.units * (D + self.units) + self.units
         return 2 * T * (states * (2 if self.bidirectional else 1) + D)

@@ -1,4 +1,4 @@
-"""Crops of body parts out of video, where the network works (Das et al., WACV 2019, Eq. 1)."""
+"""Differentiable crops of body parts from video (Das et al., WACV 2019, Eq. 1)."""
 
 from __future__ import annotations
 
@@ -13,40 +13,54 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Glimpse(Elementwise, keras.layers.Layer):
-    """Boxes of every frame, resized to a square: values from -1 to 1, as I3D reads them.
+    """Crops boxes from video frames and resizes them to squares, by bilinear interpolation.
 
-    Inputs: video (B, T, H, W, 3), 0 to 255 (`uint8` is best: a clip of 64 full-size NTU frames
-    has 400 MB as bytes), and boxes (B, T, K, 4) as (top, left, bottom, right) in pixels, see
-    `transforms.glimpses`. Output (B, T, K, size, size, 3).
+    Inputs:
 
-    Pixels are interpolated between their four neighbours, so the result can be differentiated
-    by the boxes. Outside the image all is grey.
+        video    (B, T, H, W, 3), values 0 to 255. Use uint8: 64 frames of 1920 x 1080 (NTU RGB+D)
+                 take 400 MB
+        boxes    (B, T, K, 4): top, left, bottom, right in pixels; see `transforms.glimpses`
+
+    Output (B, T, K, size, size, 3), values in [-1, 1], the input range of I3D. It is differentiable
+    with respect to the boxes.
 
     Args:
-        size: Height and width of the result.
-        grey: Value outside the image, of 0 to 255.
+        size: Height and width of the crops, in pixels.
+        grey: Value of pixels outside the image, 0 to 255.
+
+    Raises:
+        ValueError: `size` is below 1, or inputs of another shape.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.glimpse import Glimpse
+        >>> video = np.full((1, 2, 90, 160, 3), 255, "uint8")
+        >>> boxes = np.full((1, 2, 3, 4), [10, 20, 42, 52], "float32")  # K = 3 parts
+        >>> crops = Glimpse(size=16)(video, boxes)
+        >>> tuple(crops.shape), float(crops[0, 0, 0, 0, 0, 0])
+        ((1, 2, 3, 16, 16, 3), 1.0)
     """
 
     def __init__(self, size: int = 224, grey: float = 128.0, **kwargs: Any) -> None:
-        kwargs.setdefault("autocast", False)  # half precision cannot tell pixels 1919 and 1920
+        kwargs.setdefault("autocast", False)  # float16 cannot tell pixel 2049 from 2048
         super().__init__(**kwargs)
         if size < 1:
-            raise ValueError(f"size={size}: a glimpse has at least one pixel")
+            raise ValueError(f"size={size} must be at least 1 pixel")
         self.size = size
         self.grey = grey
 
     def build(self, video_shape: tuple, boxes_shape: tuple) -> None:
         if len(video_shape) != 5 or video_shape[-1] != 3:
-            raise ValueError(f"Glimpse takes video (B, T, H, W, 3), not {tuple(video_shape)}")
+            raise ValueError(f"Glimpse expects video (B, T, H, W, 3), got {tuple(video_shape)}")
         if len(boxes_shape) != 4 or boxes_shape[-1] != 4:
-            raise ValueError(f"Glimpse takes boxes (B, T, K, 4), not {tuple(boxes_shape)}")
+            raise ValueError(f"Glimpse expects boxes (B, T, K, 4), got {tuple(boxes_shape)}")
 
     def call(self, video: Any, boxes: Any) -> Any:
         B, T, H, W, _ = ops.shape(video)
         boxes = ops.cast(boxes, "float32")
         top, left, bottom, right = (boxes[..., i, None] for i in range(4))
         place = (ops.arange(self.size, dtype="float32") + 0.5) / self.size
-        # Beyond one pixel outside all is grey, however far: (B, T, K, size).
+        # (B, T, K, size). Clipping is safe: more than one pixel outside, everything is grey.
         y = ops.clip(top + place * (bottom - top) - 0.5, -1.0, ops.cast(H, "float32"))
         x = ops.clip(left + place * (right - left) - 0.5, -1.0, ops.cast(W, "float32"))
         pixels = ops.reshape(video, (-1, 3))
@@ -71,7 +85,7 @@ class Glimpse(Elementwise, keras.layers.Layer):
 
 
 def _neighbours(at: Any) -> list[tuple[Any, Any]]:
-    """The pixels before and behind a place, as int32, with their shares."""
+    """The two pixels around each position, as int32, with their interpolation weights."""
     before = ops.floor(at)
     share = at - before
     index = ops.cast(before, "int32")

@@ -1,8 +1,8 @@
 """Independent dense layers of equal shape, computed together.
 
-MANs runs the same small layers on the x, y and z coordinates without sharing weights. A
-group axis G in every weight turns three dense layers into one batched matrix product. The numbers
-are those of G separate layers. (`grouped_gru` does it for recurrent passes.)
+MANs applies the same small layers to the x, y and z coordinates without sharing weights. With a
+group axis G in every weight, three dense layers become one batched matrix product; the results are
+those of G separate layers. `grouped_gru` does the same for recurrent layers.
 """
 
 from __future__ import annotations
@@ -17,18 +17,26 @@ PACKAGE = "keras_skeleton"
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class PerGroup(initializers.Initializer):
-    """Applies an initializer to every slice (of the first axis) on its own.
+    """Applies an initializer to each slice along the first axis on its own.
 
-    Glorot or orthogonal draws depend on a matrix's shape, so a weight (G, in, out) must not
+    Glorot and orthogonal initializers depend on a matrix's shape, so a weight (G, in, out) must not
     be drawn as one three-dimensional kernel.
+
+    Args:
+        initializer: A Keras initializer, or its name.
+
+    Example:
+        >>> from keras_skeleton.layers import PerGroup
+        >>> tuple(PerGroup("glorot_uniform")((3, 64, 50)).shape)
+        (3, 64, 50)
     """
 
     def __init__(self, initializer: Any) -> None:
         self.initializer = initializers.get(initializer)
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        # A Keras initializer repeats itself when called again; a clone without a fixed seed
-        # draws anew (and repeatably, from keras.utils.set_random_seed).
+        # A Keras initializer returns the same values when called again. A clone without a fixed
+        # seed draws new ones, reproducibly after keras.utils.set_random_seed.
         return ops.stack(
             [self.initializer.clone()(shape[1:], dtype=dtype) for _ in range(shape[0])]
         )
@@ -45,21 +53,32 @@ def check_rank(layer: keras.layers.Layer, shape: tuple, axes: str) -> None:
     """A ValueError that names the expected axes where the rank or a needed size is missing."""
     if len(shape) != len(axes.split()) or any(n is None for n in shape[-2:]):
         raise ValueError(
-            f"{type(layer).__name__} '{layer.name}' takes ({', '.join(axes.split())}) with known "
-            f"last two sizes, not {tuple(shape)}"
+            f"{type(layer).__name__} '{layer.name}' expects ({', '.join(axes.split())}) with known "
+            f"last two sizes, got {tuple(shape)}"
         )
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class GroupedDense(keras.layers.Layer):
-    """G dense layers, one for each entry of the second-last axis.
+    """G dense layers, one for each entry of the second-to-last axis.
 
-    Input (B, T, G, N), output (B, T, G, units); weights G * (N * units + units).
+    Input (B, T, G, N), output (B, T, G, units). Weights: G * (N * units + units).
 
     Args:
         units: Size of the output's last axis.
-        kernel_initializer: Applied to each group's kernel on its own.
-        kernel_regularizer: As in `keras.layers.Dense`.
+        kernel_initializer: Initializer of each group's kernel (N, units).
+        kernel_regularizer: Regularizer of the kernels.
+
+    Raises:
+        ValueError: The input is not (B, T, G, N) with known G and N.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import GroupedDense
+        >>> layer = GroupedDense(units=64)
+        >>> x = np.ones((8, 50, 3, 25), "float32")  # B, T, G, N
+        >>> tuple(layer(x).shape), layer.count_params()
+        ((8, 50, 3, 64), 4992)
     """
 
     def __init__(
@@ -92,7 +111,7 @@ class GroupedDense(keras.layers.Layer):
         return (*input_shape[:-1], self.units)
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions a clip."""
+        """Multiplications and additions, per clip."""
         _, T, G, N = input_shape
         return 2 * T * G * N * self.units
 

@@ -1,4 +1,4 @@
-"""Independent bidirectional GRUs of equal shape, computed together (see `grouped`)."""
+"""Independent bidirectional GRUs of equal shape, computed together (see `layers.grouped`)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from keras_skeleton.layers.recurrence import Step, before, handed, scan, swapped
 
 
 def hard_sigmoid(x: Any) -> Any:
-    """clip(0.2 x + 0.5, 0, 1): the hard sigmoid of Keras 1 and 2. Keras 3 has another slope."""
+    """Hard sigmoid of Keras 1 and 2, clip(0.2 x + 0.5, 0, 1); that of Keras 3 has another slope."""
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), by the tanh: XLA computes it in a fraction of the time on CPUs."""
+    """1 / (1 + exp(-x)), computed by tanh, which XLA evaluates much faster on CPUs."""
     return 0.5 * ops.tanh(0.5 * x) + 0.5
 
 
 GATES = {"sigmoid": sigmoid, "hard_sigmoid": hard_sigmoid}
-# Their derivatives, by their values.
+# Derivatives as functions of the gate's value.
 SLOPES = {
     "sigmoid": lambda y: y * (1 - y),
     "hard_sigmoid": lambda y: 0.2 * ops.cast((y > 0) & (y < 1), y.dtype),
@@ -71,11 +71,11 @@ class GroupedBiGRU(keras.layers.Layer):
         if recurrent_activation not in GATES:
             raise ValueError(
                 f"recurrent_activation='{recurrent_activation}' is unknown; "
-                f"it is one of {list(GATES)}"
+                f"expected one of {list(GATES)}"
             )
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0 <= rate < 1:
-                raise ValueError(f"{name}={rate} is not in [0, 1)")
+                raise ValueError(f"{name}={rate} must be in [0, 1)")
         self.units = units
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
@@ -90,7 +90,7 @@ class GroupedBiGRU(keras.layers.Layer):
         check_rank(self, input_shape, "B T G N")
         G, N = input_shape[-2:]
         K = self.units
-        # Groups 0 to G-1 run forwards, G to 2G-1 backwards; gates z, r, c stand side by side.
+        # Groups 0 to G-1 run forward, G to 2G-1 backward; the last axis holds gates z, r, c.
         self.kernel = self.add_weight(
             name="kernel",
             shape=(2 * G, N, 3 * K),
@@ -117,7 +117,7 @@ class GroupedBiGRU(keras.layers.Layer):
         x = ops.concatenate([x, ops.flip(x, axis=2)], axis=0)  # (2G, B, T, N)
         if training and self.dropout:
             x = x * self._mask((2 * G, B, 1, N), self.dropout)
-        # The inputs' share of all gates, for all times in one product.
+        # x W + b of all gates and times in one product.
         x = ops.reshape(x, (2 * G, -1, N))
         x = ops.matmul(x, self.kernel) + self.bias[:, None]  # (2G, B * T, 3K)
 
@@ -126,10 +126,10 @@ class GroupedBiGRU(keras.layers.Layer):
             if training and self.recurrent_dropout
             else None
         )
-        # Groups stand in the batch axis, outermost, so that a step needs no transposition.
+        # Groups are the outer part of the batch axis, so that a step needs no transposition.
         x = ops.reshape(x, (-1, T, 3 * K))
         if training and self.compute_dtype == "float32":
-            u = ops.copy(self.cell.recurrent_kernel)  # a tensor, whatever the variable is
+            u = ops.copy(self.cell.recurrent_kernel)  # a tensor, also under a distribution
             states = swapped(_states(swapped(x), u, mask, self.recurrent_activation))
         else:
             self.cell.mask = mask
@@ -143,7 +143,7 @@ class GroupedBiGRU(keras.layers.Layer):
         return (*input_shape[:-1], self.units)
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions of the matrix products a clip."""
+        """Multiplications and additions of the matrix products, per clip."""
         _, T, G, N = input_shape
         return 2 * T * 2 * G * 3 * self.units * (N + self.units)
 
@@ -162,7 +162,7 @@ class GroupedBiGRU(keras.layers.Layer):
 
 
 class _GroupedGRUCell(keras.layers.Layer):
-    """One step of `GroupedBiGRU`: inputs (groups * B, 3K), state (groups * B, K)."""
+    """One time step of `GroupedBiGRU`: inputs (groups * B, 3K), state (groups * B, K)."""
 
     def __init__(
         self, groups: int, units: int, activation: str, initializer: Any, **kwargs: Any
@@ -172,7 +172,7 @@ class _GroupedGRUCell(keras.layers.Layer):
         self.units = self.state_size = self.output_size = units
         self.gate = GATES[activation]
         self.initializer = initializer
-        self.mask = None  # of the states, for one sequence; set by the layer around
+        self.mask = None  # dropout mask of the states; GroupedBiGRU sets it for each sequence
 
     def build(self, input_shape: tuple) -> None:
         self.recurrent_kernel = self.add_weight(
@@ -194,18 +194,18 @@ def _grouped(x: Any, groups: int) -> Any:
 
 
 def _joined(x: Any) -> Any:
-    """And back."""
+    """(groups, B, N) to (groups * B, N)."""
     return ops.reshape(x, (-1, x.shape[-1]))
 
 
 def _parts(u: Any) -> tuple[Any, Any]:
-    """U of the gates z and r, and of the candidate."""
+    """U of the gates z and r, and U of the candidate c."""
     K = u.shape[1]
     return u[..., : 2 * K], u[..., 2 * K :]
 
 
 def _step(x: Any, h: Any, u_zr: Any, u_c: Any, mask: Any, gate: Any) -> tuple[Any, Any, Any, Any]:
-    """h(t), z(t), r(t) and c(t)."""
+    """Returns h(t), z(t), r(t) and c(t)."""
     K = h.shape[-1]
     seen = h if mask is None else h * mask
     zr = gate(x[..., : 2 * K] + ops.matmul(seen, u_zr))
@@ -215,8 +215,14 @@ def _step(x: Any, h: Any, u_zr: Any, u_c: Any, mask: Any, gate: Any) -> tuple[An
 
 
 def _states(x: Any, u: Any, mask: Any, activation: str) -> Any:
-    """h (T, groups * B, K) from the inputs' share of the gates (T, groups * B, 3K), U (groups, K,
-    3K) and what the states are multiplied by where they are seen, (groups, B, K)."""
+    """States h (T, groups * B, K), with a hand-written gradient.
+
+    Args:
+        x: x W + b of the gates, (T, groups * B, 3K).
+        u: Recurrent kernel U, (groups, K, 3K).
+        mask: Dropout mask of the states, (groups, B, K), or None.
+        activation: A key of `GATES`.
+    """
     T, (groups, K) = ops.shape(x)[0], u.shape[:2]
 
     @ops.custom_gradient
@@ -230,13 +236,13 @@ def _states(x: Any, u: Any, mask: Any, activation: str) -> Any:
             slope = SLOPES[activation]
             h_before = before(h)
             seen = h_before if mask is None else h_before * _joined(mask)
-            # What dh, and then q = d(r seen), are multiplied by at each time.
+            # Factors of dh, and of q = d(r seen), at each time step.
             z_by_h, c_by_h = (h_before - c) * slope(z), (1 - z) * (1 - c * c)
             steps = ops.concatenate([dh, z_by_h, c_by_h, seen * slope(r), z, r], axis=-1)
             dx = scan(_Backward(u_zr, u_c, mask), steps, backwards=True)
 
             def product(a: Any, b: Any) -> Any:
-                """The sum over times and clips, for each group."""
+                """Sum over times and clips, for each group."""
                 a, b = (ops.reshape(v, (T, groups, -1, v.shape[-1])) for v in (a, b))
                 return ops.einsum("tgbi,tgbj->gij", a, b)
 
@@ -249,7 +255,7 @@ def _states(x: Any, u: Any, mask: Any, activation: str) -> Any:
 
 
 class _Forward(Step):
-    """The gates' share (groups * B, 3K) to h, z, r and c (groups * B, 4K)."""
+    """x W + b of the gates (groups * B, 3K) to h, z, r and c (groups * B, 4K)."""
 
     def __init__(self, u_zr: Any, u_c: Any, mask: Any, gate: Any) -> None:
         super().__init__([u_c.shape[1]], 4 * u_c.shape[1])

@@ -135,7 +135,8 @@ def _command(training: Training, seed: int) -> str:
 
 def _quick(recipe: Recipe) -> Recipe:
     stages = tuple(replace(stage, epochs=QUICK_EPOCHS, iterations=0) for stage in recipe.stages)
-    return replace(recipe, epochs=QUICK_EPOCHS, stages=stages)
+    name = f"{recipe.name}, quick"  # no stored result of the recipe itself
+    return replace(recipe, name=name, epochs=QUICK_EPOCHS, stages=stages)
 
 
 def _few(clips: np.ndarray) -> np.ndarray:

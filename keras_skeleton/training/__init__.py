@@ -1,1 +1,1 @@
-"""Recipes, and the runs that follow them."""
+"""Training: experiments, folds, stages, input pipelines and saved training states."""

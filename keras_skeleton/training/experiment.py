@@ -1,10 +1,10 @@
-"""One experiment in one folder: a model on a dataset's folds, by a recipe.
+"""Train a model on the folds of a dataset, with all results in one folder.
 
-    RUN/run.json          what is run: written first, compared when a run is continued
+    RUN/run.json          the configuration; written first, compared when the run is resumed
     RUN/fold_01/ ...      history.csv, scores.npz, metrics.json, best and last weights
 
-Training ends there. `attention.run_attention.write_run_report` adds what a person wants to see. The
-same folder can take more folds later, or be continued (`resume`).
+`attention.run_attention.write_run_report` adds attention figures and `report.html` to the folder.
+More folds can be trained into the same folder later, and an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ from keras_skeleton.utils.files import write_json
 from keras_skeleton.utils.processes import cores
 from keras_skeleton.video.crops import Crops
 
-RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # what a report or a user needs
+RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # a finished fold has all of them
 
 
 def free_folder(model: str, dataset: str, protocol: str) -> Path:
-    """`runs/MODEL_DATASET_PROTOCOL`, or the first of `...-2`, `...-3`, ... that is not there."""
+    """`runs/MODEL_DATASET_PROTOCOL`, or the first of `...-2`, `...-3`, ... that does not exist."""
     base = Path("runs") / f"{model_label(model)}_{dataset}_{protocol}"
     number, folder = 1, base
     while folder.exists():
@@ -68,11 +68,17 @@ def free_folder(model: str, dataset: str, protocol: str) -> Path:
 
 @dataclass(frozen=True)
 class Result:
-    """What a training has left.
+    """The result of `Experiment.fit`. Printing it shows a table of accuracies.
 
     Attributes:
-        folder: Of the run.
-        metrics: Of all folds that are finished there, see `evaluation.report.merge_runs`.
+        folder: The run folder.
+        metrics: Metrics of all finished folds in the folder, see `evaluation.report.merge_runs`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> result = Result(Path("runs/mans9_ntu_cs"), {"accuracy": 0.83})
+        >>> result.accuracy
+        0.83
     """
 
     folder: Path
@@ -80,8 +86,8 @@ class Result:
 
     @property
     def accuracy(self) -> float:
-        """Mean test accuracy over the folds, of the epochs selected on validation clips: a
-        fraction."""
+        """Mean test accuracy over the folds, as a fraction. The epoch of each fold is selected on
+        validation clips."""
         return float(self.metrics["accuracy"])
 
     def __str__(self) -> str:
@@ -89,27 +95,30 @@ class Result:
 
 
 class Experiment:
-    """What is run, and where.
+    """Trains and evaluates one model on one protocol of a dataset.
 
     Args:
-        model: Name of the model, or `"path/to/file.py:build"`.
+        model: Model name, or `"path/to/file.py:build"`.
         dataset: The clips.
         protocol: Name of one of the dataset's protocols.
-        recipe: A name (`"paper"`, `"released"`, `"tuned"`), or a recipe.
-        seed: Fold k trains from seed + k - 1.
-        folder: Where results go; by default a new folder `runs/MODEL_DATASET_PROTOCOL`.
-        command: The command line, for the record; by default what started this process.
-        log: Receives lines for the console.
-        crops: Videos of the clips' parts, for a model that watches them.
-        published: Published I3D weights that its streams start from.
+        recipe: Recipe name (`"paper"`, `"released"` or `"tuned"`), or a `Recipe`.
+        seed: Random seed. Fold k (counted from 1) uses seed + k - 1.
+        folder: Output folder; by default a new folder `runs/MODEL_DATASET_PROTOCOL`.
+        command: Command line stored in `run.json`; by default that of the current process.
+        log: Called with each line of console output.
+        crops: Videos of hands and body, required by models with video inputs.
+        published: File with published I3D weights that initialize the video streams.
 
     Raises:
-        UserError: An unknown name, untrimmed recordings, or no crops where they are needed.
+        UserError: If a name is unknown, if the dataset holds untrimmed recordings, if the protocol
+            has no folds, or if the model needs crops and none are given.
 
     Example:
         >>> import keras_skeleton as ks
         >>> dataset = ks.load_dataset("synthetic", subjects=4, repetitions=1)
         >>> experiment = ks.Experiment(model="mans9", dataset=dataset, protocol="cs")
+        >>> experiment.recipe.name, len(experiment.folds)
+        ('paper', 1)
         >>> result = experiment.fit()  # doctest: +SKIP
     """
 
@@ -139,39 +148,47 @@ class Experiment:
         options = dataset.info.get("options", {})
         if options.get("clips") == "untrimmed":
             raise RunError(
-                f"'{protocol}' of '{dataset.name}' holds untrimmed recordings, whose labels mean "
-                "nothing: they are for detection, not for training a classifier"
+                f"protocol '{protocol}' of '{dataset.name}' holds untrimmed recordings, which have "
+                "no class labels; a classifier cannot be trained on them (use them for detection)"
             )
         self.folds: list[Fold] = list(self.dataset.folds(self.protocol))
         if not self.folds:
-            raise RunError(f"protocol '{self.protocol}' gives no folds on this data")
+            raise RunError(
+                f"protocol '{self.protocol}' of '{dataset.name}' has no folds on this data"
+            )
         self.videos: Videos | None = None
         self._kept: ClipInputs | None = None
         if self.entry.video:
             if self.crops is None:
                 raise RunError(
-                    f"'{self.model}' watches videos of hands and body; make them with run.py crops "
-                    "and give their folder with --crops"
+                    f"'{self.model}' needs videos of hands and body: create them with "
+                    "`keras-skeleton crops` and pass their folder with --crops"
                 )
             self.videos = Videos(self.crops)
             self.folds = with_crops(self.folds, self.dataset, self.crops.frames)
             if lost := len(set(self.dataset.samples["name"]) - set(self.crops.frames)):
-                self.log(f"left out, without crops in {self.crops.folder}: clips {lost}")
+                self.log(f"skipped {lost} clips without crops in {self.crops.folder}")
 
     @property
     def entry(self) -> ModelEntry:
-        """What the model's file says of it."""
+        """The model's registry entry."""
         return MODELS[self.model]
 
     @property
     def frames(self) -> int | None:
-        """T of the network's input: the recipe's, at most the longest clip where that matters."""
+        """Number of input frames T, or None for any length. Derived from the recipe and, for some
+        models, from the longest clip of the dataset."""
         longest = int(self.dataset.samples["frames"].max())
         return self.entry.input_frames(self.recipe.frames, longest)
 
     def build(self, any_length: bool = False, **changes: Any) -> keras.Model:
-        """A new network for this dataset; `changes` are arguments other than the recipe's. With
-        `any_length` T is free, where the model reads clips at their own length."""
+        """Builds a new network for this dataset.
+
+        Args:
+            any_length: Leave the number of input frames T open, for models that process clips at
+                their original length.
+            **changes: Model arguments that override the recipe's.
+        """
         size = None if self.crops is None else self.crops.size
         arguments = {**self.recipe.model, **changes}
         arguments |= self.entry.dataset_arguments(self.dataset.max_bodies, size)
@@ -184,23 +201,28 @@ class Experiment:
         network: keras.Model | None = None,
         features: Mapping[str, np.ndarray] | None = None,
     ) -> ClipInputs:
-        """A network's view of all clips, the whole one's by default; `features` in place of
-        videos."""
+        """The preprocessed inputs of a network for all clips.
+
+        Args:
+            network: The network; by default the full model.
+            features: Precomputed stream features by track, which replace the videos.
+        """
         of = (self.model, self.dataset, self.frames, self.recipe.preprocessing)
         if self.videos is None:
-            if self._kept is None:  # one for all networks: it remembers what it computed
+            if self._kept is None:  # shared by all networks: it caches preprocessed clips
                 self._kept = clip_inputs(*of)
             return self._kept
         return clip_inputs(*of, network or self.build(), self.videos, features)
 
     def forget(self) -> None:
-        """Frees the memory of what the networks read."""
+        """Frees the memory of the cached inputs."""
         self._kept = None
 
     def stage_inputs(
         self, trainers: Mapping[str, Trainer], fold: Fold, folder: Path
     ) -> Callable[[Stage], ClipInputs]:
-        """What a stage of a fold reads, once the stages before it are finished."""
+        """Returns a function from a stage of this fold to its inputs. It may be called only once
+        the stages before it have finished."""
         if self.videos is None:
             everything = self.inputs(next(iter(trainers.values())).model)
             return lambda stage: everything
@@ -227,7 +249,7 @@ class Experiment:
         return inputs
 
     def describe(self) -> dict[str, Any]:
-        """The content of run.json: what must agree for runs to be parts of one experiment."""
+        """The content of `run.json`. Runs with equal settings belong to the same experiment."""
         jax = ("jax",) if keras.backend.backend() == "jax" else ()
         names = ("tensorflow", *jax, "keras", "numpy", "pandas")
         precision = keras.config.dtype_policy().name
@@ -236,7 +258,7 @@ class Experiment:
             "dataset": self.dataset.name,
             "protocol": self.protocol,
             "recipe": self.recipe.name,
-            # Through JSON, so that it equals what is read back.
+            # A JSON round trip, so that it compares equal to the file's content.
             "settings": json.loads(json.dumps(self.recipe.describe())),
             "seed": self.seed,
             "skeleton": self.dataset.skeleton.name,
@@ -258,7 +280,7 @@ class Experiment:
         }
 
     def fold_folder(self, number: int) -> Path:
-        """Folder of a fold; folds count from 1."""
+        """Folder of fold `number`, counted from 1."""
         return self.folder / f"fold_{number:02d}"
 
     def fit(
@@ -267,19 +289,19 @@ class Experiment:
         resume: bool = False,
         jobs: Jobs | None = None,
     ) -> Result | None:
-        """Trains folds, all of them by default.
+        """Trains and evaluates folds.
 
         Args:
-            folds: Their numbers, from 1.
-            resume: Continue folds that were begun; finished ones stay.
-            jobs: Train several folds at a time.
+            folds: Fold numbers, counted from 1; all folds by default.
+            resume: Continue interrupted folds and keep finished ones.
+            jobs: Trains several folds in parallel.
 
         Returns:
-            What is in the folder now; None in the other processes of a distributed training, of
-            which only the first one has the folder.
+            The results of all finished folds in the folder. In distributed training, only the
+            first process returns them; the others return None.
 
         Raises:
-            RunError: The folder holds another experiment, or these folds without `resume`.
+            RunError: If the folder holds another experiment, or, without `resume`, these folds.
         """
         wanted = self.check_folds(folds)
         devices = current()
@@ -296,23 +318,23 @@ class Experiment:
         return None if devices.process else Result(self.folder, merge_runs(self.folder))
 
     def open(self, wanted: Sequence[int], resume: bool) -> list[int]:
-        """Makes the folder, or checks that what is there belongs to the same experiment; returns
-        those of the folds that are not finished.
+        """Creates the folder, or checks that it belongs to the same experiment; returns the
+        unfinished folds.
 
         Raises:
-            RunError: Another experiment's folder, or folds that are there already.
+            RunError: If the folder holds another experiment, or, without `resume`, these folds.
         """
         begun = [k for k in wanted if self.fold_folder(k).exists()]
         open_run(self.folder, self.describe(), begun, resume)
         open_folds = [k for k in wanted if not self.finished(k)]
         if done := len(wanted) - len(open_folds):
-            self.log(f"{done} folds are finished already")
+            self.log(f"skipped {done} folds that are already finished")
         return open_folds
 
     def train_folds(
         self, numbers: Sequence[int], resume: bool, trainers: dict[str, Trainer] | None = None
     ) -> None:
-        """Trains folds, one after the other, with the networks `trainers` or new ones."""
+        """Trains folds one after the other, with the given trainers or new ones."""
         devices = current()
         devices.send(self.folder, [self.fold_folder(number) for number in numbers])
         load_pretrained = published_start(self.published, self.crops.size if self.crops else 0)
@@ -353,23 +375,24 @@ class Experiment:
                 progress.end(metrics)
 
     def finished(self, number: int) -> bool:
-        """Whether a fold is trained; RunError where only a part of its results is left."""
+        """Whether a fold is finished; raises RunError if some of its files are missing."""
         folder = self.fold_folder(number)
         if not (folder / "metrics.json").exists():
             return False
         if lost := [name for name in RESULTS if not (folder / name).exists()]:
             raise RunError(
-                f"{folder} is finished but lacks {', '.join(lost)}; delete the folder to train "
-                "this fold again"
+                f"{folder} is finished but {', '.join(lost)} is missing; delete the folder to "
+                "train this fold again"
             )
         return True
 
     def final_network(self) -> keras.Model:
-        """A new network as a training leaves it."""
+        """Builds the network that training ends with: that of the last stage, if there are
+        stages."""
         return self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
 
     def trainers(self) -> dict[str, Trainer]:
-        """A network made ready for each stage by its name; one, named "", without stages."""
+        """A trainer for each stage, by stage name; a recipe without stages has one, named ""."""
         clips = [len(fold.train) for fold in self.folds]
         if not self.recipe.stages:
             return {"": Trainer(self.build, self.recipe, clips)}
@@ -382,7 +405,7 @@ class Experiment:
         return lambda: freeze(self.build(**stage.model), stage.train)
 
     def epochs(self, fold: Fold) -> int:
-        """Epochs of a fold, of all its stages together."""
+        """Number of epochs of a fold, summed over its stages."""
         batch = self.recipe.batch_size
         stages = (
             stage_epochs(stage, len(fold.train), stage.recipe.get("batch_size", batch))
@@ -391,42 +414,54 @@ class Experiment:
         return sum(stages) or self.recipe.epochs
 
     def split_line(self, number: int, fold: Fold) -> str:
-        """How many clips train, validate and test."""
+        """A line with the numbers of training, validation and test clips."""
         return (
-            f"fold {number}/{len(self.folds)}: {len(fold.train)} clips train, "
-            f"{len(fold.validation)} validate, {len(fold.test)} test"
+            f"fold {number}/{len(self.folds)}: {len(fold.train)} training, "
+            f"{len(fold.validation)} validation, {len(fold.test)} test clips"
         )
 
     def check_folds(self, numbers: Sequence[int] | None) -> list[int]:
-        """The folds asked for (all by default), each with clips to train and to test on."""
+        """Sorted fold numbers (all by default); raises RunError if one does not exist or has no
+        training or test clips."""
         wanted = sorted(set(numbers or range(1, len(self.folds) + 1)))
         for number in wanted:
             if not 1 <= number <= len(self.folds):
-                raise RunError(f"there is no fold {number}; folds run from 1 to {len(self.folds)}")
+                raise RunError(
+                    f"fold {number} does not exist; choose from 1 to {len(self.folds)}"
+                )
             fold = self.folds[number - 1]
             for what, clips in (("train", fold.train), ("test", fold.test)):
                 if not len(clips):
                     raise RunError(
                         f"fold {number} of '{self.protocol}' on '{self.dataset.name}' has no clips "
-                        f"to {what} on: {len(self.dataset)} clips were found in all"
+                        f"to {what} on; the dataset has {len(self.dataset)} clips in total"
                     )
         return wanted
 
     def evaluate(self, weights: Path, numbers: Sequence[int] | None = None) -> Score:
-        """Scores trained weights on one fold's test clips; writes scores.npz and metrics.json.
+        """Scores trained weights on the test clips of one fold; writes `scores.npz` and
+        `metrics.json`.
+
+        Args:
+            weights: Weights file.
+            numbers: The number of the fold, counted from 1. Required if there are several folds,
+                since the test clips of the others were used to train these weights.
+
+        Returns:
+            The score on the fold's test clips.
 
         Raises:
-            RunError: No fold named where there are several: the other folds' test clips trained
-                these weights. Or a folder that holds a run.
+            RunError: If the fold is ambiguous, or if the folder already holds a run.
         """
         wanted = self.check_folds(numbers)
         if len(wanted) > 1:
             raise RunError(
-                f"'{self.protocol}' has {len(self.folds)} folds; say with --fold which one these "
-                "weights were trained on: what the others test on is among its training clips"
+                f"'{self.protocol}' has {len(self.folds)} folds; select with --fold the one that "
+                "these weights were trained on (the test clips of other folds are among its "
+                "training clips)"
             )
         if (self.folder / "run.json").exists():
-            raise RunError(f"{self.folder} holds a run; choose another --out for the scores")
+            raise RunError(f"{self.folder} already holds a run; choose another folder with --out")
         model = self.build()
         load_weights(model, weights)
         inputs = self.inputs(model)
@@ -453,13 +488,13 @@ class Experiment:
         return result
 
     def scored_line(self, result: Score, weights: Path) -> str:
-        """What `evaluate` found, for people."""
+        """A line of text with the result of `evaluate`."""
         copies = self.recipe.test_copies
         return (
             f"{self.model} on {self.dataset.name} {self.protocol}, weights {weights}"
-            f"{f', {copies} copies a clip' if copies else ''}: "
-            f"{100 * result.accuracy:.2f} % of {result.clips} test clips, "
-            f"top 5 {100 * result.top5:.2f} %, mean over classes "
+            f"{f', {copies} copies per clip' if copies else ''}: "
+            f"accuracy {100 * result.accuracy:.2f} % on {result.clips} test clips, "
+            f"top-5 {100 * result.top5:.2f} %, mean class accuracy "
             f"{100 * result.mean_class_accuracy:.2f} %"
         )
 

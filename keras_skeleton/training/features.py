@@ -1,9 +1,9 @@
-"""What fixed streams put out, computed once and kept on disk.
+"""Output features of frozen video streams, computed once and cached on disk.
 
-    FEATURES/left_hand.npy    float16 (n, views, T'', 1, 1, channels), a row a clip of the dataset
-    FEATURES/left_hand.json   how many clips are done, and of which weights
+    FEATURES/left_hand.npy    float16 (n, views, T'', 1, 1, channels), one row per dataset clip
+    FEATURES/left_hand.json   the number of finished clips and a checksum of the weights
 
-A stopped computation goes on where it stopped; other weights start anew.
+An interrupted computation resumes where it stopped; with other weights it starts over.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from keras_skeleton.models.pose_i3d import POOLED
 from keras_skeleton.training.pipeline import ClipInputs
 from keras_skeleton.utils.files import read_json, write_json
 
-BLOCK = 64  # clips between two notes of what is done
+BLOCK = 64  # clips between two updates of the JSON file
 
 
 def stream_features(
@@ -33,17 +33,17 @@ def stream_features(
     folder: Path,
     log: Callable[[str], None] = print,
 ) -> np.ndarray:
-    """The features of one track: a read-only memory map.
+    """Computes the stream features of one track, as a read-only memory map.
 
     Args:
-        network: `models.pose_i3d.part_network`, named after its track.
-        weights: Its trained weights.
-        inputs: Its videos.
-        clips: Which clips are needed; the rows of others stay zero.
-        views: How many fixed views of each clip; training draws among them.
-        batch_size: Clips at a time.
-        folder: Where the files go.
-        log: Receives lines for the console.
+        network: A `models.pose_i3d.part_network`, named after its track.
+        weights: Trained weights of the network.
+        inputs: Its video inputs.
+        clips: Indices of the clips to compute; the rows of the others stay zero.
+        views: Number of fixed views per clip; training draws from them.
+        batch_size: Number of clips per forward pass.
+        folder: Output folder.
+        log: Called with each line of console output.
     """
     load_weights(network, weights)
     pooled = network.get_layer(POOLED).output
@@ -70,7 +70,7 @@ def stream_features(
 
 
 def _done(note: Path, values: Path, mine: dict[str, object]) -> int:
-    """How many clips of the same computation are there already."""
+    """The number of clips that an earlier run of the same computation has finished."""
     if not (note.exists() and values.exists()):
         return 0
     try:

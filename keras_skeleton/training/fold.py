@@ -1,17 +1,19 @@
-"""Trains one fold: an epoch, then validation and test clips, then the state to disk.
+"""Train one fold. After each epoch, score the validation and test clips and save the state.
 
-What is chosen how, all in one run:
+One run reports these accuracies:
 
-    accuracy        test accuracy at the epoch with the best validation accuracy (of equal
-                    ones, the one with the lowest validation loss): the headline
-    accuracy_last   after the last epoch
-    best_test_accuracy  the best test accuracy of any epoch: the papers' convention, reported
-                    beside the others and used for nothing
-    accuracy_copies with `test_copies`: the headline's weights on random copies of each test clip
+    accuracy            test accuracy at the epoch with the best validation accuracy (ties are
+                        broken by the lowest validation loss): the main result
+    accuracy_last       test accuracy after the last epoch
+    best_test_accuracy  best test accuracy of any epoch, the convention of the papers; reported
+                        only, never used for selection
+    accuracy_copies     with `test_copies`: accuracy of the selected weights over random copies of
+                        each test clip
 
-With several `views` a clip, epochs are scored on one view (so are the choice of the epoch and
-best_test_accuracy), and the weights of the first two figures again on all. Where test clips are not
-scored in every epoch (a stage of a joint training may do without), best_test_accuracy is None.
+With several `views` per clip, epochs are scored on one view, and so are the epoch selection and
+best_test_accuracy; `accuracy` and `accuracy_last` are then computed over all views. If the test
+clips are not scored after every epoch (optional for stages of a joint training),
+best_test_accuracy is None.
 """
 
 from __future__ import annotations
@@ -36,15 +38,30 @@ from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import write_atomic, write_json
 
 Row = dict[str, float]
-SAVE_EVERY = 30.0  # seconds between writes of the training state
+SAVE_EVERY = 30.0  # minimum seconds between writes of the training state
 
 
 class DivergedError(UserError):
-    """The training produced NaN or infinity; the message says when and what to try."""
+    """Raised when the network's outputs become NaN or infinite during training."""
 
 
 def selected_epoch(history: list[Row]) -> int:
-    """Index of the epoch chosen on validation; the last one where there is no validation part."""
+    """Index of the epoch with the best validation accuracy.
+
+    Ties are broken by the lowest validation loss, then by the earliest epoch. Without validation
+    clips (accuracy NaN), it is the last epoch.
+
+    Args:
+        history: One row per epoch, with `val_accuracy` and `val_loss`.
+
+    Example:
+        >>> selected_epoch([
+        ...     {"val_accuracy": 0.5, "val_loss": 1.2},
+        ...     {"val_accuracy": 0.8, "val_loss": 0.9},
+        ...     {"val_accuracy": 0.8, "val_loss": 0.7},
+        ... ])
+        2
+    """
     if not history or np.isnan(history[0]["val_accuracy"]):
         return len(history) - 1
     return min(
@@ -53,7 +70,7 @@ def selected_epoch(history: list[Row]) -> int:
 
 
 def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict[str, Any]:
-    """The fold's figures, from its history and the score of its selected checkpoint."""
+    """Metrics of a fold, from its history and the test score of its selected checkpoint."""
     chosen = selected_epoch(history)
     watched = [row["test_accuracy"] for row in history]
     paper = None if np.isnan(watched).any() else int(np.argmax(watched))
@@ -80,13 +97,13 @@ def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict
 def predict_copies(
     model: keras.Model, inputs: ClipInputs, clips: np.ndarray, copies: int, seed: int
 ) -> np.ndarray:
-    """float32 (n, C): `copies_logits` of these clips, batch by batch."""
+    """Computes `copies_logits` of the given clips in batches, float32 (n, C)."""
     parts = np.array_split(clips, -(-len(clips) // EVALUATION_BATCH))
     return np.concatenate([copies_logits(model, inputs.batch(p), copies, seed) for p in parts])
 
 
 class _Evaluator(keras.callbacks.Callback):
-    """After every epoch: rate, scores, the best epoch so far, and the state to disk."""
+    """Sets the learning rate before each epoch, and scores and saves after it."""
 
     def __init__(self, fit: FoldFit) -> None:
         super().__init__()
@@ -101,19 +118,25 @@ class _Evaluator(keras.callbacks.Callback):
 
 
 class FoldFit:
-    """The training of one fold in one folder.
+    """Trains one fold and writes its results to a folder.
 
     Args:
-        trainee: The network; it is reset (or restored from the folder's state).
-        inputs: The clips.
-        fold: Which of them train, validate and test; fold number `number`, from 1.
-        seed: Of the weights, dropout and shuffling.
-        folder: Where `history.csv`, `scores.npz`, `metrics.json` and the weights go.
-        tell: Called after every epoch with its row of the history.
-        epochs: Instead of the recipe's.
-        start: Called with the network before the first epoch, to take weights over.
-        watch_test: Score the test clips after every epoch, too, not only at the end. (Always so
-            without validation clips.)
+        trainer: The compiled network; `run` resets it or restores it from the folder's state.
+        inputs: Preprocessed inputs of all clips.
+        fold: Indices of the training, validation and test clips.
+        number: Fold number, counted from 1.
+        seed: Seed of the weights, dropout and shuffling.
+        folder: Output folder for `history.csv`, `scores.npz`, `metrics.json` and the weights.
+        on_epoch_end: Called after every epoch with its row of the history.
+        epochs: Number of epochs, if not the recipe's.
+        start: Called with the network before the first epoch, e.g. to copy pretrained weights.
+        watch_test: Score the test clips after every epoch, not only at the end. Always on if
+            there are no validation clips.
+
+    Example:
+        >>> fold = dataset.folds("cs")[0]  # doctest: +SKIP
+        >>> fit = FoldFit(trainer, inputs, fold, 1, seed=0, folder=Path("fold_01"))  # doctest: +SKIP
+        >>> fit.run()["accuracy"]  # doctest: +SKIP
     """
 
     def __init__(
@@ -141,14 +164,14 @@ class FoldFit:
         self.state_file = folder / "state.npz"
         self.watched = fold.test if watch_test or not len(fold.validation) else fold.test[:0]
         self.evaluated = np.concatenate([fold.validation, self.watched])
-        # Videos are large: no more of them at a time than the training has.
+        # Videos are large: use no larger batches than training does.
         most = trainer.recipe.batch_size if isinstance(inputs.shape, dict) else EVALUATION_BATCH
         self.size = min(most, len(fold.validation) + len(fold.test))
         self.batches = evaluation_batches(inputs, self.evaluated, self.size)
         self.saved = time.perf_counter()
 
     def set_learning_rate(self, epoch: int) -> None:
-        """Sets the optimizer's rate for this epoch, from the history before it."""
+        """Sets the optimizer's learning rate for an epoch, from the validation losses so far."""
         recipe = self.trainer.recipe
         losses = [row["val_loss"] for row in self.state.history]
         factor = recipe.schedule.factor(epoch, self.epochs, losses)
@@ -156,13 +179,13 @@ class FoldFit:
         self.trainer.optimizer.learning_rate = self.rate
 
     def finish_epoch(self, logs: dict[str, float], started: float) -> None:
-        """Scores validation and test clips, notes the epoch, saves now and then."""
+        """Scores validation and test clips, adds a row to the history, and saves periodically."""
         logits = predict(self.trainer.forward, self.batches, len(self.evaluated))
         if not np.isfinite(logits).all():
             raise DivergedError(
-                f"fold {self.number}: the network puts out NaN or infinity after epoch "
-                f"{len(self.state.history) + 1} (learning rate {self.rate:g}); try another seed, "
-                "a larger --batch-size or --recipe"
+                f"fold {self.number}: the network's outputs are NaN or infinite after epoch "
+                f"{len(self.state.history) + 1} (learning rate {self.rate:g}); try another "
+                "--seed, a larger --batch-size or another --recipe"
             )
         labels = self.inputs.labels[self.evaluated]
         held = len(self.fold.validation)
@@ -191,14 +214,18 @@ class FoldFit:
         self.on_epoch_end(row)
 
     def save(self) -> None:
-        """Writes the state and the history so far."""
+        """Writes the training state and the history."""
         self.state.variables = self.trainer.values()
         self.state.save(self.state_file)
         pd.DataFrame(self.state.history).to_csv(self.folder / "history.csv", index=False)
         self.saved = time.perf_counter()
 
     def run(self, resume: bool = False) -> dict[str, Any]:
-        """Trains from the start, or from the saved state, to the recipe's last epoch."""
+        """Trains to the last epoch and returns the fold's metrics.
+
+        Args:
+            resume: Continue from the state saved in the folder, if there is one.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         recipe, devices = self.trainer.recipe, self.trainer.devices
         self.trainer.reset(self.seed)
@@ -221,7 +248,8 @@ class FoldFit:
         )
         if steps % self.trainer.steps_per_execution:
             raise ValueError(
-                f"{steps} steps cannot be taken {self.trainer.steps_per_execution} at a time"
+                f"{steps} steps per epoch are not divisible by steps_per_execution="
+                f"{self.trainer.steps_per_execution}"
             )
         with ScalarLog(self.folder / "tensorboard") as self.log:
             if done < self.epochs:
@@ -231,13 +259,14 @@ class FoldFit:
                     initial_epoch=done,
                     epochs=self.epochs,
                     callbacks=[_Evaluator(self)],
-                    shuffle=False,  # the batches are shuffled already
+                    shuffle=False,  # the pipeline shuffles
                     verbose=0,
                 )
         return self.finish()
 
     def finish(self) -> dict[str, Any]:
-        """Writes weights, scores and metrics; the folder is whole once metrics.json is there."""
+        """Writes weights, scores and metrics. `metrics.json` is written last and marks the fold
+        as finished."""
         self.save()
         model, recipe = self.trainer.model, self.trainer.recipe
         dataset, test = self.inputs.dataset, self.fold.test
@@ -274,8 +303,8 @@ class FoldFit:
         return metrics
 
     def score_test(self) -> np.ndarray | None:
-        """Mean logits of the test clips over the recipe's views, None where it has one and every
-        epoch was scored."""
+        """Mean logits of the test clips over the recipe's views; None if there is one view and
+        the test clips were scored after every epoch."""
         views = self.trainer.recipe.views
         if views == 1 and len(self.watched):
             return None

@@ -1,4 +1,4 @@
-"""What a network reads of a dataset's clips."""
+"""Preprocessed network inputs of a dataset's clips."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def clip_inputs(
     features: Mapping[str, np.ndarray] | None = None,
     bodies: int | None = None,
 ) -> ClipInputs:
-    """A network's view of all clips.
+    """Creates the inputs of a network for all clips of a dataset.
 
     Args:
-        model: Its name.
+        model: Model name.
         dataset: The clips.
-        frames: T of its input.
-        choices: Of its view of a clip, as a recipe's `preprocessing`.
-        network: Itself, where it watches videos.
-        videos: What it watches.
-        features: In place of videos, see `PartInputs`.
-        bodies: M that it reads, where that is not the dataset's.
+        frames: Number of input frames T.
+        choices: Preprocessing options, as in a recipe's `preprocessing`.
+        network: The network, required if it has video inputs.
+        videos: Videos of hands and body, for networks with video inputs.
+        features: Precomputed stream features that replace the videos, see `PartInputs`.
+        bodies: Number of bodies M of the network's input, if not the dataset's.
     """
     own = dict(choices)
     rule = own.pop("video", "neighbours")
@@ -45,7 +45,7 @@ def clip_inputs(
     if videos is None:
         return Inputs(dataset, read)
     if network is None:
-        raise ValueError(f"'{model}' watches videos: give the network, whose inputs say how many")
+        raise ValueError(f"'{model}' has video inputs: pass `network`, whose inputs set their shape")
     return PartInputs(
         dataset, input_shapes(network), read=read, videos=videos, features=features, rule=rule
     )

@@ -1,8 +1,8 @@
-"""Folds in processes of their own, several at a time.
+"""Train several folds in parallel, each in its own process.
 
-A fold of 200 clips and small batches does not fill two cores: most of a step is the start of small
-operations, one after the other. A process for each core trains as many folds at once, each on one
-core; the networks are compiled once in each.
+Small datasets (about 200 clips, small batches) do not use two cores: most of a step is spent
+launching small operations sequentially. With one process per core, each core trains one fold.
+Every process compiles its networks once.
 """
 
 from __future__ import annotations
@@ -21,27 +21,31 @@ from keras_skeleton.utils.text import clock
 
 
 class TrainsFolds(Protocol):
-    """What a process of its own works with: an `Experiment`."""
+    """The part of `Experiment` that a worker process uses."""
 
     def trainers(self) -> dict[str, Trainer]:
-        """Its networks, made ready."""
+        """Its compiled networks by stage name."""
         ...
 
     def train_folds(
         self, numbers: Sequence[int], resume: bool, trainers: dict[str, Trainer] | None = None
     ) -> None:
-        """Trains folds with them."""
+        """Trains folds with these trainers."""
         ...
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """How folds are trained at the same time.
+    """Trains folds in parallel processes; pass it to `Experiment.fit`.
 
     Attributes:
-        number: How many; they share the cores.
-        make: The experiment, in a process of its own.
-        init_process: What such a process starts with. Both can be pickled.
+        number: Number of processes; they share the cores.
+        make: Creates the experiment in a worker process. Must be picklable.
+        init_process: Called first in each worker process. Must be picklable.
+
+    Example:
+        >>> jobs = Jobs(2, make=make_experiment, init_process=init)  # doctest: +SKIP
+        >>> result = experiment.fit(jobs=jobs)  # doctest: +SKIP
     """
 
     number: int
@@ -49,14 +53,14 @@ class Jobs:
     init_process: Callable[[], None]
 
     def train(self, folds: Sequence[int], resume: bool, log: Callable[[str], None]) -> None:
-        """Trains these folds; what is finished stays when one of them fails."""
+        """Trains the given folds. If one fails, the finished ones are kept."""
         start, number = time.monotonic(), min(self.number, len(folds))
-        log(f"{len(folds)} folds, {number} at a time")
+        log(f"training {len(folds)} folds, {number} in parallel")
         init = partial(_open, self.init_process, self.make)
         work = partial(_train, resume=resume)
         for done, _ in enumerate(map_processes(number, init, work, folds), 1):
             left = (time.monotonic() - start) / done * (len(folds) - done)
-            log(f"{done} of {len(folds)} folds done, about {clock(left)} left")
+            log(f"{done} of {len(folds)} folds finished, about {clock(left)} left")
 
 
 class _Opened(NamedTuple):
@@ -64,13 +68,13 @@ class _Opened(NamedTuple):
     trainers: dict[str, Trainer]
 
 
-_opened: _Opened | None = None  # of this process, for all its folds
+_opened: _Opened | None = None  # shared by all folds of this process
 
 
 def _open(init_process: Callable[[], None], make: Callable[[], TrainsFolds]) -> None:
     global _opened
     init_process()
-    with redirect_stdout(io.StringIO()):  # the first process has said what is loaded
+    with redirect_stdout(io.StringIO()):  # the parent process has printed these lines
         experiment = make()
     _opened = _Opened(experiment, experiment.trainers())
 

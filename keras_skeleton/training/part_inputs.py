@@ -1,7 +1,7 @@
-"""What the pose-driven network reads of a clip: videos of its parts, or what their streams put
-out, and a sub-sequence of the skeleton.
+"""Inputs of the pose-driven network: videos of hands and body (or their stream features), and a
+sub-sequence of the skeleton.
 
-Both are drawn anew in every epoch, and for evaluations the same views of a clip every time.
+Training draws a new random view of each clip in every epoch; evaluation uses fixed views.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from keras_skeleton.video.reading import read_video
 
 SKELETON = "skeleton"  # the name of the pose network's input
 
-# Which frames of a video are seen: neighbours, as the released code has it for 64 frames (about
-# two seconds), or one of every segment, so that a few frames cover the clip.
+# How frames are sampled from a video: consecutive frames, as in the released code (64 frames,
+# about two seconds), or one frame per segment, so that a few frames cover the clip.
 VIDEO_RULES = {"neighbours": video_rows, "segments": segment_rows}
 
 
 class Videos:
-    """Frames of crops, decoded once where they fit into memory.
+    """Frames of cropped videos, cached in memory if they fit.
 
     Args:
-        crops: Which ones.
-        tracks: How many tracks will be asked for.
-        memory: Bytes that may be used. Where all videos need more, each is decoded again whenever
-            it is asked for.
+        crops: The cropped videos.
+        tracks: Number of tracks that will be used.
+        memory: Memory limit in bytes. If the videos need more, nothing is cached and each video is
+            decoded on every access.
     """
 
     def __init__(self, crops: Crops, tracks: int = 3, memory: int = 6 << 30) -> None:
@@ -43,10 +43,17 @@ class Videos:
     def frames(
         self, track: str, name: str, size: int, rng: np.random.Generator | None, rule: str
     ) -> np.ndarray:
-        """uint8 (size, side, side, 3): frames of a recording's track, see `VIDEO_RULES`.
+        """Sampled frames of one track of a recording, uint8 (size, side, side, 3).
+
+        Args:
+            track: Track name, such as `"left_hand"`.
+            name: Recording name.
+            size: Number of frames.
+            rng: Random generator; None takes the middle.
+            rule: A key of `VIDEO_RULES`.
 
         Raises:
-            UserError: A video that does not decode or is not as crops.csv says.
+            UserError: If the video cannot be decoded or does not match `crops.csv`.
         """
         rows = VIDEO_RULES[rule](self.crops.frames[name], size, rng)
         path = self.crops.video(track, name)
@@ -55,28 +62,30 @@ class Videos:
         found = read_video(path, None if self._keep else rows.tolist())
         side = self.crops.size
         if found.shape[1:] != (side, side, 3):
-            raise DatasetError(f"{path}: frames of {found.shape[1:]}, crops.csv says {side}")
+            raise DatasetError(
+                f"{path}: frames have shape {found.shape[1:]}, but crops.csv says ({side}, {side}, 3)"
+            )
         if not self._keep:
             return found
         if len(found) != self.crops.frames[name]:
             raise DatasetError(
-                f"{path}: has {len(found)} frames, crops.csv says {self.crops.frames[name]}"
+                f"{path}: has {len(found)} frames, but crops.csv says {self.crops.frames[name]}"
             )
         self._kept[path] = found
         return found[rows]
 
 
 class PartInputs:
-    """The inputs of one network.
+    """Inputs of one network with video streams.
 
     Args:
         dataset: The clips.
-        shape: Shape of each input by its name: `"skeleton"` (S, D), a track's video
+        shape: Shape of each input by name: `"skeleton"` (S, D), the video of a track
             (frames, size, size, 3), or the features of its stream.
-        read: A clip (T, M, V, 3) to what the pose network sees of every frame, (T, D).
-        videos: Of the tracks.
-        features: (n, views, ...) of a track by its name, see `training.features`.
-        rule: A key of `VIDEO_RULES`.
+        read: Maps a clip (T, M, V, 3) to the pose network's input for every frame, (T, D).
+        videos: Videos of all tracks.
+        features: Stream features by track, each (n, views, ...), see `training.features`.
+        rule: How video frames are sampled, a key of `VIDEO_RULES`.
     """
 
     def __init__(
@@ -89,7 +98,7 @@ class PartInputs:
         rule: str = "neighbours",
     ) -> None:
         if rule not in VIDEO_RULES:
-            raise ValueError(f"rule='{rule}' is unknown; it is one of {[*VIDEO_RULES]}")
+            raise ValueError(f"unknown rule '{rule}'; choose one of {[*VIDEO_RULES]}")
         self.dataset = dataset
         self.labels = dataset.labels.astype(np.int32)
         self.shape = dict(shape)
@@ -100,12 +109,12 @@ class PartInputs:
         self._joints: dict[int, np.ndarray] = {}
 
     def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> dict[str, np.ndarray]:
-        """float32 (B, ...) by the inputs' names.
+        """A batch of inputs by name, each float32 (B, ...).
 
-        All tracks of a clip show the same frames.
+        All tracks of a clip use the same frames.
 
         Raises:
-            UserError: A video that does not decode or is not as crops.csv says.
+            UserError: If a video cannot be decoded or does not match `crops.csv`.
         """
         return {
             name: np.stack([self._one(name, int(i), draw) for i in indices]) for name in self.shape
@@ -119,7 +128,7 @@ class PartInputs:
         if name in self._features:
             views = self._features[name]
             view = draw[1]
-            if draw[0] and rng is not None:  # in training any of them
+            if draw[0] and rng is not None:  # training draws one of the stored views
                 view = int(rng.integers(views.shape[1]))
             return views[i, view].astype(np.float32)
         clip = str(self.dataset.samples["name"].iloc[i])

@@ -1,5 +1,5 @@
-"""What training the pose-driven network needs beside the others: inputs of its stages, and
-published weights for its streams."""
+"""Helpers for the pose-driven network: input shapes, clips with crops, and pretrained I3D
+weights."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from keras_skeleton.utils.errors import UserError
 
 
 def input_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
-    """Shape of every named input, without the batch."""
+    """Shape of every named input, without the batch axis."""
     return {name: tuple(tensor.shape[1:]) for name, tensor in network.input.items()}
 
 
 def with_crops(folds: Sequence[Fold], dataset: SkeletonDataset, names: Any) -> list[Fold]:
-    """The folds without clips that have no crops."""
+    """The folds, restricted to clips that have crops."""
     there = dataset.samples["name"].isin(names).to_numpy()
     return [Fold(*(clips[there[clips]] for clips in fold)) for fold in folds]
 
 
 def published_start(path: Path | None, size: int) -> Callable[[keras.Model], None]:
-    """Gives the streams of a new network the published weights in `path`, if there is one.
+    """Returns a function that loads published I3D weights into a network's streams.
 
-    So are the blocks behind the sum of `sum_1` and `sum_2`.
+    It also initializes the blocks after the sum of streams (`sum_1` and `sum_2`). Without a path,
+    the function does nothing.
     """
     if path is None:
         return lambda model: None
-    source = i3d(frames=8, size=size, top=False)  # weights know nothing of the clip's length
+    source = i3d(frames=8, size=size, top=False)  # the weights do not depend on the clip length
     load_i3d_weights(source, path)
 
     def start(model: keras.Model) -> None:
@@ -45,8 +46,8 @@ def published_start(path: Path | None, size: int) -> Callable[[keras.Model], Non
             take_over(model, source, ("Conv3d_5",))
         except ValueError as error:
             raise UserError(
-                f"{path}: the published I3D does not fit this network, whose streams are "
-                f"narrower: {error}"
+                f"{path}: the published I3D weights do not fit this network, whose streams have "
+                f"fewer channels: {error}"
             ) from None
 
     return start

@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from keras_skeleton.utils.text import clock, percent
 
 EVERY = 10.0  # seconds between lines where the output is a file and a line cannot be overwritten
 BUILDS = "building the network"
-COMPILES = "compiling the first training step, which can take a minute"
+COMPILES = "compiling the training step, up to a minute"
 STARTS = "first epoch"
 
 
@@ -97,13 +97,12 @@ class Progress:
             self.step_spent += row["seconds"]
             self.step_timed += 1
         left = self.time_left(epoch)
+        still = "" if left is None else f"{clock(left)} left  "
         line = (
-            f"fold {self.number}  epoch {epoch}/{self.step_epochs}  loss {row['loss']:.3f}  "
+            f"fold {self.number}  epoch {epoch}/{self.step_epochs}  {still}loss {row['loss']:.3f}  "
             f"train {percent(row['accuracy'])}  validation {percent(row['val_accuracy'])}  "
-            f"{row['seconds']:.1f} s an epoch"
+            f"{row['seconds']:.1f} s"
         )
-        if left is not None:
-            line += f"  {clock(left)} left"
         if self.terminal:
             self._show(line, epoch)
             return
@@ -131,7 +130,7 @@ class Progress:
         self.out.flush()
 
     def _show(self, text: str, epoch: int) -> None:
-        """The live line: a bar over the step's epochs, and the time that goes by."""
+        """The live line: elapsed time and where training stands."""
         if not self.terminal:
             if not epoch:
                 self._line(text)
@@ -139,9 +138,8 @@ class Progress:
         if self._bar is None:
             self._bar = Bar(
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
                 TimeElapsedColumn(),
+                TextColumn("{task.description}"),
                 console=Console(file=self.out),
                 transient=True,
             )

@@ -1,1 +1,1 @@
-"""What every room may use: errors, files, processes, text."""
+"""Helpers used by the whole package: errors, files, processes, text."""

@@ -1,6 +1,7 @@
-"""Errors whose message alone tells a user what is wrong, where, and what to do.
+"""Errors that the user can fix.
 
-The command line shows them without a traceback.
+Their messages state what is wrong, where, and what to do. The command line prints them without a
+traceback.
 """
 
 from __future__ import annotations
@@ -12,21 +13,37 @@ SHOWN = 20  # names listed in a message
 
 
 class UserError(Exception):
-    """Something a user can mend."""
+    """An error that the user can fix, such as a wrong path, name or option.
+
+    Example:
+        >>> issubclass(DatasetError, UserError)
+        True
+    """
 
 
 class DatasetError(UserError):
-    """The data cannot be used; the message says what is wrong, where, and what to do."""
+    """Data that cannot be used, such as a missing folder or a damaged file.
+
+    Example:
+        >>> raise DatasetError("labels.csv, line 3: unknown class 'wave'")
+        Traceback (most recent call last):
+            ...
+        keras_skeleton.utils.errors.DatasetError: labels.csv, line 3: unknown class 'wave'
+    """
 
 
 class UnknownNameError(UserError, ValueError):
-    """A name that does not exist: "unknown dataset 'ntuu'. Did you mean 'ntu'? Known: ...".
+    """A name that does not exist, with the most similar known name as a suggestion.
 
     Args:
-        what: Kind of thing.
-        name: What was asked for.
-        known: What there is; the nearest is suggested, the first ones are listed.
-        of: Whose it is.
+        what: Kind of name, such as `"dataset"`.
+        name: The unknown name.
+        known: All valid names; the first 20 are listed.
+        of: Owner of the name, such as the skeleton of a joint; empty for none.
+
+    Example:
+        >>> str(UnknownNameError("dataset", "ntuu", ["ntu", "sbu"]))
+        "unknown dataset 'ntuu'. Did you mean 'ntu'? Known: ntu, sbu."
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str], of: str = "") -> None:

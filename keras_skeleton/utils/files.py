@@ -1,10 +1,11 @@
-"""Opens files that may be anything: what they may hold is bounded before any of it is believed.
+"""Reading untrusted files within size limits, and writing files atomically.
 
-Data, annotations and folders of results are downloaded or passed on. A file of the wrong kind, or
-one that was made to do harm, is refused in one sentence before it fills the memory.
+Datasets, annotations and run folders come from downloads and from other people. A file of the
+wrong kind, or a malicious one, raises a short error before it fills the memory.
 
-The bounds are far above what is known: the longest text of one clip is UESTC's camera that goes
-round (3 MB, 140,000 lines), the longest line PKU-MMD's list of training videos (9 kB).
+The limits are far above the largest known files: the longest text file of one clip is that of
+UESTC's moving camera (3 MB, 140,000 lines), the longest line is PKU-MMD's list of training videos
+(9 kB).
 """
 
 from __future__ import annotations
@@ -27,44 +28,56 @@ from keras_skeleton.utils.errors import UserError
 TEXT = 16 << 20  # bytes
 LINES = 1_000_000
 LINE = 1 << 18  # bytes in one line
-ARRAYS = 1 << 16  # members of an archive
+ARRAYS = 1 << 16  # arrays in an archive
 
 
 class FileError(UserError, OSError):
-    """A file that is not read; `strerror` says why. An OSError, so that a reader leaves it out as
-    any other file that cannot be read."""
+    """A file that was rejected; `strerror` holds the reason.
+
+    It is an OSError, so readers that skip unreadable files skip it, too.
+    """
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
 
 
 def refuse(path: str | Path, why: str) -> FileError:
-    """The error to raise for a file."""
+    """Returns the `FileError` to raise for a file."""
     return FileError(errno.EFBIG, why, str(path))
 
 
 def reason(error: Exception) -> str:
-    """What an error says, without the file's name where it is an OSError."""
+    """The message of an error; for an OSError without the file's name."""
     return getattr(error, "strerror", None) or str(error)
 
 
 def size_text(size: int) -> str:
-    """`"1.0 GiB"`, `"16 MiB"`."""
+    """A number of bytes as text.
+
+    Example:
+        >>> size_text(999), size_text(16 << 20), size_text(1 << 30)
+        ('999 bytes', '16 MiB', '1.0 GiB')
+    """
     if size < 1 << 20:
         return f"{size:,} bytes"
     return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.3g} MiB"
 
 
 def check_size(path: str | Path, what: str, most: int = TEXT) -> int:
-    """A file's bytes, no more than `most`; `what` it should be is for people.
+    """The size of a file in bytes, checked against a limit.
+
+    Args:
+        path: The file.
+        what: The expected content, for the error message.
+        most: Largest size allowed, in bytes.
 
     Raises:
-        FileError: It is too large, or a device or a pipe, which may never end.
-        OSError: It is not there.
+        FileError: The file is too large, or is a device or a pipe, which may never end.
+        OSError: The file does not exist.
     """
     facts = Path(path).stat()
     if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
-        raise refuse(path, f"is no file but a device or a pipe, expected {what}")
+        raise refuse(path, f"is a device or a pipe, not a file; expected {what}")
     if facts.st_size > most:
         raise refuse(
             path,
@@ -75,7 +88,7 @@ def check_size(path: str | Path, what: str, most: int = TEXT) -> int:
 
 
 def read_bytes(path: str | Path, what: str, most: int = TEXT) -> bytes:
-    """A whole file; errors as `check_size`."""
+    """The content of a file; arguments and errors as in `check_size`."""
     size = check_size(path, what, most)
     with open(path, "rb") as file:
         return file.read(size)
@@ -89,17 +102,25 @@ def read_text(
     most: int = TEXT,
     lines: int = LINES,
 ) -> str:
-    r"""A whole text, with "\n" for every end of a line.
+    r"""The content of a text file, with every line end as "\n".
+
+    Args:
+        path: The file.
+        what: The expected content, for the error message.
+        encoding: The text's encoding.
+        errors: Treatment of undecodable bytes, as in `bytes.decode`.
+        most: Largest size allowed, in bytes.
+        lines: Largest number of lines allowed.
 
     Raises:
-        FileError: As `check_size`, or too many lines, or a line that is too long.
-        UnicodeDecodeError: With `errors="strict"`.
+        FileError: As in `check_size`; also for too many lines or too long a line.
+        UnicodeDecodeError: The text is not in this encoding, with `errors="strict"`.
     """
     data = read_bytes(path, what, most)
-    if len(data) > LINE:  # anything shorter is within all bounds
+    if len(data) > LINE:  # shorter files are within both limits
         values = np.frombuffer(data, np.uint8)
         ends = np.flatnonzero((values == ord("\n")) | (values == ord("\r")))
-        if len(ends) > 2 * lines:  # a line may end with both
+        if len(ends) > 2 * lines:  # a line may end with "\r\n"
             raise refuse(path, f"has more than {lines:,} lines, too many for {what}")
         if np.diff(ends, prepend=-1, append=len(data)).max() > LINE:
             raise refuse(path, f"has a line of more than {LINE:,} bytes, too long for {what}")
@@ -110,8 +131,8 @@ def read_json(path: str | Path, what: str, most: int = TEXT) -> Any:
     """The content of a JSON file.
 
     Raises:
-        FileError: As `check_size`, or lists within lists beyond any sense.
-        ValueError: It is not UTF-8, or no JSON.
+        FileError: As in `check_size`; also for JSON that is nested too deeply.
+        ValueError: The file is not UTF-8 or not JSON.
     """
     try:
         return json.loads(read_bytes(path, what, most).decode("utf-8"))
@@ -121,15 +142,15 @@ def read_json(path: str | Path, what: str, most: int = TEXT) -> Any:
 
 @contextmanager
 def open_arrays(path: str | Path, what: str, most: int) -> Iterator[np.lib.npyio.NpzFile]:
-    """An `.npz` whose arrays have no more than `most` bytes together, unpacked.
+    """Opens an `.npz` archive whose unpacked arrays have at most `most` bytes in total.
 
     Raises:
-        FileError: As `check_size`, or it unpacks to more.
-        Exception: It is damaged; NumPy and zipfile raise a dozen kinds of errors.
+        FileError: As in `check_size`; also for an archive that unpacks to more.
+        Exception: The archive is damaged; NumPy and zipfile raise errors of many types.
     """
     check_size(path, what, most)
     with open(path, "rb") as file:  # opened here: np.load leaves a broken archive open
-        # Each member of the archive's list costs ten times its bytes as a Python object.
+        # As a Python object, an entry of the archive's directory takes ten times its bytes.
         if sum(part.count(b"PK\1\2") for part in iter(lambda: file.read(1 << 20), b"")) > ARRAYS:
             raise refuse(path, f"holds more than {ARRAYS:,} arrays, too many for {what}")
         with zipfile.ZipFile(file) as archive:
@@ -145,18 +166,23 @@ def open_arrays(path: str | Path, what: str, most: int) -> Iterator[np.lib.npyio
 
 
 def plain_name(name: str) -> str:
-    """A clip's name as the name of one file: it leads into no other folder."""
+    """A clip's name as a plain file name, without path separators.
+
+    Example:
+        >>> plain_name("../s01/a02"), plain_name("..")
+        ('.._s01_a02', '_..')
+    """
     plain = re.sub(r"[/\\:\0]", "_", name)
     return plain if plain.strip(".") else f"_{plain}"
 
 
 def write_atomic(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Writes a file whole or not at all: a stop in between leaves what was there before.
+    """Writes a file atomically: if interrupted, the previous file is unchanged.
 
     Args:
         path: The file.
-        write: Writes to the path that it is called with, in the same folder and with the same
-            ending.
+        write: Writes the content to the path it is called with, a temporary file in the same
+            folder with the same extension.
     """
     path = Path(path)
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
@@ -168,15 +194,15 @@ def write_atomic(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file is what `write_atomic`, stopped, has left (or an earlier version's)."""
+    """Whether a file is a temporary file left by an interrupted `write_atomic` of any version."""
     return path.name.startswith(".part-") or path.suffix == ".part"
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text whole or not at all."""
+    """Writes UTF-8 text atomically."""
     write_atomic(path, lambda part: part.write_text(text, "utf-8"))
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Writes JSON whole or not at all."""
+    """Writes JSON atomically."""
     write_text(path, json.dumps(content, indent=1) + "\n")

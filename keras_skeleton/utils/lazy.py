@@ -1,4 +1,4 @@
-"""Names that a package offers and imports on first use."""
+"""Names of a package that are imported on first use."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 def lazy_names(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package.
+    """Returns `__getattr__` and `__dir__` for a package.
 
     Args:
-        package: Its full name.
-        homes: Name to the module that defines it, or to the module of that name itself.
+        package: Full name of the package.
+        homes: Maps each name to the module that defines it. If the name is itself a submodule,
+            it maps to that submodule.
     """
 
     def get(name: str) -> Any:

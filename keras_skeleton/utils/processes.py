@@ -1,7 +1,8 @@
-"""Work in processes of their own.
+"""Runs functions in child processes.
 
-`run_in_process` does one thing in one: its memory is free again when it is done, which that of
-networks trained one after the other in one process is not. `map_processes` does several at a time.
+`run_in_process` runs one function in a new process, which frees all its memory at the end;
+networks trained one after another in the same process do not. `map_processes` runs several
+processes at the same time.
 """
 
 from __future__ import annotations
@@ -26,12 +27,18 @@ THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 def run_in_process(
     init_process: Callable[[], None], work: Callable[..., Any], *arguments: Any
 ) -> Any:
-    """The result of `work(*arguments)`, in a process that starts with `init_process`; all can
-    be pickled.
+    """Returns the result of `work(*arguments)`, computed in a new process.
+
+    Functions, arguments and the result must be picklable.
+
+    Args:
+        init_process: Called first in the new process.
+        work: The function.
+        *arguments: Its arguments.
 
     Raises:
         UserError: The process was killed.
-        Exception: What the work raises.
+        Exception: Any error of `work`.
     """
     with report_killed(), _processes(1, init_process) as processes:
         return processes.submit(work, *arguments).result()
@@ -44,12 +51,20 @@ def map_processes(
     items: Sequence[Any],
     anew: bool = False,
 ) -> Iterator[tuple[Any, Any]]:
-    """Each item with the result of `work(item)`, as they come, from `number` processes that share
-    the cores; with `anew` each item has a process of its own. Where one fails, those that have
-    begun are finished before its error is raised.
+    """Yields (item, `work(item)`) in order of completion, computed by several processes.
+
+    If one item fails, the items in progress are finished before its error is raised.
+
+    Args:
+        number: Number of processes, which share the processor cores.
+        init_process: Called first in each process.
+        work: The function.
+        items: Its arguments.
+        anew: Start a new process for each item.
 
     Raises:
-        As `run_in_process`.
+        UserError: A process was killed.
+        Exception: Any error of `work`.
     """
     with (
         report_killed(),
@@ -88,18 +103,18 @@ def _processes(
 
 @contextmanager
 def report_killed() -> Iterator[None]:
-    """Says in words that a process was killed."""
+    """Raises a UserError if a process of the block was killed."""
     try:
         yield
     except BrokenProcessPool:
         raise UserError(
-            "a training was ended from outside (is there enough memory?); the same command goes on "
-            "where it was"
+            "a training process was killed, possibly for lack of memory; rerun the same command to "
+            "resume"
         ) from None
 
 
 class _Lines(io.TextIOWrapper):
-    """A console that several processes write to: no line is written over another."""
+    """A console shared by several processes: not a terminal, so no line overwrites another."""
 
     def isatty(self) -> bool:
         return False
@@ -114,7 +129,7 @@ def _start(init_process: Callable[[], None], threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Else the training of a command that was killed would go on, unseen, beside the next one."""
+    """Ends this process with its parent, so that no training continues after a killed command."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""How this program was called."""
+"""The name by which this program was started."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def program() -> str:
-    """`"python run.py"` in a checkout, else `"keras-skeleton"`."""
+    """Returns `"python run.py"` if started as such in a checkout, else `"keras-skeleton"`."""
     return "python run.py" if Path(sys.argv[0]).name == "run.py" else "keras-skeleton"

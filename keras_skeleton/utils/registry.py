@@ -1,8 +1,8 @@
-"""A table of names that is filled from the files of a folder, without importing them.
+"""A registry of names found in the files of a folder, without importing them.
 
-`datasets/`, `models/` and `recipes/` need no list of what they hold: a new file is found. Names are
-read from the file's text, so asking for an unknown one costs milliseconds; the file is imported
-when one of its names is asked for.
+A new file in `datasets/`, `models/` or `recipes/` is found automatically. Names are parsed from the
+source, so rejecting an unknown name takes milliseconds; a file is imported only when one of its
+names is requested.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """The entries of a package's files by name.
+    """Maps names to the entries that a package's files declare.
 
-    A file takes part if it assigns a dictionary to `attribute`. Its keys must be written out as
-    strings, in it or in a dictionary called `VARIANTS` that it is made from.
+    A file declares entries by assigning a dictionary to `attribute`. The keys must be string
+    literals in that dictionary, or in a dictionary `VARIANTS` from which it is built.
 
     Args:
-        package: Full name, such as `"keras_skeleton.models"`.
-        folder: Where its files are.
+        package: Full name of the package, such as `"keras_skeleton.models"`.
+        folder: Folder of the package's files.
         attribute: Name of the dictionary, such as `"MODELS"`.
+
+    Raises:
+        ValueError: Two files declare the same name, or a file's keys are not string literals.
     """
 
     def __init__(self, package: str, folder: Path, attribute: str) -> None:
@@ -34,18 +37,18 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @cached_property
     def _homes(self) -> dict[str, str]:
-        """Name to module."""
+        """Maps each name to its module."""
         found: dict[str, str] = {}
         for path in sorted(self._folder.rglob("*.py")):
             for name in _declared(path, self._attribute):
                 module = ".".join(path.relative_to(self._folder).with_suffix("").parts)
                 if name in found:
-                    raise ValueError(f"'{name}' is in {found[name]}.py and in {module}.py")
+                    raise ValueError(f"'{name}' is defined in {found[name]}.py and in {module}.py")
                 found[name] = module
         return found
 
     def title(self, name: str) -> str:
-        """The first sentence of the docstring of the file that holds an entry."""
+        """The first paragraph of the docstring of the file that defines an entry."""
         path = self._folder.joinpath(*self._homes[name].split(".")).with_suffix(".py")
         text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
         return " ".join(text.partition("\n\n")[0].split())
@@ -66,7 +69,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def _declared(path: Path, attribute: str) -> list[str]:
-    """The names that a file declares, in their order."""
+    """The names that a file declares, in order."""
     text = path.read_text("utf-8")
     if f"\n{attribute}" not in text:
         return []
@@ -93,6 +96,6 @@ def _declared(path: Path, attribute: str) -> list[str]:
     if names := keys[attribute] or keys.get("VARIANTS", []):
         return names
     raise ValueError(
-        f"{path}: write the keys of {attribute} out as strings, or those of a dictionary VARIANTS "
-        "that it is made from; names are read from the text"
+        f"{path}: the keys of {attribute}, or of a dictionary VARIANTS from which it is built, "
+        "must be string literals; they are parsed from the source without importing it"
     )

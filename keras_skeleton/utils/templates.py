@@ -1,4 +1,4 @@
-"""HTML pages from Jinja templates: whatever comes from files is escaped."""
+"""HTML pages from Jinja templates, with autoescape."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from markupsafe import Markup
 
 
 def render(template: Path, **values: Any) -> str:
-    """A template filled in. Text is escaped but for what is marked by `trusted`.
+    """Renders a template. All text is escaped, except values marked by `trusted`.
 
     Args:
-        template: Its file; others in the same folder can be included.
-        **values: A name that the template uses and that is not given is an error.
+        template: The template's file; it can include others of the same folder.
+        **values: Values of the template's variables.
+
+    Raises:
+        jinja2.UndefinedError: A variable of the template has no value.
     """
     environment = Environment(
         loader=FileSystemLoader(template.parent),
@@ -28,6 +31,6 @@ def render(template: Path, **values: Any) -> str:
 
 
 def trusted(text: str) -> Markup:
-    """Text that is put into a page as it is: code of this package, numbers, JSON whose `<` are
-    escaped."""
+    """Marks text that is inserted without escaping: this package's code, numbers, or JSON in which
+    `<` is escaped."""
     return Markup(text)

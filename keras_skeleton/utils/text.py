@@ -1,4 +1,4 @@
-"""Numbers as text for people."""
+"""Formatting of numbers and tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 def percent(
     value: float | None, std: float | None = None, digits: int = 1, unit: str = " %"
 ) -> str:
-    """A fraction as percent, with its standard deviation if given; a dash for none or NaN.
+    """Formats a fraction as a percentage, with its standard deviation if given.
+
+    None and NaN are formatted as a dash.
 
     Example:
         >>> percent(0.9752), percent(0.9752, 0.012), percent(None)
@@ -22,7 +24,7 @@ def percent(
 
 
 def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss.
+    """Formats seconds as h:mm:ss.
 
     Example:
         >>> clock(3725)
@@ -33,6 +35,13 @@ def clock(seconds: float) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Formats a table in Markdown.
+
+    Example:
+        >>> print(markdown_table(["fold", "accuracy"], [["1", "97.5 %"]]))
+        | fold | accuracy |
+        | --- | --- |
+        | 1 | 97.5 % |
+    """
     lines = [list(head), ["---"] * len(head), *map(list, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -470,11 +470,6 @@ def test_an_absurd_list_is_not_even_opened(people, tmp_path, monkeypatch):
         load(FOLDER, people, tmp_path / "cache")
 
 
-def test_an_empty_folder_says_what_belongs_there(tmp_path):
-    with pytest.raises(DatasetError, match=r"holds no files of 'folder'[\s\S]*PATH/labels.csv"):
-        load(FOLDER, tmp_path, tmp_path / "cache")
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=200) | st.text(alphabet='file,label;.npy/\\"\n\t', max_size=200))
 def test_any_list_is_read_or_refused(tmp_path, text):

@@ -248,7 +248,7 @@ def test_wrong_options_and_empty_folders(folder, tmp_path):
         load(PKU_MMD, folder, tmp_path / "cache", clips="cut")
     (tmp_path / "label").mkdir()
     (tmp_path / "label" / "0002-L.txt").write_text("1,2,3,1")
-    with pytest.raises(DatasetError, match=r"holds no files of 'pku_mmd'[\s\S]*download"):
+    with pytest.raises(DatasetError, match="'pku_mmd'"):
         load(PKU_MMD, tmp_path, tmp_path / "cache")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_skeleton.datasets.protocols import leave_one_out, random_holdout
-from keras_skeleton.datasets.source import Source, load
+from keras_skeleton.datasets.source import DATA_VARIABLE, Source, load
 from keras_skeleton.datasets.store import StoreWriter, open_store, read_manifest, verify_store
 from keras_skeleton.utils.errors import DatasetError
 
@@ -218,17 +218,33 @@ def test_a_clip_without_frames_is_refused(tmp_path):
         writer.add(nothing, name="x", label=0)
 
 
-def test_nothing_there_says_what_to_download(folder, tmp_path):
+def test_the_folder_may_hold_the_dataset_under_its_name(folder, tmp_path, monkeypatch):
     source = text_source()
-    with pytest.raises(
-        DatasetError, match=r"say where it is with --data-dir[\s\S]*Put 1.txt there"
-    ):
-        load(source, None, tmp_path / "cache")
-    with pytest.raises(DatasetError, match="no such folder"):
-        load(source, tmp_path / "nowhere", tmp_path / "cache")
+    data = tmp_path / "all"
+    data.mkdir()
+    folder.rename(data / source.name)
+    for root in (data, data / source.name):
+        assert source.find(root) == data / source.name
+        assert len(load(source, root, tmp_path / "cache")) == 2
+    monkeypatch.setenv(DATA_VARIABLE, str(data))
+    assert source.find() == data / source.name
+
+
+def test_nothing_there_says_what_to_download(folder, tmp_path, monkeypatch):
+    source = text_source()
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="holds no files of 'text'"):
-        load(source, tmp_path / "empty", tmp_path / "cache")
+    (tmp_path / "file").touch()
+    for root, named in (
+        (None, ["--data-dir", DATA_VARIABLE]),
+        (tmp_path / "nowhere", [str(tmp_path / "nowhere")]),
+        (tmp_path / "empty", [str(tmp_path / "empty"), "'text'"]),
+        (tmp_path / "file", [str(tmp_path / "file")]),
+    ):
+        with pytest.raises(DatasetError) as error:
+            load(source, root, tmp_path / "cache")
+        for part in (*named, source.layout):
+            assert part in str(error.value)
     for path in folder.iterdir():
         path.write_text("x")
     with pytest.raises(DatasetError, match="not one usable clip"):

@@ -108,5 +108,5 @@ def test_other_places_of_the_folder(tmp_path):
     root = write(tmp_path / "a" / "SYSU3DAction", subjects=1, videos=1)
     for place in (root.parent, root, root / "3DvideoNorm"):
         assert len(load(SYSU3D, place, tmp_path / "cache")) == 1
-    with pytest.raises(DatasetError, match=r"holds no files of 'sysu3d'[\s\S]*download"):
+    with pytest.raises(DatasetError, match="'sysu3d'"):
         load(SYSU3D, tmp_path, tmp_path / "cache")

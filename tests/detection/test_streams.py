@@ -45,7 +45,7 @@ def test_intervals_are_classified_as_clips_are(two_people):
     np.testing.assert_allclose(found.sum(axis=1), 1)
     from keras_skeleton.models.registry import MODELS
 
-    read = MODELS["lstm"].read(KINECT_V2, 64, **choices)
+    read = MODELS["lstm"].preprocess(KINECT_V2, 64, **choices)
     for k in (0, 1, BATCH + 4):
         clip = read(two_people.clip(0, *intervals[k].tolist()))
         logits = np.asarray(network(clip[None]))[0]

@@ -132,7 +132,7 @@ def test_quick_keeps_nothing(tiny, capsys):
     assert not (tiny / "results").exists()
     (folder,) = (tiny / "runs" / "reproduce" / "quick").iterdir()
     about = json.loads((folder / "metrics.json").read_text())
-    assert about["recipe"] != "paper"
+    assert about["recipe"] == "paper, quick"
     assert about["folds"][0]["epochs"] == 2
     assert max(about["folds"][0]["clips"].values()) <= 64
     # Not even a copy of it counts.

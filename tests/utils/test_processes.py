@@ -42,7 +42,7 @@ def test_an_error_stops_what_has_not_begun(tmp_path):
 
 
 def test_a_process_that_was_killed_is_told_in_words():
-    with pytest.raises(UserError, match="a training was ended from outside"):
+    with pytest.raises(UserError, match="process was killed"):
         run_in_process(bool, os._exit, 9)
 
 
