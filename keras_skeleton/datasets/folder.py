@@ -228,7 +228,7 @@ def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
             filled=gaps.add(row.name, clip, filled),
         )
         clips[label] += 1
-    gaps.on_epoch_end(report)
+    gaps.add_notes(report)
     if empty := [classes[i] for i in np.flatnonzero(clips == 0)]:
         report.note(f"classes without a usable clip: {', '.join(empty)}")
     if set(subjects.values()) == {0}:
@@ -253,7 +253,7 @@ class _Gaps:
         self.never.update(self.skeleton.joints[j] for j in joints)
         return round(share, 4)
 
-    def on_epoch_end(self, report: ReadReport) -> None:
+    def add_notes(self, report: ReadReport) -> None:
         """What was filled, as notes of the report."""
         gaps = {name: share for name, share in self.shares.items() if share}
         if gaps:

@@ -41,8 +41,8 @@ def propose(curve: ArrayLike, epsilon: float = 0.0, omega: int = 30) -> np.ndarr
         raise ValueError(f"curve has shape {values.shape}, omega={omega}: expected (T,) and >= 0")
     above = np.concatenate([[False], values > epsilon, [False]])
     starts, ends = np.flatnonzero(np.diff(above.astype(np.int8))).reshape(-1, 2).T
-    run_in_process = starts[1:] - ends[:-1] >= omega
-    first, last = np.concatenate([[True], run_in_process]), np.concatenate([run_in_process, [True]])
+    apart = starts[1:] - ends[:-1] >= omega
+    first, last = np.concatenate([[True], apart]), np.concatenate([apart, [True]])
     if not len(starts):
         return np.zeros((0, 2), np.int64)
     return np.stack([starts[first], ends[last]], axis=1)

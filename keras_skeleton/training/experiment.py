@@ -426,9 +426,7 @@ class Experiment:
         wanted = sorted(set(numbers or range(1, len(self.folds) + 1)))
         for number in wanted:
             if not 1 <= number <= len(self.folds):
-                raise RunError(
-                    f"fold {number} does not exist; choose from 1 to {len(self.folds)}"
-                )
+                raise RunError(f"fold {number} does not exist; choose from 1 to {len(self.folds)}")
             fold = self.folds[number - 1]
             for what, clips in (("train", fold.train), ("test", fold.test)):
                 if not len(clips):

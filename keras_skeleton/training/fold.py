@@ -135,7 +135,9 @@ class FoldFit:
 
     Example:
         >>> fold = dataset.folds("cs")[0]  # doctest: +SKIP
-        >>> fit = FoldFit(trainer, inputs, fold, 1, seed=0, folder=Path("fold_01"))  # doctest: +SKIP
+        >>> fit = FoldFit(
+        ...     trainer, inputs, fold, number=1, seed=0, folder=Path("fold_01")
+        ... )  # doctest: +SKIP
         >>> fit.run()["accuracy"]  # doctest: +SKIP
     """
 

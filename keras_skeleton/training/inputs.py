@@ -45,7 +45,7 @@ def clip_inputs(
     if videos is None:
         return Inputs(dataset, read)
     if network is None:
-        raise ValueError(f"'{model}' has video inputs: pass `network`, whose inputs set their shape")
+        raise ValueError(f"'{model}' has video inputs: pass `network`, which sets their shapes")
     return PartInputs(
         dataset, input_shapes(network), read=read, videos=videos, features=features, rule=rule
     )

@@ -63,7 +63,7 @@ class Videos:
         side = self.crops.size
         if found.shape[1:] != (side, side, 3):
             raise DatasetError(
-                f"{path}: frames have shape {found.shape[1:]}, but crops.csv says ({side}, {side}, 3)"
+                f"{path}: frames have shape {found.shape[1:]}, but crops.csv says size {side}"
             )
         if not self._keep:
             return found

@@ -1,10 +1,10 @@
-"""Clips to batches, by `tf.data`.
+"""Input pipelines based on `tf.data`: from clips to batches.
 
-`Inputs` turns a clip into what a network reads and remembers it (`part_inputs` is its like for
-networks that watch videos); `training_batches` and `evaluation_batches` put the results into
-`tf.data`. The order of the clips follows from (seed, epoch) alone, so a run can be repeated and
-continued in any epoch. Augmentations are layers (`layers.augmentation`) in front of the network:
-they work on whole batches, where the network works.
+`Inputs` preprocesses clips and caches the results (`part_inputs` does so for networks with video
+inputs); `training_batches` and `evaluation_batches` turn them into `tf.data` datasets. The order of
+the clips depends only on (seed, epoch), so runs are reproducible and can be resumed at any epoch.
+Augmentations are layers (`layers.augmentation`) in front of the network: they process whole
+batches on the network's device.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ import tensorflow as tf
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.utils.errors import DatasetError
 
-AHEAD = 1 << 30  # bytes of batches made in advance, where one is less
+AHEAD = 1 << 30  # memory limit of prefetched batches in bytes; at least one is prefetched
 _deterministic = False
 
 
 def make_deterministic() -> None:
-    """From here on in this process every operation gives the same bits for the same input and the
-    same number of threads; where TensorFlow has no such implementation, it raises."""
+    """Makes TensorFlow operations deterministic for the rest of this process.
+
+    Results are then bit-identical for the same inputs and number of threads. TensorFlow raises an
+    error for operations without a deterministic implementation.
+    """
     global _deterministic
     tf.config.experimental.enable_op_determinism()
     _deterministic = True
@@ -37,21 +40,22 @@ def is_deterministic() -> bool:
 
 
 Read = Callable[[np.ndarray], np.ndarray]
-"""A clip (T, M, V, 3) to what a network reads, float32 of a fixed shape."""
+"""Maps a clip (T, M, V, 3) to the input of a network, float32 with a fixed shape."""
 
 
 Shape = tuple[int, ...] | dict[str, tuple[int, ...]]
 Arrays = np.ndarray | dict[str, np.ndarray]
 Draw = tuple[int, int]
-"""What a clip's random part depends on: (0, v) is the v-th fixed view of an evaluation, the first
-one being the middle of whatever could be drawn; (1 + seed, epoch) belongs to training."""
+"""Key of a clip's random sampling. Training uses (1 + seed, epoch). Evaluation uses (0, v) for its
+v-th fixed view; (0, 0) takes the middle instead of a random sample."""
 
 
 class ClipInputs(Protocol):
-    """What batches are made of.
+    """Preprocessed inputs of all clips, from which batches are made.
 
     Attributes:
-        dataset, labels: The clips, int32 (n,).
+        dataset: The clips.
+        labels: Class indices, int32 (n,).
     """
 
     dataset: SkeletonDataset
@@ -59,24 +63,34 @@ class ClipInputs(Protocol):
 
     @property
     def shape(self) -> Shape:
-        """Of one clip's input, or of each by its name."""
+        """Shape of one clip's input, or of each named input."""
         ...
 
     def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> Arrays:
-        """float32 (B, ...) of the clips with these indices."""
+        """Inputs of the clips with the given indices, float32 (B, ...)."""
         ...
 
 
 class Inputs:
-    """What a network reads of every clip, computed on first use and then kept.
+    """Preprocessed inputs of all clips, computed on first use and cached.
 
-    Nothing in it is random: every draw gives the same.
+    Preprocessing is deterministic: `draw` has no effect.
 
     Args:
-        dataset: The clips; read from the memory-mapped store one by one.
-        read: The network's view of a clip.
-        memory: Bytes that may be used to keep results. Where all clips need more, nothing is
-            kept and each is computed again in every epoch.
+        dataset: The clips, read one at a time from the memory-mapped store.
+        read: Preprocessing function, from a clip (T, M, V, 3) to an array of a fixed shape.
+        memory: Memory limit in bytes. If all inputs need more, nothing is cached and each clip is
+            preprocessed again in every epoch.
+
+    Raises:
+        DatasetError: If the dataset has no clips.
+
+    Example:
+        >>> from keras_skeleton.datasets.registry import load_dataset
+        >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)
+        >>> inputs = Inputs(dataset, lambda clip: clip[:16, 0])
+        >>> inputs.batch(np.array([0, 1])).shape
+        (2, 16, 25, 3)
     """
 
     def __init__(self, dataset: SkeletonDataset, read: Read, memory: int = 4 << 30) -> None:
@@ -99,7 +113,11 @@ class Inputs:
             raise DatasetError(f"{self.dataset.name}, clip '{name}': {error}") from error
 
     def batch(self, indices: np.ndarray, draw: Draw = (0, 0)) -> np.ndarray:
-        """float32 (B, ...) of the clips with these indices."""
+        """Inputs of the clips with the given indices, float32 (B, ...).
+
+        Raises:
+            DatasetError: If a clip cannot be preprocessed.
+        """
         indices = np.asarray(indices)
         if self._kept is None:
             batch = np.empty((len(indices), *self.shape), np.float32)
@@ -113,10 +131,10 @@ class Inputs:
 
 
 def epoch_order(indices: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """int64 (steps, batch_size): the clips of every step of an epoch, shuffled.
+    """Shuffled clip indices of every step of an epoch, int64 (steps, batch_size).
 
-    All clips come once. Where the last batch is not full, it is filled with the first clips
-    of the same order, so that every step has the same shape (and costs no new compilation).
+    Every clip occurs once. An incomplete last batch is filled with the first clips of the epoch,
+    so that all steps have the same shape and nothing is compiled twice.
     """
     order = np.random.default_rng((seed, epoch)).permutation(indices)
     steps = -(-len(order) // batch_size)
@@ -124,8 +142,7 @@ def epoch_order(indices: np.ndarray, batch_size: int, seed: int, epoch: int) -> 
 
 
 def _batches(rows: tf.data.Dataset, inputs: ClipInputs) -> tf.data.Dataset:
-    """Rows of (clip indices, draw) to (inputs, labels); the next batches are made while one is
-    used."""
+    """Maps rows of (clip indices, draw) to (inputs, labels), prefetching the next batches."""
     shape = inputs.shape
     named = isinstance(shape, dict)
     shapes = shape if isinstance(shape, dict) else {"": shape}
@@ -146,15 +163,15 @@ def _batches(rows: tf.data.Dataset, inputs: ClipInputs) -> tf.data.Dataset:
     size = 4 * int(rows.element_spec[0].shape[0]) * sum(map(math.prod, shapes.values()))
     ahead = max(1, min(4, AHEAD // size))
     batches = rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(ahead)
-    # There is nothing to tune, and an iterator that is tuned may end only when the tuner looks
-    # next: up to a minute after the last step.
+    # There is nothing to tune, and with autotuning an iterator may end up to a minute after the
+    # last step.
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
 
 
 def epoch_steps(clips: int, batch_size: int) -> int:
-    """Steps of an epoch in which each clip is seen."""
+    """Number of steps in an epoch that covers every clip."""
     return -(-clips // batch_size)
 
 
@@ -166,16 +183,31 @@ def training_batches(
     first_epoch: int = 0,
     part: tuple[int, int] = (0, 1),
 ) -> tuple[tf.data.Dataset, int]:
-    """An endless dataset of shuffled (inputs (B, ...), labels (B,)) and the steps of an epoch.
+    """Creates an endless dataset of shuffled training batches.
 
     Args:
-        inputs: The clips.
-        indices: Which of them train.
-        batch_size: B.
-        seed: Of the shuffling.
-        first_epoch: Epoch to begin with, counted from 0 (for a resumed run).
-        part: (i, n): the i-th of n equal parts of every batch, B / n clips, where n processes
-            share it.
+        inputs: Preprocessed inputs of all clips.
+        indices: Indices of the training clips.
+        batch_size: Batch size B.
+        seed: Seed of the shuffling.
+        first_epoch: First epoch, counted from 0 (for a resumed run).
+        part: (i, n): return only part i of n equal parts of every batch, B / n clips, for
+            training with n processes.
+
+    Returns:
+        The dataset of (inputs (B, ...), labels (B,)), and the number of steps per epoch.
+
+    Raises:
+        DatasetError: If there are no training clips.
+
+    Example:
+        >>> from keras_skeleton.datasets.registry import load_dataset
+        >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)
+        >>> inputs = Inputs(dataset, lambda clip: clip[:16, 0])
+        >>> batches, steps = training_batches(inputs, np.arange(10), batch_size=4, seed=0)
+        >>> x, y = next(iter(batches))
+        >>> x.shape.as_list(), y.shape.as_list(), steps
+        ([4, 16, 25, 3], [4], 3)
     """
     i, n = part
     own = slice(i * batch_size // n, (i + 1) * batch_size // n)
@@ -198,9 +230,26 @@ def training_batches(
 def evaluation_batches(
     inputs: ClipInputs, indices: np.ndarray, batch_size: int, view: int = 0
 ) -> tf.data.Dataset:
-    """(inputs (B, ...), labels (B,)) in the given order; the last batch repeats clips to be full.
+    """Creates a dataset of evaluation batches, in the given order.
 
-    Cut what is predicted to `len(indices)`. `view` counts the fixed views of a clip.
+    An incomplete last batch is filled by repeating clips: truncate predictions to `len(indices)`.
+
+    Args:
+        inputs: Preprocessed inputs of all clips.
+        indices: Indices of the clips to evaluate.
+        batch_size: Batch size B.
+        view: Index of the fixed view of each clip, for inputs that sample frames.
+
+    Returns:
+        A dataset of (inputs (B, ...), labels (B,)).
+
+    Example:
+        >>> from keras_skeleton.datasets.registry import load_dataset
+        >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)
+        >>> inputs = Inputs(dataset, lambda clip: clip[:16, 0])
+        >>> batches = evaluation_batches(inputs, np.arange(6), batch_size=4)
+        >>> [x.shape.as_list() for x, _ in batches]
+        [[4, 16, 25, 3], [4, 16, 25, 3]]
     """
     count = -(-len(indices) // batch_size)
     order = np.resize(np.asarray(indices, np.int64), (count, batch_size))

@@ -1,4 +1,4 @@
-"""What a person sees while folds train: where things stand and how long it still takes."""
+"""Progress display of training, with an estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from keras_skeleton.utils.text import clock, percent
 
-EVERY = 10.0  # seconds between lines where the output is a file and a line cannot be overwritten
+EVERY = 10.0  # seconds between lines if the output is not a terminal
 BUILDS = "building the network"
 COMPILES = "compiling the training step, up to a minute"
 STARTS = "first epoch"
 
 
 class Progress:
-    """A live line on a terminal, a line every few seconds elsewhere.
+    """Shows a live progress line on a terminal, or prints a line every few seconds otherwise.
 
-    Use as a context manager: leaving it, also by an error, gives the terminal back.
+    Use it as a context manager, which restores the terminal on exit and on errors.
 
     Args:
-        epochs: Epochs of each fold that is trained in this run, of all its steps together.
-        out: Where to print; standard output by default.
+        epochs: Number of epochs of each fold trained in this run, summed over its stages.
+        out: Output stream; standard output by default.
     """
 
     def __init__(self, epochs: Sequence[int], out: TextIO | None = None) -> None:
@@ -38,11 +38,11 @@ class Progress:
         self.number = 0
         self.step_epochs = 0
         self.before = 0
-        # Epochs of this run whose pace counts: the first one of a step also compiles it.
+        # Timed epochs. The first epoch of a stage is excluded, since it includes compilation.
         self.timed, self.spent = 0, 0.0
         self.step_timed, self.step_spent, self.step_first = 0, 0.0, True
         self.printed = 0.0
-        self._compiled: set[str] = set()  # steps whose training step is compiled
+        self._compiled: set[str] = set()  # stages whose training step is compiled
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
@@ -61,7 +61,8 @@ class Progress:
     def on_fold_start(
         self, number: int, step: str = "", epochs: int | None = None, before: int = 0
     ) -> None:
-        """A fold starts, or a step of it that takes `epochs` after `before` epochs of others."""
+        """Announces a fold, or a stage of it (`step`) with `epochs` epochs that follows `before`
+        epochs of earlier stages."""
         self.number = number
         self.step_epochs, self.before = epochs or self.epochs[self.finished], before
         self.step_timed, self.step_spent, self.step_first = 0, 0.0, True
@@ -74,10 +75,11 @@ class Progress:
         self._compiled.add(name)
 
     def time_left(self, epoch: int) -> float | None:
-        """Seconds still to go after `epoch` of the present step: the step at its own pace, which
-        may differ much from others', the rest at the mean pace so far.
+        """Estimated seconds left after `epoch` of the current stage.
 
-        None before any epoch but the first one of a step was timed.
+        The rest of the stage is estimated from its own time per epoch, which may differ greatly
+        between stages; later stages and folds from the mean so far. None until an epoch has been
+        timed.
         """
         later = sum(self.epochs[self.finished :]) - self.before - self.step_epochs
         if not self.timed:
@@ -87,7 +89,7 @@ class Progress:
         return (self.step_epochs - epoch) * own + later * mean
 
     def epoch(self, row: dict[str, float]) -> None:
-        """An epoch is done; `row` is its line of the history."""
+        """Reports a finished epoch; `row` is its row of the history."""
         epoch = int(row["epoch"])
         if self.step_first:
             self.step_first = False
@@ -113,7 +115,7 @@ class Progress:
         self._line(line)
 
     def end(self, metrics: dict[str, Any]) -> None:
-        """A fold is done."""
+        """Reports a finished fold."""
         self._stop()
         self.finished += 1
         last = f"{percent(metrics['accuracy_last'], digits=2)} after the last epoch"
@@ -130,7 +132,7 @@ class Progress:
         self.out.flush()
 
     def _show(self, text: str, epoch: int) -> None:
-        """The live line: elapsed time and where training stands."""
+        """Updates the live line: elapsed time and the current progress."""
         if not self.terminal:
             if not epoch:
                 self._line(text)

@@ -1,10 +1,10 @@
-"""Trains one fold in the stages of a joint training, each in a folder of its own.
+"""Train one fold in stages (joint training), each stage in its own folder.
 
-    fold_01/step2/ ...   what `fold.py` leaves of every stage
-    fold_01/features/    what fixed streams put out, see `features.py`; gone when the fold is done
-    fold_01/             the last stage's results, and the history of all stages
+    fold_01/step2/ ...   results of each stage, as written by `fold.py`
+    fold_01/features/    cached stream features (`features.py`), deleted when the fold is finished
+    fold_01/             results of the last stage, and the history of all stages
 
-A stopped run goes on in the stage where it stopped: finished stages are not trained again.
+An interrupted run resumes in the stage where it stopped; finished stages are not trained again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ RESULTS = ("scores.npz", "best.weights.h5", "last.weights.h5")
 
 
 def stage_epochs(stage: Stage, clips: int, batch_size: int) -> int:
-    """The stage's epochs, or passes over the training clips that make at least its iterations."""
+    """Number of epochs of a stage. If it is given in iterations, they are rounded up to whole
+    epochs."""
     if stage.epochs:
         return stage.epochs
     steps = -(-clips // batch_size)
@@ -50,17 +51,17 @@ def train_stages(
     resume: bool = False,
     load_pretrained: Callable[[Any], None] = lambda model: None,
 ) -> dict[str, Any]:
-    """Trains a fold stage by stage; returns the last stage's metrics.
+    """Trains a fold stage by stage and returns the metrics of the last stage.
 
     Args:
-        stages: In order.
-        trainees: A network for each stage, by its name.
-        inputs: Gives what a stage reads; called when the stages before it are finished.
+        stages: The stages in order.
+        trainers: A trainer for each stage, by stage name.
+        inputs: Returns the inputs of a stage; called after the stages before it have finished.
         fold, number, seed, folder: As for `FoldFit`.
-        progress: Told which stage is at work.
-        resume: Keep finished stages and continue a stopped one.
-        load_pretrained: Called with a stage's network before it takes anything over (for published
-            weights).
+        progress: Progress display.
+        resume: Keep finished stages and continue an interrupted one.
+        load_pretrained: Called with the network of each stage before weights of earlier stages
+            are copied into it (for published weights).
     """
     done, histories, metrics, steps = 0, [], {}, []
     for stage in stages:
@@ -92,7 +93,7 @@ def train_stages(
         shutil.copyfile(place / name, folder / name)
     whole = pd.concat(histories)
     whole.to_csv(folder / "history.csv", index=False)
-    before = done - epochs  # epochs are counted over all stages
+    before = done - epochs  # epochs are numbered across all stages
     metrics = {
         **metrics,
         "epoch_selected": metrics["epoch_selected"] + before,
@@ -112,7 +113,7 @@ def _taking(
     folder: Path,
     load_pretrained: Callable[[Any], None],
 ) -> Callable[[Any], None]:
-    """Loads what the stage takes from earlier ones."""
+    """Returns a function that copies the weights a stage takes from earlier stages."""
     kept = {earlier.name: earlier.keep for earlier in stages}
 
     def start(model: Any) -> None:

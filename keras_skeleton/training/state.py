@@ -1,9 +1,9 @@
-"""Everything that a stopped training needs to go on as if it had not been stopped.
+"""Saved training state: an interrupted training resumes with the same result.
 
-One `.npz` a fold: all variables of the network, its augmentation and the optimizer (the
-states of the random generators among them), the history, and the best epoch so far. It is
-written whole or not at all, the one before it is kept (`state.previous.npz`), and both are read
-with `allow_pickle=False`.
+Each fold has one `.npz` file with all variables of the network, its augmentation and the optimizer
+(including the states of random generators), the history, and the best epoch so far. It is written
+atomically, the previous one is kept as `state.previous.npz`, and both are loaded with
+`allow_pickle=False`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,26 @@ from keras_skeleton.utils.files import write_atomic
 
 
 class StateError(UserError, ValueError):
-    """A saved state that cannot be used; the message says where, why and what to do."""
+    """Raised if a saved training state cannot be used."""
 
 
 @dataclass
 class TrainingState:
-    """State after `len(history)` epochs.
+    """Training state after `len(history)` epochs.
 
     Attributes:
-        variables: Values of all variables, in the trainer's order.
-        history: One row an epoch.
-        best_weights: The network's weights after the epoch selected on validation.
-        best_logits: float32 (n, C): logits of the test clips at that epoch.
+        variables: Values of all variables, in the order of `Trainer.variables`.
+        history: One row per epoch.
+        best_weights: Weights of the network after the epoch selected on validation clips.
+        best_logits: Logits of the test clips at that epoch, float32 (n, C).
+
+    Example:
+        >>> import tempfile
+        >>> state = TrainingState([np.zeros(3)], history=[{"epoch": 1, "loss": 0.5}])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     state.save(Path(folder) / "state.npz")
+        ...     TrainingState.load(Path(folder) / "state.npz").history
+        [{'epoch': 1, 'loss': 0.5}]
     """
 
     variables: list[np.ndarray]
@@ -43,8 +51,7 @@ class TrainingState:
     best_logits: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def save(self, path: Path) -> None:
-        """Writes the file under another name first, so that a stop in between does no harm; the
-        file that was there is kept as `previous`."""
+        """Writes the state atomically and keeps the previous file as `state.previous.npz`."""
         arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(self.variables)}
         arrays |= {f"best_{i}": np.asarray(v) for i, v in enumerate(self.best_weights)}
         buffer = io.BytesIO()
@@ -63,9 +70,13 @@ class TrainingState:
 
     @classmethod
     def latest(cls, path: Path, log: Callable[[str], None] = print) -> TrainingState | None:
-        """What `save` wrote last, or the one before where that is damaged or was not finished.
+        """Loads the last saved state, or the previous one if the last is damaged.
 
-        None where there is neither; StateError where nothing that is there can be read.
+        Returns:
+            The state, or None if there is none.
+
+        Raises:
+            StateError: If there are files but none can be loaded.
         """
         damaged = None
         for place in (path, previous(path)):
@@ -77,7 +88,7 @@ class TrainingState:
                 damaged = damaged or error
                 continue
             if damaged:
-                log(f"{damaged}; goes on from the one before, epoch {len(state.history)}")
+                log(f"{damaged}; resuming from the previous state, epoch {len(state.history)}")
             return state
         if damaged:
             raise StateError(f"{damaged}; delete it to train this fold again")
@@ -85,11 +96,11 @@ class TrainingState:
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:
-        """Reads what `save` wrote; StateError where the file is damaged."""
+        """Loads a file written by `save`; raises StateError if it is damaged."""
         try:
             with path.open("rb") as file:
                 with zipfile.ZipFile(file) as archive:
-                    # As `save` writes it, nothing is packed: it takes no more memory than disk.
+                    # `save` does not compress, so the arrays need no more memory than disk space.
                     if any(member.compress_type for member in archive.infolist()):
                         raise ValueError("its arrays are compressed")
                 file.seek(0)
@@ -103,7 +114,7 @@ class TrainingState:
         count = {key: sum(k.startswith(key) for k in data) for key in ("variable_", "best_")}
         history = json.loads(str(data["history"]))
         if not all(isinstance(v, (int, float)) for row in history for v in row.values()):
-            raise ValueError("its history holds more than numbers")
+            raise ValueError("its history contains values that are not numbers")
         return cls(
             variables=[data[f"variable_{i}"] for i in range(count["variable_"])],
             history=history,
@@ -113,11 +124,11 @@ class TrainingState:
 
 
 def previous(path: Path) -> Path:
-    """Where the state before the last one is kept."""
+    """Path of the previous state."""
     return path.with_name("state.previous.npz")
 
 
 def delete_state(path: Path) -> None:
-    """Deletes a state that is no longer needed, and the one before."""
+    """Deletes a state and its previous version."""
     for place in (path, previous(path)):
         place.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Scalars of a training for TensorBoard (`tensorboard --logdir RUN`)."""
+"""Scalar logs for TensorBoard (`tensorboard --logdir RUN`)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from types import TracebackType
 
 
 class ScalarLog:
-    """Appends scalars to an event file, in the form that TensorBoard's scalar page reads.
+    """Appends scalars to a TensorBoard event file.
 
-    Writing needs TensorFlow but not the `tensorboard` package. Where TensorFlow is not
-    installed, nothing is written: `history.csv` holds the same numbers.
+    Writing needs TensorFlow but not the `tensorboard` package. If TensorFlow is not installed,
+    nothing is written; `history.csv` holds the same numbers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +29,7 @@ class ScalarLog:
         return self
 
     def write(self, step: int, **scalars: float) -> None:
-        """Adds one value a name at this step."""
+        """Writes one value per name at this step."""
         if self._writer is None:
             return
         with self._writer.as_default():

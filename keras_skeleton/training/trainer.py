@@ -1,7 +1,7 @@
-"""A network made ready to train by a recipe, and used again for every fold.
+"""A network compiled for training and reused for every fold.
 
-Compiling the training step costs many seconds. A `Trainer` compiles once; `reset` gives it
-the weights of a freshly built network for the next fold or seed.
+Compiling the training step takes many seconds. A `Trainer` compiles once; `reset` reinitializes
+its weights for the next fold or seed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from keras_skeleton.training.pipeline import (
     is_deterministic,
 )
 
-MAX_STEPS = 16  # steps, at most, that one call takes
-EVALUATION_BATCH = 64  # clips scored at a time
-FEW = 16  # clips of a batch; XLA makes the steps of small ones faster on CPUs, of large ones slower
+MAX_STEPS = 16  # upper limit of `steps_per_execution`
+EVALUATION_BATCH = 64  # batch size of evaluation
+FEW = 16  # on CPUs, XLA speeds up steps with batches up to this size and slows down larger ones
 Forward = Callable[[Any], Any]
-"""Inputs (B, ...) to logits (B, C): `predict_on_batch` of a model, or its like on more devices."""
+"""Maps inputs (B, ...) to logits (B, C): a model's `predict_on_batch`, or its counterpart for
+several devices."""
 
 OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
     "sgd": lambda r: keras.optimizers.SGD(
@@ -38,18 +39,18 @@ OPTIMIZERS: dict[str, Callable[[Recipe], keras.optimizers.Optimizer]] = {
 
 
 def _jit(recipe: Recipe, replicas: int) -> bool | str:
-    """Whether XLA compiles a step, as Keras wants it said."""
-    if keras.backend.backend() != "tensorflow":  # on JAX nothing else compiles one
+    """The `jit_compile` argument of Keras: whether XLA compiles the training step."""
+    if keras.backend.backend() != "tensorflow":  # JAX always uses XLA
         return "auto"
     if recipe.jit != "small":
         return recipe.jit
-    # Keras compiles neither for several devices nor with operations that give the same bits.
+    # Keras does not use XLA with several devices or with deterministic operations.
     few = recipe.batch_size <= FEW and replicas == 1 and not is_deterministic()
     return True if few else "auto"
 
 
 def _steps_per_execution(recipe: Recipe, replicas: int, clips: Sequence[int]) -> int:
-    """`Trainer.steps_per_execution`."""
+    """See `Trainer.steps_per_execution`."""
     if keras.backend.backend() != "tensorflow" or replicas > 1:
         return 1
     common = math.gcd(*(epoch_steps(count, recipe.batch_size) for count in clips))
@@ -57,21 +58,30 @@ def _steps_per_execution(recipe: Recipe, replicas: int, clips: Sequence[int]) ->
 
 
 class Trainer:
-    """One network, its augmentation and its optimizer.
+    """A network with its augmentation and optimizer, compiled for training.
 
     Args:
-        build: Makes a new network; called again by `reset`.
-        recipe: How it is trained.
-        clips: Numbers of training clips, one for each fold.
+        build: Builds a new network; also called by `reset`.
+        recipe: Optimizer, learning rate, batch size and augmentation.
+        clips: Number of training clips of each fold.
 
     Attributes:
-        model: The network itself: what is evaluated and saved.
-        training_model: The same with the recipe's augmentation in front: what is fitted.
-        steps_per_execution: Steps that one call of TensorFlow takes, which saves what Python does
-            between them. They divide the epochs of all folds: another number is another
-            compilation.
-        devices: What they work on.
-        forward: From inputs (B, ...) to logits (B, C), on these devices.
+        model: The network, used for evaluation and saved.
+        training_model: The network with the recipe's augmentation in front, used for training.
+        steps_per_execution: Number of training steps per TensorFlow call, which reduces Python
+            overhead. It divides the steps per epoch of all folds, since any other remainder would
+            need another compilation.
+        devices: Devices that train the network.
+        forward: Maps inputs (B, ...) to logits (B, C) on these devices.
+
+    Example:
+        >>> from keras_skeleton.models.registry import build_model
+        >>> from keras_skeleton.recipes.registry import get_recipe
+        >>> recipe = get_recipe("mans9", "synthetic")
+        >>> trainer = Trainer(
+        ...     lambda: build_model("mans9", classes=8, frames=16), recipe, clips=[40]
+        ... )  # doctest: +SKIP
+        >>> trainer.reset(seed=0)  # doctest: +SKIP
     """
 
     def __init__(
@@ -96,8 +106,8 @@ class Trainer:
         self.training_model.compile(
             optimizer=OPTIMIZERS[recipe.optimizer](recipe),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            # An object, since the name alone makes its variables in the first step, which is
-            # therefore traced twice.
+            # Given by name, the metric would create variables in the first step and cause a
+            # second trace.
             metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
             jit_compile=_jit(recipe, self.devices.replicas),
             steps_per_execution=self.steps_per_execution,
@@ -109,15 +119,16 @@ class Trainer:
         self.forward = self.devices.forward(self.model)
 
     def variables(self) -> list[keras.Variable]:
-        """Everything that training changes: weights, random generators, optimizer."""
+        """All variables that training changes: weights, random generators, optimizer."""
         return [*self.training_model.variables, *self.optimizer.variables]
 
     def values(self) -> list[np.ndarray]:
-        """The present values of `variables`."""
+        """Copies of the values of `variables`."""
         return [np.array(keras.ops.convert_to_numpy(v)) for v in self.variables()]
 
     def restore(self, values: Sequence[np.ndarray]) -> None:
-        """Sets `variables` to what `values` gave before; ValueError where they do not fit."""
+        """Sets `variables` to values returned by `values`; raises ValueError if the shapes
+        differ."""
         variables = self.variables()
         if [v.shape for v in variables] != [np.shape(x) for x in values]:
             raise ValueError("the saved training state belongs to another model or optimizer")
@@ -125,7 +136,7 @@ class Trainer:
             variable.assign(value)
 
     def reset(self, seed: int) -> None:
-        """Starts anew: weights and random generators as drawn from `seed`, optimizer at zero."""
+        """Reinitializes weights and random generators from `seed`, and resets the optimizer."""
         keras.utils.set_random_seed(seed)
         fresh = self._build()
         for variable, start in zip(self.model.variables, fresh.variables, strict=True):
@@ -138,7 +149,7 @@ class Trainer:
             variable.assign(start)
 
     def alone(self) -> keras.Model:
-        """The network on this process's own device, for what the devices do not share."""
+        """The network on this process's own device, for computations that are not distributed."""
         if self.devices.processes == 1:
             return self.model
         with self.devices.alone():
@@ -147,12 +158,12 @@ class Trainer:
         return twin
 
     def weights(self) -> list[np.ndarray]:
-        """Copies of the network's weights (without optimizer and random generators)."""
+        """Copies of the network's weights, without optimizer and random generators."""
         return [np.array(w) for w in self.model.get_weights()]
 
 
 def predict(forward: Forward, batches: Any, count: int) -> np.ndarray:
-    """float32 (count, C): logits of the first `count` clips of evaluation batches."""
+    """Predicts logits of the first `count` clips of evaluation batches, float32 (count, C)."""
     logits = [
         keras.ops.convert_to_numpy(forward(keras.tree.map_structure(np.asarray, x)))
         for x, _ in batches
@@ -163,7 +174,7 @@ def predict(forward: Forward, batches: Any, count: int) -> np.ndarray:
 def predict_views(
     forward: Forward, inputs: ClipInputs, clips: np.ndarray, batch_size: int, views: int
 ) -> np.ndarray:
-    """float32 (n, C): mean logits of these clips over their first `views` fixed views."""
+    """Predicts logits averaged over the first `views` fixed views of each clip, float32 (n, C)."""
     found = [
         predict(forward, evaluation_batches(inputs, clips, batch_size, view), len(clips))
         for view in range(views)

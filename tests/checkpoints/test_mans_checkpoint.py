@@ -185,15 +185,15 @@ def rewritten(files, to, first):
     with h5py.File(files / "plain_weights.h5") as old, h5py.File(to, "w") as new:
         names = [name for name in old.attrs["layer_names"].tolist() if len(old[name].keys())]
         kinds = ("dense", "bidirectional", "conv2d", "batch_normalization")
-        weights_label = {}
+        called = {}
         for kind in kinds:
             of_kind = [n for n in names if n.rstrip("0123456789").rstrip("_") == kind]
             of_kind.sort(key=lambda n: int(n.rpartition("_")[2]) if n != kind else 0)
-            weights_label |= {name: f"{kind}_{first + 3 * i}" for i, name in enumerate(of_kind)}
-        assert len(weights_label) == len(names) == 29
+            called |= {name: f"{kind}_{first + 3 * i}" for i, name in enumerate(of_kind)}
+        assert len(called) == len(names) == 29
         for name in names:
-            old.copy(name, new, weights_label[name])
-        new.attrs["layer_names"] = [weights_label[name] for name in reversed(names)]
+            old.copy(name, new, called[name])
+        new.attrs["layer_names"] = [called[name] for name in reversed(names)]
 
 
 def test_neither_the_layers_order_nor_their_first_number_counts(files, tmp_path):

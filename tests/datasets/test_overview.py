@@ -30,7 +30,7 @@ def test_what_is_prepared(tmp_path):
     (store / "manifest.json").write_text("{")
     text = lines("synthetic", tmp_path)
     assert str(store) in text
-    assert "prepared" not in text
+    assert "84 clips" not in text
 
 
 def test_every_source_says_what_to_download(tmp_path):

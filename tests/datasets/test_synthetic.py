@@ -238,8 +238,8 @@ def test_what_happens(performances):
     for name, sign in (("approach", -1), ("back_away", 1)):
         for performance in performances[label(name)]:
             bases = performance.joints[:, :, AT["spine_base"]]
-            run_in_process = np.linalg.norm(bases[:, 0] - bases[:, 1], axis=-1)
-            assert sign * (run_in_process[-1] - run_in_process[0]) > 0.6
+            apart = np.linalg.norm(bases[:, 0] - bases[:, 1], axis=-1)
+            assert sign * (apart[-1] - apart[0]) > 0.6
     for name in ("shake_hands", "hand_over"):
         for performance in performances[label(name)]:
             hands = performance.joints[:, :, AT["right_hand"]]

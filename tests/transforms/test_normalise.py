@@ -224,11 +224,11 @@ def test_pair_frame_step_by_step():
     out = to_pair_frame(clip, "sbu")
     root = get_skeleton("sbu").root
     np.testing.assert_allclose(out[:, :, root].sum(axis=1), 0, atol=1e-12)  # midway, every frame
-    run_in_process = out[0, 1, root] - out[0, 0, root]
-    assert run_in_process[0] == pytest.approx(
+    apart = out[0, 1, root] - out[0, 0, root]
+    assert apart[0] == pytest.approx(
         np.hypot(*(clip[0, 1, root] - clip[0, 0, root])[[0, 2]])
     )
-    assert run_in_process[2] == pytest.approx(0, abs=1e-12)
+    assert apart[2] == pytest.approx(0, abs=1e-12)
     np.testing.assert_allclose(  # turned about the vertical alone: lengths and heights are kept
         np.linalg.norm(out[:, 0] - out[:, 1], axis=-1),
         np.linalg.norm(clip[:, 0] - clip[:, 1], axis=-1),
