@@ -1,5 +1,5 @@
-"""The command line: `keras-skeleton train --model mans9 --dataset ntu --protocol cs`, or in a
-checkout `python run.py ...`."""
+"""Command line: `keras-skeleton train --model mans9 --dataset ntu --protocol cs`, or
+`python run.py ...` in a checkout."""
 
 from __future__ import annotations
 
@@ -11,49 +11,57 @@ from importlib import import_module
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.program import program
 
-# Command: what it does.
+# Commands with their descriptions.
 COMMANDS = {
-    "train": "train a model on a dataset by its paper's recipe, or score weights",
-    "attention": "draw where a network looks in a clip, or score its attention",
-    "detect": "find actions in untrimmed recordings",
+    "train": "train and evaluate a model on a dataset, or score trained weights",
+    "attention": "visualize the attention of a network, or score its attention",
+    "detect": "detect actions in untrimmed recordings",
     "inspect": "draw a clip as poses and as an animation",
-    "prepare": "read a dataset's raw files into the cache",
-    "crops": "cut videos of hands and body out of films, for pose_i3d",
-    "report": "merge the folds of one experiment into one report",
-    "export": "write a trained network to SavedModel, LiteRT or ONNX",
-    "zoo": "list, check or add trained weights",
-    "reproduce": "run the papers' tables again",
+    "prepare": "convert a dataset's raw files and store them in the cache",
+    "crops": "crop videos of hands and body from recordings, for pose_i3d",
+    "report": "merge run folders of one experiment into one report",
+    "export": "export a trained network to SavedModel, LiteRT or ONNX",
+    "zoo": "list, check or add pretrained weights",
+    "reproduce": "reproduce the tables of the papers",
     "list": "list models, datasets and protocols",
     "info": "show a model's layers, parameters and FLOPs",
 }
 
 
 def guide() -> str:
-    """What is printed where no command is given."""
+    """The text printed if no command is given."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
-            "Attention models for human actions from skeletons.",
+            "Attention models for skeleton-based action recognition.",
             "",
             "Train on a synthetic dataset generated locally (five minutes on two cores):",
             f"  {program()} train --model mans9 --dataset synthetic --protocol cs",
-            "See where a trained network looks:",
+            "Visualize the attention of a pretrained network:",
             f"  {program()} attention",
             "",
             "Commands:",
             *lines,
             "",
-            f"{program()} COMMAND --help lists a command's options. Without a command's name, "
-            "'train' runs.",
+            f"Run {program()} COMMAND --help for the options of a command. The default command is "
+            "'train'.",
         ]
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status (0, or 2 with a message for a user's error)."""
+    """Runs one command.
+
+    Args:
+        arguments: The command line without the program name; by default `sys.argv[1:]`.
+
+    Returns:
+        The exit status: 0, 1 if standard output was closed, 2 with a message for user errors, or
+        130 if interrupted.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # TensorFlow reads this when it is imported; its notes on start-up are of no use to a user.
+    # Hides TensorFlow's startup messages; read when TensorFlow is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         if not words or words in (["--help"], ["-h"], ["help"]):
@@ -78,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _nobody_reads():
             raise
         return 1
-    except OSError as error:  # a folder where a file should be, no space, no permission
+    except OSError as error:  # e.g. a folder instead of a file, no space, no permission
         if error.filename is None:
             raise
         print(f"{program()}: {error.filename}: {error.strerror}", file=sys.stderr)
@@ -87,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _nobody_reads() -> bool:
-    """Whether standard output was closed, as by `keras-skeleton list | head -1`; what is left to be
-    printed then goes nowhere."""
+    """Whether standard output was closed, as by `keras-skeleton list | head -1`. Further output is
+    then discarded."""
     try:
         print(flush=True)
     except BrokenPipeError:

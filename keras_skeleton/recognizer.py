@@ -1,4 +1,4 @@
-"""A trained network beside the clips that it is asked about: its answers, and where it looks."""
+"""`Recognizer`: predictions and attention of a trained network on the clips of a dataset."""
 
 from __future__ import annotations
 
@@ -28,7 +28,17 @@ from keras_skeleton.viz.strips import attention_strip_figure
 def weigh_parts(
     model: keras.Model, inputs: ClipInputs, clips: np.ndarray, batch_size: int
 ) -> np.ndarray | None:
-    """float32 (n, K): the weights of the parts in the middle view of each clip, if it has any."""
+    """Part weights of a network with body-part attention, in the middle view of each clip.
+
+    Args:
+        model: The network.
+        inputs: Its inputs.
+        clips: Indices of the clips.
+        batch_size: Number of clips per batch.
+
+    Returns:
+        float32 (n, K), or None if the network has no body-part attention.
+    """
     found = []
     for some in np.array_split(clips, -(-len(clips) // batch_size)):
         maps = attention_maps(model, inputs.batch(some))
@@ -39,10 +49,10 @@ def weigh_parts(
 
 
 def action_frames(row: pd.Series) -> tuple[int, int] | None:
-    """First and last frame of a clip that carry its action, where that is known.
+    """First and last frame (inclusive) that carry a clip's action, or None if unknown.
 
     Args:
-        row: The clip's, of `SkeletonDataset.samples`.
+        row: The clip's row of `SkeletonDataset.samples`.
     """
     if "action_start" not in row:
         return None
@@ -50,26 +60,32 @@ def action_frames(row: pd.Series) -> tuple[int, int] | None:
 
 
 def weights_label(weights: Path) -> str:
-    """What the weights of a run's fold are called in titles: run, fold and file."""
+    """Name of a weights file in titles: run, fold and file name."""
     return "/".join(weights.parts[-3:])
 
 
 @dataclass(frozen=True)
 class Recognizer:
-    """A network and clips.
+    """A trained network together with a dataset.
 
     Attributes:
-        name: Of the model.
+        name: Model name.
         model: The network, with its trained weights.
         dataset: The clips.
-        test: Which of them it is to be judged by; none where the clips are not of the dataset that
-            it was trained on.
-        inputs: What it reads of them.
-        frames: T of its input.
-        preprocessing: Choices of its view of a clip, as a recipe's.
-        views: Sub-sequences of a clip whose mean logits count.
-        batch_size: Clips at a time.
-        weights_label: What the weights are called, for titles.
+        test: Indices of the test clips; empty if the network was trained on another dataset.
+        inputs: Preprocessed inputs of all clips.
+        frames: Number of input frames T, or None for any length.
+        preprocessing: Preprocessing options, as in a recipe.
+        views: Number of views per clip over which logits are averaged.
+        batch_size: Number of clips per batch.
+        weights_label: Name of the weights, used in titles.
+
+    Example:
+        >>> import keras_skeleton as ks
+        >>> from keras_skeleton.zoo.load import on_dataset
+        >>> model, entry = ks.pretrained("sta_lstm", "synthetic", "cs")  # doctest: +SKIP
+        >>> recognizer = on_dataset(model, entry, ks.load_dataset("synthetic"))  # doctest: +SKIP
+        >>> recognizer.score().accuracy  # doctest: +SKIP
     """
 
     name: str
@@ -91,7 +107,14 @@ class Recognizer:
         number: int | None = None,
         weights_label: str = "",
     ) -> Recognizer:
-        """A network of an experiment, and the test clips of a fold (from 1)."""
+        """Creates a recognizer from a network of an experiment.
+
+        Args:
+            experiment: The experiment.
+            model: The network, with its weights.
+            number: Fold whose test clips are used, counted from 1; by default no test clips.
+            weights_label: Name of the weights, used in titles.
+        """
         run, test = experiment, np.arange(0)
         if number is not None:
             test = run.folds[number - 1].test
@@ -112,33 +135,54 @@ class Recognizer:
     def of_run(
         cls, experiment: Experiment, number: int, model: keras.Model | None = None
     ) -> Recognizer:
-        """The weights that a finished fold (from 1) has selected; `model` receives them."""
+        """Creates a recognizer from the selected weights of a finished fold.
+
+        Args:
+            experiment: The experiment.
+            number: Fold number, counted from 1.
+            model: Network into which the weights are loaded; by default a new one.
+        """
         model = model or experiment.final_network()
         weights = experiment.fold_folder(number) / "best.weights.h5"
         load_weights(model, weights)
         return cls.of_network(experiment, model, number, weights_label(weights))
 
     def test_clips(self, label: str) -> np.ndarray:
-        """int (n,): the test clips of a class."""
+        """Indices of the test clips of a class, int (n,).
+
+        Raises:
+            UnknownNameError: If the dataset has no such class.
+        """
         if label not in self.dataset.classes:
             raise UnknownNameError("class", label, self.dataset.classes, of=self.dataset.name)
         return self.test[self.dataset.labels[self.test] == self.dataset.classes.index(label)]
 
     def logits(self, clips: ArrayLike) -> np.ndarray:
-        """float32 (n, C) of clips."""
+        """Logits of the clips with the given indices, float32 (n, C)."""
         chosen = np.asarray(clips)
         size = min(self.batch_size, len(chosen))
         return predict_views(self.model.predict_on_batch, self.inputs, chosen, size, self.views)
 
     def score(self) -> Score:
-        """How well it tells the test clips apart; ValueError where there are none."""
+        """Scores on the test clips.
+
+        Raises:
+            ValueError: If there are no test clips.
+        """
         if not len(self.test):
-            raise ValueError(f"{self.dataset.name}: no test clips of '{self.name}' among these")
+            raise ValueError(f"{self.dataset.name}: no test clips for '{self.name}'")
         return score(self.inputs.labels[self.test], self.logits(self.test))
 
     def attention(self, clips: ArrayLike) -> list[dict[str, np.ndarray]]:
-        """Attention at each clip's own frames: `"joints"` (T, K), `"frames"` (T,), or (T, 3) where
-        the coordinates have attention of their own, as the network has them."""
+        """Attention of the network, resampled to the original frames of each clip.
+
+        Args:
+            clips: Indices of the clips.
+
+        Returns:
+            One dictionary per clip with the maps that the network has: `"joints"` (T, K) with
+            K = M * V, and `"frames"` (T,), or (T, 3) with one column per coordinate.
+        """
         chosen, result = np.asarray(clips), []
         for some in np.array_split(chosen, -(-len(chosen) // EVALUATION_BATCH)):
             maps = attention_maps(self.model, self.inputs.batch(some))
@@ -155,11 +199,12 @@ class Recognizer:
         return result
 
     def part_weights(self, clips: ArrayLike) -> np.ndarray | None:
-        """float32 (n, K): the weights of the parts in the middle of each clip, if it has any."""
+        """Weights of the body parts in the middle view of each clip, float32 (n, K), or None if
+        the network has no body-part attention."""
         return weigh_parts(self.model, self.inputs, np.asarray(clips), self.batch_size)
 
     def title(self, i: int) -> str:
-        """Dataset, class, model, clip and weights, to be set above a figure."""
+        """Figure title of clip `i`: model, dataset, class, clip and weights."""
         row = self.dataset.samples.iloc[i]
         label = self.dataset.classes[row["label"]]
         kind = "test clip" if i in self.test else "clip"
@@ -167,8 +212,13 @@ class Recognizer:
         return f"{title}\nweights {self.weights_label}" if self.weights_label else title
 
     def frame_attention_figure(self, i: int, frames: ArrayLike) -> Figure:
-        """Attention to the frames of a clip, from `attention`, above its poses; where it is known
-        which frames carry the action, they are shaded."""
+        """Draws the frame attention of clip `i` above its poses. The frames that carry the action
+        are shaded if they are known.
+
+        Args:
+            i: Index of the clip.
+            frames: Frame attention from `attention`, (T,) or (T, 3).
+        """
         row, info = self.dataset.samples.iloc[i], self.dataset.info
         return attention_strip_figure(
             self.dataset.clip(i),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_skeleton.utils.errors import UnknownNameError
+from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 
 @dataclass(frozen=True)
@@ -272,3 +272,78 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
     if skeleton not in SKELETONS:
         raise UnknownNameError("skeleton", skeleton, SKELETONS)
     return SKELETONS[skeleton]
+
+
+# Target layout: joint -> joints of other layouts at the same place, the closest first. A joint that
+# is not listed is taken by its own name.
+_SAME_PLACE: dict[str, dict[str, tuple[str, ...]]] = {
+    "kinect_v1": {
+        "hip_center": ("spine_base", "root"),
+        "spine": ("spine_mid", "upper_back"),
+        "shoulder_center": ("spine_shoulder", "lower_neck"),
+    },
+    "kinect_v2": {
+        "spine_base": ("root",),
+        "spine_mid": ("upper_back",),
+        "spine_shoulder": ("lower_neck",),
+        "neck": ("upper_neck",),
+        "left_hand_tip": ("left_fingers",),
+        "right_hand_tip": ("right_fingers",),
+    },
+    # OpenNI's neck lies between the shoulders, its torso halfway down, its foot at the ankle.
+    "sbu": {
+        "neck": ("spine_shoulder", "shoulder_center", "lower_neck"),
+        "torso": ("spine_mid", "spine", "upper_back"),
+        "left_foot": ("left_ankle",),
+        "right_foot": ("right_ankle",),
+    },
+}
+
+
+class SkeletonMapError(UserError, ValueError):
+    """Raised when a joint layout cannot be mapped to another one; the message lists the joints."""
+
+
+def joint_map(source: str | Skeleton, target: str | Skeleton) -> np.ndarray:
+    """Indices of the source joints that take the places of the target's joints.
+
+    Layouts are mapped by joint names: Kinect v2 to v1, both and HDM05 to SBU's 15 joints, HDM05 to
+    both Kinects. Joints are picked, never computed from others, so a layout with fewer joints
+    cannot be mapped to one with more.
+
+    Args:
+        source: Layout of the clips, (..., V, 3).
+        target: Layout that is needed, (..., W, 3).
+
+    Returns:
+        int (W,): `clip[..., joint_map(source, target), :]` is the clip in the target's layout.
+
+    Raises:
+        SkeletonMapError: The source has no joint at some of the target's places.
+
+    Example:
+        >>> v2, v1 = get_skeleton("kinect_v2"), get_skeleton("kinect_v1")
+        >>> [v2.joints[i] for i in joint_map(v2, v1)[:3]]
+        ['spine_base', 'spine_mid', 'spine_shoulder']
+        >>> joint_map(v1, v2)
+        Traceback (most recent call last):
+            ...
+        keras_skeleton.skeletons.SkeletonMapError: kinect_v1 has no joint for spine_base, ...
+    """
+    own, wanted = get_skeleton(source), get_skeleton(target)
+    if own.joints == wanted.joints:
+        return np.arange(own.size)
+    places = _SAME_PLACE.get(wanted.name, {})
+    order, missing = [], []
+    for joint in wanted.joints:
+        known = [name for name in places.get(joint, (joint,)) if name in own.joints]
+        if known:
+            order.append(own.joints.index(known[0]))
+        else:
+            missing.append(joint)
+    if missing:
+        raise SkeletonMapError(
+            f"{own.name} has no joint for {', '.join(missing)} of {wanted.name}; clips with the "
+            f"joints of {wanted.name} are needed"
+        )
+    return np.array(order)

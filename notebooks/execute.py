@@ -1,10 +1,11 @@
-"""Runs notebooks and stores them with their outputs, as they are committed.
+"""Execute notebooks and store them with their outputs.
 
-    python notebooks/execute.py                     all of them
-    python notebooks/execute.py 05_pose_i3d_parts   one
+    python notebooks/execute.py                     # all notebooks
+    python notebooks/execute.py 05_pose_i3d_parts   # one notebook
 
-Needs requirements-dev.txt and the data that each notebook names, below $KERAS_SKELETON_DATA. What
-differs between machines and runs is taken out: log lines, dates, and the kernel's version.
+Needs `pip install -r requirements-dev.txt` and the data that each notebook names, in the folder
+`$KERAS_SKELETON_DATA`. Output that differs between machines and runs is removed: everything on
+stderr, timestamps and the version of the kernel.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).resolve().parent
-LIMIT = 600  # seconds a cell
+TIMEOUT = 600  # seconds for each cell
 
 
 def execute(path: Path) -> tuple[float, float]:
-    """Runs a notebook in place; returns the seconds that it took, and those of processors."""
+    """Executes a notebook in place and returns its wall time and CPU time in seconds."""
     notebook = nbformat.read(path, as_version=4)
     start, before = time.monotonic(), os.times()
     NotebookClient(
         notebook,
-        timeout=LIMIT,
+        timeout=TIMEOUT,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
@@ -42,7 +43,7 @@ def execute(path: Path) -> tuple[float, float]:
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
-    """Takes out what differs between machines and runs."""
+    """Removes output that differs between machines and runs."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -60,4 +61,4 @@ if __name__ == "__main__":
         path = HERE / f"{Path(name).stem}.ipynb"
         seconds, busy = execute(path)
         size = path.stat().st_size / 1e6
-        print(f"{path.name}: {seconds:.0f} s, {busy:.0f} of a core; {size:.2f} MB", flush=True)
+        print(f"{path.name}: {seconds:.0f} s, {busy:.0f} s of CPU; {size:.2f} MB", flush=True)

@@ -166,14 +166,14 @@ def test_processes_end_with_the_same_bits_and_only_the_first_one_writes(runs):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--processes 2", "--coordinator, --processes and --process-id go together"),
-        ("--coordinator h:1 --processes 2", "go together"),
+        ("--processes 2", "--coordinator, --processes and --process-id must be given together"),
+        ("--coordinator h:1 --processes 2", "given together"),
         ("--coordinator h --processes 2 --process-id 0", "write HOST:PORT"),
         ("--coordinator h:99999 --processes 2 --process-id 0", "write HOST:PORT"),
         ("--coordinator h:1 --processes 2 --process-id 2", "must be 0 to 1"),
-        ("--coordinator h:1 --processes 2 --process-id 1 --devices all", "leave --devices out"),
+        ("--coordinator h:1 --processes 2 --process-id 1 --devices all", "omit --devices"),
         ("--coordinator h:1 --processes 2 --process-id 1 --deterministic", "XLA_FLAGS"),
-        ("--coordinator h:1 --processes 2 --process-id 1 --weights w.h5", "scores in one process"),
+        ("--coordinator h:1 --processes 2 --process-id 1 --weights w.h5", "evaluates in one process"),
     ],
 )
 def test_words_that_do_not_go_together(words, said, capsys, monkeypatch):

@@ -116,4 +116,4 @@ def test_the_installed_command_lists_trains_and_loads_what_it_left(installed, tm
     assert lost.returncode == 2
     assert "KERAS_SKELETON_WEIGHTS" in lost.stderr
     told = variables | {"KERAS_SKELETON_WEIGHTS": str(ROOT / "weights")}
-    assert "every file is as recorded" in run(command, "zoo", cwd=tmp_path, env=told)
+    assert "all files match their SHA-256" in run(command, "zoo", cwd=tmp_path, env=told)

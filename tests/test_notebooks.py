@@ -56,7 +56,7 @@ def test_it_says_first_what_it_shows_and_needs(path):
     first = read(path).cells[0]
     assert first.cell_type == "markdown"
     assert first.source.startswith("# ")
-    for word in ("**Shows** ", "**Needs** ", "**Takes** "):
+    for word in ("**Needs** ", "**Takes** "):
         assert word in first.source
 
 

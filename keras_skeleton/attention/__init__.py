@@ -1,1 +1,1 @@
-"""What a network looks at, and whether that can be trusted."""
+"""Attention of trained networks: tables, figures, and measures of faithfulness."""

@@ -1,7 +1,8 @@
-"""Whether networks that differ only in their seed attend to the same: rank correlations.
+"""Agreement of attention between networks, measured by rank correlation.
 
-Attention that another seed would place elsewhere says more about the seed than about the clip.
-Untrained networks show how much agreement the layers alone bring about, without any learning.
+If networks that differ only in their seed attend to different joints or frames, attention depends
+on the seed rather than on the clip. Untrained networks are the baseline: their agreement comes from
+the architecture alone.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import numpy as np
 from scipy.stats import rankdata
 
 Values = Sequence[np.ndarray]
-"""One network's attention to the same clips, each (n,), n joints or frames."""
+"""Attention of one network to a list of clips, each (n,) over joints or frames."""
 
 
 class Agreement(NamedTuple):
-    """Spearman's rank correlation: a mean over clips for every pair of networks.
+    """Rank correlation between networks, averaged over clips for every pair of networks.
 
     Attributes:
-        mean, spread: Mean and standard deviation over the pairs; NaN where there is none.
-        pairs: How many had clips to compare.
+        mean: Mean over the pairs; NaN without pairs.
+        spread: Standard deviation over the pairs; NaN without pairs.
+        pairs: Number of pairs with at least one comparable clip.
     """
 
     mean: float
@@ -31,7 +33,12 @@ class Agreement(NamedTuple):
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation of two (n,); NaN where one of them is the same everywhere."""
+    """Computes Spearman's rank correlation of two arrays (n,); NaN if one of them is constant.
+
+    Example:
+        >>> round(rank_correlation(np.array([1, 2, 3]), np.array([10, 20, 15])), 3)
+        0.5
+    """
     ranks = np.stack([rankdata(first), rankdata(second)])
     ranks -= ranks.mean(axis=1, keepdims=True)
     length = np.sqrt((ranks**2).sum(axis=1)).prod()
@@ -39,9 +46,19 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def agreement(networks: Sequence[Values], others: Sequence[Values] | None = None) -> Agreement:
-    """Over all pairs of `networks`; or, with `others`, of one of these and one of those.
+    """Computes the agreement over pairs of networks.
 
-    Clips where either network attends to all alike have no ranks and are left out.
+    Clips to which either network attends uniformly have no ranks and are skipped.
+
+    Args:
+        networks: Attention of each network to the same clips.
+        others: If given, the pairs are formed between `networks` and `others`; otherwise within
+            `networks`.
+
+    Example:
+        >>> first, second = [np.array([0.1, 0.2, 0.7])], [np.array([0.2, 0.1, 0.7])]
+        >>> round(agreement([first, second]).mean, 3)
+        0.5
     """
     pairs = combinations(networks, 2) if others is None else product(networks, others)
     means = []

@@ -1,26 +1,26 @@
-"""Deletion and insertion: what a network loses when frames or joints go, most important first.
+"""Deletion and insertion: delete frames or joints of a clip, most important first.
 
-If attention says what counts, the class should become improbable sooner when frames (or joints) are
-taken away in its order than in a random one, and probable sooner when they are put back.
+If attention reflects importance, the probability of the true class should drop sooner when frames
+(or joints) are deleted in its order than in a baseline order, and rise sooner when they are
+inserted in this order.
 
-Nothing can be cut out of a clip without leaving something in its place. Here:
+Deleted values must be replaced by something:
 
-    a joint    stands still where it is on average over the training clips' frames. Its own mean
-               over the clip would still tell a sitting person from a standing one
-    a frame    lies on a straight line between the kept frames around it; before the first and
-               after the last of them it repeats that one. Zeros, or a mean pose among moving ones,
-               would be jumps that no camera sees, and a network's answer to them says nothing
-    all frames the mean pose of the training clips, standing still
+    a joint     is fixed at its mean position over the frames of the training clips. Its mean over
+                the clip itself would still distinguish a sitting from a standing person
+    a frame     is interpolated linearly between the nearest kept frames; before the first and after
+                the last kept frame, that frame is repeated. Zeros or a mean pose between moving
+                poses would be jumps that never occur in real data
+    all frames  the mean pose of the training clips in every frame
 
-Straight lines hide the loss of single frames better than that of many neighbours, and attention
-changes little from a frame to the next, so its order takes neighbours away together. A smooth curve
-beats a random order of frames in deletion wherever it peaks, and in real clips, whose motion is
-smooth, loses to it in insertion. The fair rival is attention itself, moved in time, round the end
-(`shifted`): as smooth, in the wrong place.
+Linear interpolation hides the loss of single frames better than that of many neighboring frames.
+Attention varies slowly over time, so its order deletes neighboring frames together. Compared with a
+random order of frames, any smooth curve therefore wins in deletion, wherever its peak is, and loses
+in insertion on real clips, whose motion is smooth. The fair baseline is the same attention curve
+shifted in time with wrap-around (`shifted`): equally smooth, but at the wrong position.
 
-The area between two curves is the mean gap between them, in the unit of the curves. Curves and
-measures as in Petsiuk et al., "RISE: randomized input sampling for explanation of black-box
-models", BMVC 2018.
+The area between two curves is their mean difference. Curves and measures follow Petsiuk et al.,
+"RISE: randomized input sampling for explanation of black-box models", BMVC 2018.
 """
 
 from __future__ import annotations
@@ -34,41 +34,59 @@ FRACTIONS = np.linspace(0, 1, 11)
 
 
 def there(clip: np.ndarray) -> np.ndarray:
-    """bool (..., K) of (..., K, C): joints that are not all zeros; those of absent bodies are."""
+    """Marks the joints of a clip (..., K, C) that are present, bool (..., K). Joints of absent
+    bodies are all zeros."""
     return np.any(clip != 0, axis=-1)
 
 
 def mean_pose(clips: Sequence[np.ndarray]) -> np.ndarray:
-    """float64 (K, C): where each joint is on average over the frames of clips (S, K, C) that have
-    it; zeros for a joint that none has."""
+    """Mean position of each joint, float64 (K, C), over the frames of clips (S, K, C) in which it
+    is present; zeros for joints that are never present."""
     total = np.sum([clip.sum(axis=0, dtype=np.float64) for clip in clips], axis=0)
     count = np.sum([there(clip).sum(axis=0) for clip in clips], axis=0)
     return total / np.maximum(count, 1)[:, None]
 
 
 def keep_joints(clip: np.ndarray, kept: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """Copies of a clip in which only some joints move, the others rest: (N, S, K, C).
+    """Creates copies of a clip in which only some joints are kept, the others fixed at `rest`.
 
     Args:
-        clip: (S, K, C), S frames; joints that are not there are zeros and stay so.
-        kept: bool (N, K), which joints each copy keeps.
-        rest: (K, C), from `mean_pose`.
+        clip: Clip with S frames, (S, K, C). Joints of absent bodies are zeros and stay zeros.
+        kept: The joints that each copy keeps, bool (N, K).
+        rest: Positions of deleted joints from `mean_pose`, (K, C).
+
+    Returns:
+        The copies, (N, S, K, C).
+
+    Example:
+        >>> clip = np.array([[[1.0], [2.0]], [[3.0], [4.0]]])  # 2 frames, 2 joints, 1 coordinate
+        >>> keep_joints(clip, np.array([[True, False]]), np.array([[9.0], [9.0]]))[0, :, :, 0]
+        array([[1., 9.],
+               [3., 9.]])
     """
     stays = kept[:, None, :] | ~there(clip)
     return np.where(stays[..., None], clip, rest).astype(clip.dtype)
 
 
 def keep_frames(clip: np.ndarray, kept: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """Copies of a clip in which only some frames are as they were: (N, S, K, C).
+    """Creates copies of a clip in which only some frames are kept, the others interpolated.
 
     Args:
-        clip: (S, K, C), S frames; joints that are not there are zeros and stay so.
-        kept: bool (N, S), which frames each copy keeps.
-        rest: (K, C), from `mean_pose`; what is shown where a joint has no kept frame.
+        clip: Clip with S frames, (S, K, C). Joints of absent bodies are zeros and stay zeros.
+        kept: The frames that each copy keeps, bool (N, S).
+        rest: Positions of joints without a kept frame from `mean_pose`, (K, C).
+
+    Returns:
+        The copies, (N, S, K, C).
+
+    Example:
+        >>> clip = np.array([[[1.0]], [[5.0]], [[3.0]]])  # 3 frames, 1 joint, 1 coordinate
+        >>> keep_frames(clip, np.array([[True, False, True]]), np.zeros((1, 1)))[0, :, 0, 0]
+        array([1., 2., 3.])
     """
     result = np.zeros((len(kept), *clip.shape), clip.dtype)
     patterns, pattern = np.unique(there(clip), axis=1, return_inverse=True)
-    for p in range(patterns.shape[1]):  # joints that come and go together: mostly all of a body
+    for p in range(patterns.shape[1]):  # joints present in the same frames: mostly a whole body
         joints, frames = np.flatnonzero(pattern == p), np.flatnonzero(patterns[:, p])
         own = clip[np.ix_(frames, joints)]
         for copy, known in zip(result, kept[:, frames], strict=True):
@@ -79,7 +97,7 @@ def keep_frames(clip: np.ndarray, kept: np.ndarray, rest: np.ndarray) -> np.ndar
 
 
 def _between(poses: np.ndarray, at: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Poses of the frames `at`, at all `frames`: on straight lines, held at both ends."""
+    """Interpolates poses at the frames `at` linearly to `frames`; constant beyond both ends."""
     place = np.interp(frames, at, np.arange(len(at)))
     low = place.astype(int)
     high = np.minimum(low + 1, len(at) - 1)
@@ -88,15 +106,20 @@ def _between(poses: np.ndarray, at: np.ndarray, frames: np.ndarray) -> np.ndarra
 
 
 def importance_order(values: ArrayLike, rng: np.random.Generator) -> np.ndarray:
-    """int64 (n,): largest value first; equal ones in random order."""
+    """Indices of values (n,) in descending order, int64 (n,); ties are in random order.
+
+    Example:
+        >>> importance_order([0.1, 0.7, 0.2], np.random.default_rng(0))
+        array([1, 2, 0])
+    """
     values = np.asarray(values)
     return np.lexsort((rng.random(len(values)), -values))
 
 
 def kept_after(order: np.ndarray, fractions: np.ndarray = FRACTIONS) -> np.ndarray:
-    """bool (F, n): what is left when each fraction of `order` is gone, its first ones first.
+    """Marks the elements left after deleting each fraction of `order` from its start, bool (F, n).
 
-    Insertion in an order is deletion in the reverse one, read from the end.
+    Insertion in an order equals deletion in the reverse order, read from the end.
     """
     rank = np.empty(len(order), int)
     rank[order] = np.arange(len(order))
@@ -104,7 +127,8 @@ def kept_after(order: np.ndarray, fractions: np.ndarray = FRACTIONS) -> np.ndarr
 
 
 def shifted(values: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, n): values (n,) moved in time, round the end, by offsets drawn from 1 to n - 1."""
+    """Copies of values (n,) shifted in time with wrap-around, by random offsets from 1 to n - 1;
+    (count, n)."""
     n = len(values)
     if n < 2:
         return np.repeat(values[None], count, axis=0)
@@ -112,19 +136,30 @@ def shifted(values: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def area(curve: ArrayLike, fractions: np.ndarray = FRACTIONS) -> np.ndarray:
-    """Areas below curves (..., F) over `fractions`, by straight lines; fractions run from 0 to 1,
-    so that it is the curve's mean."""
+    """Area under curves (..., F) by the trapezoidal rule. Fractions range from 0 to 1, so that the
+    area is the mean of the curve."""
     return np.trapezoid(np.asarray(curve), fractions, axis=-1)
 
 
 def confidence_interval(
     values: ArrayLike, seed: int = 0, level: float = 0.95, resamples: int = 1000
 ) -> tuple[float, float, float]:
-    """The mean of clips' values (n,), and the interval that a bootstrap over the clips gives it.
+    """Computes the mean of per-clip values and its bootstrap confidence interval over clips.
 
-    The bounds are percentiles of the means of `resamples` draws of n clips with replacement. NaN
-    three times where there are no values. The interval is about other clips of the kind; another
-    training of the network is another matter.
+    The interval covers the sampling of clips, not the variation between trainings.
+
+    Args:
+        values: One value per clip, (n,).
+        seed: Seed of the resampling.
+        level: Confidence level.
+        resamples: Number of bootstrap samples of n clips, drawn with replacement.
+
+    Returns:
+        Mean, lower and upper bound (percentiles of the resampled means); all NaN without values.
+
+    Example:
+        >>> confidence_interval([1.0, 1.0, 1.0])
+        (1.0, 1.0, 1.0)
     """
     values = np.asarray(values, np.float64)
     if not len(values):

@@ -1,12 +1,12 @@
-"""What becomes of a network's answers while frames or joints of clips go and come back.
+"""Class probabilities of a network while frames or joints of clips are deleted and inserted.
 
-Frames and joints are the clip's own. What a network reads of them differs: MANs reads 50 rows made
-of the frames, CSTA-CNN samples 30. Attention and saliency are brought from these rows to the
-frames by the same rule (`attention_on_frames`); a frame that goes takes the rows nearest to it
-along. All is done in the network's own coordinates: in the camera's, a hip that rests would move
-every joint of a network that has the hips for its origin.
+Frames and joints are those of the original clip. The network's input has other rows: MANs resizes a
+clip to 50 rows, CSTA-CNN samples 30 frames. Attention and saliency are resampled from these rows to
+the clip's frames by the same rule (`attention_on_frames`). Deleting a frame deletes the rows that
+are nearest to it. Deletion works in the network's input coordinates: in camera coordinates, fixing
+the hip would move all joints of a network that uses the hip as origin.
 
-Joints have one weight for the whole clip here, its mean over the frames.
+Joints have one weight per clip, the mean over its frames.
 """
 
 from __future__ import annotations
@@ -33,29 +33,30 @@ from keras_skeleton.models.attention_maps import attention_on_frames
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.training.experiment import Experiment
 
-RESTING = 1000  # training clips, at most, whose mean pose is taken
-BATCH = 32  # clips whose gradient is computed at a time
+RESTING = 1000  # maximum number of training clips in the mean pose
+BATCH = 32  # batch size of gradients
 
 Maps = list[dict[str, np.ndarray]]
-"""Of every clip, `"frames"` (T,) and `"joints"` (T, K), those that there are."""
+"""One dictionary per clip with `"frames"` (T,) and `"joints"` (T, K), as far as available."""
 
 
 def rival(guide: str, kind: str) -> str:
-    """What an order has to beat: frames, the same curve elsewhere in time; joints, chance."""
+    """The baseline of an order: for frames the same curve shifted in time, for joints a random
+    order."""
     return f"{guide}_shifted" if kind == "frames" else "random"
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What becomes of clips while frames or joints are deleted and inserted.
+    """Deletion and insertion curves of n clips.
 
     Attributes:
         kind: `"frames"` or `"joints"`.
-        probability: Order (`attention`, `saliency`, `random`; of frames also `attention_shifted`,
-            `saliency_shifted`) and way (`deletion`, `insertion`) to (n, F): the true class's
-            probability, of n clips at the F fractions of `evaluation.deletion.FRACTIONS`.
-        correct: The same of whether the true class is the most probable one; a mean over draws
-            where an order is drawn.
+        probability: Probability of the true class, (n, F) at the F fractions of
+            `deletion.FRACTIONS`, by order (`attention`, `saliency`, `random`; for frames also
+            `attention_shifted`, `saliency_shifted`) and way (`deletion`, `insertion`).
+        correct: Whether the true class is predicted, (n, F), by order and way; averaged over
+            draws for random and shifted orders.
     """
 
     kind: str
@@ -63,62 +64,64 @@ class Curves:
     correct: Mapping[tuple[str, str], np.ndarray]
 
     def gain(self, guide: str, way: str, over: str | None = None) -> np.ndarray:
-        """(n,): the area between the curves of a guide and of its rival (or of `over`), positive
-        where the guide is the better one: lower in deletion, higher in insertion."""
+        """Area between the curves of a guide and of its baseline (or of the order `over`), (n,).
+
+        Positive values mean that the guide is better: lower in deletion, higher in insertion.
+        """
         own = self.probability[guide, way]
         other = self.probability[over or rival(guide, self.kind), way]
         return area(other - own if way == "deletion" else own - other)
 
 
 class View:
-    """A network and the clips as it reads them, rows of frames by columns of joints.
+    """A network and its inputs, arranged as rows (frames) and columns (joints).
 
     Args:
         run: The experiment.
-        number: Of the fold whose training clips say what rests.
+        number: Fold whose training clips define the mean pose, counted from 1.
 
     Attributes:
-        model: With new weights.
-        inputs: What it reads.
-        shape: Of a clip's input.
-        rest: (K, 3), the mean pose.
+        model: The network, with new weights.
+        inputs: Preprocessed inputs of all clips.
+        shape: Shape of one clip's input.
+        rest: Mean pose of the training clips, (K, 3).
     """
 
     def __init__(self, run: Experiment, number: int) -> None:
         self.run = run
         arguments = run.recipe.stages[-1].model if run.recipe.stages else {}
         self.model = run.build(any_length=True, **arguments)
-        self.model.compile(jit_compile=False)  # XLA would compile for every length of a clip
+        self.model.compile(jit_compile=False)  # XLA would compile for every clip length
         self.inputs = run.inputs(self.model)
         shape = self.inputs.shape
-        assert isinstance(shape, tuple)  # one input: networks that watch videos are refused
+        assert isinstance(shape, tuple)  # `check_scorable` excludes networks with video inputs
         self.shape = shape
         train = run.folds[number - 1].train
         known = train[:: -(-len(train) // RESTING)]
         self.rest = mean_pose([self.clip(i)[self.shown(i)] for i in known])
 
     def clip(self, i: int) -> np.ndarray:
-        """float32 (R, K, 3): R rows of the network's input, padding among them."""
+        """The network's input of clip `i`, float32 (R, K, 3), with R rows including padding."""
         batch = np.asarray(self.inputs.batch(np.array([i])))
         return batch.reshape(batch.shape[1], -1, batch.shape[-1])
 
     def length(self, i: int) -> int:
-        """T."""
+        """Number of frames T of clip `i`."""
         return int(self.run.dataset.samples["frames"].iloc[i])
 
     def rows(self, i: int) -> np.ndarray:
-        """float (R,): the clip's frame behind every row, NaN where it is padding."""
+        """The clip's frame that each row shows, float (R,); NaN for padding."""
         entry = MODELS[self.run.model]
         return entry.input_frame_index(
             self.length(i), self.run.frames, **self.run.recipe.preprocessing
         )
 
     def shown(self, i: int) -> np.ndarray:
-        """Indices of the rows that show a frame."""
+        """Indices of the rows that are not padding."""
         return np.flatnonzero(np.isfinite(self.rows(i)))
 
     def saliency(self, clips: np.ndarray) -> Maps:
-        """Gradient saliency at the clips' own frames; see `keras_skeleton.attention.saliency`."""
+        """Gradient saliency resampled to the clips' frames; see `attention.saliency`."""
         gradient = input_gradient(self.model)
         entry, run, result = MODELS[self.run.model], self.run, []
         for some in np.array_split(clips, -(-len(clips) // BATCH)):
@@ -130,7 +133,7 @@ class View:
             for b, i in enumerate(some):
                 rows, T = self.rows(i), self.length(i)
                 steps = entry.frame_index(T, run.frames, **run.recipe.preprocessing)
-                read = np.where(np.isin(rows, steps), rows, np.nan)  # rows left out have none
+                read = np.where(np.isin(rows, steps), rows, np.nan)  # NaN for unused rows
                 joints = attention_on_frames(values[b], read, T)
                 result.append({"joints": joints, "frames": joints.sum(axis=1)})
         return result
@@ -138,7 +141,16 @@ class View:
     def curves(
         self, kind: str, clips: np.ndarray, maps: Maps, gradients: Maps, seed: int, draws: int
     ) -> Curves:
-        """Deletion and insertion of frames or joints."""
+        """Computes deletion and insertion curves of clips.
+
+        Args:
+            kind: `"frames"` or `"joints"`.
+            clips: Indices of the clips.
+            maps: Attention to the clips.
+            gradients: Saliency of the clips.
+            seed: Seed of the random and shifted orders.
+            draws: Number of random and of shifted orders per clip.
+        """
         probability: dict[tuple[str, str], list[np.ndarray]] = {}
         correct: dict[tuple[str, str], list[np.ndarray]] = {}
         for k, i in enumerate(clips):
@@ -165,7 +177,7 @@ class View:
         rng: np.random.Generator,
         draws: int,
     ) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
-        """Each order and way with logits (draws, F, classes) of clip `i`."""
+        """Yields each (order, way) with the logits of clip `i`, (draws, F, classes)."""
         units = np.arange(self.length(i))
         if kind == "joints":
             units = np.flatnonzero(there(self.clip(i)[self.shown(i)]).any(axis=0))
@@ -180,7 +192,7 @@ class View:
                 orders[f"{guide}_shifted"] = ordered(shifted(values[guide], draws, rng))
         orders["random"] = [rng.permutation(len(units)) for _ in range(draws)]
 
-        # Insertion is deletion from the other end; of a random order that is another random one.
+        # Insertion is deletion in the reverse order; a reversed random order is random as well.
         deleted = {(name, "deletion"): some for name, some in orders.items()}
         deleted |= {
             (name, "insertion"): [order[::-1] for order in some]
@@ -201,8 +213,8 @@ class View:
                 yield (name, "insertion"), found[:, ::-1]
 
     def _predict(self, kind: str, i: int, units: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """Logits (2 + N, classes) of clip `i`: whole, with nothing kept, and as `kept` (N, units)
-        says."""
+        """Logits of clip `i`, (2 + N, classes): of the whole clip, with everything deleted, and
+        for each row of `kept` (N, units)."""
         ends = np.stack([np.ones(len(units), bool), np.zeros(len(units), bool)])
         kept = np.concatenate([ends, kept])
         clip, shown = self.clip(i), self.shown(i)
@@ -213,7 +225,7 @@ class View:
             columns = np.ones((len(kept), clip.shape[1]), bool)
             columns[:, units] = kept
             copies = keep_joints(clip[shown], columns, self.rest)
-        if MODELS[self.run.model].sequence:  # padding at the end changes nothing and costs time
+        if MODELS[self.run.model].sequence:  # padding at the end has no effect but costs time
             clip = clip[: shown[-1] + 1]
         batch = np.repeat(clip[None], len(kept), axis=0)
         batch[:, shown] = copies

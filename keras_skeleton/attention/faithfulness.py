@@ -1,14 +1,15 @@
-"""How far a network's attention can be trusted: what `run.py attention --score` measures of one
-network on a fold's test clips.
+"""Measure how faithful a network's attention is, on the test clips of one fold.
 
-    shares     of attention on the joints and frames that carry the action, where that is known,
-               beside uniform attention and gradient saliency
-    curves     the true class's probability while frames or joints are deleted or inserted in the
-               order of attention, of saliency, and of their rivals; see `evaluation.deletion` and
-               `training.deletion_curves`
+This is what `keras-skeleton attention --score` computes for each network:
 
-Where each coordinate has frame attention of its own (MANs), their mean counts; where attention has
-signs (CSTA-CNN), its size.
+    shares     share of attention on the joints and frames that carry the action (if they are
+               known), compared with uniform attention and gradient saliency
+    curves     probability of the true class while frames or joints are deleted or inserted in the
+               order of attention, of saliency, and of their baselines; see `attention.deletion`
+               and `attention.deletion_curves`
+
+If each coordinate has its own frame attention (MANs), it is averaged; if attention is signed
+(CSTA-CNN), its absolute value is used.
 """
 
 from __future__ import annotations
@@ -37,33 +38,38 @@ KINDS = ("frames", "joints")
 
 
 class NotScoredError(UserError):
-    """A network whose attention is not what is scored here; the message says why."""
+    """Raised if a network has no attention that can be scored."""
 
 
 def check_scorable(model: str, task: str = "recognition") -> None:
-    """Refuses models of other things than clips of one class; NotScoredError."""
+    """Checks that a model classifies clips and attends to frames or joints.
+
+    Raises:
+        NotScoredError: If it detects actions in untrimmed recordings, or has video inputs.
+    """
     if task == "detection" or model == "tap_lstm":
         raise NotScoredError(
-            "it proposes intervals of untrimmed recordings, whose frames have no one class to "
-            "lose; run.py detect writes what it attends to (attention.csv)"
+            "the network detects actions in untrimmed recordings, which have no single class; "
+            "`keras-skeleton detect` writes its attention to attention.csv"
         )
     if MODELS[model].video:
         raise NotScoredError(
-            "it weighs body parts of videos, not frames or joints; run.py --aggregate trains it "
-            "without weights, or on one part"
+            "the network attends to body parts of videos, not to frames or joints; compare it with "
+            "--set model.aggregate=... instead, which trains it without attention or on one part"
         )
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """What was measured of one network.
+    """Measurements of one network. Created by `measure`.
 
     Attributes:
-        clips: Indices (n,) of the test clips.
-        attention, saliency: Of these clips.
-        curves: By kind.
-        shares: By kind, on the joints or frames that carry the action: of attention, of uniform
-            attention, of saliency; none where the truth is not known.
+        clips: Indices of the test clips, (n,).
+        attention: Attention to these clips.
+        saliency: Gradient saliency of these clips.
+        curves: Deletion and insertion curves, by kind (`"frames"`, `"joints"`).
+        shares: Shares of attention, uniform attention and saliency on the joints or frames that
+            carry the action, by kind; empty if these are not known.
     """
 
     clips: np.ndarray
@@ -74,8 +80,8 @@ class Faithfulness:
 
 
 def score_rows(found: Faithfulness, seed: int = 0) -> list[dict[str, float | str]]:
-    """A row for every kind of attention, as `evaluation.attention_score` lists the columns; the
-    seed is the bootstrap's."""
+    """One table row per kind of attention, with the columns listed in `attention.score_table`;
+    `seed` is that of the bootstrap."""
     rows = []
     for kind, curves in found.curves.items():
         whole = ("attention", "deletion")
@@ -96,8 +102,8 @@ def score_rows(found: Faithfulness, seed: int = 0) -> list[dict[str, float | str
 
 
 def mean_curves(found: Faithfulness) -> pd.DataFrame:
-    """The curves' means over clips: `kind`, `order`, `way`, `fraction`, `probability`,
-    `accuracy`."""
+    """Curves averaged over clips, a table with the columns `kind`, `order`, `way`, `fraction`,
+    `probability`, `accuracy`."""
     return pd.concat(
         pd.DataFrame(
             {
@@ -115,7 +121,7 @@ def mean_curves(found: Faithfulness) -> pd.DataFrame:
 
 
 def some_test_clips(run: Experiment, number: int, most: int | None, seed: int) -> np.ndarray:
-    """The test clips of a fold; `most` of them, drawn from the seed, where they are more."""
+    """The test clips of a fold, or a random subset of size `most` if there are more."""
     test = run.folds[run.check_folds([number])[0] - 1].test
     if most is None or len(test) <= most:
         return test
@@ -130,25 +136,29 @@ def measure(
     draws: int = 3,
     most: int | None = None,
 ) -> Faithfulness:
-    """Measures a trained network on the test clips of a fold.
+    """Measures the faithfulness of a trained network's attention on the test clips of a fold.
 
     Args:
-        run: The experiment that it belongs to.
-        weights: Its weights.
-        number: Of the fold, from 1.
-        seed: Of random orders and of what is drawn.
-        draws: Random and shifted orders of each clip.
-        most: Test clips, at most; all by default.
+        run: The experiment of the network.
+        weights: Weights file.
+        number: Fold number, counted from 1.
+        seed: Seed of random orders and of the subset of clips.
+        draws: Number of random and of shifted orders per clip.
+        most: Maximum number of test clips; all by default.
 
     Raises:
-        NotScoredError: It has attention neither to frames nor to joints.
+        NotScoredError: If the network attends neither to frames nor to joints.
+
+    Example:
+        >>> found = measure(experiment, Path("best.weights.h5"), number=1)  # doctest: +SKIP
+        >>> found.curves["frames"].gain("attention", "deletion").mean()  # doctest: +SKIP
     """
     check_scorable(run.model)
     view = View(run, number)
     clips = some_test_clips(run, number, most, seed)
     there_are = attention_maps(view.model, view.inputs.batch(clips[:1]))
     if not (kinds := [kind for kind in KINDS if kind in there_are]):
-        raise NotScoredError("it has no attention")
+        raise NotScoredError("the network has no attention to frames or joints")
     load_weights(view.model, weights)
     maps = Recognizer.of_network(run, view.model).attention(clips)
     maps = [{kind: _one_channel(found[kind], kind) for kind in kinds} for found in maps]
@@ -162,7 +172,7 @@ def measure(
 
 
 def untrained_attention(run: Experiment, clips: np.ndarray, seed: int) -> Maps:
-    """What the network attends to with the weights it starts from, drawn from the seed."""
+    """Attention of the untrained network, with weights initialized from `seed`."""
     keras.utils.set_random_seed(seed)
     model = run.build()
     maps = Recognizer.of_network(run, model).attention(clips)
@@ -170,7 +180,8 @@ def untrained_attention(run: Experiment, clips: np.ndarray, seed: int) -> Maps:
 
 
 def _one_channel(values: np.ndarray, kind: str) -> np.ndarray:
-    """Frame attention (T,) of (T,) or, with one channel a coordinate, of (T, 3)."""
+    """Averages frame attention (T, 3) over coordinates to (T,); other attention is returned
+    unchanged."""
     return values.reshape(len(values), -1).mean(axis=1) if kind == "frames" else values
 
 

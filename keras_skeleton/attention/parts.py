@@ -1,4 +1,4 @@
-"""Which body parts the pose-driven network weighs how much, as a table and as pictures."""
+"""Body-part attention of the pose-driven network, as tables and figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from keras_skeleton.viz.attention_plots import parts_figure
 
 
 def acting_hands(dataset: SkeletonDataset, clips: np.ndarray) -> np.ndarray:
-    """int (n,): 0 or 1 for the main actor's one acting hand; -1 where unknown, both or neither."""
+    """The acting hand of the main actor in each clip, int (n,): 0 for left, 1 for right, -1 if
+    unknown or if both or neither act."""
     found = np.full(len(clips), -1)
     if "informative_joints" not in dataset.extras:
         return found
@@ -30,7 +31,7 @@ def acting_hands(dataset: SkeletonDataset, clips: np.ndarray) -> np.ndarray:
 
 
 def part_table(dataset: SkeletonDataset, clips: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
-    """Mean weights by class, see `evaluation.attention.part_weights`."""
+    """Mean part weights per class, see `attention.shares.part_weights`."""
     return part_weights(
         weights, dataset.labels[clips], dataset.classes, acting_hands(dataset, clips)
     )
@@ -44,8 +45,8 @@ def draw_parts(
     title: str,
     pixels: int | None = None,
 ) -> Figure:
-    """The crops of one clip, all over its length, with the weights of its parts; `pixels` makes
-    them `coarse`."""
+    """Draws crops of clip `i`, spread over its length, with its part weights. With `pixels`, the
+    crops are pixelated (`video.reading.coarse`)."""
     name = dataset.samples["name"].iloc[i]
     shown = np.linspace(0, crops.frames[name] - 1, 8).round().astype(int).tolist()
     pictures = {part: read_video(crops.video(part, name), shown) for part in PARTS}

@@ -1,10 +1,11 @@
-"""What the networks of a finished run attend to, as tables and pictures.
+"""Attention of the networks of a finished run, as tables and figures.
 
-RUN/fold_01/attention.csv   shares on the joints and frames that carry the actions, where known
-RUN/fold_01/parts.csv       weights of the body parts, of networks that have them
-RUN/attention/NAME.png      the first test clip of some classes
+    RUN/fold_01/attention.csv   share of attention on the joints and frames that carry the actions,
+                                if these are known
+    RUN/fold_01/parts.csv       attention weights of body parts, for networks that have them
+    RUN/attention/NAME.png      attention to the first test clip of some classes
 
-`look_at_clip` gives all that is to be known of one clip.
+`attend_to_clip` collects predictions and attention of one clip.
 """
 
 from __future__ import annotations
@@ -31,22 +32,26 @@ from keras_skeleton.utils.files import plain_name
 from keras_skeleton.viz.attended_clip import AttendedClip
 from keras_skeleton.viz.style import save_figure
 
-PICTURES = 6  # each of another class
+PICTURES = 6  # one per class
 
 
 def write_run_report(run: Experiment) -> str:
-    """Adds to a trained run what a person wants to see: attention tables, pictures, the report.
+    """Writes attention tables, attention figures and the HTML report of a trained run.
 
-    What is there already is not made again.
+    Attention that has already been written is not computed again.
 
     Args:
-        run: With at least one finished fold in its folder.
+        run: An experiment with at least one finished fold.
 
     Returns:
         The table of accuracies, as text.
 
     Raises:
-        ResultsError: No finished fold, or files that are missing or broken.
+        ResultsError: If no fold is finished, or if files are missing or damaged.
+
+    Example:
+        >>> result = experiment.fit()  # doctest: +SKIP
+        >>> print(write_run_report(experiment))  # doctest: +SKIP
     """
     finished = [k for k in range(1, len(run.folds) + 1) if run.finished(k)]
     with current().alone():
@@ -56,7 +61,7 @@ def write_run_report(run: Experiment) -> str:
 
 
 def has_attention(run: Experiment, number: int) -> bool:
-    """Whether what belongs to a fold is there."""
+    """Whether the attention files of a fold exist."""
     folder = run.fold_folder(number)
     if run.videos is not None:
         return (folder / "parts.csv").exists()
@@ -66,7 +71,7 @@ def has_attention(run: Experiment, number: int) -> bool:
 
 
 def write_attention(run: Experiment, numbers: Sequence[int]) -> None:
-    """Scores what these folds' selected networks attend to, and draws the last one's."""
+    """Writes the attention tables of these folds' selected networks, and figures of the last."""
     score = score_frames if run.videos is None else score_parts
     draw = draw_frames if run.videos is None else draw_crops
     network = run.final_network()
@@ -77,7 +82,7 @@ def write_attention(run: Experiment, numbers: Sequence[int]) -> None:
 
 
 def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
-    """The first test clip of some classes."""
+    """Indices of the first test clip of each of the first `PICTURES` classes."""
     own = labels[fold.test]
     return np.array([fold.test[np.argmax(own == label)] for label in np.unique(own)[:PICTURES]])
 
@@ -86,7 +91,7 @@ def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
 
 
 def score_frames(run: Experiment, recognizer: Recognizer, number: int) -> None:
-    """Writes attention.csv, where it is known what carries the actions."""
+    """Writes `attention.csv`, if the joints and frames that carry the actions are known."""
     if "informative_joints" not in run.dataset.extras:
         return
     maps = recognizer.attention(recognizer.test)
@@ -99,7 +104,7 @@ def score_frames(run: Experiment, recognizer: Recognizer, number: int) -> None:
 def known_shares(
     dataset: SkeletonDataset, clips: np.ndarray, maps: Sequence[Mapping[str, np.ndarray]]
 ) -> pd.DataFrame:
-    """`attention_shares` of these clips of a dataset that knows what carries its actions."""
+    """`attention_shares` for clips of a dataset with known informative joints and frames."""
     return attention_shares(
         [dataset.clip(i) for i in clips],
         dataset.labels[clips],
@@ -111,40 +116,40 @@ def known_shares(
 
 
 def draw_frames(run: Experiment, recognizer: Recognizer, clips: np.ndarray) -> None:
-    """Draws the frame attention of clips, above their poses."""
+    """Draws the frame attention of clips above their poses."""
     for i, maps in zip(clips.tolist(), recognizer.attention(clips), strict=True):
         if "frames" not in maps:
             return
         name = run.dataset.samples["name"].iloc[i]
         try:
             figure = recognizer.frame_attention_figure(i, maps["frames"])
-        except ValueError as error:  # a clip without a body: no reason to lose the run
-            run.log(f"no picture of {name}: {error}")
+        except ValueError as error:  # a clip without a body must not abort the run
+            run.log(f"skipped the figure of {name}: {error}")
             continue
         save_figure(figure, run.folder / "attention" / f"{plain_name(name)}.png")
 
 
 # ---------------------------------------------------------------- one clip
 
-LENGTHS = 60  # at most so many lengths of a clip are read
+LENGTHS = 60  # maximum number of prefixes of a clip that are classified
 
 
 def running_probabilities(run: Experiment, model: keras.Model, i: int) -> np.ndarray:
-    """What the network would say of clip `i`, had it ended earlier.
+    """Class probabilities of clip `i` if it ended after each frame.
 
-    Each beginning of the clip is read as a clip of its own, so this holds for any network. Of a
-    clip of more than `LENGTHS` frames so many lengths are read, with straight lines between.
+    Each prefix is classified as a clip of its own, so this works for any network. Of longer clips,
+    `LENGTHS` prefixes are classified and the rest is interpolated linearly.
 
     Returns:
-        float64 (T, C): probabilities after each frame; NaN in frames before the first person.
+        Probabilities after each frame, float64 (T, C); NaN before the first frame with a body.
 
     Raises:
-        DatasetError: The clip shows nobody.
+        DatasetError: If the clip has no body.
     """
     clip = run.dataset.clip(i)
     seen = np.flatnonzero(present(clip).any(axis=1))
     if not len(seen):
-        raise DatasetError(f"clip '{run.dataset.samples['name'].iloc[i]}' shows no body")
+        raise DatasetError(f"clip '{run.dataset.samples['name'].iloc[i]}' has no body in any frame")
     read = run.entry.preprocess(run.dataset.skeleton, run.frames, **run.recipe.preprocessing)
     ends = np.arange(seen[0], len(clip))
     if len(ends) > LENGTHS:
@@ -161,14 +166,14 @@ def running_probabilities(run: Experiment, model: keras.Model, i: int) -> np.nda
 def attend_to_clip(
     run: Experiment, model: keras.Model, number: int, i: int, weights: str
 ) -> AttendedClip:
-    """A clip and all that the network makes of it.
+    """Collects a clip with the network's predictions and attention.
 
     Args:
-        run: Of a network that reads skeletons only.
-        model: With its weights.
-        number: The fold they were trained on.
+        run: An experiment whose model has no video inputs.
+        model: The network, with its weights.
+        number: Fold on which the weights were trained, counted from 1.
         i: Index of the clip.
-        weights: What they are called.
+        weights: Name of the weights, used in titles.
     """
     dataset, row = run.dataset, run.dataset.samples.iloc[i]
     (maps,) = Recognizer.of_network(run, model).attention([i])
@@ -182,7 +187,7 @@ def attend_to_clip(
         "weights": weights,
         "dataset": f"{dataset.name}, {run.protocol}"
         + (f", fold {number}" if len(run.folds) > 1 else ""),
-        "clip": f"{part}, {row['frames']} frames" + (f", {fps:g} a second" if fps else ""),
+        "clip": f"{part}, {row['frames']} frames" + (f", {fps:g} fps" if fps else ""),
     }
     coupled = {layer.name for layer in model.layers} & set(COUPLED_LAYERS.values())
     return AttendedClip(
@@ -199,8 +204,8 @@ def attend_to_clip(
         interval=action_frames(row),
         fps=fps,
         unit=dataset.info.get("unit", "m"),
-        note="This network's weights have signs; shown is how far they are from 0, in its stream "
-        "of positions."
+        note="This network's attention weights are signed; their absolute values in its position "
+        "stream are shown."
         if coupled
         else "",
     )
@@ -210,7 +215,7 @@ def attend_to_clip(
 
 
 def score_parts(run: Experiment, recognizer: Recognizer, number: int) -> None:
-    """Writes parts.csv, where the network weighs parts."""
+    """Writes `parts.csv`, if the network has body-part attention."""
     weights = recognizer.part_weights(recognizer.test)
     if weights is not None:
         table = part_table(run.dataset, recognizer.test, weights)
@@ -218,7 +223,7 @@ def score_parts(run: Experiment, recognizer: Recognizer, number: int) -> None:
 
 
 def draw_crops(run: Experiment, recognizer: Recognizer, clips: np.ndarray) -> None:
-    """Draws the crops of clips, with the weights of their parts."""
+    """Draws the crops of clips with their part weights."""
     assert run.crops is not None
     weights = recognizer.part_weights(clips)
     for k, i in enumerate(clips.tolist()):

@@ -1,7 +1,7 @@
-"""Gradient saliency: how much each number of a clip moves the class that a network predicts.
+"""Gradient saliency: how strongly each input value affects the logit of the predicted class.
 
-Keras has no call for gradients by an input that all of its backends share, so this file speaks to
-TensorFlow and to JAX themselves.
+Keras has no backend-independent gradient function, so this module uses TensorFlow and JAX
+directly.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Gradient = Callable[[np.ndarray], np.ndarray]
 
 
 def input_gradient(model: keras.Model) -> Gradient:
-    """The function from a batch (B, ...) to the gradient of its largest logits, the same shape.
+    """Returns a function that computes the gradient of each clip's largest logit by the input.
 
-    The largest logit of a clip is the one of the class that the network predicts. Nothing is
-    dropped out.
+    It maps a batch (B, ...) to gradients of the same shape. The largest logit is that of the
+    predicted class. Dropout is inactive.
 
     Args:
-        model: Of one input, with logits (B, classes).
+        model: A model with one input and logits (B, classes).
 
     Raises:
-        UserError: Keras runs on another backend than TensorFlow or JAX.
+        UserError: If Keras uses a backend other than TensorFlow or JAX.
 
     Reference:
         Simonyan et al., "Deep inside convolutional networks: visualising image classification
@@ -38,7 +38,7 @@ def input_gradient(model: keras.Model) -> Gradient:
         return _on_tensorflow(model)
     if backend == "jax":
         return _on_jax(model)
-    raise UserError(f"saliency needs Keras on TensorFlow or JAX; here it runs on {backend}")
+    raise UserError(f"saliency needs the Keras backend TensorFlow or JAX, not {backend}")
 
 
 def _on_tensorflow(model: keras.Model) -> Gradient:
@@ -51,8 +51,8 @@ def _on_tensorflow(model: keras.Model) -> Gradient:
             largest = tf.reduce_max(model(batch, training=False), axis=1)
         return tape.gradient(largest, batch)
 
-    # One trace for batches of every shape: without it each network's first batch is a new one,
-    # and TensorFlow warns of too many.
+    # One trace for all batch shapes. Otherwise every network's first batch causes a retrace, and
+    # TensorFlow warns about too many.
     traced = gradient.get_concrete_function(tf.TensorSpec(model.input_shape, tf.float32))
     return lambda batch: traced(tf.constant(batch, tf.float32)).numpy()
 
@@ -75,14 +75,22 @@ def _on_jax(model: keras.Model) -> Gradient:
 
 
 def saliency(gradient: np.ndarray, batch: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """|(x - rest) * gradient|, summed over coordinates: (B, R, K, C) to (B, R, K).
+    """Computes |(x - rest) * gradient|, summed over coordinates.
 
-    To the first order: how far the logit moves when the number x is put to rest. With `rest` 0 it
-    would be input x gradient, which depends on where a clip's origin happens to lie.
+    This is a first-order estimate of how much the logit changes when x is replaced by `rest`. With
+    `rest` = 0 it would be input x gradient, which depends on the origin of the coordinates.
 
     Args:
-        gradient: From `input_gradient`.
-        batch: The clips, (B, R, K, C), R rows of frames with K joints.
-        rest: (K, C), the pose that stands for nothing.
+        gradient: Gradients from `input_gradient`, (B, R, K, C).
+        batch: Network inputs, (B, R, K, C), with R rows (frames) of K joints.
+        rest: Reference pose, (K, C).
+
+    Returns:
+        Saliency of every joint in every row, (B, R, K).
+
+    Example:
+        >>> batch = np.array([[[[1.0, 3.0]]]])  # 1 clip, 1 row, 1 joint, 2 coordinates
+        >>> saliency(np.array([[[[2.0, -1.0]]]]), batch, rest=np.zeros((1, 2)))
+        array([[[5.]]])
     """
     return np.abs((batch - rest) * gradient).sum(axis=-1)

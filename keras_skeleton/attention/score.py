@@ -1,15 +1,16 @@
-"""Scores the attention of several networks and writes what came of it into one folder.
+"""Score the attention of several networks and write the results to one folder.
 
-    OUT/attention_score.csv    the table; columns: `evaluation.attention_score`
-    OUT/attention_curves.csv   every network's mean curves of deletion and insertion
-    OUT/attention_score.json   command, seeds, versions, each file's SHA-256, what was not scored
-    OUT/NAME.png               one network's curves
-    OUT/gains.png              what all of them gain
+    OUT/attention_score.csv    the table; columns are listed in `attention.score_table`
+    OUT/attention_curves.csv   mean deletion and insertion curves of every network
+    OUT/attention_score.json   command, seeds, versions, SHA-256 of each weights file, networks
+                               that were skipped
+    OUT/NAME.png               curves of one network
+    OUT/gains.png              gains of all networks
 
-`run.py attention --score` writes the table for people beside them, attention_score.md.
+`keras-skeleton attention --score` also writes a readable table, attention_score.md.
 
-Networks that differ in nothing but their seed are compared with one another, and every network
-with untrained ones of its kind.
+Networks that differ only in their seed are compared with each other, and every network is compared
+with untrained networks of the same kind.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ from keras_skeleton.viz.deletion_plots import deletion_figure, gains_figure
 from keras_skeleton.viz.style import save_figure
 
 TABLE, CURVES, RECORD = "attention_score.csv", "attention_curves.csv", "attention_score.json"
-UNTRAINED = 3  # networks of each kind
-FIRST_UNTRAINED = 9000  # seeds far from those that trainings start from
+UNTRAINED = 3  # number of untrained networks of each kind
+FIRST_UNTRAINED = 9000  # their first seed, different from the seeds of trained networks
 
 
 @dataclass
 class SeedGroup:
-    """Networks that differ in nothing but their seed."""
+    """Networks that differ only in their seed."""
 
     experiment: Experiment
     clips: np.ndarray
@@ -55,20 +56,25 @@ class SeedGroup:
 
 
 class AttentionScore:
-    """Scores networks one by one.
+    """Scores the attention of networks one after the other, then writes tables and figures.
 
     Args:
-        folder: Where the results go.
-        command: For the record.
-        seed: Of orders, of clips that are drawn, of intervals and of untrained networks.
-        draws: Random orders of each clip.
-        most: Test clips of each network, at most; all by default.
+        folder: Output folder.
+        command: Command line stored with the results.
+        seed: Seed of random orders, subsets of clips, confidence intervals and untrained networks.
+        draws: Number of random orders per clip.
+        most: Maximum number of test clips per network; all by default.
 
     Attributes:
-        left_out: Networks that are not scored, with the reason; for the record.
+        left_out: Skipped networks with the reason; stored with the results.
 
     Raises:
-        UserError: The folder holds a score.
+        UserError: If the folder already holds a score.
+
+    Example:
+        >>> score = AttentionScore(Path("runs/attention_score"), most=100)  # doctest: +SKIP
+        >>> score.add("mans9_ntu_cs", experiment, weights, fold=1)  # doctest: +SKIP
+        >>> table = score.write()  # doctest: +SKIP
     """
 
     def __init__(
@@ -80,7 +86,7 @@ class AttentionScore:
         most: int | None = None,
     ) -> None:
         if (folder / TABLE).exists():
-            raise UserError(f"{folder} holds a score already; choose another --out, or delete it")
+            raise UserError(f"{folder} already holds a score; choose another --out or delete it")
         self.folder, self.command = folder, command
         self.seed, self.draws, self.most = seed, draws, most
         self.left_out: dict[str, str] = {}
@@ -90,16 +96,19 @@ class AttentionScore:
         self._groups: dict[str, SeedGroup] = {}
 
     def add(self, name: str, experiment: Experiment, weights: Path, fold: int) -> int:
-        """Measures a network and draws its curves; returns how many clips it was measured on.
+        """Measures a network and draws its curves.
 
         Args:
-            name: Tells it from the others.
-            experiment: That it belongs to.
-            weights: Its file.
-            fold: Whose test clips count, from 1.
+            name: Unique name of the network.
+            experiment: The experiment of the network.
+            weights: Weights file.
+            fold: Fold whose test clips are used, counted from 1.
+
+        Returns:
+            The number of clips used.
 
         Raises:
-            NotScoredError: It has no attention to frames or joints.
+            NotScoredError: If the network attends neither to frames nor to joints.
         """
         found = measure(
             experiment, weights, number=fold, seed=self.seed, draws=self.draws, most=self.most
@@ -135,13 +144,13 @@ class AttentionScore:
         return len(found.clips)
 
     def write(self) -> pd.DataFrame:
-        """Compares the networks and writes all of it; returns the table.
+        """Compares the networks, writes all files and returns the table.
 
         Raises:
-            UserError: No network was scored.
+            UserError: If no network was scored.
         """
         if not self._rows:
-            raise UserError("no network was scored; the lines above say why")
+            raise UserError("no network was scored; see the lines above for the reasons")
         seeds = [FIRST_UNTRAINED + self.seed + k for k in range(UNTRAINED)]
         table = pd.DataFrame(self._rows)
         for group in self._groups.values():
@@ -161,8 +170,8 @@ class AttentionScore:
         curves = pd.concat(self._curves)
         curves.to_csv(self.folder / CURVES, index=False, float_format="%.5f")
         title = (
-            "Gain of an order over its rival, with 95 % intervals over test clips\n"
-            "rival of frames: the same curve moved in time; of joints: a random order"
+            "Gain of an order over its baseline, with 95 % confidence intervals over test clips\n"
+            "baseline of frames: the same curve shifted in time; of joints: a random order"
         )
         save_figure(gains_figure(table, title), self.folder / "gains.png")
         about = next(iter(self._groups.values())).experiment.describe()
@@ -184,5 +193,5 @@ class AttentionScore:
 
 
 def _values(maps: Maps, kind: str) -> Values:
-    """One value a frame or a joint of every clip; a joint's is its mean over the frames."""
+    """One value per frame or joint of every clip; joint attention is averaged over frames."""
     return [found[kind] if kind == "frames" else found[kind].mean(axis=0) for found in maps]

@@ -1,13 +1,14 @@
-"""How much of its attention a model spends where the action is, on clips whose truth is known.
+"""Share of attention on the joints and frames that carry the action, for clips with ground truth.
 
-Uniform attention would spend on some joints just their share of all joints; what is above that
-share was found. Joints of people who are not there count neither way. All frames of a clip count
-for its joints, also those before and after the action, in which none of them moves: attention that
-rests on the right limb throughout is worth as much here as attention that goes there with the
-action. (So a share above uniform says that the joints were told apart, not when; a fixed preference
-for arms over legs can reach it for several classes at once.)
+Shares are compared with those of uniform attention; a higher share means that attention favors the
+informative joints or frames. Joints of absent bodies are ignored. The joint share averages over
+all frames, including those before and after the action: constant attention to the right limb counts
+as much as attention that moves there during the action. A share above uniform therefore shows which
+joints are favored, not when; a constant preference for arms over legs can reach it for several
+classes at once.
 
-For networks that weigh body parts: the weights of every class, and of the hand that acts.
+For networks with body-part attention, `part_weights` averages the weights per class and for the
+acting hand.
 """
 
 from __future__ import annotations
@@ -27,16 +28,24 @@ COLUMNS = ("class", "clips", "joints", "joints_uniform", "frames", "frames_unifo
 def joint_share(
     attention: ArrayLike, informative: ArrayLike, there: ArrayLike
 ) -> tuple[float, float]:
-    """The share of attention on informative joints, and what uniform attention would spend there.
+    """Computes the share of attention on informative joints, for attention and uniform attention.
 
     Args:
-        attention: (T, K), not negative.
-        informative: bool (K,).
-        there: bool (T, K): joints of people who are in the frame.
+        attention: Non-negative attention to joints, (T, K).
+        informative: Joints that carry the action, bool (K,).
+        there: Joints of bodies present in each frame, bool (T, K).
 
     Returns:
-        Two floats, means over the frames in which somebody is attended to; NaN where there are
-        none or no joint is informative.
+        The share of attention and that of uniform attention, averaged over frames with positive
+        attention; NaN if there are no such frames or no informative joints.
+
+    Raises:
+        ValueError: If the shapes do not match.
+
+    Example:
+        >>> attention = np.array([[5.0, 1.0, 1.0, 1.0]])  # 1 frame, 4 joints
+        >>> joint_share(attention, np.array([True, False, False, False]), attention > 0)
+        (0.625, 0.25)
     """
     attention, informative, there = map(np.asarray, (attention, informative, there))
     if attention.shape != there.shape or informative.shape != attention.shape[1:]:
@@ -55,14 +64,21 @@ def joint_share(
 
 
 def frame_share(attention: ArrayLike, informative: ArrayLike) -> tuple[float, float]:
-    """The share of attention on informative frames, and what uniform attention would spend there.
+    """Computes the share of attention on informative frames, for attention and uniform attention.
 
     Args:
-        attention: (T,), not negative.
-        informative: bool (T,).
+        attention: Non-negative attention to frames, (T,).
+        informative: Frames that carry the action, bool (T,).
 
     Returns:
-        Two floats; the first is NaN where nothing is attended to.
+        The share of attention (NaN if attention is zero everywhere) and that of uniform attention.
+
+    Raises:
+        ValueError: If the shapes do not match.
+
+    Example:
+        >>> frame_share([0.0, 3.0, 1.0, 0.0], [False, True, False, False])
+        (0.75, 0.25)
     """
     attention, informative = np.asarray(attention, np.float64), np.asarray(informative)
     if attention.shape != informative.shape or attention.ndim != 1:
@@ -84,16 +100,32 @@ def attention_shares(
     informative_joints: Sequence[np.ndarray],
     informative_frames: Sequence[np.ndarray],
 ) -> pd.DataFrame:
-    """One row a class, with the mean shares of its clips; see `COLUMNS`.
+    """Computes the mean shares of attention per class.
 
     Args:
-        clips: Each (T, M, V, 3); absent bodies are zero.
-        labels: (n,).
-        classes: Their names.
-        maps: Each clip's attention, `"joints"` (T, M * V) and `"frames"` (T,) or (T, 3), of which
-            the mean counts; NaN in the table where the model has none.
-        informative_joints: Each bool (at least M, V).
-        informative_frames: Each bool (T,).
+        clips: Clips (T, M, V, 3); absent bodies are zero.
+        labels: Class indices, (n,).
+        classes: Class names.
+        maps: Attention to each clip: `"joints"` (T, M * V), and `"frames"` (T,) or (T, 3), which
+            is averaged over coordinates. The table has NaN for missing maps.
+        informative_joints: Joints that carry the action of each clip, bool (at least M, V).
+        informative_frames: Frames that carry the action of each clip, bool (T,).
+
+    Returns:
+        A table with one row per class and the columns `COLUMNS`.
+
+    Example:
+        >>> clip = np.ones((2, 1, 2, 3), np.float32)  # 2 frames, 1 body, 2 joints
+        >>> table = attention_shares(
+        ...     [clip],
+        ...     labels=[0],
+        ...     classes=["wave"],
+        ...     maps=[{"joints": np.array([[3.0, 1.0], [3.0, 1.0]])}],
+        ...     informative_joints=[np.array([[True, False]])],
+        ...     informative_frames=[np.array([True, True])],
+        ... )
+        >>> table[["class", "joints", "joints_uniform"]].values.tolist()
+        [['wave', 0.75, 0.5]]
     """
     rows = []
     for clip, found, joints, frames in zip(
@@ -119,17 +151,23 @@ def attention_shares(
 def part_weights(
     weights: ArrayLike, labels: ArrayLike, classes: Sequence[str], acting: ArrayLike
 ) -> pd.DataFrame:
-    """Mean weights of the body parts for every class.
+    """Computes the mean weights of body parts per class.
 
     Args:
-        weights: (n, K), K the parts of `transforms.glimpses.PARTS`, the hands first.
-        labels: (n,).
-        classes: Names by label.
-        acting: (n,): 0 or 1 for the one hand that acts, -1 where that is not known or both do.
+        weights: Part weights (n, K), in the order of `transforms.glimpses.PARTS` (hands first).
+        labels: Class indices, (n,).
+        classes: Class names.
+        acting: Acting hand of each clip, (n,): 0 for left, 1 for right, -1 if it is unknown or
+            both hands act.
 
     Returns:
-        A row a class that occurs: `class`, `clips`, a column a part, and the weights of the
-        `acting_hand` and of the `other_hand`, NaN where no clip has just one.
+        A table with one row per class that occurs: `class`, `clips`, one column per part, and the
+        weights of the `acting_hand` and `other_hand` (NaN if no clip has a single acting hand).
+
+    Example:
+        >>> table = part_weights([[0.2, 0.5, 0.3]], labels=[0], classes=["wave"], acting=[1])
+        >>> table[["right_hand", "acting_hand", "other_hand"]].values.tolist()
+        [[0.5, 0.5, 0.2]]
     """
     weights, acting = np.asarray(weights, np.float64), np.asarray(acting)
     table = pd.DataFrame(weights, columns=list(PARTS))

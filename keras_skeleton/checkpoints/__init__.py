@@ -1,1 +1,1 @@
-"""Weight files: of every Keras version, of the released codes, of I3D."""
+"""Weight files of every Keras version, of the released code of MANs, and of I3D."""

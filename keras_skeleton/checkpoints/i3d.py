@@ -1,15 +1,15 @@
-"""Published I3D weights into `models.i3d`.
+"""Loads published I3D weights into `models.i3d`.
 
-Two publications of the same numbers are read:
+Two publications of the same weights are supported:
 
     checkpoint   the authors' TensorFlow checkpoint (deepmind/kinetics-i3d, data/checkpoints/
                  rgb_imagenet and flow_imagenet: model.ckpt.index, model.ckpt.data-00000-of-00001).
                  Every tensor's checksum is compared with that of the published file
-    port         the `.h5` of the known Keras port (dlpbc/keras-kinetics-i3d, release v0.2), with
-                 or without the classifier
+    port         the `.h5` file of the Keras port (dlpbc/keras-kinetics-i3d, release v0.2), with or
+                 without the classifier
 
 Weights are copied layer by layer into a network that was built in code; nothing in a file is
-run. The classifier is left as it is where the network has other classes.
+executed. If the network has another number of classes, its classifier is left unchanged.
 """
 
 from __future__ import annotations
@@ -27,25 +27,33 @@ from keras_skeleton.checkpoints.weights import WeightsError, legacy_layers, lega
 
 CHECKSUMS = Path(__file__).with_name("i3d_checksums.csv")
 CLASSIFIER = "Conv3d_6a_1x1_conv"
-STREAMS = {3: "rgb", 2: "flow"}  # by the input's channels
-MOST = 3 * 3 * 3 * 192 * 384  # numbers in the largest tensor
-CRC_MASK = 0xA282EAD8  # what TensorFlow adds to the checksums that it stores
+STREAMS = {3: "rgb", 2: "flow"}  # by number of input channels
+MOST = 3 * 3 * 3 * 192 * 384  # size of the largest tensor
+CRC_MASK = 0xA282EAD8  # constant that TensorFlow adds to stored checksums
 
 
 def load_i3d_weights(model: keras.Model, path: str | Path, verify: bool = True) -> list[str]:
-    """Copies published weights into an I3D; returns the names of layers that keep their own.
-
-    These are none, or the classifier where the file has none or one for other classes.
+    """Loads published weights into an I3D network.
 
     Args:
-        model: What `models.i3d.i3d` builds, with any `top` or `until`.
+        model: A network of `models.i3d.i3d`, with any `top` and `until`.
         path: A `.h5` file of the port, or a checkpoint: its folder, its `.index` file, or the
-            common beginning of its files' names.
-        verify: Compare a checkpoint's tensors with the published checksums. Without, any
-            checkpoint with the same names and shapes is taken (one that you trained further).
+            common prefix of its files.
+        verify: Compare a checkpoint's tensors with the published checksums. Without it, any
+            checkpoint with the same names and shapes is accepted, such as one you trained further.
+
+    Returns:
+        Names of the layers left unchanged: empty, or the classifier if the file has none or one for
+        another number of classes.
 
     Raises:
-        WeightsError: No such file, tensors that lack, have another shape or another checksum.
+        WeightsError: No such file, or tensors that are missing or have another shape or checksum.
+
+    Example:
+        >>> from keras_skeleton.checkpoints.i3d import load_i3d_weights
+        >>> from keras_skeleton.models.i3d import i3d
+        >>> load_i3d_weights(i3d(), "rgb_imagenet")  # doctest: +SKIP
+        []
     """
     path = Path(path)
     wanted = {
@@ -64,8 +72,8 @@ def load_i3d_weights(model: keras.Model, path: str | Path, verify: bool = True) 
         if there == shapes:
             continue
         if name != CLASSIFIER:
-            what = f"has shapes {there}, expected {shapes}" if there else "is not in it"
-            raise WeightsError(f"{path}: layer '{name}' {what}; this is not an I3D like the model")
+            what = f"has shapes {there}, expected {shapes}" if there else "is missing"
+            raise WeightsError(f"{path}: layer '{name}' {what}; the file is of another network")
         kept.append(name)
     for name in wanted:
         if name not in kept:
@@ -77,7 +85,7 @@ def load_i3d_weights(model: keras.Model, path: str | Path, verify: bool = True) 
 
 
 def checkpoint_scope(layer: str) -> str:
-    """The name of a layer's part in the authors' checkpoint, without the stream's prefix."""
+    """A layer's scope in the authors' checkpoint, without the stream's prefix."""
     name = layer.removesuffix("_conv").removesuffix("_bn")
     if name == "Conv3d_6a_1x1":
         return "Logits/Conv3d_0c_1x1"
@@ -86,7 +94,7 @@ def checkpoint_scope(layer: str) -> str:
         return name
     block, branch, place, size = inside.groups()
     if (block, branch, size) == ("5b", "2", "3x3"):
-        place = "a"  # so it is in the published files
+        place = "a"  # irregular name in the published files
     return f"Mixed_{block}/Branch_{branch}/Conv3d_0{place}_{size}"
 
 
@@ -100,13 +108,13 @@ def tensor_names(layer: str) -> list[str]:
 
 
 def published_checksums(stream: str) -> dict[str, int]:
-    """Tensor name to CRC-32C, as the published checkpoint's index has them."""
+    """Tensor name to CRC-32C, from the index of the published checkpoint."""
     with CHECKSUMS.open(newline="") as lines:
         return {row["tensor"]: int(row[stream], 16) for row in csv.DictReader(lines)}
 
 
 def checksum_agrees(value: np.ndarray, published: int) -> bool:
-    """Whether a float32 tensor has that CRC-32C, plain or masked as TensorFlow stores it."""
+    """Whether a float32 tensor has this CRC-32C, plain or masked as TensorFlow stores it."""
     import google_crc32c
 
     plain = google_crc32c.value(np.ascontiguousarray(value, "<f4").tobytes())
@@ -115,19 +123,20 @@ def checksum_agrees(value: np.ndarray, published: int) -> bool:
 
 
 def checkpoint_prefix(path: Path) -> Path:
-    """The common beginning of a checkpoint's files."""
+    """The common prefix of a checkpoint's files."""
     if path.is_dir():
         found = sorted(path.glob("*.index"))
         if len(found) != 1:
             raise WeightsError(
-                f"{path}: {len(found)} checkpoints (.index files) in this folder; name one"
+                f"{path}: {len(found)} checkpoints (.index files) in this folder, expected 1; "
+                "give the path of one"
             )
         path = found[0]
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     if not prefix.with_name(prefix.name + ".index").is_file():
         raise WeightsError(
-            f"{prefix}.index: no such file; a checkpoint is a .index and a .data-00000-of-00001 "
-            "side by side, a weights file of the Keras port ends in .h5"
+            f"{prefix}.index: no such file; a checkpoint consists of a .index and a "
+            ".data-00000-of-00001 file in one folder, a weights file of the Keras port ends in .h5"
         )
     return prefix
 
@@ -135,8 +144,8 @@ def checkpoint_prefix(path: Path) -> Path:
 def read_checkpoint(
     path: Path, layers: list[str], stream: str, verify: bool
 ) -> dict[str, list[np.ndarray]]:
-    """The weights of those layers, each tensor checked."""
-    import tensorflow as tf  # the only reader of its checkpoints
+    """Reads the weights of the given layers and checks every tensor."""
+    import tensorflow as tf  # no other library reads these checkpoints
 
     unreadable = (tf.errors.OpError, ValueError, RuntimeError, LookupError, OSError)
 
@@ -158,8 +167,8 @@ def read_checkpoint(
                 continue
             missing = names[stored.index(None)]
             raise WeightsError(
-                f"{prefix}: no tensor '{start}inception_i3d/{missing}'; is it the other stream's "
-                f"checkpoint? This network reads {stream}"
+                f"{prefix}: no tensor '{start}inception_i3d/{missing}'; this may be the checkpoint "
+                f"of the other stream, the network takes {stream}"
             )
         try:
             values = [np.asarray(reader.get_tensor(n), np.float32) for n in stored]
@@ -168,11 +177,11 @@ def read_checkpoint(
         for name, value in zip(names, values, strict=True):
             if verify and not checksum_agrees(value, published[name]):
                 raise WeightsError(
-                    f"{prefix}: tensor '{name}' is not the published one (its checksum differs). "
-                    "The file is damaged or was trained further; load it again, or say "
+                    f"{prefix}: tensor '{name}' differs from the published one (checksum). "
+                    "The file is damaged or was trained further; download it again, or use "
                     "verify=False if it is meant to differ"
                 )
-        if layer.endswith("_bn"):  # some versions keep (1, 1, 1, 1, channels)
+        if layer.endswith("_bn"):  # some versions store (1, 1, 1, 1, channels)
             values = [value.reshape(-1) for value in values]
         found[layer] = values
     return found
@@ -186,7 +195,7 @@ def _first_line(error: Exception) -> str:
 
 
 def read_port(path: Path, layers: list[str]) -> dict[str, list[np.ndarray]]:
-    """The weights of those layers, as far as the file has them, in the file's own order."""
+    """Reads the weights of the given layers, if the file has them, in the file's order."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     try:
@@ -194,8 +203,8 @@ def read_port(path: Path, layers: list[str]) -> dict[str, list[np.ndarray]]:
             root = legacy_root(file)
             if root is None:
                 raise WeightsError(
-                    f"{path}: not a weights file of Keras 1 or 2 (it names no layers); the "
-                    "port's files are called rgb_inception_i3d_..._tf_kernels.h5"
+                    f"{path}: not a weights file of Keras 1 or 2 (no layer names); the port's "
+                    "files are called rgb_inception_i3d_..._tf_kernels.h5"
                 )
             arrays = legacy_layers(root)
             return {
@@ -208,9 +217,10 @@ def read_port(path: Path, layers: list[str]) -> dict[str, list[np.ndarray]]:
 
 
 def _values(data: h5py.Dataset) -> np.ndarray:
-    """A dataset's numbers, if they are no more than I3D has."""
+    """A dataset's values; refuses datasets larger than any tensor of I3D."""
     if data.size > MOST:
         raise WeightsError(
-            f"{data.file.filename}: '{data.name}' claims {data.shape} numbers; not read"
+            f"{data.file.filename}: '{data.name}' has shape {data.shape}; no tensor of I3D is as "
+            "large, not read"
         )
     return np.asarray(data, np.float32)

@@ -1,23 +1,24 @@
-"""Files that the released code of MANs wrote, for the networks of `models.mans` with a TARM.
+"""Weight files of the released code of MANs, for the networks of `models.mans` with a TARM.
 
-memory-attention-networks/MANs of 2018-12-05, Keras 2.0.8 with TensorFlow 1.3: MANs_9.py builds
-the network, train_MANs.py stores it. There each coordinate has Dense, BiGRU and Dense layers of its
-own; here one layer holds the weights of all three along a first axis (`layers.grouped`).
+The code is memory-attention-networks/MANs of 2018-12-05, Keras 2.0.8 with TensorFlow 1.3:
+MANs_9.py builds the network, train_MANs.py saves it. There each coordinate has its own Dense, BiGRU
+and Dense layers; here one layer holds the weights of all three along a first axis
+(`layers.grouped`).
 
-What this relies on, and no more:
+Layers are matched by these properties only:
 
-    names      Keras numbered the layers without a name of their own as they were made, each kind
-               by itself: `dense_4`, `bidirectional_2`. So numbers grow from x to y to z, from a
-               branch's first Dense to its last, along the STCM (a shortcut comes after the two
-               convolutions beside it), and the classifier is the last Dense. They may begin
-               anywhere and have gaps. In which order the file has the layers (by their depth: the
-               branches lie between one another) plays no part
-    shapes     which Dense is the first of its branch and which the last
+    names      Keras numbers unnamed layers of each kind in the order of their creation: `dense_4`,
+               `bidirectional_2`. So numbers increase from x to y to z, from a branch's first Dense
+               to its last, and along the STCM (a shortcut follows the two convolutions that it
+               bypasses); the classifier is the last Dense. Numbers may start anywhere and have
+               gaps. The order of layers in the file (by depth, which interleaves the branches) is
+               not used
+    shapes     tell the first Dense of a branch from the last
     variables  end in `kernel`, `recurrent_kernel`, `bias`, `gamma`, ...; those of a BiGRU have
                `forward_` or `backward_` in their path
 
-The frame attention is in no such file: its two Dense layers were made inside a Lambda, which
-Keras neither trained nor stored. The rest was trained behind their random values, which are lost.
+No file contains the frame attention: its two Dense layers were created inside a Lambda, which Keras
+neither trained nor saved. The other layers were trained with its random values, which are lost.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ import numpy as np
 AXES = 3  # x, y, z
 STACKED = ("tarm_in", "memory", "tarm_out")
 NO_ATTENTION = (
-    "the released MANs code never stored its frame attention (random, untrained, in a Lambda): "
-    "partial=True takes the rest and leaves the attention as it is; a network built with "
-    "attention='none' fits as a whole"
+    "the released MANs code never saved its frame attention (random, untrained, in a Lambda): "
+    "partial=True loads the rest and leaves the attention unchanged; a network built with "
+    "attention='none' matches the file"
 )
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Arrays of a file that the network has as one, along a new first axis; read when asked for."""
+    """Arrays of a file, stacked along a new first axis as in the network; read only when needed."""
 
     parts: tuple[h5py.Dataset, ...]
 
@@ -50,7 +51,7 @@ class Stack:
         first = self.parts[0]
         for part in self.parts:
             if (part.shape, part.dtype) != (first.shape, first.dtype):
-                raise ValueError(f"'{first.name}' and '{part.name}' are not of one shape and kind")
+                raise ValueError(f"'{first.name}' and '{part.name}' differ in shape or data type")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -67,13 +68,16 @@ class Stack:
 def matched(
     layers: Mapping[str, Mapping[str, h5py.Dataset]], wanted: Mapping[str, keras.Variable]
 ) -> dict[str, h5py.Dataset | Stack] | None:
-    """The file's arrays under the network's names; None where it is not such a file and network.
+    """Maps the network's variable names to the file's arrays.
 
     Args:
-        layers: The file's layers by name, each with its arrays by theirs.
-        wanted: The network's variables as `layer/number`.
+        layers: The file's layers by name, each with its arrays by name.
+        wanted: The network's variables by `layer/number`.
+
+    Returns:
+        Array by variable name; None if the file or the network is of another kind.
     """
-    ours: dict[str, dict[str, str]] = {}  # layer: its variables' names there and in `wanted`
+    ours: dict[str, dict[str, str]] = {}  # layer to {variable's name: key in `wanted`}
     for key, variable in wanted.items():
         ours.setdefault(key.rpartition("/")[0], {})[variable.name] = key
     dense = [_variables(layers[name]) for name in _numbered(layers, "dense")]
@@ -84,7 +88,7 @@ def matched(
     *tarm, classifier = dense
     shape = tuple(wanted[ours["tarm_in"]["kernel"]].shape[1:])
     first = [d for d in tarm if "kernel" in d and d["kernel"].shape == shape]
-    if len(first) != AXES:  # K is the number of joints, or the file is for images of another size
+    if len(first) != AXES:  # K equals the number of joints, or the images have another size
         first = tarm[::2]
     last = [d for d in tarm if all(d is not other for other in first)]
     ways = [_variables(layer, way) for way in ("forward_", "backward_") for layer in memory]
@@ -101,16 +105,16 @@ def matched(
         for place, layer in enumerate(theirs):
             for name, data in _variables(layers[layer]).items():
                 key = f"{layer}/{name} (of {len(theirs)} {kind}, here {len(mine)})"
-                if len(theirs) == len(mine):  # or numbers say nothing of what stands where
+                if len(theirs) == len(mine):  # otherwise numbers do not identify layers
                     key = ours[mine[place]].get(name, f"{layer}/{name}")
                 found[key] = data
     return found
 
 
 def _numbered(names: Mapping[str, Any], kind: str) -> list[str]:
-    """Those of `names` that Keras gave to a kind of layer, in the order of their numbers.
+    """The layers of a kind among `names` that Keras named, in the order of their numbers.
 
-    `dense` comes before `dense_1`; a network made anew in the same process may have `dense_1_1`.
+    `dense` comes before `dense_1`; a network rebuilt in the same process may have `dense_1_1`.
     """
     numbers = {}
     for name in names:
@@ -120,7 +124,7 @@ def _numbered(names: Mapping[str, Any], kind: str) -> list[str]:
 
 
 def _variables(arrays: Mapping[str, h5py.Dataset], way: str = "") -> dict[str, h5py.Dataset]:
-    """A layer's arrays by the last word of their path; only those with `way` in it."""
+    """A layer's arrays by the last part of their path; only paths that contain `way`."""
     return {
         path.rpartition("/")[2].partition(":")[0]: data
         for path, data in arrays.items()

@@ -1,19 +1,19 @@
-"""Weights from `.h5` files of Keras 1, 2 and 3 into a network that was built in code.
+"""Loads weights from `.h5` files of Keras 1, 2 and 3 into a network that was built in code.
 
-Three layouts are told apart by what is in the file, whatever its name:
+The layout is detected from the file's content, not from its name:
 
     Keras 3          `.weights.h5`: a group `layers`, variables by the path of their layer
     legacy weights   `save_weights` of Keras 1 and 2: the attribute `layer_names`
-    legacy model     `save` of Keras 1 and 2: a group `model_weights`; only weights are taken
+    legacy model     `save` of Keras 1 and 2: a group `model_weights`; only weights are loaded
 
-Nothing in a file is run, no link is followed, and no array is read whose shape is not that of the
-variable that it is for, so a file can cost no more memory than the network has.
+Nothing in a file is executed, no link is followed, and an array is read only if its shape is that
+of the variable it is loaded into, so loading needs no more memory than the network.
 
-Two defaults of old files cannot be seen in their names: up to Keras 2.2 GRUs were made with
-`reset_after=False` (their bias is a vector) and GRUs and LSTMs with a hard sigmoid; build the
-network with the same.
+Two defaults of old Keras versions are not recorded in weight files: up to Keras 2.2, GRUs used
+`reset_after=False` (their bias is a vector), and GRUs and LSTMs used a hard sigmoid. Build the
+network with the same settings.
 
-What the released code of MANs wrote is known by its layers, see `mans_weights`.
+Files of the released code of MANs are recognized by their layers, see `checkpoints.mans`.
 """
 
 from __future__ import annotations
@@ -32,26 +32,27 @@ from keras_skeleton.checkpoints import mans as mans_weights
 from keras_skeleton.utils.errors import UserError
 
 Array: TypeAlias = h5py.Dataset | mans_weights.Stack
-Layers: TypeAlias = dict[str, dict[str, h5py.Dataset]]  # a layer's name: its arrays by theirs
+Layers: TypeAlias = dict[str, dict[str, h5py.Dataset]]  # layer name to arrays by name
 
-DEEPEST, MOST = 40, 100_000  # groups inside groups, things in a file: more is no weights file
+DEEPEST, MOST = 40, 100_000  # limits on nested groups and on items; no weights file has more
 
 
 class WeightsError(UserError):
-    """A weights file that cannot be used, or not with this network."""
+    """A weights file cannot be used, or does not fit the network."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of a file's weights; names are those of the file, or the network's where the
-    file's are numbers only.
+    """Result of loading weights.
+
+    Names are those of the file, or of the network if the file has only numbers.
 
     Attributes:
         layout: `"Keras 3"`, `"legacy weights"` or `"legacy model"`.
-        loaded: Were taken.
-        missing: The network has them, the file has not.
-        unexpected: The file has them, the network has not.
-        differ: Both have them, in another shape or kind: `"name: (3, 4) in the file, (3, 5)"`.
+        loaded: Variables that were loaded.
+        missing: Variables of the network that are not in the file.
+        unexpected: Arrays of the file that are not in the network.
+        differ: Variables whose shape or data type differs: `"name: (3, 4) in the file, (3, 5)"`.
     """
 
     layout: str
@@ -62,11 +63,11 @@ class Loaded:
 
     @property
     def whole(self) -> bool:
-        """Every variable of the network was found, and nothing else."""
+        """Whether the file contains every variable of the network and nothing else."""
         return not (self.missing or self.unexpected or self.differ)
 
     def __str__(self) -> str:
-        lines = [f"{self.layout}: {len(self.loaded)} taken"]
+        lines = [f"{self.layout}: {len(self.loaded)} loaded"]
         for what in ("missing", "unexpected", "differ"):
             if names := getattr(self, what):
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -75,21 +76,35 @@ class Loaded:
 
 
 def load_weights(model: keras.Model, path: str | Path, partial: bool = False) -> Loaded:
-    """Copies a file's weights into a network.
+    """Loads a weights file into a network.
 
     Args:
-        model: The network, built.
+        model: The network.
         path: A `.h5` file of any of the three layouts.
-        partial: Take what fits. Without, a file that does not fit as a whole changes nothing.
+        partial: Load the weights that fit. Without it, a file that does not match the network
+            exactly changes nothing.
+
+    Returns:
+        What was loaded and what was not.
 
     Raises:
-        WeightsError: No such file, not readable, something that does not belong into a file of
-            weights, or (without `partial`) one that does not fit. A file of the released MANs
-            code does not fit a network with frame attention, which it lacks.
+        WeightsError: No such file, a file that is not readable or contains anything but weights, or
+            (without `partial`) one that does not match the network. A file of the released code of
+            MANs does not match a network with frame attention, which it does not contain.
+
+    Example:
+        >>> import tempfile
+        >>> import keras_skeleton as ks
+        >>> model = ks.build_model("mans9", classes=10)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_weights(f"{folder}/mans9.weights.h5")
+        ...     result = ks.load_weights(model, f"{folder}/mans9.weights.h5")
+        >>> result.whole, len(result.missing)
+        (True, 0)
     """
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file; weights are in a .h5 file")
+        raise WeightsError(f"{path}: no such file; expected a .h5 file of weights")
     try:
         with h5py.File(path, "r") as file:
             root, hint = legacy_root(file), ""
@@ -110,7 +125,7 @@ def load_weights(model: keras.Model, path: str | Path, partial: bool = False) ->
             return _copy(path, layout, found=found, wanted=wanted, partial=partial, hint=hint)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, RecursionError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{path}: not a readable file of weights: {first}") from None
+        raise WeightsError(f"{path}: not a readable weights file: {first}") from None
 
 
 def _copy(
@@ -138,10 +153,10 @@ def _copy(
     )
     if not (result.whole or partial) or not loaded:
         if any((2, *found[name].shape) == tuple(wanted[name].shape) for name in differ):
-            hint = "a GRU from before Keras 2.3 has reset_after=False"
+            hint = "GRUs of Keras versions before 2.3 have reset_after=False"
         hint = hint and f"; {hint}"
         raise WeightsError(f"{path}: these weights do not fit this network ({result}){hint}")
-    values = [np.asarray(found[name]) for name in loaded]  # all are read before one is set
+    values = [np.asarray(found[name]) for name in loaded]  # read all before setting any
     for name, value in zip(loaded, values, strict=True):
         wanted[name].assign(value)
     return result
@@ -151,7 +166,7 @@ def _copy(
 
 
 def legacy_root(file: h5py.File) -> h5py.Group | None:
-    """Where a legacy file has its layers; None where it names none."""
+    """The group that holds the layers of a legacy file; None for other files."""
     if "layer_names" in file.attrs or "layer_names0" in file.attrs:
         return file
     if file.get("model_weights", getlink=True) is not None:
@@ -160,7 +175,7 @@ def legacy_root(file: h5py.File) -> h5py.Group | None:
 
 
 def _datasets(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Everything below a group by its path; only what lies in the file itself."""
+    """All datasets below a group, by path; only those stored in the file itself."""
     count = 0
     stack = [("", root, 0)]
     while stack:
@@ -168,7 +183,7 @@ def _datasets(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
         for name in group:
             count += 1
             if count > MOST or depth > DEEPEST:
-                raise ValueError("more groups than a network has layers")
+                raise ValueError("it has too many groups for a weights file")
             item = _item(group, name)
             if isinstance(item, h5py.Dataset):
                 yield start + name, item
@@ -177,32 +192,32 @@ def _datasets(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
 
 
 def _keras_3(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """The network's arrays of a file of Keras 3, without its optimizer's."""
+    """The network's arrays in a Keras 3 file, without those of the optimizer."""
     if file.get("layers", getlink=True) is None:
-        raise ValueError("it has neither layers nor the names of any")
+        raise ValueError("it contains neither layers nor layer names")
     for name, data in _datasets(file):
         if "/vars/" in f"/{name}" and not name.startswith("optimizer/"):
             yield name, data
 
 
 def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    """A member of a group, if it is a part of this file: neither a link nor data elsewhere."""
+    """A member of a group; refuses links and data stored outside the file."""
     if not isinstance(group, h5py.Group):
-        raise ValueError(f"'{group.name}' has no parts")
+        raise ValueError(f"'{group.name}' is not a group")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(
-            f"'{group.name}/{name}' is a link and perhaps points out of the file; not followed"
+            f"'{group.name}/{name}' is a link that may point outside the file; not followed"
         )
     item = group[name]
     if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
-        raise ValueError(f"'{item.name}' points out of the file; not read")
+        raise ValueError(f"'{item.name}' is stored outside the file; not read")
     if not isinstance(item, (h5py.Dataset, h5py.Group)):
-        raise ValueError(f"'{group.name}/{name}' is neither numbers nor a group")
+        raise ValueError(f"'{group.name}/{name}' is neither a dataset nor a group")
     return item
 
 
 def legacy_layers(root: h5py.Group) -> Layers:
-    """The layers of a legacy file and their arrays, in the file's own order; nothing is read."""
+    """The layers of a legacy file and their arrays, in the file's order; reads no array."""
     layers: Layers = {}
     for layer in names_in(root, "layer_names"):
         group = _item_at(root, layer)
@@ -210,17 +225,17 @@ def legacy_layers(root: h5py.Group) -> Layers:
         for weight in names_in(group, "weight_names"):
             item = _item_at(group, weight)
             if not isinstance(item, h5py.Dataset):
-                raise ValueError(f"'{item.name}' holds no numbers")
+                raise ValueError(f"'{item.name}' is not a dataset")
             layers[layer][weight] = item
     return layers
 
 
 def _unwrapped(layers: Layers, wanted: Mapping[str, keras.Variable]) -> Layers:
-    """The layers inside of the one that holds all arrays.
+    """The inner layers, if one layer holds all arrays.
 
-    Such is a network that was wrapped for several GPUs, as the released training of MANs does and
-    `multi_gpu_model` of Keras 2: a layer of the stored one, whose arrays begin with their own
-    layers' names.
+    A network wrapped for several GPUs (by `multi_gpu_model` of Keras 2, or by the released training
+    code of MANs) is saved as one layer whose arrays are prefixed with the names of the inner
+    layers.
     """
     full = [name for name, arrays in layers.items() if arrays]
     if len(full) != 1 or any(name.startswith(f"{full[0]}/") for name in wanted):
@@ -232,7 +247,7 @@ def _unwrapped(layers: Layers, wanted: Mapping[str, keras.Variable]) -> Layers:
 
 
 def _item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
-    """What lies at a path, step by step: links hide in the middle, too."""
+    """The item at a path. Every step is checked, because links may be anywhere in the path."""
     item = group
     for step in path.split("/"):
         item = _item(item, step)
@@ -240,9 +255,10 @@ def _item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
 
 
 def _named_alike(layers: Layers, wanted: Mapping[str, keras.Variable]) -> dict[str, Array]:
-    """The file's arrays as `layer/number`, or under the network's names where these differ but all
-    shapes agree in their order: Keras numbers layers without a name of their own, and legacy files
-    were read by order."""
+    """The file's arrays by `layer/number`, or by the network's names if all shapes match in order.
+
+    Keras numbers unnamed layers, so names may differ; legacy files were loaded by order.
+    """
     found = {
         f"{layer}/{number}": data
         for layer, arrays in layers.items()
@@ -255,7 +271,7 @@ def _named_alike(layers: Layers, wanted: Mapping[str, keras.Variable]) -> dict[s
 
 
 def names_in(group: h5py.Group, attribute: str) -> list[str]:
-    """An attribute with names, which Keras parts where it is long: `names0`, `names1`, ..."""
+    """Names in an attribute, which Keras splits if it is long: `names0`, `names1`, ..."""
     parts = [group.attrs[attribute]] if attribute in group.attrs else []
     while f"{attribute}{len(parts)}" in group.attrs:
         parts.append(group.attrs[f"{attribute}{len(parts)}"])
@@ -270,10 +286,10 @@ def names_in(group: h5py.Group, attribute: str) -> list[str]:
 
 
 def _by_path(model: keras.Model) -> dict[str, keras.Variable]:
-    """The network's variables by their paths in a file of Keras 3.
+    """The network's variables by their path in a Keras 3 file.
 
-    Keras has no public way to ask for these paths. So the network is saved once with each
-    variable full of its own number, and gets its values back.
+    Keras has no public API for these paths. So the network is saved once with each variable filled
+    with its own number, and its values are restored afterwards.
     """
     variables = model.variables
     kept = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
@@ -296,8 +312,7 @@ def _by_path(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _by_layer(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
-    """The network's variables as `layer/number`, in the order of legacy files: those that are
-    trained first."""
+    """The network's variables by `layer/number`, in the order of legacy files: trainable first."""
     for layer in model.layers:
         trained = {id(v) for v in layer.trainable_weights}
         ordered = sorted(layer.weights, key=lambda v: id(v) not in trained)

@@ -1,1 +1,1 @@
-"""The commands of run.py, one a file: `run(words)` takes what stands behind the command's name."""
+"""The commands of the command line, one per module; `run(words)` receives their arguments."""

@@ -1,6 +1,6 @@
-"""Draw where a network looks in a clip: an interactive page (HTML), a movie (MP4, GIF) or a strip
-of poses (PNG). By default the pretrained STA-LSTM on the synthetic dataset; with --weights
-RUN_DIR the network of that run."""
+"""Visualize the attention of a network to a clip: as an interactive page (HTML), a movie (MP4, GIF)
+or a strip of poses (PNG). The default is the pretrained STA-LSTM on the synthetic dataset; use
+--weights RUN_DIR for the network of a run."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
 FORMATS = (".html", ".mp4", ".gif", ".png")
 FOLDER = Path("attention")
-MOVIE = 150  # frames of a movie, about
+MOVIE = 150  # approximate number of frames in a movie
 NAMES = ("model", "dataset", "protocol")
 VIDEO_MODELS = (
-    "'{}' weighs body parts of a video, not joints or frames; a training draws them into "
-    "RUN_DIR/attention"
+    "'{}' attends to body parts of a video, not to joints or frames; training writes their figures "
+    "to RUN_DIR/attention"
 )
 
 
@@ -57,29 +57,29 @@ def run(words: Sequence[str]) -> None:
         return score([word for word in words if word != "--score"])
     parser = parser_for("attention", __doc__)
     add_network_arguments(parser, required=False)
-    parser.add_argument("--clip", help="its name (default: the first test clip)")
+    parser.add_argument("--clip", help="choose a clip by name (default: the first test clip)")
     parser.add_argument(
         "--weights",
         default=PRETRAINED,
         metavar="FILE",
-        help="a file, a run's folder, or 'pretrained' for those of the zoo (default)",
+        help="load a weights file, a run folder, or 'pretrained' (default)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help=f"ends in {', '.join(FORMATS)} (default {FOLDER}/CLIP.html)",
+        help=f"write {', '.join(FORMATS)} (default {FOLDER}/CLIP.html)",
     )
     parser.add_argument(
         "--score",
         action="store_true",
-        help="score how far attention can be trusted instead; see attention --score --help",
+        help="measure the faithfulness of attention; see attention --score --help",
     )
     args = parser.parse_args(words)
     args.seed = 0
     out: Path | None = args.out
     if out is not None and out.suffix not in FORMATS:
-        raise UserError(f"{out}: ends in none of {', '.join(FORMATS)}, which can be written")
+        raise UserError(f"--out {out}: unknown format; choose one of {', '.join(FORMATS)}")
     dataset, make = _opener(args)
     names = dataset.samples["name"].tolist()
     if args.clip is not None and args.clip not in names:
@@ -124,7 +124,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _opener(args: argparse.Namespace) -> Opener:
-    """The dataset, and what opens the network that is asked for, once Keras is started."""
+    """The dataset, and a function that opens the requested network once Keras is started."""
     named = [name for name in NAMES if getattr(args, name)]
     own = Path(args.weights)
     if args.weights != PRETRAINED and not own.exists():
@@ -132,7 +132,7 @@ def _opener(args: argparse.Namespace) -> Opener:
     if args.weights != PRETRAINED and len(named) < len(NAMES):
         if named or not own.is_dir():
             lacking = ", ".join(f"--{name}" for name in NAMES if name not in named)
-            raise UserError(f"{own}: of what network on what data? Add {lacking}")
+            raise UserError(f"{own}: the network and dataset are unknown; add {lacking}")
         return _run_opener(args, own)
     _fill(args)
     if needs_crops(args.model):
@@ -147,7 +147,8 @@ def _opener(args: argparse.Namespace) -> Opener:
 
 
 def _fill(args: argparse.Namespace) -> None:
-    """Names that were left out: STA-LSTM, the synthetic set, the protocol that the zoo has."""
+    """Fills in missing names: STA-LSTM, the synthetic dataset, a protocol with pretrained
+    weights."""
     args.model = args.model or "sta_lstm"
     args.dataset = args.dataset or "synthetic"
     if args.protocol is None:
@@ -172,12 +173,12 @@ def _open_weights(args: argparse.Namespace, dataset: SkeletonDataset) -> Opened:
 
 
 def _run_opener(args: argparse.Namespace, folder: Path) -> Opener:
-    """Of a finished run, which says itself what it is."""
+    """As `_opener`, for a finished run, whose `run.json` defines the network."""
     about = about_run(folder)
-    refuse(args, ("recipe", *NETWORK_FLAGS), f"{folder}: a run brings its own network")
+    refuse(args, ("recipe", *NETWORK_FLAGS), f"{folder}: the run defines the network")
     if about["task"] == "detection":
         raise UserError(
-            f"{folder}: it detects actions; the command detect draws what it attends to"
+            f"{folder} is a detection run; use `keras-skeleton detect` to draw its attention"
         )
     if needs_crops(about["model"]):
         raise UserError(VIDEO_MODELS.format(about["model"]))
@@ -197,13 +198,13 @@ def _open_run(args: argparse.Namespace, about: dict[str, Any], dataset: Skeleton
 
 
 def _fold(experiment: Experiment, named: list[int] | None, weights: Path) -> int:
-    """The fold that weights belong to; a run's folder of a fold says it."""
+    """The fold of the weights, from --fold or from the name of their folder."""
     wanted = experiment.check_folds(named)
     if len(wanted) == 1:
         return wanted[0]
     if said := re.fullmatch(r"fold_(\d+)", weights.resolve().parent.name):
         return experiment.check_folds([int(said[1])])[0]
     raise UserError(
-        f"{weights}: say with --fold which of the {len(wanted)} folds these weights were trained "
-        "on: what the others test on is among its training clips"
+        f"{weights}: select with --fold the one of {len(wanted)} folds that these weights were "
+        "trained on (the test clips of other folds are among its training clips)"
     )

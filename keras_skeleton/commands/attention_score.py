@@ -1,4 +1,4 @@
-"""How far trained networks' attention can be trusted, in one table."""
+"""Score the faithfulness of trained networks' attention, in one table."""
 
 from __future__ import annotations
 
@@ -39,14 +39,13 @@ if TYPE_CHECKING:
     from keras_skeleton.training.experiment import Experiment
 
     Opened = tuple[Experiment, Path, int]  # with a network's weights and fold
-    Opener = Callable[[Path], Opened]  # takes the folder of the results
+    Opener = Callable[[Path], Opened]  # called with the output folder
 
 DESCRIPTION = """\
-Scores the attention of trained networks: the share of it that falls on the joints and frames that
-carry the action (where that is known), whether the class is lost when frames or joints are deleted
-in its order, and whether another seed attends to the same. Without --weights or --runs: all
-networks of the zoo that have attention; --model, --dataset, --protocol, --recipe and --fold choose
-among them."""
+Score the attention of trained networks: its share on the joints and frames that carry the action
+(if known), the effect of deleting frames or joints in its order, and the agreement between seeds.
+The default is all pretrained networks with attention; select among them with --model, --dataset,
+--protocol, --recipe and --fold, or use --weights or --runs."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,36 +54,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="of --model on --dataset: a file, a run's folder, or 'pretrained'",
+        help="score a weights file, a run folder, or 'pretrained'",
     )
     parser.add_argument(
         "--runs",
         type=Path,
         nargs="+",
         metavar="RUN_DIR",
-        help="finished runs, of several seeds for the agreement between them",
+        help="score finished runs; use several seeds to measure their agreement",
     )
-    parser.add_argument("--zoo", type=Path, default=ZOO, help="another folder in place of weights/")
+    parser.add_argument("--zoo", type=Path, default=ZOO, help="use this folder instead of weights/")
     parser.add_argument(
         "--clips",
         type=whole_number(1),
         metavar="N",
-        help="at most N test clips of each network, drawn from the seed (default: all)",
+        help="use at most N random test clips per network (default: all)",
     )
     parser.add_argument(
-        "--draws", type=whole_number(1), default=3, help="random orders of each clip (default 3)"
+        "--draws", type=whole_number(1), default=3, help="use N random orders per clip (default 3)"
     )
     parser.add_argument(
-        "--seed", type=whole_number(0), default=0, help="of orders, draws and intervals"
+        "--seed", type=whole_number(0), default=0, help="set the seed of orders and intervals"
     )
     parser.add_argument(
-        "--out", type=Path, help="folder of the results (default runs/attention_score)"
+        "--out", type=Path, help="write to this folder (default runs/attention_score)"
     )
     return parser
 
 
 def run(words: Sequence[str]) -> None:
-    """Runs the command; `words` without `--score`."""
+    """Runs the command; `words` are its arguments without `--score`."""
     args = _parser().parse_args(words)
     _check(args)
     out = args.out or free_folder(Path("runs/attention_score"))
@@ -105,34 +104,34 @@ def run(words: Sequence[str]) -> None:
         except (NotScoredError, DatasetError) as error:
             reason = str(error).splitlines()[0]
             score.left_out[name] = reason
-            print(f"not scored  {name}: {reason}")
+            print(f"skipped {name}: {reason}")
             continue
         print(f"{name}: {clips} test clips, {time.perf_counter() - started:.0f} s", flush=True)
     text = readable(score.write())
     (out / "attention_score.md").write_text(f"{markdown(text)}\n\n{EXPLANATION}\n", "utf-8")
-    print(f"\n{text.to_string(index=False)}\n\n{EXPLANATION}\n\nresults in {out}")
+    print(f"\n{text.to_string(index=False)}\n\n{EXPLANATION}\n\nresults are in {out}")
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuses what does not go together, before TensorFlow starts."""
+    """Checks combinations of arguments before TensorFlow is loaded."""
     if args.weights is not None and args.runs is not None:
         raise UserError("give --weights or --runs, not both")
     if args.weights is not None:
         if lacking := [f"--{n}" for n in ("model", "dataset", "protocol") if not getattr(args, n)]:
-            raise UserError(f"--weights needs to know whose they are; add {', '.join(lacking)}")
+            raise UserError(f"--weights needs the network and dataset; add {', '.join(lacking)}")
         check_names(args)
         return
     own = [*NETWORK_FLAGS, "crops"]
     own += ["option"] if args.runs is None else ["model", "dataset", "protocol", "recipe"]
-    refuse(args, own, "networks of the zoo and of runs bring their own")
+    refuse(args, own, "entries of the zoo and runs define their networks")
     if args.fold and len(set(args.fold)) > 1:
-        raise UserError("name one fold with --fold")
+        raise UserError("give --fold only once")
 
 
 def _networks(
     args: argparse.Namespace, datasets: dict[str, SkeletonDataset]
 ) -> Iterator[tuple[str, Opener]]:
-    """The networks asked for, by name."""
+    """Yields the names of the requested networks with functions that open them."""
     if args.runs is not None:
         names = run_names(args.runs)
         for name, folder in zip(names, args.runs, strict=True):
@@ -146,10 +145,10 @@ def _networks(
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
-    """Names of runs: their folders', with as much of the path as tells them apart."""
+    """Unique names of runs: the folder names, with as many parent folders as necessary."""
     paths = [folder.resolve() for folder in folders]
     if len(set(paths)) < len(paths):
-        raise UserError("--runs names a folder twice")
+        raise UserError("--runs contains a folder twice")
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         names = ["_".join(path.parts[-depth:]).replace("/", "") for path in paths]
         if len(set(names)) == len(names):
@@ -158,7 +157,7 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _entries(args: argparse.Namespace) -> list[Entry]:
-    """The zoo's networks, those that were asked for."""
+    """The entries of the zoo that match the arguments."""
     everything = read_zoo(args.zoo)
     if not everything:
         raise ZooError(no_weights(args.zoo))
@@ -173,7 +172,9 @@ def _entries(args: argparse.Namespace) -> list[Entry]:
     if args.fold:
         entries = [entry for entry in entries if entry.fold == args.fold[0]]
     if not entries:
-        raise ZooError(f"{args.zoo}: has no network that is all of that; run.py zoo lists them")
+        raise ZooError(
+            f"{args.zoo}: no entry matches all arguments; list them with `keras-skeleton zoo`"
+        )
     return entries
 
 
@@ -213,7 +214,7 @@ def _open_run(
     fold = args.fold[0] if args.fold else 1
     weights = folder / f"fold_{fold:02d}" / "best.weights.h5"
     if not weights.is_file():
-        raise UserError(f"{weights}: no such file; name a finished fold with --fold")
+        raise UserError(f"{weights}: no such file; choose a finished fold with --fold")
     check_scorable(about.get("model", "tap_lstm"), about["task"])
     options = {**about["options"], **reader_options(get_source(about["dataset"]), args.option)}
     dataset = _dataset(args, datasets, about["dataset"], options)
@@ -226,6 +227,7 @@ def _open_weights(args: argparse.Namespace, out: Path) -> Opened:
     folds = experiment.check_folds(args.fold)
     if len(folds) > 1:
         raise UserError(
-            f"'{args.protocol}' has {len(folds)} folds; say with --fold whose weights these are"
+            f"'{args.protocol}' has {len(folds)} folds; select with --fold the one that these "
+            "weights were trained on"
         )
     return experiment, path, folds[0]

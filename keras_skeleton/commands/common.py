@@ -1,4 +1,4 @@
-"""What several commands share: arguments, loading a dataset, folders of runs, starting Keras."""
+"""Shared code of commands: arguments, loading datasets, run folders, and starting Keras."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def parser_for(command: str, description: str | None) -> argparse.ArgumentParser:
-    """A command's parser."""
+    """Creates the argument parser of a command."""
     return argparse.ArgumentParser(
         prog=f"{program()} {command}",
         description=description,
@@ -36,28 +36,27 @@ def parser_for(command: str, description: str | None) -> argparse.ArgumentParser
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Where the data is and how it is read."""
+    """Adds options for the location and reading of datasets."""
     group = parser.add_argument_group("data")
     group.add_argument(
         "--data-dir",
         type=Path,
-        help="the dataset's folder as downloaded, or a folder that holds it under its name; only "
-        f"read (default ${DATA_VARIABLE})",
+        help=f"set the dataset's folder or its parent folder (default ${DATA_VARIABLE})",
     )
     group.add_argument(
         "--cache-dir",
         type=Path,
-        help=f"where prepared datasets are kept (default {default_cache_dir()})",
+        help=f"store prepared datasets in this folder (default {default_cache_dir()})",
     )
     group.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a reader option of the dataset, see its file: --option units=normalised",
+        help="set a reader option of the dataset, e.g. units=normalised (repeatable)",
     )
     group.add_argument(
-        "--strict", action="store_true", help="stop at the first bad file instead of leaving it out"
+        "--strict", action="store_true", help="stop at the first bad file instead of skipping it"
     )
     return group
 
@@ -66,16 +65,16 @@ def add_deterministic(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--deterministic",
         action="store_true",
-        help="the same bits from the same seed and number of threads",
+        help="make results bit-identical for equal seeds and numbers of threads",
     )
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """An argument's type: a whole number, `least` or more."""
+    """Creates an argument type for integers of at least `least`."""
 
     def parse(text: str) -> int:
         if not text.lstrip("-").isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} up")
+            raise argparse.ArgumentTypeError(f"'{text}' is not an integer of at least {least}")
         return int(text)
 
     return parse
@@ -83,10 +82,10 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what TensorFlow's C++ parts write on their first start (builds, absent GPUs) away.
+    """Hides the startup messages of TensorFlow's C++ code (builds, missing GPUs).
 
-    They write to the file descriptor itself, before any setting of theirs is read. If the start
-    fails, all of it is shown.
+    These are written directly to the file descriptor, before any log setting takes effect. If the
+    start fails, they are shown.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept, os.fdopen(os.dup(2), "wb") as real:
@@ -104,18 +103,18 @@ def _quiet() -> Iterator[None]:
 def start_keras(
     deterministic: bool = False, precision: str | None = None, job: Job | None = None
 ) -> None:
-    """Imports Keras, quietly; what is chosen is for the whole process.
+    """Imports Keras without startup messages and configures it for the whole process.
 
     Args:
-        deterministic: The same bits from the same seed.
-        precision: Keras' name of a policy: what layers compute in.
-        job: Meet the other processes of a training over hosts first.
+        deterministic: Use deterministic operations.
+        precision: Name of a Keras dtype policy, such as `"mixed_bfloat16"`.
+        job: Distributed training that this process joins first.
     """
     from keras_skeleton.distributed import free_memory
 
     if job is not None:
         job.prepare()
-        print(f"{job}, coordinator {job.coordinator}: waits for the others", flush=True)
+        print(f"{job}, coordinator {job.coordinator}: waiting for the others", flush=True)
     with _quiet():
         import keras
 
@@ -129,16 +128,16 @@ def start_keras(
 
             make_deterministic()
 
-        keras.ops.zeros(())  # the first operation looks for devices
+        keras.ops.zeros(())  # the first operation initializes the devices
 
 
 def reader_options(source: Source, given: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE` words as reader options, each of the type of its default."""
+    """Converts `NAME=VALUE` words to reader options, each to the type of its default value."""
     options: dict[str, Any] = {}
     for word in given:
         name, equals, value = word.partition("=")
         if not equals:
-            raise UserError(f"--option {word}: write NAME=VALUE")
+            raise UserError(f"--option {word}: expected NAME=VALUE")
         if name not in source.options:
             raise UnknownNameError("reader option", name, source.options, of=source.name)
         default = source.options[name]
@@ -146,13 +145,14 @@ def reader_options(source: Source, given: Sequence[str]) -> dict[str, Any]:
         try:
             options[name] = kind(value)
         except ValueError:
-            raise UserError(f"--option {word}: '{value}' is not a {kind.__name__}") from None
+            raise UserError(f"--option {word}: '{value}' is not of type {kind.__name__}") from None
     return options
 
 
 def load(
     args: argparse.Namespace, options: dict[str, Any] | None = None, force: bool = False
 ) -> SkeletonDataset:
+    """Loads the dataset given by the arguments; `--option` overrides `options`."""
     options = {**(options or {}), **reader_options(get_source(args.dataset), args.option)}
     return load_dataset(
         args.dataset, args.data_dir, args.cache_dir, args.strict, force, log=print, **options
@@ -160,47 +160,48 @@ def load(
 
 
 def load_named(args: argparse.Namespace, name: str, options: dict[str, Any]) -> SkeletonDataset:
-    """As `load`, of a dataset that a run or the zoo names."""
+    """Loads the dataset `name` of a run or of the zoo."""
     return load_dataset(name, args.data_dir, args.cache_dir, log=print, **options)
 
 
 def folders_of(base: Path) -> Iterator[Path]:
-    """`base`, `base-2`, `base-3`, ... without end: where runs without --out go."""
+    """Yields `base`, `base-2`, `base-3`, ..., the candidate folders of runs without --out."""
     yield base
     for n in count(2):
         yield base.with_name(f"{base.name}-{n}")
 
 
 def free_folder(base: Path) -> Path:
-    """The first of them that is not there."""
+    """The first folder of `folders_of` that does not exist."""
     return next(folder for folder in folders_of(base) if not folder.exists())
 
 
 def latest_folder(base: Path) -> Path:
-    """The last of them that is there; `base` where none is."""
+    """The last folder of `folders_of` that exists; `base` if none does."""
     there = list(takewhile(Path.exists, folders_of(base)))
     return there[-1] if there else base
 
 
 def folder_of_run(args: argparse.Namespace, base: Path) -> Path:
-    """Where results go: --out, or a folder called `base` that is free or, to resume, the last."""
+    """The run folder: --out, or else a new folder named after `base`, or with --resume the latest
+    one."""
     out: Path = args.out or (latest_folder(base) if args.resume else free_folder(base))
     if args.resume and not (out / "run.json").exists():
-        raise UserError(f"{out}: no run to resume here; give its folder with --out")
+        raise UserError(f"{out}: no run to resume; give the folder of the run with --out")
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; --out takes a folder")
+        raise UserError(f"{out} is a file; --out must be a folder")
     if not args.resume:
         _check_free(out, args.fold)
     return out
 
 
 def _check_free(out: Path, folds: Sequence[int] | None) -> None:
-    """A UserError where a run's folder cannot take these folds (all of them by default); found
-    before anything is loaded."""
+    """Raises UserError if a folder cannot hold these folds (all by default). Called before anything
+    is loaded."""
     if not out.exists() or all(is_part(path) for path in out.iterdir()):
         return
     if not (out / "run.json").exists():
-        raise UserError(f"{out} is not empty and not a run; choose another --out")
+        raise UserError(f"{out} is not empty and has no run.json; choose another --out")
     there = sorted(int(p.name[5:]) for p in out.glob("fold_*") if p.name[5:].isdigit())
     if begun := [k for k in there if folds is None or k in folds]:
         raise UserError(
@@ -211,9 +212,9 @@ def _check_free(out: Path, folds: Sequence[int] | None) -> None:
 
 @contextmanager
 def resumable(out: Path) -> Iterator[None]:
-    """Says how to go on when a user stops the run."""
+    """Prints how to resume the run when the user interrupts it."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"\nto go on, add to the same command: --out {out} --resume", file=sys.stderr)
+        print(f"\nto resume, add to the same command: --out {out} --resume", file=sys.stderr)
         raise

@@ -1,4 +1,4 @@
-"""Cut videos of hands and body out of a dataset's films, for pose_i3d."""
+"""Crop videos of hands and body from the recordings of a dataset, for pose_i3d."""
 
 from __future__ import annotations
 
@@ -15,37 +15,41 @@ from keras_skeleton.commands.common import (
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.utils.errors import UserError
 
-VIDEOS = ("ntu", "ntu120", "nucla", "synthetic")  # datasets whose joints are known in videos
+VIDEOS = ("ntu", "ntu120", "nucla", "synthetic")  # datasets with joint positions in videos
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     parser = parser_for("crops", __doc__)
-    parser.add_argument("--dataset", required=True, help=", ".join(VIDEOS))
+    parser.add_argument("--dataset", required=True, help=f"choose one of {', '.join(VIDEOS)}")
     add_data_arguments(parser)
-    parser.add_argument("--crops", type=Path, required=True, help="folder where they go")
-    parser.add_argument("--size", type=whole_number(32), default=224, help="in pixels")
-    parser.add_argument("--workers", type=whole_number(1), help="processes (default: every core)")
+    parser.add_argument("--crops", type=Path, required=True, help="write crops to this folder")
+    parser.add_argument(
+        "--size", type=whole_number(32), default=224, help="set the side in pixels (default 224)"
+    )
+    parser.add_argument(
+        "--workers", type=whole_number(1), help="set the number of processes (default: all cores)"
+    )
     args = parser.parse_args(words)
     source = get_source(args.dataset)
     options = reader_options(source, args.option)
     if source.name not in VIDEOS:
         raise UserError(
-            f"crops of '{source.name}' cannot be made: its joints are not known in a video; they "
-            f"are in {', '.join(VIDEOS)}"
+            f"'{source.name}' has no joint positions in videos, so it cannot be cropped; choose "
+            f"one of {', '.join(VIDEOS)}"
         )
     if args.size % 2:
-        raise UserError(f"--size {args.size}: videos have an even number of pixels")
+        raise UserError(f"--size {args.size}: must be an even number of pixels")
     root = source.find(args.data_dir)
     from keras_skeleton.utils.processes import cores
 
     workers = args.workers or cores()
-    if root is None:  # synthetic: nothing to read
+    if root is None:  # the synthetic dataset has no files
         from keras_skeleton.video.synthetic import render_all
 
         root = args.crops / "recordings"
         given = {**source.options, **options}
-        print(f"renders recordings in {root}")
+        print(f"rendering recordings in {root}")
         render_all(root, given["seed"], given["subjects"], given["repetitions"], workers)
     start_keras()
     from keras_skeleton.video.crops import prepare_crops
@@ -62,5 +66,5 @@ def run(words: Sequence[str]) -> None:
         draw=save_boxes,
     )
     for skipped in report.skipped:
-        print(f"left out: {skipped.where}: {skipped.why}")
+        print(f"skipped: {skipped.where}: {skipped.why}")
     print(f"crops in {args.crops}")

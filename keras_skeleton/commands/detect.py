@@ -1,6 +1,7 @@
-"""Find actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E): train on their trimmed
-clips, detect in the test recordings, score. With --stream: detect in one recording with a trained
-run."""
+"""Detect actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E).
+
+Train on trimmed clips, then detect and score actions in the test recordings.
+With --stream, detect actions in one recording with a trained run."""
 
 from __future__ import annotations
 
@@ -29,38 +30,53 @@ from keras_skeleton.utils.errors import UserError
 def _parser() -> argparse.ArgumentParser:
     parser = parser_for("detect", __doc__)
     group = parser.add_argument_group("networks")
-    group.add_argument("--dataset", help="ut_kinect, synthetic or pku_mmd")
-    group.add_argument("--protocol", help="how recordings are split; of synthetic: untrimmed")
-    group.add_argument("--recipe", default="paper", help="paper (default), released or tuned")
+    group.add_argument("--dataset", help="choose ut_kinect, synthetic or pku_mmd")
+    group.add_argument("--protocol", help="choose a protocol (synthetic: untrimmed)")
     group.add_argument(
-        "--classifier", default="sta_lstm", help="what classifies intervals (default sta_lstm)"
+        "--recipe", default="paper", help="choose paper (default), released or tuned"
     )
     group.add_argument(
-        "--bidirectional", action="store_true", help="TAP-B in place of TAP-U: LSTMs run both ways"
+        "--classifier", default="sta_lstm", help="choose the classifier (default sta_lstm)"
     )
     group.add_argument(
-        "--table", action="store_true", help="all rows of the paper's Tables IV and V"
+        "--bidirectional", action="store_true", help="use TAP-B (bidirectional) instead of TAP-U"
     )
-    group.add_argument("--fold", type=whole_number(1), action="append", help="only this, from 1")
+    group.add_argument(
+        "--table", action="store_true", help="run all rows of the paper's Tables IV and V"
+    )
+    group.add_argument(
+        "--fold",
+        type=whole_number(1),
+        action="append",
+        help="run only this fold, counted from 1 (repeatable)",
+    )
     add_data_arguments(parser)
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=whole_number(1), help="instead of the recipes'; no stages")
-    group.add_argument("--batch-size", type=whole_number(1), help="instead of the recipes'")
-    group.add_argument("--end-to-end", action="store_true", help="the classifier without stages")
-    group.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
+    group.add_argument(
+        "--epochs", type=whole_number(1), help="override the number of epochs (without stages)"
+    )
+    group.add_argument("--batch-size", type=whole_number(1), help="override the batch size")
+    group.add_argument(
+        "--end-to-end", action="store_true", help="train the classifier without stages"
+    )
+    group.add_argument(
+        "--seed", type=whole_number(0), default=0, help="set the seed (fold k uses seed + k - 1)"
+    )
     add_deterministic(group)
     group = parser.add_argument_group("results")
-    group.add_argument("--out", type=Path, help="folder of results")
-    group.add_argument("--resume", action="store_true", help="continue a stopped run, or add rows")
+    group.add_argument("--out", type=Path, help="write results to this folder")
+    group.add_argument("--resume", action="store_true", help="continue a run, or add table rows")
     group = parser.add_argument_group("one recording")
     group.add_argument(
         "--stream",
         type=Path,
         metavar="FILE",
-        help="a .txt of UT-Kinect or PKU-MMD, or .npy, .npz, .json, .csv (T, M, V, 3)",
+        help="detect in this file: .txt (UT-Kinect, PKU-MMD), .npy, .npz, .json, .csv",
     )
-    group.add_argument("--weights", type=Path, metavar="RUN_DIR", help="a finished detection run")
-    group.add_argument("--method", help="a row of RUN_DIR's table (default the last)")
+    group.add_argument(
+        "--weights", type=Path, metavar="RUN_DIR", help="use the networks of this detection run"
+    )
+    group.add_argument("--method", help="choose a row of the run's table (default: the last)")
     return parser
 
 
@@ -71,7 +87,7 @@ def run(words: Sequence[str]) -> None:
         if path is not None and not path.exists():
             raise UserError(f"{path}: no such file or folder")
     if (args.stream is None) != (args.weights is None):
-        raise UserError("--stream FILE and --weights RUN_DIR belong together")
+        raise UserError("--stream FILE and --weights RUN_DIR must be given together")
     if args.stream is not None:
         _detect_in_stream(args)
         return
@@ -80,7 +96,7 @@ def run(words: Sequence[str]) -> None:
     source = get_source(args.dataset)
     if "clips" not in source.options:
         raise UserError(
-            f"'{source.name}' has no untrimmed recordings; detection works on "
+            f"'{source.name}' has no untrimmed recordings; choose one of "
             f"{', '.join(s.name for s in SOURCES.values() if 'clips' in s.options)}"
         )
     options = {"clips": "untrimmed"}
@@ -93,7 +109,7 @@ def run(words: Sequence[str]) -> None:
     recipes = {}
     check_model(args.classifier)
     if needs_crops(args.classifier):
-        raise UserError(f"'{args.classifier}' watches videos; detection works on skeletons")
+        raise UserError(f"'{args.classifier}' has video inputs; detection supports skeletons only")
     for name in ("tap_lstm", args.classifier, "jcr_rnn"):
         recipe = get_recipe(name, args.dataset, args.recipe)
         if args.epochs is not None:
@@ -125,7 +141,7 @@ def run(words: Sequence[str]) -> None:
     print(f"detection on {args.dataset}, {args.protocol}; results in {out}")
     with resumable(out):
         print("\n" + detection.run(args.fold, args.resume))
-    print(f"\nscores, files and figures in {out}")
+    print(f"\nresults are in {out}")
 
 
 def _detect_in_stream(args: argparse.Namespace) -> None:

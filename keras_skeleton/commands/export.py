@@ -1,4 +1,4 @@
-"""Write a trained network to a file that runs without this package, and compare the two on test
+"""Export a trained network to a file that runs without this package, and compare both on test
 clips."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.packages import missing_packages
 
 FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
-NEAR = 1e-4  # largest difference of two logits, of the largest logit (or of 1)
+NEAR = 1e-4  # tolerance of logits, relative to the largest logit (at least 1)
 
 
 def run(words: Sequence[str]) -> None:
@@ -33,12 +33,16 @@ def run(words: Sequence[str]) -> None:
         "--weights",
         required=True,
         metavar="FILE",
-        help="a file, a run's folder, or 'pretrained' for those of the zoo",
+        help="load a weights file, a run folder, or 'pretrained'",
     )
-    parser.add_argument("--format", default="saved_model", help=", ".join(FORMATS))
-    parser.add_argument("--out", type=Path, help="file or folder to write (default in exports/)")
     parser.add_argument(
-        "--clips", type=whole_number(1), default=32, help="test clips to check it on (default 32)"
+        "--format",
+        default="saved_model",
+        help=f"choose one of {', '.join(FORMATS)} (default saved_model)",
+    )
+    parser.add_argument("--out", type=Path, help="write to this path (default: in exports/)")
+    parser.add_argument(
+        "--clips", type=whole_number(1), default=32, help="compare on N test clips (default 32)"
     )
     args = parser.parse_args(words)
     args.seed = 0
@@ -46,8 +50,8 @@ def run(words: Sequence[str]) -> None:
         raise UnknownNameError("format", args.format, FORMATS)
     if args.format == "onnx" and (missing := missing_packages("tf2onnx", "onnx")):
         raise UserError(
-            f"onnx needs more packages: pip install {' '.join(missing)}, or the extra "
-            "keras_skeleton[onnx]"
+            f"--format onnx: missing packages; run pip install {' '.join(missing)}, or install the "
+            "extra keras_skeleton[onnx]"
         )
     check_names(args)
     entry = pretrained_entry(args)
@@ -56,7 +60,7 @@ def run(words: Sequence[str]) -> None:
     about = out.with_name(out.name + ".json")
     for path in (out, about):
         if path.exists():
-            raise UserError(f"{path}: exists already; name another with --out")
+            raise UserError(f"{path} already exists; choose another path with --out")
 
     start_keras()
     from keras_skeleton.checkpoints.weights import load_weights
@@ -97,9 +101,9 @@ def run(words: Sequence[str]) -> None:
         },
     )
     print(
-        f"{found.clips} test clips of {args.dataset}, {args.protocol}: logits differ by at most "
-        f"{found.difference:.1e} (the largest is {found.largest:.1f}), the same class for "
-        f"{found.same}; inputs and classes in {about}"
+        f"compared on {found.clips} test clips of {args.dataset}, {args.protocol}: logits differ "
+        f"by at most {found.difference:.1e} (largest logit {found.largest:.1f}), same class for "
+        f"{found.same} clips; inputs and classes are described in {about}"
     )
     if found.difference > NEAR * max(found.largest, 1.0):
-        raise UserError(f"{out}: does not agree with the network; do not use it")
+        raise UserError(f"{out}: its outputs differ from the network's; do not use it")

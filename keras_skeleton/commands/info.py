@@ -12,14 +12,22 @@ from keras_skeleton.skeletons import get_skeleton
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     parser = parser_for("info", __doc__)
-    parser.add_argument("--model", required=True, help="its name, or path/to/file.py:build")
-    parser.add_argument("--classes", type=whole_number(2), default=60, help="default 60")
-    parser.add_argument("--skeleton", default="kinect_v2", help="default kinect_v2")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="choose a model (see 'list') or your own path/to/file.py:build",
+    )
+    parser.add_argument(
+        "--classes", type=whole_number(2), default=60, help="set the number of classes (default 60)"
+    )
+    parser.add_argument(
+        "--skeleton", default="kinect_v2", help="choose a skeleton (default kinect_v2)"
+    )
     parser.add_argument(
         "--frames",
         type=whole_number(1),
         default=100,
-        help="T of models that read clips at their own length (default 100)",
+        help="set the clip length of models for any length (default 100)",
     )
     args = parser.parse_args(words)
     check_model(args.model)

@@ -14,13 +14,18 @@ from keras_skeleton.utils.files import plain_name
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     parser = parser_for("inspect", __doc__)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--clip", help="its name (default: the first clip)")
+    parser.add_argument("--dataset", required=True, help="choose a dataset (see 'list')")
+    parser.add_argument("--clip", help="choose a clip by name (default: the first clip)")
     add_data_arguments(parser)
     parser.add_argument(
-        "--out", type=Path, default=Path("inspect"), help="folder (default inspect)"
+        "--out", type=Path, default=Path("inspect"), help="write to this folder (default inspect)"
     )
-    parser.add_argument("--movie", choices=("gif", "mp4"), default="gif")
+    parser.add_argument(
+        "--movie",
+        choices=("gif", "mp4"),
+        default="gif",
+        help="choose the format of the animation (default gif)",
+    )
     args = parser.parse_args(words)
     get_source(args.dataset)
     dataset = load(args)

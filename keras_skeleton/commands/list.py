@@ -1,4 +1,4 @@
-"""List models, datasets and protocols, and which datasets are on this machine."""
+"""List models, datasets and protocols, and the datasets available on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from keras_skeleton.utils.errors import DatasetError
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     parser = parser_for("list", __doc__)
-    parser.add_argument("--data-dir", type=Path, help="folder with the datasets as downloaded")
-    parser.add_argument("--cache-dir", type=Path)
+    parser.add_argument("--data-dir", type=Path, help="look for downloaded datasets in this folder")
+    parser.add_argument("--cache-dir", type=Path, help="look for prepared datasets in this folder")
     args = parser.parse_args(words)
     if args.data_dir is not None and not args.data_dir.is_dir():
         raise DatasetError(f"{args.data_dir}: no such folder")
@@ -28,12 +28,12 @@ def run(words: Sequence[str]) -> None:
     print("\ndatasets")
     for source in SOURCES.values():
         print("\n".join(describe(source, cache, args.data_dir)))
-    print(f"\nprepared datasets are kept in {cache}")
+    print(f"\nprepared datasets are stored in {cache}")
 
 
 def _by_paper() -> dict[str, list[str]]:
-    """Names of models by the first line of their file, which names the paper. Nothing is imported,
-    so that the list comes at once."""
+    """Model names grouped by paper, which the first line of their file names. The files are not
+    imported, so the list is fast."""
     found: dict[str, list[str]] = {}
     for name in MODELS:
         found.setdefault(MODELS.title(name), []).append(name)

@@ -1,5 +1,5 @@
-"""What training, scoring and exporting share: the arguments that name a network on a dataset, and
-the experiment that they stand for."""
+"""Shared code of train, attention and export: the arguments that define a network on a dataset, and
+the corresponding experiment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from keras_skeleton.training.experiment import Experiment
 
 PRETRAINED = "pretrained"
-# Flags of version 0.1 and the settings that they stand for; they go in version 0.3.
+# Deprecated flags of version 0.1 and the settings that replace them; removed in version 0.3.
 OLD_FLAGS = {
     "attention": ("model.attention={}",),
     "ratio": ("model.ratio={}",),
@@ -40,29 +40,34 @@ _SWITCHES = ("bidirectional", "no_attention_regularizer", "end_to_end")
 
 
 def add_network_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """Model, dataset, protocol, and what changes the network."""
+    """Adds options for the model, dataset and protocol, and for settings of the network."""
     group = parser.add_argument_group("network")
     group.add_argument(
-        "--model", required=required, help="its name, or path/to/file.py:build for one of your own"
+        "--model",
+        required=required,
+        help="choose a model (see 'list') or your own path/to/file.py:build",
     )
-    group.add_argument("--dataset", required=required, help="its name")
-    group.add_argument("--protocol", required=required, help="how the clips are split")
-    group.add_argument("--recipe", help="paper (default), released or tuned")
+    group.add_argument("--dataset", required=required, help="choose a dataset (see 'list')")
+    group.add_argument(
+        "--protocol", required=required, help="choose a protocol, i.e. a split (see 'list')"
+    )
+    group.add_argument("--recipe", help="choose paper (default), released or tuned")
     group.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="OWNER.KEY=VALUE",
         dest="settings",
-        help="an argument of the model or a field of the recipe: --set model.attention=none, "
-        "--set recipe.learning_rate=0.01",
+        help="change the model or recipe, e.g. model.attention=none or recipe.learning_rate=0.01 "
+        "(repeatable)",
     )
     group.add_argument(
-        "--fold", type=whole_number(1), action="append", help="only this fold, from 1"
+        "--fold",
+        type=whole_number(1),
+        action="append",
+        help="use only this fold, counted from 1 (repeatable)",
     )
-    group.add_argument(
-        "--crops", type=Path, help="of pose_i3d: folder that the command crops has made"
-    )
+    group.add_argument("--crops", type=Path, help="read crops from this folder (pose_i3d only)")
     for flag in OLD_FLAGS:
         name = "--" + flag.replace("_", "-")
         if flag in _SWITCHES:
@@ -73,7 +78,7 @@ def add_network_arguments(parser: argparse.ArgumentParser, required: bool = True
 
 
 def settings_of(args: argparse.Namespace) -> list[str]:
-    """The settings, among them those that flags of version 0.1 stand for."""
+    """All settings, including those given by deprecated flags."""
     words = []
     for flag, settings in OLD_FLAGS.items():
         if value := getattr(args, flag, None):
@@ -82,16 +87,19 @@ def settings_of(args: argparse.Namespace) -> list[str]:
 
 
 def warn_of_old_flags(args: argparse.Namespace) -> None:
-    """Says how flags of version 0.1 are written today."""
+    """Prints a note for each deprecated flag with its replacement."""
     for flag, settings in OLD_FLAGS.items():
         if value := getattr(args, flag, None):
             now = " ".join(f"--set {setting.format(value)}" for setting in settings)
             old = "--" + flag.replace("_", "-")
-            print(f"note: {old} goes in version 0.3; write {now}", file=sys.stderr)
+            print(
+                f"note: {old} is deprecated and will be removed in version 0.3; use {now}",
+                file=sys.stderr,
+            )
 
 
 def check_names(args: argparse.Namespace) -> None:
-    """Refuses what does not exist or go together, before TensorFlow is loaded."""
+    """Checks names, files and combinations of arguments before TensorFlow is loaded."""
     source = get_source(args.dataset)
     args.protocol = protocol_name(args.protocol, source.protocols, of=source.name)
     check_model(args.model)
@@ -103,10 +111,12 @@ def check_names(args: argparse.Namespace) -> None:
         split_setting(word)
     watches = needs_crops(args.model)
     if args.crops and not watches:
-        raise UserError(f"--crops is for models that watch videos, not for '{args.model}'")
+        raise UserError(
+            f"--crops is for models with video inputs, not for '{args.model}'; omit --crops"
+        )
     if watches and args.crops is None:
         raise UserError(
-            f"'{args.model}' watches videos of hands and body; make them once with: {program()} "
+            f"'{args.model}' needs videos of hands and body: create them with {program()} "
             f"crops --dataset {args.dataset} --data-dir PATH --crops FOLDER, then add --crops "
             "FOLDER"
         )
@@ -115,28 +125,28 @@ def check_names(args: argparse.Namespace) -> None:
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    """A UserError that begins with `why` where any of these arguments was given."""
+    """Raises UserError with the reason `why` if any of these arguments is given."""
     if given := [name for name in names if getattr(args, name)]:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UserError(f"{why}; leave {flags} out".replace("--settings", "--set"))
+        raise UserError(f"{why}; omit {flags}".replace("--settings", "--set"))
 
 
 NETWORK_FLAGS = ("settings", *OLD_FLAGS)
 
 
 def pretrained_entry(args: argparse.Namespace) -> Entry | None:
-    """What `--weights pretrained` stands for, if that was said."""
+    """The zoo entry of `--weights pretrained`; None for other weights."""
     if args.weights != PRETRAINED:
         return None
-    refuse(args, NETWORK_FLAGS, "--weights pretrained brings its own network")
+    refuse(args, NETWORK_FLAGS, "--weights pretrained defines the network")
     fold = args.fold[0] if args.fold and len(set(args.fold)) == 1 else None
     if args.fold and fold is None:
-        raise UserError("--weights pretrained scores one fold; name one with --fold")
+        raise UserError("--weights pretrained needs one fold; give --fold once")
     return find_entry(args.model, args.dataset, args.protocol, args.recipe, fold)
 
 
 def weights_file(args: argparse.Namespace) -> Path:
-    """The file that --weights names; of a run's folder the fold's best weights."""
+    """The weights file given by --weights; for a run folder, the best weights of the fold."""
     path = Path(args.weights)
     if not path.is_dir():
         return path
@@ -145,14 +155,14 @@ def weights_file(args: argparse.Namespace) -> Path:
         folds = [f for f in folds if f.parent.name == f"fold_{args.fold[0]:02d}"]
     if len(folds) != 1:
         raise UserError(
-            f"{path}: has best weights of {len(folds)} folds; name one with --fold, or name the "
+            f"{path} has best weights of {len(folds)} folds; choose one with --fold, or give the "
             ".weights.h5 file"
         )
     return folds[0]
 
 
 def run_name(args: argparse.Namespace) -> str:
-    """`MODEL_DATASET_PROTOCOL`, with what is set in the model: the name of a run's folder."""
+    """Name of a run folder: `MODEL_DATASET_PROTOCOL`, with changed model settings."""
     own = [split_setting(word) for word in settings_of(args)]
     changed = [f"{key}_{text}" for owner, key, text in own if owner == "model"]
     name = "_".join([model_label(args.model), *changed, args.dataset, args.protocol])
@@ -160,13 +170,13 @@ def run_name(args: argparse.Namespace) -> str:
 
 
 def named_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe with what the arguments change; imports the model."""
+    """The recipe with the settings of the arguments; imports the model."""
     recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")
     return with_settings(recipe, args.model, settings_of(args))
 
 
 def load_for(args: argparse.Namespace) -> SkeletonDataset:
-    """The dataset that the arguments name, read as the recipe and the protocol want it."""
+    """Loads the dataset with the reader options of the recipe and the protocol."""
     recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")
     own = get_source(args.dataset).protocol_options.get(args.protocol, {})
     return load(args, {**recipe.dataset, **own})
@@ -179,11 +189,11 @@ def open_experiment(
     folder: Path,
     published: Path | None = None,
 ) -> Experiment:
-    """The experiment that the arguments stand for."""
+    """Creates the experiment defined by the arguments."""
     from keras_skeleton.training.experiment import Experiment
     from keras_skeleton.video.crops import open_crops
 
-    return Experiment(
+    experiment = Experiment(
         args.model,
         dataset,
         args.protocol,
@@ -193,12 +203,18 @@ def open_experiment(
         crops=open_crops(args.crops) if args.crops else None,
         published=published,
     )
+    if words := settings_of(args):
+        try:  # before a folder is created
+            experiment.build()
+        except (TypeError, ValueError) as error:
+            raise UserError(f"--set {' --set '.join(words)}: {error}") from None
+    return experiment
 
 
 def open_pretrained(
     args: argparse.Namespace, entry: Entry, dataset: SkeletonDataset, folder: Path
 ) -> tuple[Experiment, Path]:
-    """The experiment that an entry of the zoo came from, and its file."""
+    """The experiment of a zoo entry and its weights file."""
     from keras_skeleton.evaluation.run_record import command_line
     from keras_skeleton.video.crops import open_crops
     from keras_skeleton.zoo.load import experiment_of

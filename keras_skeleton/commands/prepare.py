@@ -1,4 +1,4 @@
-"""Read a dataset's raw files into the cache."""
+"""Convert a dataset's raw files and store them in the cache."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from keras_skeleton.utils.errors import DatasetError
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     parser = parser_for("prepare", __doc__)
-    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--dataset", required=True, help="choose a dataset (see 'list')")
     add_data_arguments(parser)
-    parser.add_argument("--force", action="store_true", help="make the store again")
-    parser.add_argument("--verify", action="store_true", help="check every byte of the store")
+    parser.add_argument("--force", action="store_true", help="convert again and replace the store")
+    parser.add_argument("--verify", action="store_true", help="verify the checksums of the store")
     args = parser.parse_args(words)
     get_source(args.dataset)
     dataset = load(args, force=args.force)
@@ -25,7 +25,7 @@ def run(words: Sequence[str]) -> None:
     for protocol in dataset.protocols:
         try:
             folds = list(dataset.folds(protocol))
-        except DatasetError as error:  # of a user's own clips: too few subjects, say
+        except DatasetError as error:  # e.g. too few subjects among a user's own clips
             print(f"  {protocol}: {error}")
             continue
         for number, fold in enumerate(folds[:3], start=1):
@@ -35,5 +35,5 @@ def run(words: Sequence[str]) -> None:
             )
     if args.verify:
         verify_store(dataset.info["store"])
-        print("every file of the store is as it was made")
+        print("verified: all files of the store match their checksums")
     print(f"store: {dataset.info['store']}")

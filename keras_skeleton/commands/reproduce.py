@@ -1,5 +1,5 @@
-"""Write a paper's table beside ours: run the trainings that are missing, keep their results,
-write the table. Rerun the command to resume. Without --table, list the tables."""
+"""Reproduce tables of the papers: run missing trainings, store their results, and write each table
+next to the published one. Rerun the command to resume. Without --table, list the tables."""
 
 from __future__ import annotations
 
@@ -15,60 +15,63 @@ from keras_skeleton.utils.errors import UserError
 
 def _parser() -> argparse.ArgumentParser:
     parser = parser_for("reproduce", __doc__)
-    parser.add_argument("--table", action="append", help="mans5, sta1, ... or all")
+    parser.add_argument(
+        "--table", action="append", help="choose a table (mans5, sta1, ...) or all (repeatable)"
+    )
     parser.add_argument(
         "--model",
         action="append",
         default=[],
         metavar="NAME",
-        help="train only this network of the tables (may be repeated)",
+        help="train only this model of the tables (repeatable)",
     )
     parser.add_argument(
-        "--data-dir", type=Path, help="folder of a dataset, or with one folder for each by name"
+        "--data-dir", type=Path, help="set the dataset's folder, or the parent folder of datasets"
     )
-    parser.add_argument("--cache-dir", type=Path, help="where prepared datasets are kept")
+    parser.add_argument("--cache-dir", type=Path, help="store prepared datasets in this folder")
     parser.add_argument(
-        "--crops", type=Path, help="of pose_i3d: what run.py crops has made, or one folder for each"
+        "--crops", type=Path, help="read crops for pose_i3d from this folder, or its parent"
     )
-    parser.add_argument("--i3d", type=Path, metavar="PATH", help="published I3D weights")
+    parser.add_argument(
+        "--i3d", type=Path, metavar="PATH", help="load published I3D weights from this path"
+    )
     parser.add_argument(
         "--seeds",
         type=whole_number(1),
-        help="how many of each training (default 3 where one takes less than an hour, else 1)",
+        help="set the number of seeds (default 3 for trainings under an hour, else 1)",
     )
     parser.add_argument(
         "--most-hours",
         type=float,
         metavar="H",
-        help="leave out trainings that are expected to take longer, or whose time is not known",
+        help="skip trainings that take longer than H hours or an unknown time",
     )
     parser.add_argument(
         "--jobs",
         type=whole_number(1),
         default=1,
         metavar="N",
-        help="train N at a time, each on its part of the cores",
+        help="run N trainings in parallel, which share the cores",
     )
     parser.add_argument(
-        "--no-train", action="store_true", help="only the tables, and what is missing"
+        "--no-train", action="store_true", help="only write the tables and list missing trainings"
     )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="only try: a few clips and epochs of each training (of a detection all recordings); "
-        "nothing is kept",
+        help="test each training on a few clips and epochs, without storing results",
     )
     parser.add_argument(
         "--results",
         type=Path,
         default=Path("results"),
-        help="what is kept, in its folders runs and tables (default results)",
+        help="store results in its subfolders runs and tables (default results)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("runs") / "reproduce",
-        help="folder of the runs themselves (default runs/reproduce)",
+        help="write run folders to this folder (default runs/reproduce)",
     )
     return parser
 
@@ -83,10 +86,10 @@ def run(words: Sequence[str]) -> None:
             print(f"  {table.name:<11}{of}{table.title}")
         return
     if args.quick and (args.no_train or args.most_hours is not None):
-        raise UserError("--quick tries every training; leave out --no-train and --most-hours")
+        raise UserError("--quick tests every training; omit --no-train and --most-hours")
     if args.data_dir is not None and not args.data_dir.is_dir():
         raise UserError(f"{args.data_dir}: no such folder")
-    # This process only plans: it must not take the memory of the GPU from those that train.
+    # This process only plans; it must leave GPU memory to the training processes.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     start_keras()
     from keras_skeleton.reproduction.needs import Place
@@ -112,8 +115,8 @@ def run(words: Sequence[str]) -> None:
         try:
             whole.run()
         except KeyboardInterrupt:
-            print("\nthe same command goes on where this one stopped")
+            print("\nrerun the same command to resume")
             raise
     for text in whole.write():
         print("\n" + text)
-    print(f"\ntables in {whole.folder}")
+    print(f"\ntables are in {whole.folder}")

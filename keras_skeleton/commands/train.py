@@ -1,4 +1,4 @@
-"""Train a model on a dataset by its paper's recipe and score it; with --weights only score."""
+"""Train a model on a dataset and evaluate it. With --weights, only evaluate."""
 
 from __future__ import annotations
 
@@ -43,81 +43,85 @@ def _parser() -> argparse.ArgumentParser:
     parser = parser_for("train", __doc__)
     add_network_arguments(parser)
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=whole_number(1), help="instead of the recipe's")
-    group.add_argument("--batch-size", type=whole_number(1), help="instead of the recipe's")
+    group.add_argument("--epochs", type=whole_number(1), help="override the number of epochs")
+    group.add_argument("--batch-size", type=whole_number(1), help="override the batch size")
     group.add_argument(
         "--i3d",
         type=Path,
         metavar="PATH",
-        help="of pose_i3d: published I3D weights (a checkpoint or the Keras port's .h5)",
+        help="start pose_i3d from published I3D weights (checkpoint or .h5)",
     )
-    group.add_argument("--seed", type=whole_number(0), default=0, help="fold k takes seed + k - 1")
+    group.add_argument(
+        "--seed", type=whole_number(0), default=0, help="set the seed (fold k uses seed + k - 1)"
+    )
     group = parser.add_argument_group("results")
     group.add_argument(
-        "--out", type=Path, help="folder of results (default runs/MODEL_DATASET_PROTOCOL)"
+        "--out", type=Path, help="write to this folder (default runs/MODEL_DATASET_PROTOCOL)"
     )
-    group.add_argument("--resume", action="store_true", help="continue a stopped run in --out")
+    group.add_argument("--resume", action="store_true", help="continue an interrupted run in --out")
     group.add_argument(
         "--weights",
         metavar="FILE",
-        help="score these weights instead of training: a file, a run's folder, or 'pretrained' "
-        "for those of the zoo",
+        help="evaluate a weights file, a run folder, or 'pretrained' without training",
     )
     add_devices(parser)
     return parser
 
 
 def add_devices(parser: argparse.ArgumentParser) -> None:
-    """What a training works on."""
+    """Adds options for processes, devices and precision."""
     group = parser.add_argument_group("devices")
     group.add_argument(
         "--jobs",
         type=whole_number(1),
         default=1,
         metavar="N",
-        help="train N folds at a time, each in a process and on its part of the cores",
+        help="train N folds in parallel processes, which share the cores",
     )
     add_deterministic(group)
     group.add_argument(
         "--precision",
         choices=("float32", "mixed_bfloat16"),
         default="float32",
-        help="what layers compute in; weights and logits are float32 in both",
+        help="choose the precision of layers; weights and logits stay float32",
     )
     group.add_argument(
         "--devices",
         choices=("one", "all"),
         default="one",
-        help="all: the GPUs of this host share every batch",
+        help="use one GPU (default), or split batches over all GPUs of this host",
     )
     group.add_argument(
         "--coordinator",
         metavar="HOST:PORT",
-        help="train over hosts, on JAX: the address of process 0; the same in all processes",
+        help="train on several hosts with JAX; set the address of process 0",
     )
     group.add_argument(
-        "--processes", type=whole_number(1), metavar="N", help="how many train together"
+        "--processes", type=whole_number(1), metavar="N", help="set the total number of processes"
     )
     group.add_argument(
-        "--process-id", type=whole_number(0), metavar="I", help="which one this is, from 0"
+        "--process-id",
+        type=whole_number(0),
+        metavar="I",
+        help="set the number of this process (from 0)",
     )
 
 
 def job_of(args: argparse.Namespace) -> Job | None:
-    """Which process this is of those that train together, if any do."""
+    """The distributed training that this process belongs to; None if it trains alone."""
     given = (args.coordinator, args.processes, args.process_id)
     if given == (None, None, None):
         return None
     if None in given:
-        raise UserError("--coordinator, --processes and --process-id go together")
+        raise UserError("--coordinator, --processes and --process-id must be given together")
     if args.devices == "all":
-        raise UserError("--coordinator uses all devices of every host; leave --devices out")
+        raise UserError("--coordinator uses all devices of every host; omit --devices")
     if args.weights is not None:
-        raise UserError("--weights scores in one process; leave --coordinator out")
+        raise UserError("--weights evaluates in one process; omit --coordinator")
     if args.deterministic:
         raise UserError(
-            "--deterministic is about TensorFlow's operations; on GPUs of JAX, where --coordinator "
-            "trains, set XLA_FLAGS=--xla_gpu_deterministic_ops=true"
+            "--deterministic works with TensorFlow only, but --coordinator trains with JAX; set "
+            "XLA_FLAGS=--xla_gpu_deterministic_ops=true instead"
         )
     return Job(args.coordinator, args.processes, args.process_id)
 
@@ -127,7 +131,7 @@ def run(words: Sequence[str]) -> None:
     args = _parser().parse_args(words)
     check_names(args)
     if args.i3d and not needs_crops(args.model):
-        raise UserError(f"--i3d is for models that watch videos, not for '{args.model}'")
+        raise UserError(f"--i3d is for models with video inputs, not for '{args.model}'")
     if (
         args.i3d
         and not args.i3d.exists()
@@ -136,8 +140,8 @@ def run(words: Sequence[str]) -> None:
         raise UserError(f"--i3d {args.i3d}: no such file")
     if args.jobs > 1 and (args.coordinator or args.devices == "all" or args.weights):
         raise UserError(
-            "--jobs trains folds beside each other on one machine's cores; leave --coordinator, "
-            "--devices and --weights out"
+            "--jobs trains folds in parallel on the CPU cores of one machine; omit --coordinator, "
+            "--devices and --weights"
         )
     entry = pretrained_entry(args)
     base = Path("runs") / run_name(args)
@@ -145,7 +149,7 @@ def run(words: Sequence[str]) -> None:
         base = base.with_name(base.name + "_scored")
     job = job_of(args)
     first = job is None or not job.process
-    out = folder_of_run(args, base) if first else args.out or base  # only the first writes to it
+    out = folder_of_run(args, base) if first else args.out or base  # only the first process writes
     if first:
         what = "weights of " if args.weights is not None else ""
         print(f"{what}{args.model} on {args.dataset}, {args.protocol}; starting Keras", flush=True)
@@ -169,17 +173,17 @@ def _score(args: argparse.Namespace, out: Path, entry: Entry | None) -> None:
         result = experiment.evaluate(path, [entry.fold])
         print(experiment.scored_line(result, path))
         said, _ = compared(entry, {"accuracy": result.accuracy}, result.clips)
-        print(f"{entry.name}, fold {entry.fold} of {entry.folds}: {said}\nscores in {out}")
+        print(f"{entry.name}, fold {entry.fold} of {entry.folds}: {said}\nscores are in {out}")
         return
     experiment, path = _experiment(args, out), weights_file(args)
     print(experiment.scored_line(experiment.evaluate(path, args.fold), path))
-    print(f"scores in {out}")
+    print(f"scores are in {out}")
 
 
 def _train(args: argparse.Namespace, out: Path, first: bool) -> None:
     experiment = _experiment(args, out)
     if first:
-        print(f"recipe '{experiment.recipe.name}'; results in {out}")
+        print(f"recipe '{experiment.recipe.name}'; writing results to {out}")
     jobs = None
     if args.jobs > 1:
         from keras_skeleton.training.jobs import Jobs
@@ -200,7 +204,7 @@ def _train(args: argparse.Namespace, out: Path, first: bool) -> None:
 
 
 def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
-    """What the arguments ask for, its dataset loaded."""
+    """Creates the experiment defined by the arguments and loads its dataset."""
     recipe = named_recipe(args)
     changes = {"epochs": args.epochs, "batch_size": args.batch_size}
     recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})

@@ -1,5 +1,5 @@
-"""List the trained weights and check their files; with --check score them again, with --add add a
-run after re-verifying its accuracy."""
+"""List pretrained weights and verify their files. With --check, also verify their accuracy; with
+--add, add a run after verifying its accuracy."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ from keras_skeleton.zoo.page import listing
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     parser = parser_for("zoo", __doc__)
-    parser.add_argument("--check", action="store_true", help="score every entry again")
-    parser.add_argument("--name", action="append", help="of --check: only this entry")
-    parser.add_argument("--add", type=Path, metavar="RUN_DIR", help="take in a finished run")
-    parser.add_argument("--fold", type=whole_number(1), default=1, help="of --add (default 1)")
+    parser.add_argument("--check", action="store_true", help="verify the accuracy of every entry")
+    parser.add_argument("--name", action="append", help="check only this entry (repeatable)")
+    parser.add_argument("--add", type=Path, metavar="RUN_DIR", help="add a finished run")
     parser.add_argument(
-        "--part", help="of --add: ta_lstm or sa_lstm, out of a training of sta_lstm by its steps"
+        "--fold", type=whole_number(1), default=1, help="add this fold of the run (default 1)"
     )
     parser.add_argument(
-        "--data-dir", type=Path, help="folder of the dataset, or with one folder for each by name"
+        "--part", help="add ta_lstm or sa_lstm from a stage-wise training of sta_lstm"
     )
-    parser.add_argument("--cache-dir", type=Path, help="where prepared datasets are kept")
+    parser.add_argument(
+        "--data-dir", type=Path, help="set the dataset's folder, or the parent folder of datasets"
+    )
+    parser.add_argument("--cache-dir", type=Path, help="store prepared datasets in this folder")
     parser.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of --add: a reader option that the run had",
+        help="set a reader option of the run to add",
     )
-    parser.add_argument("--crops", type=Path, help="for pose_i3d: what run.py crops has made")
-    parser.add_argument("--zoo", type=Path, default=ZOO, help="another folder in place of weights/")
+    parser.add_argument("--crops", type=Path, help="read crops for pose_i3d from this folder")
+    parser.add_argument("--zoo", type=Path, default=ZOO, help="use this folder instead of weights/")
     args = parser.parse_args(words)
     if args.add is not None:
         _add(args)
@@ -99,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
         watches = MODELS[entry.model].video
         try:
             if watches and crops is None:
-                raise DatasetError("watches videos; give --crops FOLDER")
+                raise DatasetError("the model has video inputs; give --crops FOLDER")
             dataset = load_named(args, entry.dataset, dict(entry.options))
         except DatasetError as error:
             reason = str(error).splitlines()[0]
@@ -115,4 +117,4 @@ def _check(args: argparse.Namespace) -> None:
         print(f"{'as recorded' if same else 'DIFFERS':<13}{entry.name}: {said}")
     print("; ".join(f"{number} {what}" for what, number in counts.items()))
     if counts["differs"]:
-        raise ZooError(f"{counts['differs']} entries do not come out as recorded")
+        raise ZooError(f"the accuracy of {counts['differs']} entries differs from the record")

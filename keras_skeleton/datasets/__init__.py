@@ -1,4 +1,4 @@
-"""Raw files to `SkeletonDataset`: one file a dataset, imported when it is asked for."""
+"""Datasets: one module each, imported on first use, that reads raw files to a `SkeletonDataset`."""
 
 from typing import TYPE_CHECKING
 

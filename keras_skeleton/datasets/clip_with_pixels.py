@@ -1,4 +1,4 @@
-"""A clip with what belongs to its video: where its joints are in the picture."""
+"""A clip with the pixel positions of its joints in the video."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 
 class ClipWithPixels(NamedTuple):
-    """One recording.
+    """One clip.
 
     Attributes:
-        joints: float32 (T, m, V, 3), metres; absent bodies are zero.
-        pixels: float32 (T, m, V, 2), x and y in the dataset's colour video; 0 for absent bodies,
-            NaN or infinite where no pixel is known.
+        joints: float32 (T, m, V, 3) in meters; absent bodies are zero.
+        pixels: float32 (T, m, V, 2), x and y in the dataset's color video; 0 for absent bodies,
+            NaN or infinite for unknown pixels.
         states: uint8 (T, m, V): 0 not tracked, 1 inferred, 2 tracked.
     """
 

@@ -1,7 +1,7 @@
-"""`SkeletonDataset`: ragged frames and a table of clips, cut into folds by a protocol.
+"""`SkeletonDataset`: the frames of all clips, a table of clips, and protocols that split them.
 
-Every reader in this folder ends here, and everything downstream starts here.
-Nothing in this file knows a file format.
+Every reader in this folder produces a `SkeletonDataset`, and the rest of the package uses it. This
+module is independent of file formats.
 """
 
 from __future__ import annotations
@@ -19,37 +19,53 @@ import pandas as pd
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError
 
-# One row a clip. `start` counts rows of `SkeletonDataset.rows`, `frames` is T, `bodies` is M of
-# the clip as stored. A column that a dataset does not know holds 0.
+# One row per clip. `start` is an index into `SkeletonDataset.rows`, `frames` is T and `bodies` is M
+# of the clip as stored. A column is 0 if a dataset does not provide it.
 SAMPLE_COLUMNS = (
     "name", "label", "subject", "view", "setup", "repetition", "start", "frames", "bodies",
 )  # fmt: skip
 
-# One row an annotated action of an untrimmed video: its frames from `start` to `end` - 1, counted
-# from 0. `video` is a value of the samples' column of that name.
+# One row per annotated action of an untrimmed video: frames `start` to `end` - 1, counted from 0.
+# `video` is a value of the column `video` of the samples.
 INTERVAL_COLUMNS = ("video", "label", "start", "end")
 
 
-LISTED = 1000  # bad places in one file: a file of nothing else would fill the memory
+LISTED = 1000  # most errors listed per file, to limit the memory used for a bad file
 
 
 class Fold(NamedTuple):
-    """Index arrays into `SkeletonDataset.samples`; no clip is in two of them."""
+    """One split of a dataset into training, validation and test clips.
+
+    Attributes:
+        train: int (n,), indices of the training clips in `SkeletonDataset.samples`.
+        validation: int (n,), those of the validation clips.
+        test: int (n,), those of the test clips. The three sets are disjoint.
+
+    Example:
+        >>> fold = Fold(np.array([0, 1]), np.array([2]), np.array([3]))
+        >>> fold.test
+        array([3])
+    """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
 
 
-# Other names of protocols, as they are called elsewhere: cross-subject, cross-view, cross-setup.
+# Common names of the cross-subject, cross-view and cross-setup protocols.
 PROTOCOL_ALIASES = {"xsub": ("cs", "csub"), "xview": ("cv",), "xset": ("cset",)}
 
 
 def protocol_name(name: str, known: Collection[str], of: str) -> str:
-    """A dataset's own name of a protocol, which may be given by an alias.
+    """Resolves aliases of a protocol to the dataset's own name.
+
+    Args:
+        name: Name or alias.
+        known: The dataset's protocols.
+        of: The dataset's name, for the error message.
 
     Raises:
-        UnknownNameError: It has no such protocol.
+        UnknownNameError: The dataset has no such protocol.
 
     Example:
         >>> protocol_name("xsub", ["csub", "cset"], of="ntu120")
@@ -61,26 +77,44 @@ def protocol_name(name: str, known: Collection[str], of: str) -> str:
     raise UnknownNameError("protocol", name, known, of=of)
 
 
-# A protocol maps the samples' table to its folds, always in the same order.
+# A protocol maps the table of samples to its folds, always in the same order.
 Protocol = Callable[[pd.DataFrame], Iterator[Fold]]
 
 
 @dataclass
 class SkeletonDataset:
-    """Clips of one dataset.
+    """A dataset of skeleton clips.
 
     Attributes:
-        name: `"ntu"`, `"ut_kinect"`, ...
+        name: Name of the dataset, such as `"ntu"`.
         skeleton: The joint layout.
-        classes: C class names; a label is an index into them.
-        rows: float32 (R, V, 3), every body of every frame, one after the other; often a memory
-            map. A clip of T frames and m bodies is T * m consecutive rows, frames outermost.
-        samples: One row a clip, with at least `SAMPLE_COLUMNS`. Clips may share rows.
+        classes: The C class names; a label is an index into them.
+        rows: float32 (R, V, 3), all bodies of all frames, in the dataset's unit; usually a memory
+            map. A clip of T frames and m bodies is T * m consecutive rows, ordered by frame, then
+            by body.
+        samples: Table with one row per clip and at least the columns name, label, subject, view,
+            setup, repetition, start, frames and bodies. Clips may share rows.
         protocols: Maps a protocol's name to the function that splits `samples`.
-        extras: More arrays with one row a clip (the synthetic set's ground truth, for example).
-        info: Where it came from: the store's manifest.
-        intervals: What happens when in untrimmed videos, with `INTERVAL_COLUMNS`; no rows where
-            nothing is known. It is the same whether the samples are clips or whole videos.
+        extras: Further arrays with one row per clip, such as the ground truth of the synthetic
+            dataset.
+        info: The manifest of the store from which the dataset was opened.
+        intervals: Annotated actions of untrimmed videos, with the columns video, label, start and
+            end (frames, the end excluded); empty if there are none. It is the same whether the
+            samples are clips or whole videos.
+
+    Raises:
+        DatasetError: Columns are missing, or the arrays do not fit together.
+
+    Example:
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> samples = pd.DataFrame({
+        ...     "name": ["clip1", "clip2"], "label": [0, 1], "subject": [1, 2], "view": 1,
+        ...     "setup": 1, "repetition": 1, "start": [0, 30], "frames": 30, "bodies": 1})
+        >>> rows = np.zeros((60, 25, 3), np.float32)
+        >>> dataset = SkeletonDataset(
+        ...     "toy", get_skeleton("kinect_v2"), ("wave", "nod"), rows, samples, protocols={})
+        >>> len(dataset), dataset.clip(1).shape
+        (2, (30, 1, 25, 3))
     """
 
     name: str
@@ -98,7 +132,7 @@ class SkeletonDataset:
     def __post_init__(self) -> None:
         missing = [c for c in SAMPLE_COLUMNS if c not in self.samples.columns]
         if missing:
-            raise DatasetError(f"dataset '{self.name}': samples lack the columns {missing}")
+            raise DatasetError(f"dataset '{self.name}': missing columns in samples: {missing}")
         if self.rows.ndim != 3 or self.rows.shape[1:] != (self.skeleton.size, 3):
             raise DatasetError(
                 f"dataset '{self.name}': rows have shape {self.rows.shape}, "
@@ -109,15 +143,15 @@ class SkeletonDataset:
             end = int((table["start"] + table["frames"] * table["bodies"]).max())
             if end > len(self.rows) or int(table["start"].min()) < 0:
                 raise DatasetError(
-                    f"dataset '{self.name}': clips reach to row {end}, there are {len(self.rows)}"
+                    f"dataset '{self.name}': clips extend to row {end} of {len(self.rows)}"
                 )
             low, high = int(table["label"].min()), int(table["label"].max())
             if low < 0 or high >= len(self.classes):
                 raise DatasetError(
-                    f"dataset '{self.name}': labels run from {low} to {high}, "
-                    f"there are {len(self.classes)} classes"
+                    f"dataset '{self.name}': labels range from {low} to {high}, "
+                    f"but there are {len(self.classes)} classes"
                 )
-        # Plain arrays: indexing a table by row costs more than copying a clip.
+        # Plain arrays, because indexing a table by row takes longer than copying a clip.
         self._start = table["start"].to_numpy(np.int64)
         self._frames = table["frames"].to_numpy(np.int64)
         self._bodies = table["bodies"].to_numpy(np.int64)
@@ -127,18 +161,21 @@ class SkeletonDataset:
 
     @property
     def max_bodies(self) -> int:
-        """M, the largest number of bodies in a clip."""
+        """The largest number of bodies M in a clip."""
         return int(self._bodies.max()) if len(self) else 1
 
     @property
     def labels(self) -> np.ndarray:
-        """int64 (n,): the label of every clip."""
+        """The labels of all clips, int64 (n,)."""
         return self.samples["label"].to_numpy(np.int64)
 
     def clip(self, i: int, first: int = 0, last: int | None = None) -> np.ndarray:
-        """float32 (T, M, V, 3) of clip `i`, in the dataset's unit; absent bodies are zero.
+        """Reads a clip: float32 (T, M, V, 3) in the dataset's unit; absent bodies are zero.
 
-        With `first` and `last` only these of its frames are read, the last one not included.
+        Args:
+            i: Index of the clip in `samples`.
+            first: First frame to read.
+            last: End of the frames to read (excluded); by default the end of the clip.
         """
         start, frames, bodies = self._start[i], self._frames[i], self._bodies[i]
         first, last, _ = slice(first, last).indices(frames)
@@ -152,11 +189,18 @@ class SkeletonDataset:
         return clip
 
     def folds(self, protocol: str) -> Iterator[Fold]:
-        """Yields the (train, validation, test) index arrays of a protocol's folds."""
+        """Yields the folds of a protocol.
+
+        Args:
+            protocol: Name or alias of the protocol.
+
+        Raises:
+            DatasetError: There is no such protocol, or the clips cannot be split by it.
+        """
         yield from self.protocols[self.check_protocol(protocol)](self.samples)
 
     def check_protocol(self, protocol: str) -> str:
-        """The protocol's own name, or a DatasetError that lists the right ones."""
+        """Returns the protocol's own name; a DatasetError lists the known ones."""
         try:
             return protocol_name(protocol, self.protocols, of=self.name)
         except UnknownNameError as error:
@@ -164,7 +208,7 @@ class SkeletonDataset:
 
 
 class SkippedFile(NamedTuple):
-    """One file (or clip) that was left out: its path with a line number if known, and why."""
+    """A file or clip that was skipped: its path, with a line number if known, and the reason."""
 
     where: str
     why: str
@@ -172,10 +216,18 @@ class SkippedFile(NamedTuple):
 
 @dataclass
 class ReadReport:
-    """What a reader kept and what it left out.
+    """Collects the items that a reader skips, and its notes about the data.
 
-    With `strict`, the first thing left out stops the reading with a DatasetError instead. Of one
-    file no more than `LISTED` bad places are listed, the last with a remark that there are more.
+    Attributes:
+        strict: Raise a DatasetError instead of skipping an item.
+        skipped: The skipped items; at most 1,000 per file are listed.
+        notes: Remarks about the dataset.
+
+    Example:
+        >>> report = ReadReport()
+        >>> report.skip("clips/a.txt:12", "3 numbers, expected 75")
+        >>> report.skipped[0].why
+        '3 numbers, expected 75'
     """
 
     strict: bool = False
@@ -184,7 +236,7 @@ class ReadReport:
     _places: Counter[str] = field(default_factory=Counter)
 
     def skip(self, where: str | Path, why: str) -> None:
-        """Records what was left out, or stops with `strict`."""
+        """Records a skipped item; with `strict` raises a DatasetError."""
         if self.strict:
             raise DatasetError(f"{where}: {why}")
         file = re.sub(r":\d+$", "", str(where))
@@ -192,14 +244,14 @@ class ReadReport:
         if self._places[file] > LISTED:
             return
         if self._places[file] == LISTED:
-            why += " (further bad places in this file are not listed)"
+            why += " (further errors in this file are not listed)"
         self.skipped.append(SkippedFile(str(where), why))
 
     def note(self, text: str) -> None:
-        """Records a remark about the data as a whole (a count that differs, say)."""
+        """Records a remark about the dataset."""
         self.notes.append(text)
 
     def expect(self, what: str, found: int, published: int) -> None:
-        """Notes a count that differs from the published one."""
+        """Adds a note if a count differs from the published one."""
         if found != published:
             self.note(f"{what}: {found} found, {published} published")

@@ -1,31 +1,31 @@
-"""Your own clips: a folder with `labels.csv`, `skeleton.toml` and one file a clip.
+"""Your own clips: a folder with `labels.csv`, `skeleton.toml` and one file per clip.
 
-    labels.csv      columns file, label, and if you have them subject and view
-    skeleton.toml   what the joints are; see `formats/skeleton_toml.py`
-    *.npy *.npz *.json *.csv   the clips, also in folders inside
+    labels.csv      columns file and label, optionally subject and view
+    skeleton.toml   the joints; see `formats/skeleton_toml.py`
+    *.npy *.npz *.json *.csv   the clips, also in subfolders
 
-Clips: an array (T, V, 3) or (T, M, V, 3) for M people, (T, V, 2) for flat ones (z = 0), or with
-the joints of a frame in a row, (T, V * 3). `.npz`: the array `clip`, else the first. `.json`: a
-list of frames, or an object that has one as `skeletons`. `.csv`: a row a frame, with a header or
-without. Nothing is ever unpickled. A body that is absent in a frame is all zero or NaN. A joint
-that was not seen is NaN (in CSV an empty field, in JSON null): it is filled from the frames
-around, and how many were is reported and kept in the column `filled` of the table of clips.
+A clip is an array (T, V, 3), or (T, M, V, 3) for M people, or (T, V, 2) for 2D poses (z = 0), or
+(T, V * 3) with all joints of a frame in a row. A `.npz` file contains it as `clip`, otherwise its
+first array is used. A `.json` file contains a list of frames, or an object with such a list as
+`skeletons`. A `.csv` file contains one row per frame, with or without a header. Nothing is ever
+unpickled. A body that is absent in a frame is all zeros or NaN. A missing joint is NaN (an empty
+field in CSV, null in JSON); it is interpolated from other frames. The fraction of filled joints is
+reported and stored in the column `filled` of the table of clips.
 
-Classes are the labels in alphabetical order (in numerical order where all are numbers). Subjects
-and views that are not numbers are numbered from 1 in alphabetical order. Clips come in the order
-of their names.
+Classes are the labels in alphabetical order, or in numerical order if all are numbers. Subjects and
+views that are not numbers are numbered from 1 in alphabetical order. Clips are sorted by name.
 
-Reader option `skeleton`: a known layout or pose format, in place of the joints in skeleton.toml.
+Reader option `skeleton`: a known layout or pose format that replaces the joints in skeleton.toml.
 
 Protocols:
-    cs      half of the subjects train (the first ones, one more if their number is odd), the
-            others test; without subjects a random split, as 'random'
-    loso    leave one subject out: as many folds as subjects
-    cv      leave one view out: as many folds as views
-    random  70 % of every class train, 30 % test, always the same draw
-Validation holds out one of the training subjects (cs, loso), or a tenth of every class where
-only one trains and in the other protocols. What needs two subjects or views is refused where
-there is one.
+    cs      train on the first half of the subjects (rounded up), test on the others; without
+            subjects a random split, as 'random'
+    loso    leave one subject out: one fold per subject
+    cv      leave one view out: one fold per view
+    random  train on 70 % of each class, test on 30 %; always the same split
+Validation holds out one training subject in cs and loso. In the other protocols, and if there is
+only one training subject, it holds out a tenth of each class. Protocols that need two subjects or
+views raise an error if there is only one.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_text
 
 LABELS = "labels.csv"
-MAX_BYTES = 64 << 20  # of labels.csv: a hundred thousand clips take 10 MB
+MAX_BYTES = 64 << 20  # of labels.csv; a hundred thousand clips take 10 MB
 
 LAYOUT = f"""\
 A folder of your own clips:
-  PATH/labels.csv        file,label,subject,view   (subject and view only if you have them)
+  PATH/labels.csv        file,label,subject,view   (subject and view are optional)
                          jump/ann_01.npy,jump,ann,front
   PATH/jump/ann_01.npy   (T, V, 3) or (T, M, V, 3); also .npz, .json, .csv
-  PATH/skeleton.toml     what the joints are:
+  PATH/skeleton.toml     the joints:
 {EXAMPLE}
 then give --data-dir PATH."""
 
@@ -77,7 +77,7 @@ then give --data-dir PATH."""
 
 
 class Row(NamedTuple):
-    """One clip that labels.csv names, with the texts of its columns ('' where there is none)."""
+    """One line of labels.csv; `subject` and `view` are '' if there is no such column."""
 
     name: str
     path: Path
@@ -87,10 +87,10 @@ class Row(NamedTuple):
 
 
 def read_labels(root: Path, report: ReadReport) -> list[Row]:
-    """The clips that `labels.csv` names and that are there, sorted by name.
+    """Reads the clips listed in `labels.csv`, sorted by name; bad lines are skipped and reported.
 
     Raises:
-        DatasetError: The file cannot be read at all.
+        DatasetError: The file cannot be read.
     """
     path = root / LABELS
     try:
@@ -108,7 +108,9 @@ def read_labels(root: Path, report: ReadReport) -> list[Row]:
     try:
         header = [column.strip().lower() for column in next(reader, [])]
         if missing := [column for column in ("file", "label") if column not in header]:
-            raise DatasetError(f"{path}:1: no column {missing}; the first line names the columns")
+            raise DatasetError(
+                f"{path}:1: missing columns {missing}; the first line must name the columns"
+            )
         for words in reader:
             where, words = f"{path}:{reader.line_num}", [word.strip() for word in words]
             if not any(words):
@@ -118,7 +120,7 @@ def read_labels(root: Path, report: ReadReport) -> list[Row]:
                 continue
             entry = dict(zip(header, words, strict=True))
             if empty := [c for c in ("file", "label", "subject", "view") if entry.get(c) == ""]:
-                report.skip(where, f"no {', '.join(empty)}")
+                report.skip(where, f"empty field {', '.join(empty)}")
                 continue
             try:
                 name, clip = _locate(root, entry["file"])
@@ -126,7 +128,7 @@ def read_labels(root: Path, report: ReadReport) -> list[Row]:
                 report.skip(where, str(error))
                 continue
             if clip in seen:
-                report.skip(where, f"'{name}' is already in line {seen[clip]}")
+                report.skip(where, f"'{name}' is already listed in line {seen[clip]}")
                 continue
             seen[clip] = reader.line_num
             subject, view = entry.get("subject", ""), entry.get("view", "")
@@ -137,23 +139,23 @@ def read_labels(root: Path, report: ReadReport) -> list[Row]:
 
 
 def _locate(root: Path, file: str) -> tuple[str, Path]:
-    """Name and path of a clip that labels.csv names; it must lie inside the folder."""
+    """Name and path of a clip listed in labels.csv, which must be inside the folder."""
     name = os.path.normpath(file.replace("\\", "/"))
     try:
         path = (root / name).resolve()
         if not path.is_relative_to(root.resolve()):
-            raise ClipError(f"'{file:.80}' lies outside the folder")
+            raise ClipError(f"'{file:.80}' is outside the folder")
         if not path.is_file():
-            raise ClipError(f"'{file:.80}' is not there")
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
-        raise ClipError(f"'{file[:80]}' is no file's name: {error}") from None
+            raise ClipError(f"'{file:.80}' does not exist")
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, a loop of links
+        raise ClipError(f"'{file[:80]}' is not a valid file name: {error}") from None
     if path.suffix.lower() not in READERS:
-        raise ClipError(f"'{file:.80}': clips are {', '.join(READERS)} files")
+        raise ClipError(f"'{file:.80}': clips must be {', '.join(READERS)} files")
     return name, path
 
 
 def _numbers(texts: Sequence[str], what: str, report: ReadReport) -> dict[str, int]:
-    """A number for every text: itself where all are numbers from 1, 0 for '', else 1, 2, ..."""
+    """Maps texts to numbers: their values if all are numbers, 0 for no texts, else 1, 2, ..."""
     known = sorted(set(texts))
     if known == [""]:
         return {"": 0}
@@ -166,7 +168,7 @@ def _numbers(texts: Sequence[str], what: str, report: ReadReport) -> dict[str, i
 
 
 def _class_names(labels: Sequence[str]) -> list[str]:
-    """Every label once, in numerical order where all are numbers, else in alphabetical order."""
+    """The distinct labels, in numerical order if all are numbers, else in alphabetical order."""
     known = set(labels)
     if all(re.fullmatch(r"[0-9]{1,9}", label) for label in known):
         return sorted(known, key=lambda label: (int(label), label))
@@ -177,7 +179,7 @@ def _class_names(labels: Sequence[str]) -> list[str]:
 
 
 def find_files(root: Path) -> list[Path]:
-    """labels.csv, skeleton.toml and all files that may be clips; nothing without labels.csv."""
+    """labels.csv, skeleton.toml and all files that may be clips; empty without labels.csv."""
     if not (root / LABELS).is_file():
         return []
     settings = [path for path in (root / LABELS, root / SKELETON) if path.is_file()]
@@ -185,7 +187,7 @@ def find_files(root: Path) -> list[Path]:
 
 
 def find_clips(root: Path) -> list[Path]:
-    """Every file that may be a clip, in the folder and the folders inside, sorted."""
+    """All files that may be clips, in the folder and its subfolders, sorted."""
     found = []
     for folder, inside, files in os.walk(root):
         inside[:] = [name for name in inside if not name.startswith(".")]
@@ -198,14 +200,14 @@ def find_clips(root: Path) -> list[Path]:
 
 
 def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
-    """Adds every clip that labels.csv names, sorted by name."""
+    """Adds all clips listed in labels.csv, sorted by name."""
     layout = read_layout(root, skeleton)
     report = writer.report
     rows = read_labels(root, report)
     listed = {row.path for row in rows}
     for path in find_clips(root):
         if path.resolve() not in listed:
-            report.skip(path, f"{LABELS} has no usable line for it")
+            report.skip(path, f"not listed in {LABELS}, or in a bad line")
     classes = _class_names([row.label for row in rows])
     subjects = _numbers([row.subject for row in rows], "subjects", report)
     views = _numbers([row.view for row in rows], "views", report)
@@ -230,13 +232,13 @@ def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
         clips[label] += 1
     gaps.add_notes(report)
     if empty := [classes[i] for i in np.flatnonzero(clips == 0)]:
-        report.note(f"classes without a usable clip: {', '.join(empty)}")
+        report.note(f"classes without usable clips: {', '.join(empty)}")
     if set(subjects.values()) == {0}:
-        report.note(f"{LABELS} has no subjects: protocol 'cs' is a random split here")
+        report.note(f"{LABELS} has no subjects: protocol 'cs' is a random split")
 
 
 class _Gaps:
-    """Counts the joints that were not seen and had to be filled."""
+    """Counts missing joints, which were filled."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
@@ -244,7 +246,7 @@ class _Gaps:
         self.never: Counter[str] = Counter()
 
     def add(self, name: str, clip: np.ndarray, filled: np.ndarray) -> float:
-        """Notes one clip; returns the part of its joints (T, M, V) that were filled."""
+        """Counts one clip; returns the fraction of its joints that were filled (T, M, V)."""
         there = present(clip)
         share = float(filled.sum() / (there.sum() * self.skeleton.size))
         self.shares[name] = share
@@ -254,18 +256,19 @@ class _Gaps:
         return round(share, 4)
 
     def add_notes(self, report: ReadReport) -> None:
-        """What was filled, as notes of the report."""
+        """Adds notes about filled joints to the report."""
         gaps = {name: share for name, share in self.shares.items() if share}
         if gaps:
             worst = max(gaps, key=lambda name: gaps[name])
             report.note(
-                f"{len(gaps)} of {len(self.shares)} clips had joints that were not seen; they were "
-                f"filled from the frames around (most in '{worst}': {gaps[worst]:.0%})"
+                f"{len(gaps)} of {len(self.shares)} clips had missing joints, which were "
+                f"interpolated from other frames (most in '{worst}': {gaps[worst]:.0%})"
             )
         if self.never:
             joints = ", ".join(f"{joint} ({n})" for joint, n in self.never.most_common(20))
             report.note(
-                f"joints never seen in a clip lie on the next joint that is (clips): {joints}"
+                "joints missing in all frames of a clip were placed on the nearest known joint "
+                f"(number of clips): {joints}"
             )
 
 
@@ -273,25 +276,25 @@ class _Gaps:
 
 
 def _groups(samples: pd.DataFrame, column: str, protocol: str) -> np.ndarray:
-    """The sorted subjects or views; a DatasetError where there are fewer than two."""
+    """The sorted subjects or views; a DatasetError if there are fewer than two."""
     groups = np.unique(samples[column].to_numpy())
     if len(groups) < 2:
-        have = f"has no {column}s" if not groups.any() else f"names one {column}"
+        have = f"has no {column}s" if not groups.any() else f"has one {column}"
         raise DatasetError(
-            f"protocol '{protocol}' needs two {column}s or more, and {LABELS} {have}: use 'random'"
+            f"protocol '{protocol}' needs at least two {column}s, but {LABELS} {have}; use 'random'"
         )
     return groups
 
 
 def _hold_people(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
-    """A training subject; a tenth of every class where only one subject trains."""
+    """Holds out a training subject, or a tenth of each class if there is only one."""
     alone = samples["subject"].iloc[train].nunique() < 2
     holdout = random_holdout() if alone else group_holdout("subject")
     return holdout(samples, train, fold)
 
 
 def cross_subject(samples: pd.DataFrame) -> Iterator[Fold]:
-    """One fold: the first half of the subjects train; a random split where there are none."""
+    """One fold that trains on the first half of the subjects; a random split without subjects."""
     if not samples["subject"].any():
         yield from random_split(samples)
         return
@@ -300,19 +303,19 @@ def cross_subject(samples: pd.DataFrame) -> Iterator[Fold]:
 
 
 def leave_subject_out(samples: pd.DataFrame) -> Iterator[Fold]:
-    """A fold a subject, in order: that subject tests."""
+    """One fold per subject, in order, which tests on that subject."""
     _groups(samples, "subject", "loso")
     yield from leave_one_out("subject", _hold_people)(samples)
 
 
 def leave_view_out(samples: pd.DataFrame) -> Iterator[Fold]:
-    """A fold a view, in order: that view tests."""
+    """One fold per view, in order, which tests on that view."""
     _groups(samples, "view", "cv")
     yield from leave_one_out("view", random_holdout())(samples)
 
 
 def random_split(samples: pd.DataFrame) -> Iterator[Fold]:
-    """One fold: 30 % of every class test, drawn from a fixed seed."""
+    """One fold that tests on 30 % of each class, drawn with a fixed seed."""
     test = random_holdout(0.3)(samples, np.arange(len(samples)), 0)
     yield split(samples, test, random_holdout(seed=1))
 

@@ -1,34 +1,34 @@
-"""HDM05: motion capture of 5 actors at 120 Hz, cut into 2,337 clips of 130 classes.
+"""HDM05: motion capture of 5 actors at 120 Hz, segmented into 2,337 clips of 130 classes.
 
 M. Mueller, T. Roeder, M. Clausen, B. Eberhardt, B. Krueger, A. Weber, "Documentation: mocap
 database HDM05", technical report CG-2007-2, Universitaet Bonn, 2007.
 http://resources.mpi-inf.mpg.de/HDM05/
 
 Layout:
-    HDM05_cut_amc/HDM_<actor>.asf                                  an actor's bones
-    HDM05_cut_amc/<class>/HDM_<actor>_<class>_<NNN>_120.amc        a clip: their angles, 120 Hz
-    (the .asf may also lie next to the clips)
+    HDM05_cut_amc/HDM_<actor>.asf                                  bones of an actor
+    HDM05_cut_amc/<class>/HDM_<actor>_<class>_<NNN>_120.amc        angles of a clip, at 120 Hz
+    (the .asf files may also be in the folders of the clips)
 
-Clip: (T, 1, 31, 3) in metres, y up, by forward kinematics (`formats/asf_amc.py`): the root, then
-the end point of each bone of the .asf. The floor is near y = 0.
+Clip: (T, 1, 31, 3) in meters, y up, computed by forward kinematics (`formats/asf_amc.py`): the
+root, then the end points of the bones of the .asf file. The floor is near y = 0.
 
-The papers use 65 classes. They go back to Cho and Chen (2014), who merged classes that differ in
-the number of repetitions and the like. The list itself was not found: `lists/hdm05_classes.csv`
-says what is known of it, and what is our choice.
+The papers use 65 classes by Cho and Chen (2014), who merged classes that differ only in details
+such as the number of repetitions. Their list was not found; the comments of
+`lists/hdm05_classes.csv` state what is known and what is our choice.
 
 Reader options:
     classes  65 (default) or 130
-    fps      120, or a divisor of it: every second, third, ... frame is kept
-    mapping  for 65 classes: another table of the same form as `lists/hdm05_classes.csv`, as a path.
-             Give a table that has changed another name, or prepare again with --force
+    fps      120 (default) or a divisor of it: every second, third, ... frame is kept
+    mapping  for 65 classes: path of another table with the format of `lists/hdm05_classes.csv`.
+             If its content changes, rename it or prepare again with --force
 
 Protocols:
-    10fold   10 random folds with equal shares of every class; a tenth of every class of the rest
-             validates. The papers' folds (Zhu et al., 2016; the MANs paper, Sec. 3.1) are not
-             published: these are drawn from a fixed seed. Cuts of one take by one actor fall on
-             both sides
+    10fold   10 random folds, stratified by class; validation holds out a tenth of each class of the
+             training clips. The papers' folds (Zhu et al., 2016; the MANs paper, Sec. 3.1) are not
+             published; these are drawn with a fixed seed. Clips cut from one take of an actor may
+             be both in training and test
     10fold130   the same with 130 classes
-    loao     5 folds, each leaves one actor out; another one validates
+    loao     leave one actor out: 5 folds; validation holds out another actor
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import read_text, reason
 
 ACTORS = ("bd", "bk", "dg", "mm", "tr")  # subjects 1 to 5
-RATE = 120  # frames a second
-FRAMES = 613_377  # of all clips, as the MANs paper counts them
+RATE = 120  # frames per second
+FRAMES = 613_377  # of all clips, as counted in the MANs paper
 NAME = re.compile(r"HDM_([a-z]+)_(\w+)_(\d{3})_120")
 
 # In the order of the layout 'hdm05' in `skeletons.py`.
@@ -72,7 +72,7 @@ BONES = (
 TABLE = Path(__file__).parent / "lists" / "hdm05_classes.csv"
 
 LAYOUT = """\
-HDM05: download the cuts in ASF/AMC format (HDM05_cut_amc.zip) from
+HDM05: download the cut clips in ASF/AMC format (HDM05_cut_amc.zip) from
 http://resources.mpi-inf.mpg.de/HDM05/ and unpack them so that there is
   PATH/HDM05_cut_amc/HDM_bd.asf ... HDM_tr.asf                      (5 files)
   PATH/HDM05_cut_amc/clap1Reps/HDM_bd_clap1Reps_001_120.amc ...     (130 folders, 2,337 files)
@@ -83,16 +83,16 @@ then give --data-dir PATH."""
 
 
 def read_table(path: Path) -> dict[str, str]:
-    """A table of classes: the 130 names, in its order, with the names they are merged into.
+    """Reads a table of classes: maps the 130 names, in order, to those of the merged classes.
 
     Raises:
-        DatasetError: It is no such table; the message says in which line.
+        DatasetError: The file is not such a table; the message states the line.
     """
     try:
         text = read_text(path, "a table of classes", "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
-            f"{path}: not a table of classes that can be read: {reason(error)}"
+            f"{path}: cannot be read as a table of classes: {reason(error)}"
         ) from None
     merged: dict[str, str] = {}
     header = None
@@ -107,14 +107,14 @@ def read_table(path: Path) -> dict[str, str]:
         elif len(words) != 2 or not all(words):
             raise DatasetError(f"{path}:{line}: '{row[:60]}' is not 'motion,merged'")
         elif words[0] in merged:
-            raise DatasetError(f"{path}:{line}: '{words[0]}' is there twice")
+            raise DatasetError(f"{path}:{line}: '{words[0]}' occurs twice")
         else:
             merged[words[0]] = words[1]
     return merged
 
 
 def read_mapping(path: str | Path) -> dict[str, str]:
-    """A user's table; it must name exactly the 130 classes."""
+    """Reads a user's table, which must contain exactly the 130 classes."""
     merged = read_table(Path(path))
     if unknown := [motion for motion in merged if motion not in MOTIONS]:
         raise DatasetError(f"{path}: HDM05 has no class '{unknown[0]}' (see {TABLE})")
@@ -132,12 +132,12 @@ CLASSES = tuple(dict.fromkeys(MERGED.values()))  # the 65
 
 
 def cuts_folder(root: Path) -> Path:
-    """The folder that holds the classes' folders: `root/HDM05_cut_amc`, or `root` itself."""
+    """The folder with one subfolder per class: `root/HDM05_cut_amc`, or `root` itself."""
     return root / "HDM05_cut_amc" if (root / "HDM05_cut_amc").is_dir() else root
 
 
 def find_files(root: Path) -> list[Path]:
-    """The `.asf` and `.amc` files, in the folder and in its folders, sorted."""
+    """The `.asf` and `.amc` files in the folder and its subfolders, sorted."""
     inside = list(cuts_folder(root).iterdir())
     folders = [path for path in inside if path.is_dir()]
     inside += [path for folder in folders for path in folder.iterdir()]
@@ -146,20 +146,20 @@ def find_files(root: Path) -> list[Path]:
 
 
 def read_body(path: Path, report: ReadReport) -> tuple[Body, list[int]] | None:
-    """An actor's bones, and where each of `BONES` is among them; None if it is no use."""
+    """Reads the bones of an actor, and the indices of `BONES` among them; None if unusable."""
     try:
-        # The files hold a comment in Latin-1.
+        # The files contain a comment in Latin-1.
         body = parse_asf(read_text(path, "an actor's bones", "latin-1"))
     except MotionTextError as error:
-        report.skip(f"{path}:{error.line}", f"{error.message}; the actor's clips are left out")
+        report.skip(f"{path}:{error.line}", f"{error.message}; the actor's clips are skipped")
         return None
     except OSError as error:
-        report.skip(path, f"{error.strerror}; the actor's clips are left out")
+        report.skip(path, f"{error.strerror}; the actor's clips are skipped")
         return None
     if sorted(body.names) != sorted(BONES):
         other = sorted(set(body.names) ^ set(BONES))
         report.skip(
-            path, f"its bones are not those of HDM05 ({other[0]}); the actor's clips are left out"
+            path, f"its bones are not those of HDM05 ({other[0]}); the actor's clips are skipped"
         )
         return None
     return body, [body.names.index(name) for name in BONES]
@@ -168,7 +168,7 @@ def read_body(path: Path, report: ReadReport) -> tuple[Body, list[int]] | None:
 def read_clip(
     path: Path, body: Body, order: list[int], step: int, report: ReadReport
 ) -> np.ndarray | None:
-    """float32 (T, 1, 31, 3) in metres, every `step`-th frame; None if no frame is usable."""
+    """Reads every `step`-th frame: float32 (T, 1, 31, 3) in meters; None if none is usable."""
     try:
         motion = parse_amc(read_text(path, "a clip", "latin-1"), body)
     except OSError as error:
@@ -187,11 +187,11 @@ def read_clip(
 def read(
     root: Path, writer: StoreWriter, classes: int = 65, fps: int = RATE, mapping: str = ""
 ) -> None:
-    """Adds the clips, class by class; with 65 classes under their merged labels."""
+    """Adds the clips, class by class; with 65 classes, labels are those of the merged classes."""
     if classes not in (65, 130):
-        raise DatasetError(f"classes={classes}: HDM05 has 65 merged classes or 130")
+        raise DatasetError(f"classes={classes}: must be 65 (merged classes of HDM05) or 130")
     if not isinstance(fps, int) or fps < 1 or RATE % fps:
-        raise DatasetError(f"fps={fps} does not divide the {RATE} frames a second of HDM05")
+        raise DatasetError(f"fps={fps}: must be a divisor of the {RATE} frames per second of HDM05")
     names = {motion: motion for motion in MOTIONS}
     if classes == 65:
         names = read_mapping(mapping) if mapping else MERGED
@@ -214,7 +214,7 @@ def read(
         asf = next((place for place in places if place.is_file()), None)
         if asf is None:
             if actor not in bodies:
-                writer.report.skip(places[1], f"missing; the clips of actor {actor} are left out")
+                writer.report.skip(places[1], f"missing; the clips of actor {actor} are skipped")
                 bodies[actor] = None
             continue
         if asf not in bodies:
@@ -245,7 +245,11 @@ def read(
 
 
 def ten_folds(samples: pd.DataFrame) -> Iterator[Fold]:
-    """Every class is shuffled and dealt out to ten folds, each starting where the last ended."""
+    """Ten stratified random folds.
+
+    Each class is shuffled and dealt to the folds in turn, starting after the fold that got the last
+    clip of the previous class.
+    """
     rng = np.random.default_rng(0)
     labels = samples["label"].to_numpy()
     fold_of = np.zeros(len(samples), np.int64)

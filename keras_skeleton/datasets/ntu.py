@@ -1,4 +1,4 @@
-"""NTU RGB+D (60 actions) and NTU RGB+D 120: three Kinect v2 at three angles, one or two people.
+"""NTU RGB+D (60 actions) and NTU RGB+D 120: one or two people, three Kinect v2 at three angles.
 
 A. Shahroudy, J. Liu, T.-T. Ng, G. Wang, "NTU RGB+D: A large scale dataset for 3D human activity
 analysis", CVPR 2016. J. Liu, A. Shahroudy, M. Perez, G. Wang, L.-Y. Duan, A. C. Kot, "NTU RGB+D
@@ -8,26 +8,26 @@ https://rose1.ntu.edu.sg/dataset/actionRecognition/
 Layout:
     nturgb+d_skeletons/SsssCcccPpppRrrrAaaa.skeleton   one clip; setup, camera, person, replication
                                                        and action in three digits each; see ntu_text
-Clip: (T, m, 25, 3) in metres of the camera, at 30 Hz, m = 1 or 2; joints in Kinect v2 order.
-Bodies that are absent in a frame are zero there.
+Clip: (T, m, 25, 3) in meters in camera coordinates, at 30 Hz, m = 1 or 2; joints in Kinect v2
+order. Bodies that are absent in a frame are zero there.
 
 'ntu' is A001 to A060 (setups 1 to 17): 56,880 files, of which 302 have no usable skeleton and are
-left out (`lists/ntu60_missing.txt`): 56,578 clips. 'ntu120' is A001 to A120 (setups 1 to 32):
-114,480 files, 535 left out, 113,945 clips.
+skipped (`lists/ntu60_missing.txt`); 56,578 clips. 'ntu120' is A001 to A120 (setups 1 to 32):
+114,480 files, 535 skipped, 113,945 clips.
 
 Reader option `bodies`:
-    tracking  bodies follow their tracking id, the first to appear in slot 0. Of more than two ids
-              the two that move most are kept (Shahroudy et al. choose the main actor so)
-    file      as the released MANs code does: bodies in the file's order, frame by frame; a frame
-              with more than two is left all zero
+    tracking  (default) one slot per tracking id, in order of appearance. Of more than two ids, the
+              two with the most motion are kept, as Shahroudy et al. select the main actor
+    file      as in the released MANs code: bodies in the file's order, frame by frame; frames with
+              more than two bodies are all zero
 
-Protocols:
-    cs    20 of 40 subjects train     40,091 and 16,487 clips       ('ntu')
-    cv    cameras 2 and 3 train       37,646 and 18,932 clips       ('ntu')
-    csub  53 of 106 subjects train                                  ('ntu120')
-    cset  even setups train                                         ('ntu120')
-Validation holds out subjects of cs and csub (for cs those of Das et al., 2019), and a twentieth of
-every class, at random, in cv and cset.
+Protocols (numbers of training and test clips):
+    cs    train on 20 of 40 subjects     40,091 and 16,487     ('ntu')
+    cv    train on cameras 2 and 3       37,646 and 18,932     ('ntu')
+    csub  train on 53 of 106 subjects                          ('ntu120')
+    cset  train on even setups                                 ('ntu120')
+Validation holds out subjects in cs and csub (in cs those of Das et al., 2019), and a twentieth of
+the performances, at random, in cv and cset.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ from keras_skeleton.utils.processes import cores
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 SUFFIX = ".skeleton"
 BODIES = ("tracking", "file")
-VIDEO_SIZE = (1080, 1920)  # height and width of the colour video, which pixels count in
+VIDEO_SIZE = (1080, 1920)  # height and width of the color video to which pixels refer
 MAX_BODIES = 2
 
 CS_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
@@ -82,9 +82,9 @@ CSUB_SUBJECTS = (
 CV_CAMERAS = (2, 3)
 CSET_SETUPS = range(2, 33, 2)
 
-# Starting the processes takes a second, in which one reads two thousand files.
+# Starting the processes takes a second, in which one process reads two thousand files.
 PARALLEL_FROM = 2000
-_CHUNK = 16  # files a process is given at a time
+_CHUNK = 16  # files per task of a process
 
 _LAYOUT = """\
 {title}: ask the ROSE Lab for access at
@@ -92,7 +92,7 @@ https://rose1.ntu.edu.sg/dataset/actionRecognition/ and download the 3D skeleton
 {archives}
 Unpack so that there is
 {folders}
-(the .skeleton files may also lie in PATH itself), then give --data-dir PATH."""
+(the .skeleton files may also be in PATH itself), then give --data-dir PATH."""
 
 LAYOUT_60 = _LAYOUT.format(
     title="NTU RGB+D",
@@ -112,7 +112,7 @@ CLASSES = read_names("ntu_classes.txt")
 
 
 def parse_name(name: str) -> dict[str, Any] | None:
-    """What a clip's name says, as columns of the table of clips; None for any other name."""
+    """Parses a clip's name to columns of the table of clips; None for any other name."""
     if (match := NAME.fullmatch(name)) is None:
         return None
     setup, camera, person, replication, action = map(int, match.groups())
@@ -131,9 +131,9 @@ def parse_name(name: str) -> dict[str, Any] | None:
 
 
 def scan(root: Path) -> list[Path]:
-    """Every `.skeleton` file in `root` and in its folders `nturgb*`, sorted by name.
+    """All `.skeleton` files in `root` and its subfolders `nturgb*`, sorted by name.
 
-    A name that is there twice counts once (the release for 120 actions may hold the 60 again).
+    Duplicate names are listed once (the release of 120 actions may contain the 60 again).
     """
     found: dict[str, str] = {}
     folders = [os.fspath(root)]
@@ -151,13 +151,13 @@ def scan(root: Path) -> list[Path]:
 
 
 def find_files(root: Path, actions: int) -> list[Path]:
-    """The clips' files of the first `actions` actions, sorted by name."""
+    """The files of the first `actions` actions, sorted by name."""
     end = f"{actions:03d}"
     return [p for p in scan(root) if NAME.fullmatch(p.stem) and "000" < p.stem[-3:] <= end]
 
 
 def count(root: Path, actions: int) -> int:
-    """The clips that are there and not on the release's list of missing skeletons."""
+    """The number of files that are not on the release's list of missing skeletons."""
     missing = set(read_list(f"ntu{actions}_missing.txt"))
     return sum(path.stem not in missing for path in find_files(root, actions))
 
@@ -166,9 +166,9 @@ def count(root: Path, actions: int) -> int:
 
 
 def follow_tracking(text: SkeletonText) -> np.ndarray:
-    """float32 (T, m, 25, C): one slot a tracking id, the first to appear first; m <= 2.
+    """Assigns bodies to slots by tracking id: float32 (T, m, 25, C), m <= 2.
 
-    Positions are the first three of the C columns.
+    Slots are in order of appearance. The first three of the C columns are positions.
     """
     frame = np.repeat(np.arange(len(text.bodies)), text.bodies)
     ids = list(dict.fromkeys(text.ids))
@@ -181,13 +181,16 @@ def follow_tracking(text: SkeletonText) -> np.ndarray:
         kept = sorted(np.argsort(motion, kind="stable")[::-1][:MAX_BODIES].tolist())
     clip = np.zeros((len(text.bodies), len(kept), JOINTS, text.values.shape[-1]), np.float32)
     for slot, i in enumerate(kept):
-        rows = np.flatnonzero(track_of == i)[::-1]  # an id twice in a frame: its first body stays
+        rows = np.flatnonzero(track_of == i)[::-1]  # of duplicate ids in a frame, the first is kept
         clip[frame[rows], slot] = text.values[rows]
     return clip
 
 
 def follow_file(text: SkeletonText) -> np.ndarray:
-    """float32 (T, m, 25, 3): bodies in the file's order; frames with more than two are zero."""
+    """Assigns bodies to slots in the file's order: float32 (T, m, 25, 3), m <= 2.
+
+    Frames with more than two bodies are zero.
+    """
     usable = text.bodies <= MAX_BODIES
     clip = np.zeros(
         (len(text.bodies), int(text.bodies[usable].max(initial=0)), JOINTS, 3), np.float32
@@ -200,7 +203,7 @@ def follow_file(text: SkeletonText) -> np.ndarray:
 
 
 class Clip(NamedTuple):
-    """One file: its frames (T, m, 25, 3), or None, and then where and why."""
+    """The content of a file: its frames (T, m, 25, 3), or None with the place and the reason."""
 
     path: str
     frames: np.ndarray | None
@@ -209,7 +212,7 @@ class Clip(NamedTuple):
 
 
 def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
-    """Reads one file; never raises for what is wrong with it."""
+    """Reads one file; errors in the file are returned, not raised."""
     path = str(path)
     try:
         text = parse_skeleton(read_bytes(path, "a clip"))
@@ -228,11 +231,12 @@ def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
 
 
 def read_clip_with_pixels(path: str | Path) -> ClipWithPixels:
-    """Reads a file with its joints' places in the colour video of 1920 x 1080; bodies as in
-    `follow_tracking`.
+    """Reads a file with the pixel positions of its joints in the color video of 1920 x 1080.
+
+    Bodies are assigned to slots by `follow_tracking`.
 
     Raises:
-        DatasetError: The file cannot be used; says on which line and why.
+        DatasetError: The file is unusable; the message states the line and the reason.
     """
     try:
         text = parse_skeleton(read_bytes(path, "a clip"), (*POSITION, *COLOR, STATE))
@@ -255,11 +259,12 @@ def read_clips(
 ) -> Generator[Clip]:
     """Reads files and yields their clips in the order of `paths`.
 
+    At most a few hundred clips are buffered.
+
     Args:
         paths: The files.
         bodies: The reader option.
-        processes: How many processes read; by default one a core where there are many files.
-            No more than a few hundred clips wait to be taken at any time.
+        processes: Number of processes; by default one per core for many files, else 1.
     """
     if processes is None:
         processes = min(cores(), 60) if len(paths) >= PARALLEL_FROM else 1
@@ -268,7 +273,7 @@ def read_clips(
             yield read_clip(path, bodies)
         return
     chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
-    # 'spawn': a fork of a process that runs TensorFlow may hang.
+    # 'spawn', because a fork of a process that runs TensorFlow may hang.
     pool = ProcessPoolExecutor(min(processes, len(chunks)), mp_context=get_context("spawn"))
     waiting: deque[Future[list[Clip]]] = deque()
     try:
@@ -281,7 +286,7 @@ def read_clips(
             yield from waiting.popleft().result()
     except BrokenProcessPool as error:
         raise DatasetError(
-            f"a process that reads files was ended (out of memory?): {error}"
+            f"a process that reads files was killed, possibly for lack of memory: {error}"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -293,11 +298,11 @@ def _read_chunk(paths: Sequence[Path], bodies: str) -> list[Clip]:
 
 @contextmanager
 def _main_hidden() -> Iterator[None]:
-    """While processes start, hides which script is running.
+    """Hides the main script while processes start.
 
-    A spawned process runs the main script again to find what it may need from it. The readers
-    need nothing: they would only import Keras with it, and a script without an `if __name__ ==
-    "__main__"` would start its work anew in each of them.
+    A spawned process imports the main script again. The readers do not need it: they would import
+    Keras for nothing, and a script without `if __name__ == "__main__"` would run again in each
+    process.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -308,9 +313,9 @@ def _main_hidden() -> Iterator[None]:
 
 
 def read(root: Path, writer: StoreWriter, actions: int, bodies: str = "tracking") -> None:
-    """Adds the clips of the first `actions` actions, in the order of their names."""
+    """Adds the clips of the first `actions` actions, in order of their names."""
     if bodies not in BODIES:
-        raise DatasetError(f"bodies='{bodies}' is not known; choose one of {', '.join(BODIES)}")
+        raise DatasetError(f"bodies='{bodies}' is unknown; choose one of {', '.join(BODIES)}")
     for path in scan(root):
         if parse_name(path.stem) is None:
             writer.report.skip(path, f"its name is not SsssCcccPpppRrrrAaaa{SUFFIX}")
@@ -319,7 +324,7 @@ def read(root: Path, writer: StoreWriter, actions: int, bodies: str = "tracking"
     wanted = [path for path in files if path.stem not in missing]
     if len(files) != len(wanted):
         writer.report.note(
-            f"{len(files) - len(wanted)} files are left out: they are in the release's own list "
+            f"{len(files) - len(wanted)} files are skipped: they are on the release's list "
             f"of {len(missing)} samples with missing skeletons"
         )
     clips = 0
@@ -339,7 +344,7 @@ def read(root: Path, writer: StoreWriter, actions: int, bodies: str = "tracking"
 
 
 def hold_subjects(*subjects: int) -> Holdout:
-    """Validation is all training clips of these subjects."""
+    """Holds out all training clips of the given subjects."""
 
     def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
         return samples["subject"].iloc[train].isin(subjects).to_numpy()
@@ -347,9 +352,9 @@ def hold_subjects(*subjects: int) -> Holdout:
     return choose
 
 
-# Das et al. (2019) hold out 4, 19 and 31 of 'ntu' in 'cs'; their list for 'cv' is a part of its
-# test clips, so whole performances of the training views are held out instead: our choice. For
-# 'ntu120' three subjects are added who act A061 to A120: our choice.
+# Das et al. (2019) hold out subjects 4, 19 and 31 of 'ntu' in 'cs'. Their validation clips for 'cv'
+# are test clips; here, performances of the training views are held out instead (our choice). For
+# 'ntu120' three subjects of A061 to A120 are added (our choice).
 NTU_PROTOCOLS = {
     "cs": train_on("subject", CS_SUBJECTS, hold_subjects(4, 19, 31)),
     "cv": train_on("view", CV_CAMERAS, group_holdout(PERFORMANCE, groups=0.05)),

@@ -1,26 +1,28 @@
-"""Northwestern-UCLA Multiview Action3D: 10 actions, 10 subjects, three Kinect v1 at a time.
+"""Northwestern-UCLA Multiview Action3D: 10 actions, 10 subjects, three simultaneous Kinect v1.
 
 J. Wang, X. Nie, Y. Xia, Y. Wu, S.-C. Zhu, "Cross-view action modeling, learning and
 recognition", CVPR 2014.
 
 Layout:
     all_sqe/aAA_sSS_eEE_vVV.json   action, subject, episode, view (camera); an object with the key
-                                   'skeletons': T frames of 20 joints of x, y, z in metres
+                                   'skeletons': T frames of 20 joints of x, y, z in meters
 
-These are the skeletons in the form in which the authors of CTR-GCN (Chen et al., ICCV 2021) pass
-them on: 1,484 clips, of 1 to 201 frames, Kinect v1 joint order. Papers count differently (1,194
-or 1,494). Actions 07 and 10 do not exist. Two clips (a02_s09_e04_v02 and _v03) are one frame long;
-they are kept. Clip: (T, 1, 20, 3).
+These are the skeletons as distributed by the authors of CTR-GCN (Chen et al., ICCV 2021): 1,484
+clips of 1 to 201 frames in Kinect v1 joint order. Papers give other numbers of clips (1,194 or
+1,494). Actions 07 and 10 do not exist. Two clips (a02_s09_e04_v02 and _v03) have a single frame;
+they are kept. Clip: (T, 1, 20, 3) in meters.
 
-Protocols (validation holds out a tenth of the performances in all their training views, whoever
-acts: the test clips, too, show the training subjects):
-    cv    views 1 and 2 train, view 3 tests: 1,020 and 464 clips; V_{1,2}^3 in papers
-    cv1   views 2 and 3 train, view 1 tests
-    cv2   views 1 and 3 train, view 2 tests
+Protocols:
+    cv    train on views 1 and 2, test on view 3: 1,020 and 464 clips; V_{1,2}^3 in papers
+    cv1   train on views 2 and 3, test on view 1
+    cv2   train on views 1 and 3, test on view 2
+Validation holds out a tenth of the performances in all training views, not whole subjects, because
+the test clips show the training subjects, too.
 
-Videos, for the networks that watch them: multiview_action_videos/aAA/vVV_sSS_eEE.avi, 640 x 480,
-as the dataset's authors distribute them. The skeletons come without pixels: `read_seen_clip`
-projects them by the Kinect v1's usual intrinsics. No video of this set could be had to check that.
+Videos for networks with video input: multiview_action_videos/aAA/vVV_sSS_eEE.avi, 640 x 480, as
+distributed by the dataset's authors. The skeletons have no pixel positions; `read_clip_with_pixels`
+projects them with the usual intrinsics of the Kinect v1. This was not verified, because no video of
+the dataset was available.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ ACTIONS = {
 CLASSES = tuple(ACTIONS.values())
 NAME = re.compile(r"a(\d\d)_s(\d\d)_e(\d\d)_v(\d\d)")
 JOINTS = 20
-SHORT = 5  # frames; a clip with fewer is noted
+SHORT = 5  # frames; shorter clips are noted
 MAX_BYTES, MAX_FRAMES = 16_000_000, 20_000  # the largest file has 127,078 and 201
 
 LAYOUT = """\
@@ -64,26 +66,26 @@ then give --data-dir PATH."""
 
 
 def clips_folder(root: Path) -> Path:
-    """The folder that holds the files: `root/all_sqe`, or `root` itself."""
+    """The folder with the files: `root/all_sqe`, or `root` itself."""
     return root / "all_sqe" if (root / "all_sqe").is_dir() else root
 
 
 def find_files(root: Path) -> list[Path]:
-    """The clips' files, sorted; what else has the name `a*_s*.json` is found, too."""
+    """The files named `a*_s*.json`, sorted."""
     return sorted(clips_folder(root).glob("a*_s*.json"))
 
 
 def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
-    """float32 (T, 1, 20, 3) in metres; None if there is nothing to use.
+    """Reads a clip: float32 (T, 1, 20, 3) in meters; None if it is unusable.
 
-    Bad frames are left out and reported with their number, counted from 1.
+    Bad frames are skipped and reported with their number, counted from 1.
     """
     try:
         content = json.loads(read_bytes(path, "a clip", MAX_BYTES))
     except json.JSONDecodeError as error:
         report.skip(f"{path}:{error.lineno}", f"not JSON: {error.msg}, column {error.colno}")
         return None
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: neither UTF-8, -16, -32
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, -16 or -32
         report.skip(path, reason(error))
         return None
     skeletons = content.get("skeletons") if isinstance(content, dict) else None
@@ -104,9 +106,9 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
 
 
 def read_frame(joints: object) -> np.ndarray | str:
-    """float32 (20, 3), or what is wrong with it."""
+    """Converts a frame to float32 (20, 3), or returns an error message."""
     try:
-        with np.errstate(over="ignore"):  # too large for float32: infinity, below
+        with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
             frame = np.asarray(joints, np.float64).astype(np.float32)
     except (TypeError, ValueError, OverflowError):
         return f"is not an array of {JOINTS} x 3 numbers"
@@ -117,13 +119,13 @@ def read_frame(joints: object) -> np.ndarray | str:
     return frame
 
 
-VIDEO_SIZE = (480, 640)  # height and width of the colour video
-FOCAL, CENTRE = 525.0, (319.5, 239.5)  # pixels; the Kinect v1's colour camera
-BESIDE = 0.025  # metres from the depth camera, in whose coordinates the joints are
+VIDEO_SIZE = (480, 640)  # height and width of the color video
+FOCAL, CENTRE = 525.0, (319.5, 239.5)  # in pixels, of the Kinect v1's color camera
+BESIDE = 0.025  # meters between the color camera and the depth camera, the origin of the joints
 
 
 def find_videos(root: Path) -> dict[str, Path]:
-    """The videos by the names of their clips, `aAA_sSS_eEE_vVV`."""
+    """The videos by clip name, `aAA_sSS_eEE_vVV`."""
     found = {}
     for path in sorted((root / "multiview_action_videos").glob("a*/v*_s*_e*.avi")):
         view, subject, episode = path.stem.split("_")
@@ -132,10 +134,10 @@ def find_videos(root: Path) -> dict[str, Path]:
 
 
 def read_clip_with_pixels(path: str | Path) -> ClipWithPixels:
-    """Reads a file and projects its joints into the colour video of 640 x 480.
+    """Reads a clip and projects its joints into the color video of 640 x 480.
 
     Raises:
-        DatasetError: The file cannot be used; says why.
+        DatasetError: The file is unusable.
     """
     joints = read_clip(Path(path), ReadReport(strict=True))
     assert joints is not None  # a strict report raises
@@ -148,7 +150,7 @@ def read_clip_with_pixels(path: str | Path) -> ClipWithPixels:
 
 
 def read(root: Path, writer: StoreWriter) -> None:
-    """Adds the clips in the order of their names."""
+    """Adds the clips in order of their names."""
     clips = 0
     short = []
     for path in find_files(root):

@@ -1,4 +1,4 @@
-"""What is on this machine: for every dataset, the files found and the stores prepared."""
+"""Local status of the datasets: the files found and the stores prepared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INDENT = " " * 14
 
 
 def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Iterator[str]:
-    """Lines about one dataset: name and protocols, what was found, what was prepared."""
+    """Yields lines about one dataset: name, protocols, files found, and prepared stores."""
     published = f", {source.clips:,} clips" if source.clips else ""
     yield f"  {source.name:<12}{source.title}{published}"
     yield f"{INDENT}protocols: {', '.join(source.protocols)}"
@@ -21,13 +21,13 @@ def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Itera
         folder = source.locate(data_dir)
         if folder is None:
             yield (
-                f"{INDENT}not found under {data_dir} (run.py prepare --dataset {source.name} says "
-                "what to download)"
+                f"{INDENT}not found under {data_dir} (keras-skeleton prepare --dataset "
+                f"{source.name} shows what to download)"
             )
         else:
             found = source.count_clips(folder)
             missing = source.clips - found
-            rest = f", {missing:,} of those published are missing" if missing > 0 else ""
+            rest = f", {missing:,} of the published clips are missing" if missing > 0 else ""
             yield f"{INDENT}found: {found:,} clips in {folder}{rest}"
     for store in sorted(cache.glob(f"{source.name}-*")):
         try:
@@ -38,7 +38,7 @@ def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Itera
         if manifest["dataset"] == source.name:
             chosen = {k: v for k, v in manifest["options"].items() if v != source.options.get(k)}
             options = "".join(f", {key}={value}" for key, value in chosen.items())
-            left_out = f", {len(manifest['skipped'])} left out" if manifest["skipped"] else ""
+            left_out = f", {len(manifest['skipped'])} skipped" if manifest["skipped"] else ""
             yield (
                 f"{INDENT}prepared: {manifest['clips']:,} clips from {manifest['source']}"
                 f"{options}{left_out}"

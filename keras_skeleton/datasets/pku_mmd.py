@@ -5,29 +5,30 @@ human action understanding", ACM Multimedia workshop, 2017.
 https://github.com/ECHO960/PKU-MMD
 
 Layout (the folders may also have the names of the archives, see `FOLDERS`):
-    skeleton/XXXX-V.txt       a line a frame at 30 Hz: 2 bodies x 25 joints x (x, y, z) in metres,
-                              in Kinect v2 order; zeros where there is nobody. V is L, M or R:
-                              left, middle or right camera (`view` 1, 2 or 3)
-    label/XXXX-V.txt          a line an action: class (1 to 51), start, end, confidence, with commas
-                              or spaces between them. Frames count from 0, the end is not included
-    split/cross-subject.txt   line 2 has the training videos, line 4 the validation videos, with
-    split/cross-view.txt      commas between them
+    skeleton/XXXX-V.txt       a line per frame at 30 Hz: 2 bodies x 25 joints x (x, y, z) in meters,
+                              in Kinect v2 order; zeros for absent bodies. V is L, M or R: left,
+                              middle or right camera (`view` 1, 2 or 3)
+    label/XXXX-V.txt          a line per action: class (1 to 51), start, end, confidence, separated
+                              by commas or spaces. Frames are counted from 0, the end is excluded
+    split/cross-subject.txt   line 2 lists the training videos, line 4 the validation videos,
+    split/cross-view.txt      separated by commas
 
-This layout is from documentation and from public code that reads it; the reader was not run on
-the full download. A few labels of the release have their start after their end: these two are
-exchanged.
+This layout is from documentation and from public code that reads it; the reader was not tested on
+the full download. In a few labels of the release the start is after the end; they are swapped.
 
-The store holds each video once, (T, m, 25, 3); m is 1 where nobody is second in the whole video. A
-clip is a part of it. Reader option `clips`:
-    trimmed     a clip an annotated action, for recognition: 21,545 by the release's readme
-    untrimmed   a clip a whole video, for detection; its label is 0 and means nothing
-Either way `dataset.intervals` has all annotated actions, and the samples' column `video` says to
-which of its rows a clip belongs. Who acts in a video is not told: `subject` is 0.
+The store contains each video once, (T, m, 25, 3), where m is 1 if there is no second body in the
+whole video. A clip is a part of a video. Reader option `clips`:
+    trimmed     (default) one clip per annotated action, for recognition: 21,545 clips according to
+                the release's readme
+    untrimmed   one clip per video, for detection; its label is 0 and has no meaning
+In both cases, `dataset.intervals` has all annotated actions, and the column `video` of the samples
+refers to its column of the same name. The subjects of the videos are not published: `subject` is 0.
 
-Protocols (validation holds out 16 sequences, with all of their views):
-    cs    the videos of 57 of 66 subjects train     944 and 132 videos
-    cv    the middle and right cameras train        717 and 359 videos
-Both are read from the release's split files; the counts of videos are from memory.
+Protocols (numbers of training and test videos):
+    cs    train on the videos of 57 of 66 subjects     944 and 132
+    cv    train on the middle and right cameras        717 and 359
+Both are read from the release's split files; the numbers of videos were not verified. Validation
+holds out 16 sequences with all of their views.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ VIDEOS = 1076
 SPLIT_FILES = {"cs": "cross-subject.txt", "cv": "cross-view.txt"}
 SPLIT_VIDEOS = {"cs": (944, 132), "cv": (717, 359)}
 CLIPS = ("trimmed", "untrimmed")
-# Of a recording; the release's take four minutes, 10 MB, but streams of an hour are read, too.
+# Limits of a recording. Those of the release have four minutes (10 MB); an hour is also supported.
 MAX_BYTES, MAX_FRAMES = 256 << 20, 250_000
 
-# Where the files may lie, first in the simplest layout, then as the archives unpack.
+# Folders of the files, in the simplest layout and as unpacked from the archives.
 FOLDERS = {
     "skeleton": ("skeleton", "Data/PKU_Skeleton_Renew", "PKU_Skeleton_Renew", "Data"),
     "label": ("label", "Label/Train_Label_PKU_final", "Train_Label_PKU_final", "Label"),
@@ -75,7 +76,7 @@ then give --data-dir PATH."""
 
 
 class Interval(NamedTuple):
-    """One annotated action: frames `start` to `end` - 1 of a video, counted from 0."""
+    """An annotated action, the frames `start` to `end` - 1 of a video, counted from 0."""
 
     label: int
     start: int
@@ -84,7 +85,7 @@ class Interval(NamedTuple):
 
 
 def files_in(root: Path, kind: str) -> dict[str, Path]:
-    """The skeleton or label files by video, sorted; of the first folder that has any."""
+    """The skeleton or label files by video, sorted, from the first folder that has any."""
     for name in FOLDERS[kind]:
         if (root / name).is_dir():
             files = [p for p in sorted((root / name).iterdir()) if NAME.fullmatch(p.stem)]
@@ -94,13 +95,13 @@ def files_in(root: Path, kind: str) -> dict[str, Path]:
 
 
 def split_file(root: Path, protocol: str) -> Path | None:
-    """The file that says which videos train in that protocol."""
+    """The split file of a protocol."""
     paths = [root / folder / SPLIT_FILES[protocol] for folder in FOLDERS["split"]]
     return next((path for path in paths if path.is_file()), None)
 
 
 def find_files(root: Path) -> list[Path]:
-    """Everything that is read: skeletons, labels and splits; empty without skeletons."""
+    """All skeleton, label and split files; empty without skeletons."""
     skeletons = files_in(root, "skeleton")
     if not skeletons:
         return []
@@ -109,10 +110,10 @@ def find_files(root: Path) -> list[Path]:
 
 
 def read_frames(path: Path, report: ReadReport) -> np.ndarray:
-    """float32 (T, 2, 25, 3) in metres.
+    """Reads the frames of a video: float32 (T, 2, 25, 3) in meters.
 
-    A bad line is reported with its number and gives a frame without bodies, so that the frames
-    after it keep their numbers.
+    A bad line is reported with its number and becomes a frame without bodies, so that the numbers
+    of later frames do not change.
     """
     text = read_text(path, "a recording", "ascii", "replace", MAX_BYTES, MAX_FRAMES)
     lines = [line for line in text.split("\n") if line and not line.isspace()]
@@ -128,7 +129,7 @@ def read_frames(path: Path, report: ReadReport) -> np.ndarray:
 
 
 def _read_lines(content: str, path: Path, report: ReadReport) -> np.ndarray:
-    """The same line by line, for files in which one is bad."""
+    """Parses a file line by line, to find its bad lines."""
     frames = []
     for line, text in enumerate(content.split("\n"), start=1):
         if not (words := text.split()):
@@ -143,7 +144,7 @@ def _read_lines(content: str, path: Path, report: ReadReport) -> np.ndarray:
                 f"{path}:{line}",
                 f"{len(words)} numbers, expected {NUMBERS} (2 bodies x 25 x x y z)",
             )
-        elif not (np.abs(given) < 1e9).all():  # False for NaN, too
+        elif not (np.abs(given) < 1e9).all():  # also False for NaN
             report.skip(f"{path}:{line}", "holds something that is not a number in metres")
         else:
             values = given
@@ -152,7 +153,7 @@ def _read_lines(content: str, path: Path, report: ReadReport) -> np.ndarray:
 
 
 def read_intervals(path: Path, frames: int, report: ReadReport) -> list[Interval]:
-    """The annotated actions of a video of that many frames; bad lines are reported."""
+    """Reads the annotated actions of a video with `frames` frames; bad lines are reported."""
     intervals = []
     content = read_text(path, "a video's labels", "ascii", "replace")
     for line, text in enumerate(content.split("\n"), start=1):
@@ -166,54 +167,54 @@ def read_intervals(path: Path, frames: int, report: ReadReport) -> list[Interval
         number, start, end = map(int, words[:3])
         if start > end:
             start, end = end, start
-            report.note(f"{where}: start and end are exchanged: {end} and {start}")
+            report.note(f"{where}: start and end were swapped: {end} and {start}")
         if not 1 <= number <= len(CLASSES):
-            report.skip(where, f"there is no class {number}: they are 1 to {len(CLASSES)}")
+            report.skip(where, f"unknown class {number}: classes are 1 to {len(CLASSES)}")
         elif start >= min(end, frames):
-            report.skip(where, f"has no frame: {start} to {end} of {frames}")
+            report.skip(where, f"has no frames: {start} to {end} of {frames}")
         else:
             if end > frames:
-                report.note(f"{where}: ends at {end}, the video has {frames} frames")
+                report.note(f"{where}: ends at {end}, but the video has {frames} frames")
             intervals.append(Interval(number - 1, start, min(end, frames), line))
     return intervals
 
 
 def read_split(path: Path, report: ReadReport) -> dict[str, int]:
-    """Maps the videos of a split file to TRAIN or TEST; bad entries are reported."""
+    """Reads a split file, which maps videos to TRAIN or TEST; bad entries are reported."""
     lines = read_text(path, "a list of videos", "ascii", "replace").split("\n")
     members: dict[str, int] = {}
     for line, part in ((2, TRAIN), (4, TEST)):
         if line > len(lines):
-            report.skip(f"{path}:{line}", "is missing: lines 2 and 4 name videos")
+            report.skip(f"{path}:{line}", "is missing: lines 2 and 4 must list videos")
             continue
         for entry in filter(None, re.split(r"[,\s]+", lines[line - 1])):
             video = entry.removesuffix(".txt")
             if not NAME.fullmatch(video):
                 report.skip(f"{path}:{line}", f"'{entry:.60}' is not a video like 0002-L")
             elif members.setdefault(video, part) != part:
-                report.skip(f"{path}:{line}", f"{video} is named in line 2, too: it trains")
+                report.skip(f"{path}:{line}", f"{video} is also in line 2; used for training")
     return members
 
 
 def read(root: Path, writer: StoreWriter, clips: str = "trimmed") -> None:
-    """Adds the videos in the order of their names, and their clips."""
+    """Adds the videos in order of their names, and their clips."""
     if clips not in CLIPS:
-        raise DatasetError(f"clips='{clips}' is not known; choose one of {', '.join(CLIPS)}")
+        raise DatasetError(f"clips='{clips}' is unknown; choose one of {', '.join(CLIPS)}")
     report = writer.report
     skeletons, labels = files_in(root, "skeleton"), files_in(root, "label")
     for video in sorted(labels.keys() - skeletons.keys()):
-        report.skip(labels[video], "there is no skeleton file for it")
+        report.skip(labels[video], "has no skeleton file")
     splits = {}
     for protocol in SPLIT_FILES:
         path = split_file(root, protocol)
         if path is None:
-            report.note(f"{SPLIT_FILES[protocol]} is not there: no protocol '{protocol}'")
+            report.note(f"{SPLIT_FILES[protocol]} is missing: no protocol '{protocol}'")
         splits[protocol] = read_split(path, report) if path else {}
 
     videos, actions = 0, 0
     for video, path in skeletons.items():
         if video not in labels:
-            report.skip(path, "there is no label file for it")
+            report.skip(path, "has no label file")
             continue
         try:
             frames = read_frames(path, report)
@@ -261,8 +262,8 @@ def read(root: Path, writer: StoreWriter, clips: str = "trimmed") -> None:
 
 def _absent(column: str) -> str:
     return (
-        f"'{column}' needs {SPLIT_FILES[column]}, which was not there or names no video that is, "
-        f"when the store was made.\n{LAYOUT}"
+        f"'{column}' needs {SPLIT_FILES[column]}, which was missing or listed none of the videos "
+        f"when the store was prepared.\n{LAYOUT}"
     )
 
 

@@ -1,7 +1,7 @@
-"""Building blocks of evaluation protocols: which clips train, validate and test.
+"""Building blocks of evaluation protocols, which split clips into training, validation and test.
 
-Every protocol also holds out a validation part of its training clips, so that
-a checkpoint can be chosen without looking at the test clips.
+Every protocol holds out validation clips from its training clips, so that a checkpoint can be
+selected without using the test clips.
 """
 
 from __future__ import annotations
@@ -14,12 +14,29 @@ import pandas as pd
 from keras_skeleton.datasets.dataset import Fold, Protocol
 from keras_skeleton.utils.errors import DatasetError
 
-# Chooses validation clips: (samples, training indices, fold number) -> boolean mask over indices.
+# Selects validation clips: (samples, training indices, fold number) -> boolean mask over indices.
 Holdout = Callable[[pd.DataFrame, np.ndarray, int], np.ndarray]
 
 
 def random_holdout(fraction: float = 0.1, seed: int = 0) -> Holdout:
-    """A fraction of every class, drawn at random: for splits where subjects are shared anyway."""
+    """Holds out a random fraction of each class.
+
+    It is intended for protocols whose training and test clips share subjects. A class of at least
+    three training clips contributes at least one.
+
+    Args:
+        fraction: Fraction of each class's training clips.
+        seed: Seed of the random choice.
+
+    Returns:
+        A function of (samples, training indices, fold number) that returns a mask over the indices.
+
+    Example:
+        >>> samples = pd.DataFrame({"label": [0] * 10 + [1] * 10})
+        >>> held = random_holdout(0.2)(samples, np.arange(20), 0)
+        >>> int(held[:10].sum()), int(held[10:].sum())
+        (2, 2)
+    """
 
     def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
         rng = np.random.default_rng((seed, fold))
@@ -27,22 +44,37 @@ def random_holdout(fraction: float = 0.1, seed: int = 0) -> Holdout:
         held = np.zeros(len(train), bool)
         for label in np.unique(labels):
             members = rng.permutation(np.flatnonzero(labels == label))
-            enough = 1 if len(members) >= 3 else 0  # a small class holds out one, a tiny one none
+            enough = 1 if len(members) >= 3 else 0
             held[members[: max(round(fraction * len(members)), enough)]] = True
         return held
 
     return choose
 
 
-# A performance is filmed by several cameras: its views must not be parted, or the validation
-# clips are known from another side.
+# A performance is recorded by several cameras. Its views must stay in the same part, otherwise
+# validation clips are known from another view.
 PERFORMANCE = ["setup", "subject", "repetition", "label"]
 
 
 def group_holdout(columns: str | list[str], groups: float = 1, seed: int = 0) -> Holdout:
-    """Whole groups (subjects, sequences): the model is chosen on people it has not seen.
+    """Holds out all clips of randomly chosen groups, such as subjects.
 
-    `groups` is their number, or below 1 a share of them.
+    Thus the model is selected on groups that are not in the training set. At least one group
+    remains for training.
+
+    Args:
+        columns: The columns of the samples that define a group.
+        groups: Number of groups to hold out; below 1, a fraction of them.
+        seed: Seed of the random choice.
+
+    Returns:
+        A function of (samples, training indices, fold number) that returns a mask over the indices.
+
+    Example:
+        >>> samples = pd.DataFrame({"subject": [1, 1, 2, 2, 3, 3]})
+        >>> held = group_holdout("subject")(samples, np.arange(6), 0)
+        >>> samples["subject"][held].nunique()
+        1
     """
     keys = [columns] if isinstance(columns, str) else columns
 
@@ -51,21 +83,46 @@ def group_holdout(columns: str | list[str], groups: float = 1, seed: int = 0) ->
         count = int(group.max()) + 1
         order = np.random.default_rng((seed, fold)).permutation(count)
         wanted = max(round(groups * count), 1) if groups < 1 else int(groups)
-        drawn = order[: min(wanted, count - 1)]  # somebody must be left to train on
+        drawn = order[: min(wanted, count - 1)]  # at least one group remains for training
         return np.isin(group, drawn)
 
     return choose
 
 
 def split(samples: pd.DataFrame, test: np.ndarray, holdout: Holdout, fold: int = 0) -> Fold:
-    """One fold from a boolean mask of the test clips; `holdout` takes validation from the rest."""
+    """Builds a fold from a mask of the test clips.
+
+    Args:
+        samples: Table of the clips.
+        test: bool (n,), the test clips; all others are training clips.
+        holdout: Selects validation clips from the training clips.
+        fold: Number of the fold, which `holdout` uses as a seed.
+
+    Example:
+        >>> samples = pd.DataFrame({"subject": [1, 2, 3, 3]})
+        >>> fold = split(samples, samples["subject"] == 3, group_holdout("subject"))
+        >>> len(fold.train), len(fold.validation), fold.test
+        (1, 1, array([2, 3]))
+    """
     train = np.flatnonzero(~np.asarray(test))
     held = holdout(samples, train, fold) if len(train) else np.zeros(0, bool)
     return Fold(train[~held], train[held], np.flatnonzero(test))
 
 
 def train_on(column: str, values: Iterable[int], holdout: Holdout) -> Protocol:
-    """One fold: clips whose `column` is in `values` train, all others test."""
+    """A protocol of one fold that trains on the given values of a column and tests on the others.
+
+    Args:
+        column: Column of the samples, such as `"subject"` or `"view"`.
+        values: Its values for training.
+        holdout: Selects validation clips from the training clips.
+
+    Example:
+        >>> samples = pd.DataFrame({"label": [0, 0, 0, 0], "view": [1, 2, 3, 3]})
+        >>> [fold] = train_on("view", [2, 3], random_holdout())(samples)
+        >>> fold.test
+        array([0])
+    """
     wanted = list(values)
 
     def protocol(samples: pd.DataFrame) -> Iterator[Fold]:
@@ -74,13 +131,22 @@ def train_on(column: str, values: Iterable[int], holdout: Holdout) -> Protocol:
     return protocol
 
 
-TRAIN, TEST, NEITHER = 1, 0, -1  # the values of a column that a published list fills
+TRAIN, TEST, NEITHER = 1, 0, -1  # values of a column that holds a published split
 
 
 def listed(column: str, holdout: Holdout, absent: str) -> Protocol:
-    """One fold: clips with TRAIN in that column train, those with TEST test, others do neither.
+    """A protocol of one fold that follows a published split.
 
-    `absent` is the DatasetError's message where there is nothing to train or to test on.
+    Args:
+        column: Column of the samples with the values TRAIN (1), TEST (0) and NEITHER (-1).
+        holdout: Selects validation clips from the training clips.
+        absent: Message of the DatasetError raised if there are no training or no test clips.
+
+    Example:
+        >>> samples = pd.DataFrame({"label": [0, 0, 0], "xsub": [TRAIN, TEST, NEITHER]})
+        >>> [fold] = listed("xsub", random_holdout(), "no split file")(samples)
+        >>> fold.train, fold.test
+        (array([0]), array([1]))
     """
 
     def protocol(samples: pd.DataFrame) -> Iterator[Fold]:
@@ -94,7 +160,17 @@ def listed(column: str, holdout: Holdout, absent: str) -> Protocol:
 
 
 def leave_one_out(columns: str | list[str], holdout: Holdout) -> Protocol:
-    """One fold a group of `columns`, in sorted order: that group tests, all others train."""
+    """A protocol with one fold per group, which tests on that group and trains on all others.
+
+    Args:
+        columns: The columns of the samples that define a group; folds are in sorted order.
+        holdout: Selects validation clips from the training clips.
+
+    Example:
+        >>> samples = pd.DataFrame({"label": [0, 0, 0], "subject": [1, 2, 2]})
+        >>> [fold.test for fold in leave_one_out("subject", random_holdout())(samples)]
+        [array([0]), array([1, 2])]
+    """
     keys = [columns] if isinstance(columns, str) else columns
 
     def protocol(samples: pd.DataFrame) -> Iterator[Fold]:

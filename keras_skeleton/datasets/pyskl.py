@@ -1,31 +1,31 @@
-"""PYSKL annotation files: NTU RGB+D (60 and 120) as one pickle with clean bodies.
+"""PYSKL annotation files: NTU RGB+D (60 and 120) in one pickle, with cleaned bodies.
 
 H. Duan, J. Wang, K. Chen, D. Lin, "PYSKL: Towards good practices for skeleton action recognition",
 ACM Multimedia 2022. https://github.com/kennymckormick/pyskl/blob/main/tools/data/data_doc.md
 
 Layout:
-    ntu60_3danno.pkl    a dict with 'split', which maps names like 'xsub_train' to lists of clips'
-                        names, and 'annotations', a list of dicts with 'frame_dir' (the clip's
-                        name), 'label', 'total_frames' and 'keypoint', an array (M, T, V, C)
+    ntu60_3danno.pkl    a dict with 'split', which maps names like 'xsub_train' to lists of clip
+                        names, and 'annotations', a list of dicts with 'frame_dir' (the name of the
+                        clip), 'label', 'total_frames' and 'keypoint', an array (M, T, V, C)
 
-This layout is from documentation and from the script that writes the files; the reader was not run
-on the full download. Only 3D skeletons of 25 joints in Kinect v2 order are read, not the 2D ones of
-the *_hrnet.pkl files. Clip: (T, M, 25, 3) in metres of the camera, at 30 Hz. Compared with `ntu`,
-PYSKL has removed what it takes for noise, frames without bodies among it, put the body that
-moves more first, and rounded to float16 (2 mm at 3 m).
+This layout is from documentation and from the script that writes the files; the reader was not
+tested on the full download. Only 3D skeletons of 25 joints in Kinect v2 order are supported, not
+the 2D poses of the *_hrnet.pkl files. Clip: (T, M, 25, 3) in meters in camera coordinates, at
+30 Hz. Compared with `ntu`, PYSKL has removed noise and frames without bodies, put the body with
+more motion first, and rounded to float16 (2 mm at 3 m).
 
-A pickle can hold a program. None is run here: see `formats/plain_pickle.py`, which reads arrays,
-strings, numbers and the lists, tuples and dicts of them, and refuses every file that holds more.
+Pickles can contain code. It is never run: `formats/plain_pickle.py` reads only arrays, strings,
+numbers, and lists, tuples and dicts of them, and raises an error for any other content.
 
-Names like those of NTU RGB+D give subject, view, setup and repetition; with other names these are
-0 and the classes have numbers for names. Reader option `file`: the pickle's name, where there are
+Subject, view, setup and repetition are taken from names like those of NTU RGB+D. With other names
+they are 0, and the class names are numbers. Reader option `file`: name of the pickle, if there are
 several.
 
-Protocols, where the file has what they need:
-    cs, cv, csub, cset    as of `ntu` and `ntu120`, from the names
-    xsub, xview, xset     the file's own '<protocol>_train' and '<protocol>_val'
-    own                   the file's own 'train' and 'val' (or 'test')
-Validation of the file's own splits holds out a twentieth of every class, at random.
+Protocols, if the file has the data for them:
+    cs, cv, csub, cset    those of `ntu` and `ntu120`, based on the names
+    xsub, xview, xset     the file's '<protocol>_train' and '<protocol>_val'
+    own                   the file's 'train' and 'val' (or 'test')
+With the file's splits, validation holds out a random twentieth of each class.
 """
 
 from __future__ import annotations
@@ -63,22 +63,22 @@ then give --data-dir PATH."""
 
 
 def find_files(root: Path) -> list[Path]:
-    """All pickles in the folder, sorted."""
+    """The pickles in the folder, sorted."""
     return sorted(path for path in root.glob("*.pkl") if path.is_file())
 
 
 def choose_file(root: Path, file: str) -> Path:
-    """The pickle of that name, or the only one."""
+    """The pickle with the given name, or the only one."""
     files = find_files(root)
     chosen = [path for path in files if file in ("", path.name)]
     if len(chosen) != 1:
         has = ", ".join(path.name for path in files)
-        raise DatasetError(f"{root}: give the reader option 'file' as one of: {has}")
+        raise DatasetError(f"{root}: set the reader option 'file' to one of: {has}")
     return chosen[0]
 
 
 def read_annotations(path: Path) -> tuple[dict[str, Any], list[Any]]:
-    """The file's splits and its annotations, as they are."""
+    """Reads the splits and annotations of a file."""
     try:
         content = plain_pickle.load(path)
     except plain_pickle.PickleError as error:
@@ -88,7 +88,7 @@ def read_annotations(path: Path) -> tuple[dict[str, Any], list[Any]]:
     splits = content.get("split") if type(content) is dict else None
     annotations = content.get("annotations") if type(content) is dict else None
     if type(splits) is not dict or type(annotations) is not list:
-        raise DatasetError(f"{path}: is no dict with a dict 'split' and a list 'annotations'")
+        raise DatasetError(f"{path}: is not a dict with a dict 'split' and a list 'annotations'")
     if len(annotations) > MAX_CLIPS:
         raise DatasetError(
             f"{path}: {len(annotations):,} annotations are too many (at most {MAX_CLIPS:,})"
@@ -97,31 +97,33 @@ def read_annotations(path: Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def read_clip(annotation: Any) -> np.ndarray | str:
-    """float32 (T, M, 25, 3), or what is wrong with the annotation.
+    """Converts an annotation to float32 (T, M, 25, 3), or returns an error message.
 
     Raises:
-        DatasetError: It is of a kind of which the file will have no others: 2D, or another layout.
+        DatasetError: The poses are 2D or have other joints, like all others of such a file.
     """
     if type(annotation) is not dict:
-        return "is no dict"
+        return "is not a dict"
     name, label = annotation.get("frame_dir"), annotation.get("label")
     points, frames = annotation.get("keypoint"), annotation.get("total_frames")
     if type(name) is not str or not name or not name.isprintable():
-        return "has no name that can be used ('frame_dir')"
+        return "has no usable name ('frame_dir')"
     if type(label) is not int or label < 0:
         return f"{name:.40} has no label"
     if not isinstance(points, np.ndarray) or points.ndim != 4 or points.dtype.kind != "f":
         return f"{name:.40} has no 'keypoint' of shape (M, T, {JOINTS}, 3)"
     if points.shape[3] == 2 or "keypoint_score" in annotation:
-        raise DatasetError(f"{name:.40} has 2D key points, only 3D skeletons are read.\n{LAYOUT}")
+        raise DatasetError(
+            f"{name:.40} has 2D keypoints, but only 3D skeletons are supported.\n{LAYOUT}"
+        )
     if points.shape[2:] != (JOINTS, 3):
         raise DatasetError(
-            f"{name:.40} has {points.shape[2]} joints with {points.shape[3]} coordinates, only "
-            f"{JOINTS} with 3 are read.\n{LAYOUT}"
+            f"{name:.40} has {points.shape[2]} joints with {points.shape[3]} coordinates, "
+            f"expected {JOINTS} with 3.\n{LAYOUT}"
         )
     if frames is not None and frames != points.shape[1]:
-        return f"{name:.40} has {points.shape[1]} frames, 'total_frames' says {frames!s:.20}"
-    with np.errstate(over="ignore"):  # too large for float32: infinity, below
+        return f"{name:.40} has {points.shape[1]} frames, but 'total_frames' is {frames!s:.20}"
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
         clip = points.transpose(1, 0, 2, 3).astype(np.float32)
     if not np.isfinite(clip).all():
         return f"{name:.40} holds NaN or infinity"
@@ -131,7 +133,7 @@ def read_clip(annotation: Any) -> np.ndarray | str:
 
 
 def read_splits(path: Path, given: dict[str, Any], report: ReadReport) -> dict[str, dict[str, int]]:
-    """Maps each of `SPLITS` that the file has to its clips, and these to TRAIN or TEST."""
+    """Maps each of `SPLITS` in the file to a dict from clip names to TRAIN or TEST."""
     splits: dict[str, dict[str, int]] = {}
     for split_name, (train, test) in SPLITS.items():
         if test == "val" and test not in given:
@@ -141,20 +143,21 @@ def read_splits(path: Path, given: dict[str, Any], report: ReadReport) -> dict[s
         members = splits[split_name] = {}
         for key, part in ((train, TRAIN), (test, TEST)):
             if type(given[key]) is not list:
-                report.skip(f"{path}: split '{key:.40}'", "is no list of names")
+                report.skip(f"{path}: split '{key:.40}'", "is not a list of names")
                 continue
             for name in given[key]:
                 if type(name) is not str or not name.isprintable():
-                    report.skip(f"{path}: split '{key:.40}'", "holds something that is no name")
+                    report.skip(f"{path}: split '{key:.40}'", "contains an invalid name")
                 elif members.setdefault(name, part) != part:
                     report.skip(
-                        f"{path}: split '{key:.40}'", f"{name:.40} is in '{train}', too: it trains"
+                        f"{path}: split '{key:.40}'",
+                        f"{name:.40} is also in '{train}'; used for training",
                     )
     return splits
 
 
 def read(root: Path, writer: StoreWriter, file: str = "") -> None:
-    """Adds the clips in the order of the file."""
+    """Adds the clips in order of the file."""
     path = choose_file(root, file)
     given, annotations = read_annotations(path)
     splits = read_splits(path, given, writer.report)
@@ -167,7 +170,7 @@ def read(root: Path, writer: StoreWriter, file: str = "") -> None:
         count = 60 if highest < 60 else len(CLASSES)
         writer.declare("kinect_v2", CLASSES[:count])
     else:
-        count = min(highest + 1, len(annotations))  # one clip a class at the least
+        count = min(highest + 1, len(annotations))  # at least one clip per class
         writer.declare("kinect_v2", [f"class {label}" for label in range(count)])
 
     seen: set[str] = set()
@@ -182,11 +185,13 @@ def read(root: Path, writer: StoreWriter, file: str = "") -> None:
             continue
         name, label = annotation["frame_dir"], annotation["label"]
         if name in seen:
-            writer.report.skip(where, f"{name:.40} is there twice")
+            writer.report.skip(where, f"{name:.40} occurs twice")
         elif label >= count:
-            writer.report.skip(where, f"{name:.40} has label {label}, there are {count} classes")
+            writer.report.skip(
+                where, f"{name:.40} has label {label}, but there are {count} classes"
+            )
         elif is_ntu and (columns is None or columns["label"] != label):
-            writer.report.skip(where, f"{name:.40} has label {label}: its name says otherwise")
+            writer.report.skip(where, f"{name:.40} has label {label}, which differs from its name")
         else:
             part = {key: members.get(name, NEITHER) for key, members in splits.items()}
             absent = dict.fromkeys(SPLITS, NEITHER)
@@ -199,18 +204,18 @@ def read(root: Path, writer: StoreWriter, file: str = "") -> None:
         writer.report.expect("usable clips", len(seen), published)
     for key, members in splits.items():
         if missing := len(members.keys() - seen):
-            writer.report.note(f"split '{key}' names {missing} clips that are not there")
+            writer.report.note(f"split '{key}' lists {missing} clips that are missing")
 
 
 def by_name(name: str, protocol: Protocol, actions: range) -> Protocol:
-    """A protocol of NTU RGB+D, for clips with its names of that many actions."""
+    """Restricts a protocol of NTU RGB+D to clips with its names and a number of actions."""
 
     def checked(samples: pd.DataFrame) -> Iterator[Fold]:
         if not (samples["subject"] > 0).all():
-            raise DatasetError(f"'{name}' needs clips with names as those of NTU RGB+D")
+            raise DatasetError(f"'{name}' requires clips with names like those of NTU RGB+D")
         if samples["label"].max() not in actions:
             raise DatasetError(
-                f"'{name}' splits clips of {actions.stop} actions, here are "
+                f"'{name}' requires clips of {actions.stop} actions, not of "
                 f"{samples['label'].max() + 1}"
             )
         yield from protocol(samples)

@@ -1,4 +1,4 @@
-"""The datasets by name: one file each, `load_dataset` over all of them."""
+"""Registry of the datasets by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ SOURCES: Registry[Source] = Registry("keras_skeleton.datasets", Path(__file__).p
 
 
 def get_source(name: str) -> Source:
-    """The dataset of that name; a ValueError that suggests the nearest one."""
+    """Returns the description of a dataset by name.
+
+    Raises:
+        UnknownNameError: There is no dataset of this name; the message suggests the most similar.
+
+    Example:
+        >>> source = get_source("ntu")
+        >>> source.title, list(source.protocols)
+        ('NTU RGB+D (Shahroudy et al., 2016)', ['cs', 'cv'])
+    """
     if name not in SOURCES:
         raise UnknownNameError("dataset", name, SOURCES)
     return SOURCES[name]
@@ -30,9 +39,31 @@ def load_dataset(
     log: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> SkeletonDataset:
-    """Loads a dataset by name: `load_dataset("ut_kinect", "/data/UTKinect")`.
+    """Loads a dataset by name.
 
-    The first call reads the raw files into a compact store in the cache; later calls
-    memory-map it. See `source.load` for the arguments and errors.
+    The first call converts the raw files to a compact store in the cache; later calls memory-map
+    the store.
+
+    Args:
+        name: Name of the dataset, such as `"ut_kinect"`.
+        root: Folder with the raw files as downloaded, or a folder that contains it under the
+            dataset's name; by default `$KERAS_SKELETON_DATA`. It is not written to.
+        cache_dir: Folder of the stores; by default `$KERAS_SKELETON_CACHE`, else `keras_skeleton`
+            in `$XDG_CACHE_HOME` or `~/.cache`.
+        strict: Raise an error for the first bad file instead of skipping it.
+        force: Prepare the store again even if it is up to date.
+        log: Receives progress messages.
+        **options: Reader options of the dataset, described on the page of its module.
+
+    Raises:
+        UnknownNameError: There is no dataset of this name.
+        DatasetError: There are no files or no usable clips; with `strict`, a file is bad.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as cache:
+        ...     dataset = load_dataset("synthetic", cache_dir=cache, subjects=1, repetitions=1)
+        >>> len(dataset), dataset.classes[0], dataset.clip(0).shape[1:]
+        (42, 'wave_right_hand', (2, 25, 3))
     """
     return load(get_source(name), root, cache_dir, strict, force, log, **options)

@@ -1,32 +1,34 @@
-"""SBU Kinect Interaction: 8 interactions of two people, 7 actors in 21 ordered pairs, one Kinect.
+"""SBU Kinect Interaction: 8 two-person interactions, 7 actors in 21 ordered pairs, one Kinect.
 
 K. Yun, J. Honorio, D. Chattopadhyay, T. L. Berg, D. Samaras, "Two-person interaction detection
 using body-pose features and multiple instance learning", CVPRW 2012.
 https://www3.cs.stonybrook.edu/~kyun/research/kinect_interaction/index.html
 
 Layout:
-    sXXsYY/CC/NNN/skeleton_pos.txt   pair of actors, class, take; a line a frame: its number, then
+    sXXsYY/CC/NNN/skeleton_pos.txt   pair of actors, class, take; a line per frame: its number, then
                                      two people x 15 joints x (x, y, z), separated by commas
 
-282 clips, 6,822 frames, 10 to 46 each (the public release; the papers count 230 and 6,614).
-Clip: (T, 2, 15, 3), people in the file's order; joints in the order of the layout 'sbu'.
+282 clips of 10 to 46 frames, 6,822 frames in total (in the public release; the papers count 230 and
+6,614). Clip: (T, 2, 15, 3), people in the file's order, joints in the order of the layout 'sbu'.
 
-The files hold x' and y' as shares of an image and z' scaled: y' grows downwards. The release says
-how to undo it: x = 1280 - 2560 x', y = 960 - 1920 y', z = 10000 z' / 7.8125. It names no unit,
-but the result behaves as millimetres along all three axes: thighs are 426 long and shins 410, in
-whatever direction they point, and 1,425 lie between head and feet.
+The files contain x' and y' as fractions of the image, with y' pointing down, and a scaled z'.
+According to the release, they are inverted by x = 1280 - 2560 x', y = 960 - 1920 y',
+z = 10000 z' / 7.8125. No unit is given, but the results are consistent with millimeters along all
+three axes: thighs are 426 long and shins 410 in every direction, and the distance from head to feet
+is 1,425.
 
 Reader option `units`:
-    metres      x, y and z as above, divided by 1000: y up, a right-handed system (default).
-                Bones keep their lengths when people turn, and preprocessing can rotate
-    normalised  the files' own numbers, for comparison with work that uses them; every axis has
-                a scale of its own, and y points down
+    metres      x, y and z as above, divided by 1000: y up, right-handed (default). Bone lengths do
+                not change when people turn, so preprocessing can rotate clips
+    normalised  the numbers in the files, for comparison with work that uses them; each axis has
+                its own scale, and y points down
 
 Protocol:
     5fold   the release's five folds of whole pairs: 55, 52, 56, 54 and 65 clips. The same actors
-            come back in other pairs. Two pairs of the training folds validate
+            occur in several pairs. Validation holds out two pairs of the training folds
 
-The column `subject` counts the pairs in `PAIRS` from 1; `actor1` and `actor2` are the XX and YY.
+The column `subject` is the number of the pair in `PAIRS`, from 1; `actor1` and `actor2` are XX and
+YY.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ FOLDS = (
 )
 PAIRS = tuple(sorted(pair for fold in FOLDS for pair in fold))
 UNITS = ("metres", "normalised")
-VALUES = 1 + 2 * 15 * 3  # on a line
+VALUES = 1 + 2 * 15 * 3  # per line
 FRAMES = 6822
 
 LAYOUT = """\
@@ -69,14 +71,14 @@ then give --data-dir PATH."""
 
 
 def find_files(root: Path) -> list[Path]:
-    """The clips' files, sorted."""
+    """The files of the clips, sorted."""
     return sorted(root.glob("s*s*/*/*/skeleton_pos.txt"))
 
 
 def read_clip(path: Path, report: ReadReport) -> np.ndarray:
-    """The file's own numbers, float64 (T, 2, 15, 3).
+    """Reads the numbers of a file, float64 (T, 2, 15, 3).
 
-    Bad lines are left out and reported with their number; the others are kept.
+    Bad lines are skipped and reported with their number.
     """
     frames: list[np.ndarray] = []
     last = -np.inf
@@ -95,7 +97,7 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray:
         except ValueError:
             report.skip(f"{path}:{line}", "holds something that is not a number")
             continue
-        if not (np.abs(values) < 1e9).all():  # False for NaN, too
+        if not (np.abs(values) < 1e9).all():  # also False for NaN
             report.skip(f"{path}:{line}", "holds NaN, infinity or a number out of range")
         elif values[0] <= last:
             report.skip(f"{path}:{line}", f"frame {values[0]:g} comes after {last:g}")
@@ -106,13 +108,13 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray:
 
 
 def to_metres(normalised: np.ndarray) -> np.ndarray:
-    """The files' numbers (..., 3) to metres: x to the side, y up, z away from the Kinect."""
+    """Converts the files' numbers (..., 3) to meters: x sideways, y up, z away from the Kinect."""
     scale = np.array([-2560, -1920, 10000 / 7.8125])
     return (np.array([1280, 960, 0]) + normalised * scale) / 1000
 
 
 def read(root: Path, writer: StoreWriter, units: str = "metres") -> None:
-    """Adds the clips in the order of their paths."""
+    """Adds the clips in order of their paths."""
     if units not in UNITS:
         raise DatasetError(str(UnknownNameError("units", units, UNITS, of="sbu")))
     clips, frames = 0, 0
@@ -122,7 +124,7 @@ def read(root: Path, writer: StoreWriter, units: str = "metres") -> None:
             writer.report.skip(path, "its folders are not sXXsYY/CC/NNN of a known pair")
             continue
         if not 1 <= int(kind) <= len(CLASSES):
-            writer.report.skip(path, f"there is no class {kind}: they are 01 to 08")
+            writer.report.skip(path, f"unknown class {kind}: classes are 01 to 08")
             continue
         try:
             clip = read_clip(path, writer.report)
@@ -150,7 +152,7 @@ def read(root: Path, writer: StoreWriter, units: str = "metres") -> None:
 
 
 def five_folds(samples: pd.DataFrame) -> Iterator[Fold]:
-    """The release's folds: the pairs of one test, the others train."""
+    """The release's five folds; each tests on its own pairs and trains on the others."""
     for fold, pairs in enumerate(FOLDS):
         subjects = [PAIRS.index(pair) + 1 for pair in pairs]
         test = samples["subject"].isin(subjects).to_numpy()

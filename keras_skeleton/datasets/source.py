@@ -1,4 +1,4 @@
-"""`Source`: what a dataset's file says about itself, and `load_dataset` on top of it."""
+"""`Source`, the description of a dataset, and the function that loads one."""
 
 from __future__ import annotations
 
@@ -18,31 +18,37 @@ DATA_VARIABLE = "KERAS_SKELETON_DATA"
 
 @dataclass(frozen=True)
 class Source:
-    """One dataset: where its files lie, how they are read, how it is split.
+    """Description of a dataset: its files, how to read them, and its protocols.
 
     Attributes:
-        name: Short name on the command line.
+        name: Short name, used on the command line.
         title: Full name with authors and year.
         skeleton: Name of the joint layout.
-        classes: Class names in label order. (Where only the files know layout and classes,
-            `read` calls `writer.declare` before the first clip.)
-        protocols: Protocol name to splitting function.
-        files: Finds the raw files under the folder that a user gives (empty if none are there).
-        read: `read(root, writer, **options)` adds every clip to the store's writer.
-        layout: What to download, from where, and how the folder must look: shown when
-            nothing is found.
+        classes: Class names in label order. If layout and classes depend on the files, `read`
+            calls `writer.declare` before the first clip.
+        protocols: Maps a protocol's name to its splitting function.
+        files: Returns the raw files in a folder; empty if there are none.
+        read: `read(root, writer, **options)` adds all clips to the writer of a store.
+        layout: What to download, from where, and the expected folder structure; shown if no files
+            are found.
         clips: The published number of usable clips.
-        options: Reader options with their defaults; each choice makes a store of its own.
-        protocol_options: Options that a protocol needs; it is offered only by a dataset that was
-            read with them (`10fold130` of HDM05 needs its 130 classes).
-        test_clips: Published test clips of each fold of a protocol; checked where the dataset is
-            complete.
-        count: Counts the clips under a folder without reading them; by default its files.
-        needs_root: False for a dataset that is made, not read.
-        watch: Look at the sizes and dates of the files, too, to see whether they have changed:
-            for files that a user edits in place.
-        fps: Frames a second, or None where frames are missing or their pace is unknown.
-        unit: Unit of the coordinates; empty where there is none.
+        options: Reader options with their defaults; each combination has its own store.
+        protocol_options: Reader options that a protocol requires; without them the protocol is not
+            available (`10fold130` of HDM05 requires its 130 classes).
+        test_clips: Published number of test clips in each fold of a protocol; checked if the
+            dataset is complete.
+        count: Counts the clips in a folder without reading them; by default the number of files.
+        needs_root: False for a dataset that is generated rather than read.
+        watch: Whether changes are detected by the files' sizes and dates, too, for files that users
+            edit in place.
+        fps: Frames per second; None if frames are missing or the rate is unknown.
+        unit: Unit of the coordinates; empty if there is none.
+
+    Example:
+        >>> from keras_skeleton.datasets.registry import get_source
+        >>> source = get_source("sbu")
+        >>> source.clips, source.skeleton, dict(source.options)
+        (282, 'sbu', {'units': 'metres'})
     """
 
     name: str
@@ -64,13 +70,13 @@ class Source:
     unit: str = "m"
 
     def locate(self, root: str | Path | None = None) -> Path | None:
-        """The folder with the raw files: `root` or the folder of the dataset's name in it.
+        """Returns the folder with the raw files: `root`, or its subfolder of the dataset's name.
 
         Args:
             root: By default `$KERAS_SKELETON_DATA`.
 
         Returns:
-            None where no files are there, or where none are needed.
+            The folder, or None if there are no files or none are needed.
         """
         root = root or os.environ.get(DATA_VARIABLE)
         if not self.needs_root or root is None:
@@ -81,48 +87,51 @@ class Source:
         return None
 
     def find(self, root: str | Path | None = None) -> Path | None:
-        """As `locate`; None only where no files are needed.
+        """Like `locate`, but raises an error if there are no files.
+
+        Returns:
+            The folder, or None if no files are needed.
 
         Raises:
-            DatasetError: Nothing there; says what to download and where to put it.
+            DatasetError: No files were found; the message describes what to download.
         """
         if not self.needs_root:
             return None
         chosen = root or os.environ.get(DATA_VARIABLE)
         if chosen is None:
             raise DatasetError(
-                f"'{self.name}' has to be downloaded: give its folder, or one that holds it under "
-                f"the name '{self.name}', with --data-dir (root= in Python) or in "
+                f"'{self.name}' must be downloaded: give its folder, or a folder that contains it "
+                f"as '{self.name}', by --data-dir (root= in Python) or in "
                 f"{DATA_VARIABLE}.\n{self.layout}"
             )
         if found := self.locate(chosen):
             return found
         if Path(chosen).is_file():
-            raise DatasetError(f"{chosen} is a file; --data-dir takes a folder.\n{self.layout}")
+            raise DatasetError(f"{chosen} is a file; --data-dir must be a folder.\n{self.layout}")
         if not Path(chosen).is_dir():
             raise DatasetError(f"{chosen}: no such folder.\n{self.layout}")
         raise DatasetError(
-            f"{chosen}: holds no files of '{self.name}', nor does a folder '{self.name}' in it.\n"
-            f"{self.layout}"
+            f"{chosen}: no files of '{self.name}' in this folder or in its subfolder "
+            f"'{self.name}'.\n{self.layout}"
         )
 
     def count_clips(self, root: Path) -> int:
-        """How many clips the files under `root` should give; nothing is read but lists."""
+        """The number of clips expected from the files in `root`, without reading the clips."""
         return self.count(root) if self.count is not None else len(self.files(root))
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """All reader options, given or default; a DatasetError for an unknown one."""
+        """Completes reader options with their defaults; a DatasetError for an unknown option."""
         unknown = set(options) - set(self.options)
         if unknown:
             raise DatasetError(
                 f"'{self.name}' has no reader option {sorted(unknown)}; "
-                f"it has {sorted(self.options)}"
+                f"its options are {sorted(self.options)}"
             )
         return {**self.options, **options}
 
 
 def _fingerprint(files: Sequence[Path], watch: bool = False) -> str:
-    """Changes when files are added, removed or renamed; with `watch` also when one is edited."""
+    """A hash that changes if files are added, removed or renamed; with `watch` also if edited."""
     names = sorted(file.name for file in files)
     if watch:
         facts = [(file, file.stat()) for file in sorted(files)]
@@ -131,14 +140,14 @@ def _fingerprint(files: Sequence[Path], watch: bool = False) -> str:
 
 
 def _check_splits(source: Source, dataset: SkeletonDataset) -> None:
-    """A DatasetError where a complete dataset is not split as published."""
+    """Raises a DatasetError if a complete dataset is not split as published."""
     for name, published in source.test_clips.items():
         if name in dataset.protocols:
             found = [len(fold.test) for fold in dataset.folds(name)]
             if found != list(published):
                 raise DatasetError(
-                    f"'{name}' of '{source.name}' tests {found} clips in its folds, published are "
-                    f"{list(published)}: please report this"
+                    f"protocol '{name}' of '{source.name}' has {found} test clips in its folds "
+                    f"instead of the published {list(published)}; please report this"
                 )
 
 
@@ -151,20 +160,29 @@ def load(
     log: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> SkeletonDataset:
-    """Opens the dataset's store, and makes it first where it is missing or out of date.
+    """Opens a dataset's store; prepares the store first if it is missing or outdated.
 
     Args:
         source: The dataset.
-        root: Folder with the raw files as downloaded, or one that holds it under the dataset's
-            name; by default `$KERAS_SKELETON_DATA`. Not written to.
-        cache_dir: Where stores live; see `store.default_cache_dir`.
-        strict: Stop at the first bad file instead of leaving it out.
-        force: Make the store again even if there is one.
-        log: Receives lines about what is being done.
+        root: Folder with the raw files as downloaded, or a folder that contains it under the
+            dataset's name; by default `$KERAS_SKELETON_DATA`. It is not written to.
+        cache_dir: Folder of the stores; see `store.default_cache_dir`.
+        strict: Raise an error for the first bad file instead of skipping it.
+        force: Prepare the store again even if it is up to date.
+        log: Receives progress messages.
         **options: Reader options, see `Source.options`.
 
     Raises:
-        DatasetError: Nothing to read, no usable clip, or (with `strict`) a bad file.
+        DatasetError: There are no files or no usable clips, an option is unknown, or (with
+            `strict`) a file is bad.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from keras_skeleton.datasets.registry import get_source
+        >>> with TemporaryDirectory() as cache:
+        ...     dataset = load(get_source("synthetic"), cache_dir=cache, subjects=1, repetitions=1)
+        >>> len(dataset)
+        42
     """
     chosen = source.check_options(options)
     cache = Path(cache_dir) if cache_dir is not None else store.default_cache_dir()
@@ -180,9 +198,9 @@ def load(
             if manifest.get("fingerprint") != fingerprint:
                 reason = f"the source has changed since {manifest.get('made')}"
             elif store.skipped_files(manifest["skipped_files"]) != manifest["skipped_files"]:
-                reason = "a file that was left out has changed"
+                reason = "a skipped file has changed"
             elif strict and manifest["skipped"]:
-                reason = f"--strict, and items were left out before: {len(manifest['skipped'])}"
+                reason = f"--strict, and items were skipped before: {len(manifest['skipped'])}"
         except DatasetError as error:
             reason = "first use" if not path.exists() else str(error)
     if reason is not None:
@@ -216,6 +234,6 @@ def load(
         log(f"note: {note}")
     if skipped := dataset.info["skipped"]:
         what = "item was" if len(skipped) == 1 else "items were"
-        log(f"{len(skipped)} {what} left out; the first: {skipped[0][0]}: {skipped[0][1]}")
-        log(f"all of them: {path / 'manifest.json'}")
+        log(f"{len(skipped)} {what} skipped; the first: {skipped[0][0]}: {skipped[0][1]}")
+        log(f"full list: {path / 'manifest.json'}")
     return dataset

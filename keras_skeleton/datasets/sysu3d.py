@@ -5,20 +5,20 @@ activity recognition", CVPR 2015. https://www.isee-ai.cn/~hujianfang/ProjectJOUL
 
 Layout:
     3DvideoNorm/<subject>/video<1-12>/sklWorld.mat   the variable SW, 20 x 3 x T: positions in
-                                                     metres, joints in Kinect v1 order
+                                                     meters, joints in Kinect v1 order
 
-This layout is from documentation and from public code that reads it; the reader was not run on
-the full download. Clip: (T, 1, 20, 3). 480 clips. A subject is a folder of any name; subjects
-are numbered from 1 in the order of these names. That video<N> holds action N of
-`lists/sysu3d_classes.txt` is assumed.
+This layout is from documentation and from public code that reads it; the reader was not tested on
+the full download. Clip: (T, 1, 20, 3) in meters; 480 clips. Subjects are the folders of any name,
+numbered from 1 in order of their names. video<N> is assumed to be action N of
+`lists/sysu3d_classes.txt`.
 
-Protocols, of 30 splits each, of which the mean is reported (Hu et al.; the MANs paper reports the
-second, Sec. 3.1):
-    setting1    of each action half of the clips train, the others test
-    setting2    half of the subjects train, the others test
-Which halves others have drawn is not published: these are drawn from a fixed seed. Results
-compare in the mean over the 30 splits, not split by split. Validation holds out a tenth of each
-action's training clips in setting1, and two training subjects in setting2.
+Protocols, each with 30 splits whose mean is reported (Hu et al.; the MANs paper uses the second,
+Sec. 3.1):
+    setting1    train on half of the clips of each action, test on the others
+    setting2    train on half of the subjects, test on the others
+The splits of the papers are not published; these are drawn with a fixed seed. Results are
+comparable as the mean over the 30 splits, not split by split. Validation holds out a tenth of the
+training clips of each action in setting1, and two training subjects in setting2.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ then give --data-dir PATH."""
 
 
 def clips_folder(root: Path) -> Path:
-    """The folder that holds the subjects: `root/3DvideoNorm`, or `root` itself."""
+    """The folder with one subfolder per subject: `root/3DvideoNorm`, or `root` itself."""
     for folder in (root / "3DvideoNorm", root / "SYSU3DAction" / "3DvideoNorm"):
         if folder.is_dir():
             return folder
@@ -60,7 +60,7 @@ def clips_folder(root: Path) -> Path:
 
 
 def find_files(root: Path) -> list[Path]:
-    """The clips' files, by subject, then by action; numbers in names count as numbers."""
+    """The files of the clips, sorted by subject and action; numbers are sorted numerically."""
 
     def order(path: Path) -> list[tuple[int, str]]:
         words = re.split(r"(\d+)", "/".join(path.parts[-3:-1]))
@@ -70,19 +70,19 @@ def find_files(root: Path) -> list[Path]:
 
 
 def read_clip(path: Path) -> np.ndarray:
-    """float32 (T, 1, 20, 3) in metres.
+    """Reads a clip: float32 (T, 1, 20, 3) in meters.
 
     Raises:
-        MatFileError: The file is of no use; the message says why.
+        MatFileError: The file is unusable.
         OSError: The file cannot be read.
     """
     _, values = read_array(path, ["SW"])
-    if values.ndim == 2:  # MATLAB leaves the third axis off where T is 1
+    if values.ndim == 2:  # MATLAB omits the third axis if T is 1
         values = values[..., None]
     if values.ndim != 3 or values.shape[:2] != (JOINTS, 3):
         raise MatFileError(f"SW has shape {values.shape}, expected ({JOINTS}, 3, T)")
     frames = values.transpose(2, 0, 1)[:, None]
-    usable = (np.abs(frames) < 1e9).all(axis=(1, 2, 3))  # False for NaN, too
+    usable = (np.abs(frames) < 1e9).all(axis=(1, 2, 3))  # also False for NaN
     if not usable.all():
         raise MatFileError(f"frame {int(np.argmin(usable)) + 1} holds NaN or a number out of range")
     if not frames.any():
@@ -91,7 +91,7 @@ def read_clip(path: Path) -> np.ndarray:
 
 
 def read(root: Path, writer: StoreWriter) -> None:
-    """Adds the clips by subject, then by action."""
+    """Adds the clips in order of subjects and actions."""
     files = find_files(root)
     subjects = list(dict.fromkeys(path.parts[-3] for path in files))
     clips = 0
@@ -121,7 +121,7 @@ def read(root: Path, writer: StoreWriter) -> None:
 
 
 def half_of_each_class(samples: pd.DataFrame) -> Iterator[Fold]:
-    """Setting 1: of each action's clips the half that is drawn first trains, rounded down."""
+    """Setting 1: trains on a random half of the clips of each action, rounded down."""
     labels = samples["label"].to_numpy()
     for fold in range(SPLITS):
         rng = np.random.default_rng((SEED, 1, fold))
@@ -133,7 +133,7 @@ def half_of_each_class(samples: pd.DataFrame) -> Iterator[Fold]:
 
 
 def half_of_the_subjects(samples: pd.DataFrame) -> Iterator[Fold]:
-    """Setting 2: the half of the subjects that is drawn first trains, rounded down."""
+    """Setting 2: trains on a random half of the subjects, rounded down."""
     subjects = np.unique(samples["subject"])
     for fold in range(SPLITS):
         rng = np.random.default_rng((SEED, 2, fold))

@@ -1,37 +1,38 @@
-"""UESTC RGB-D varying-view: 40 exercises, 118 subjects, 8 fixed views and one that goes round.
+"""UESTC RGB-D varying-view: 40 exercises, 118 subjects, 8 fixed views and a moving one.
 
 Y. Ji, F. Xu, Y. Yang, F. Shen, H. T. Shen, W.-S. Zheng, "A large-scale RGB-D database for
 arbitrary-view human action recognition", ACM Multimedia 2018.
 https://github.com/HRI-UESTC/CFM-HRI-RGB-D-action-database
 
-Layout, of which one folder is enough (of a clip that is in both the .mat file is read):
-    mat_from_skeleton/aA_dD_pP_cC_skeleton.mat   'v', T x 75, or, as the release's own script
-                                                 writes it, 'skel', T x 25 x 3
-    skeleton/aA_dD_pP_cC_skeleton.txt            a frame is a line '#' and three lines a joint:
-                                                 'x y z 0', then its pixels in the colour image
+Layout (one of the folders is sufficient; for clips in both, the .mat file is read):
+    mat_from_skeleton/aA_dD_pP_cC_skeleton.mat   'v', T x 75, or, as written by the release's own
+                                                 script, 'skel', T x 25 x 3
+    skeleton/aA_dD_pP_cC_skeleton.txt            a frame is a line '#' and three lines per joint:
+                                                 'x y z 0', then its pixels in the color image
                                                  'x y 1' and in the depth image 'x y 2'
-A text file without '#' is read as a line of 75 numbers a frame.
+A text file without '#' is read as one line of 75 numbers per frame.
 
-A is the action, 0 to 39. P is the subject, 1 to 118, of two or three digits. C is 1 for the
-camera in front and 2 for the other one, which stands in one of seven directions D, 1 to 7, or
-goes round, 8. Both film at the same time. Where a third camera stood opposite, the front clips of
-D 1, 2 and 3 are there again as those of D 7, 6 and 5.
+A is the action, 0 to 39. P is the subject, 1 to 118, with two or three digits. C is 1 for the front
+camera and 2 for the other one, which is in one of seven directions D = 1 to 7, or moves around the
+subject, D = 8. Both record simultaneously. With a third camera on the opposite side, the front
+clips of D = 1, 2 and 3 occur again as those of D = 7, 6 and 5.
 
-This layout is from documentation and from public code that reads it; the reader was not run on
-the full download. Clip: (T, 1, 25, 3) in metres at 30 Hz, Kinect v2 order; 25,600 clips of three
-repetitions, about 6 s, or a minute with D = 8. Column `view`: 0 is the front (every C = 1),
-1 to 7 are the fixed directions, 8 goes round. Column `setup`: D.
+This layout is from documentation and from public code that reads it; the reader was not tested on
+the full download. Clip: (T, 1, 25, 3) in meters at 30 Hz, in Kinect v2 order; 25,600 clips of three
+repetitions, about 6 s, or a minute with D = 8. Column `view`: 0 is the front (all clips with
+C = 1), 1 to 7 are the fixed directions, 8 is the moving camera. Column `setup`: D.
 
 Protocols:
-    cs     51 subjects train, the other 67 test: 11,360 and 14,240 clips; 5 subjects validate
-    cv1    cross-view I, 8 folds: one fixed view trains, the seven others test
-    cv2    cross-view II: views 1, 3, 5 and 7 train; 0, 2, 4 and 6 test
-    cv2r   cross-view II the other way round
-The papers of this library do not define the two cross-view protocols. What is here follows the
-public code of Varol et al. (IJCV 2021), which trains on odd views and tests on even ones, the
-front among them. That the one score of CSTA-CNN ("CVII") is `cv2`, not `cv2r` or their mean, is a
-choice, and so is that all copies of the front view count. View 8 is in none of the three.
-Validation holds out a twentieth of the pairs of action and subject there.
+    cs     train on 51 subjects, test on the other 67: 11,360 and 14,240 clips; validation holds out
+           5 subjects
+    cv1    cross-view I, 8 folds: train on one fixed view, test on the seven others
+    cv2    cross-view II: train on views 1, 3, 5 and 7; test on 0, 2, 4 and 6
+    cv2r   cross-view II with training and test views swapped
+The papers of this package do not define the two cross-view protocols. They are implemented as in
+the public code of Varol et al. (IJCV 2021), which trains on odd views and tests on even ones,
+including the front. It is our choice that the single score of CSTA-CNN ("CVII") is `cv2` rather
+than `cv2r` or their mean, and that all copies of the front view are used. View 8 is not used in
+cross-view protocols. Their validation holds out a twentieth of the pairs of action and subject.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ then give --data-dir PATH."""
 
 
 def parse_name(stem: str) -> dict[str, int] | None:
-    """What a clip's name says, as columns of the table of clips; None for any other name."""
+    """Parses a clip's name to columns of the table of clips; None for any other name."""
     if (match := NAME.fullmatch(stem)) is None:
         return None
     action, direction, subject, camera = map(int, match.groups())
@@ -89,13 +90,13 @@ def parse_name(stem: str) -> dict[str, int] | None:
 
 
 def clip_name(stem: str) -> str:
-    """The clip's name with three digits for the subject, as in `a0_d1_p001_c1`."""
+    """The clip's name with three digits for the subject, such as `a0_d1_p001_c1`."""
     action, direction, subject, camera = stem.split("_")[:4]
     return f"{action}_{direction}_p{int(subject[1:]):03d}_{camera}"
 
 
 def find_files(root: Path) -> list[Path]:
-    """The clips' files in `root` and its folders of skeletons, a .mat before its .txt."""
+    """The files of the clips in `root` and its skeleton folders, sorted, .mat before .txt."""
     folders = [root, *sorted(p for p in root.iterdir() if re.search("skel|skl", p.name.lower()))]
     files = [
         path
@@ -108,7 +109,7 @@ def find_files(root: Path) -> list[Path]:
 
 
 def read_mat(path: Path) -> np.ndarray:
-    """float64 (T, 25, 3), as the file has it; raises MatFileError."""
+    """Reads a .mat file: float64 (T, 25, 3); raises MatFileError."""
     name, values = read_array(path, ["v", "skel"])
     if values.size and values.shape[1:] not in ((JOINTS * 3,), (JOINTS, 3)):
         raise MatFileError(
@@ -118,7 +119,7 @@ def read_mat(path: Path) -> np.ndarray:
 
 
 def read_lines(path: Path, report: ReadReport) -> np.ndarray:
-    """float64 (T, 25, 3), as the file has it; bad frames are left out and reported."""
+    """Reads a .txt file: float64 (T, 25, 3); bad frames are skipped and reported."""
     lines = read_text(path, "a clip", "ascii", "replace").split("\n")
     starts = [i for i, text in enumerate(lines) if text.strip().startswith("#")]
     frames = []
@@ -143,10 +144,10 @@ def read_lines(path: Path, report: ReadReport) -> np.ndarray:
 
 
 def read_block(lines: Sequence[str], where: str, report: ReadReport) -> np.ndarray | None:
-    """float64 (25, 3) from the lines after a '#', which is at `where`; None if they are bad."""
+    """Parses the lines after a '#' at `where`: float64 (25, 3); None if they are bad."""
     rows = [text.replace(",", " ").split() for text in lines if text.strip()]
     if len(rows) != JOINTS * 3:
-        report.skip(where, f"{len(rows)} lines in this frame, expected 75 (3 a joint)")
+        report.skip(where, f"{len(rows)} lines in this frame, expected 75 (3 per joint)")
         return None
     points = rows[::3]
     if any(len(point) != 4 or point[3] != "0" for point in points):
@@ -160,13 +161,13 @@ def read_block(lines: Sequence[str], where: str, report: ReadReport) -> np.ndarr
 
 
 def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
-    """float32 (T, 1, 25, 3) in metres; None if there is nothing to use, which is reported."""
+    """Reads a clip: float32 (T, 1, 25, 3) in meters; an unusable clip is reported, returns None."""
     try:
         frames = read_mat(path) if path.suffix == ".mat" else read_lines(path, report)
     except (MatFileError, OSError) as error:
         report.skip(path, reason(error))
         return None
-    usable = (np.abs(frames) < 1e9).all(axis=(1, 2))  # False for NaN, too
+    usable = (np.abs(frames) < 1e9).all(axis=(1, 2))  # also False for NaN
     if not usable.all():
         first = int(np.argmin(usable)) + 1
         report.skip(path, f"frame {first} holds NaN or a number out of range")
@@ -178,7 +179,7 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
 
 
 def read(root: Path, writer: StoreWriter) -> None:
-    """Adds the clips in the order of their names."""
+    """Adds the clips in order of their names."""
     files: dict[str, Path] = {}
     for path in find_files(root):
         if parse_name(path.stem) is None:
@@ -202,7 +203,7 @@ def read(root: Path, writer: StoreWriter) -> None:
 
 
 def views(*folds: tuple[Sequence[int], Sequence[int]]) -> Protocol:
-    """A fold a pair: clips of the first views train, those of the second test."""
+    """A protocol with one fold per pair of (training views, test views)."""
     holdout = group_holdout(["label", "subject"], groups=80)  # of 1,600
 
     def protocol(samples: pd.DataFrame) -> Iterator[Fold]:

@@ -4,23 +4,23 @@ L. Xia, C.-C. Chen, J. K. Aggarwal, "View invariant human action recognition usi
 histograms of 3D joints", CVPRW 2012. http://cvrc.ece.utexas.edu/KinectDatasets/HOJ3D.html
 
 Layout:
-    joints/joints_sXX_eYY.txt   a frame number, then 20 x (x, y, z) in metres, Kinect v1 order
-    joints/actionLabel.txt      a sequence's name, then ten lines 'action: start end'
-    joints/actionLabel_modified.txt   the same with seven intervals corrected; used if it is there
+    joints/joints_sXX_eYY.txt   a frame number, then 20 x (x, y, z) in meters, Kinect v1 order
+    joints/actionLabel.txt      the name of a sequence, then ten lines 'action: start end'
+    joints/actionLabel_modified.txt   the same with seven corrected intervals; used if it exists
 
-Intervals are in frame numbers, both ends included, not in rows. Frame numbers skip and
-repeat: the first row of each number is kept. Clip: (T, 1, 20, 3), 5 to 110 frames (170 with
-the uncorrected labels). The files are untrimmed; about half of their frames belong to no
-action. 199 clips are usable: the interval of s10_e02's 'carry' is 'NaN NaN'.
+Intervals are in frame numbers, not in rows, with both ends included. Some frame numbers are missing
+or repeated; the first row of each number is kept. Clip: (T, 1, 20, 3) in meters, 5 to 110 frames
+(170 with the uncorrected labels). The files are untrimmed; about half of their frames belong to no
+action. 199 clips are usable: the interval of 'carry' in s10_e02 is 'NaN NaN'.
 
 Reader option `clips`:
-    trimmed     (default) a clip an action
-    untrimmed   a clip a whole sequence, for detection; its label is 0 and means nothing. What
-                happens when is in `dataset.intervals`
+    trimmed     (default) one clip per action
+    untrimmed   one clip per sequence, for detection; its label is 0 and has no meaning. The actions
+                are in `dataset.intervals`
 
 Protocols:
-    loocv   20 folds, each leaves one sequence out (Xia et al.; the MANs paper, Sec. 3.1)
-    cs      subjects 1 to 5 train, 6 to 10 test
+    loocv   leave one sequence out, 20 folds (Xia et al.; the MANs paper, Sec. 3.1)
+    cs      train on subjects 1 to 5, test on 6 to 10
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CLASSES = (
 )  # fmt: skip
 CLIPS = ("trimmed", "untrimmed")
 SEQUENCE = re.compile(r"joints_s(\d\d)_e(\d\d)\.txt")
-MAX_BYTES = 64 << 20  # of a sequence: the twenty have 20 MB together
+MAX_BYTES = 64 << 20  # of a sequence; all twenty have 20 MB
 
 LAYOUT = """\
 UT-Kinect-Action3D: download the joint positions (joints.zip, about 20 MB) from
@@ -56,7 +56,7 @@ then give --data-dir PATH."""
 
 
 class Interval(NamedTuple):
-    """One labelled action of a sequence, in frame numbers, both ends included."""
+    """An annotated action of a sequence, in frame numbers, with both ends included."""
 
     action: str
     start: int
@@ -65,20 +65,21 @@ class Interval(NamedTuple):
 
 
 def joints_folder(root: Path) -> Path:
-    """The folder that holds the files: `root/joints`, or `root` itself."""
+    """The folder with the files: `root/joints`, or `root` itself."""
     return root / "joints" if (root / "joints").is_dir() else root
 
 
 def find_files(root: Path) -> list[Path]:
-    """The sequences' files, sorted."""
+    """The files of the sequences, sorted."""
     folder = joints_folder(root)
     return sorted(path for path in folder.iterdir() if SEQUENCE.fullmatch(path.name))
 
 
 def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarray]:
-    """Frame numbers int64 (T,), ascending, and positions float32 (T, 1, 20, 3) in metres.
+    """Reads a sequence; bad lines are skipped and reported with their number.
 
-    Bad lines are left out and reported with their number; the others are kept.
+    Returns:
+        Frame numbers, int64 (T,), ascending, and positions, float32 (T, 1, 20, 3), in meters.
     """
     numbers: list[int] = []
     frames: list[np.ndarray] = []
@@ -95,14 +96,14 @@ def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarra
         except ValueError:
             report.skip(f"{path}:{line}", "holds something that is not a number")
             continue
-        if not (np.abs(values) < 1e9).all():  # False for NaN, too
+        if not (np.abs(values) < 1e9).all():  # also False for NaN
             report.skip(f"{path}:{line}", "holds NaN, infinity or a number out of range")
             continue
         number = int(values[0])
         if numbers and number <= numbers[-1]:
             if number < numbers[-1]:
                 report.skip(f"{path}:{line}", f"frame {number} comes after {numbers[-1]}")
-            continue  # a repeated number is normal here: the first row counts
+            continue  # repeated numbers are normal in this dataset; the first row is kept
         numbers.append(number)
         frames.append(values[1:].reshape(1, 20, 3))
     if not frames:
@@ -111,7 +112,7 @@ def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarra
 
 
 def read_labels(path: Path, report: ReadReport) -> dict[str, list[Interval]]:
-    """The labelled intervals of every sequence: `{"s01_e01": [Interval, ...]}`."""
+    """Reads the annotated intervals of all sequences: `{"s01_e01": [Interval, ...]}`."""
     labels: dict[str, list[Interval]] = {}
     sequence = None
     content = read_text(path, "a file of labels", "ascii", "replace")
@@ -146,12 +147,12 @@ def read_labels(path: Path, report: ReadReport) -> dict[str, list[Interval]]:
 def sequences(
     root: Path, report: ReadReport
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, list[Interval]]]:
-    """Yields (name, frame numbers, positions, intervals) of every untrimmed sequence."""
+    """Yields (name, frame numbers, positions, intervals) of each untrimmed sequence."""
     folder = joints_folder(root)
     label_file = folder / "actionLabel_modified.txt"
     if not label_file.is_file():
         label_file = folder / "actionLabel.txt"
-        report.note("actionLabel_modified.txt is not there: seven known wrong intervals remain")
+        report.note("actionLabel_modified.txt is missing: seven known wrong intervals remain")
     if not label_file.is_file():
         raise DatasetError(f"{label_file}: missing.\n{LAYOUT}")
     labels = read_labels(label_file, report)
@@ -178,9 +179,9 @@ def sequences(
 
 
 def read(root: Path, writer: StoreWriter, clips: str = "trimmed") -> None:
-    """Adds the sequences; clips are views into them."""
+    """Adds the sequences, and clips as parts of them."""
     if clips not in CLIPS:
-        raise DatasetError(f"clips='{clips}' is not known; choose one of {', '.join(CLIPS)}")
+        raise DatasetError(f"clips='{clips}' is unknown; choose one of {', '.join(CLIPS)}")
     actions = 0
     for name, numbers, frames, intervals in sequences(root, writer.report):
         columns: dict[str, Any] = {
@@ -208,7 +209,7 @@ def read(root: Path, writer: StoreWriter, clips: str = "trimmed") -> None:
 
 
 def count(root: Path) -> int:
-    """The labelled intervals of the sequences that are there."""
+    """The number of annotated intervals of the existing sequences."""
     folder = joints_folder(root)
     there = {path.stem.removeprefix("joints_") for path in find_files(root)}
     for name in ("actionLabel_modified.txt", "actionLabel.txt"):

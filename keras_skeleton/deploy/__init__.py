@@ -1,1 +1,1 @@
-"""Networks for other programs: exported files and compiled functions."""
+"""Export of trained networks, and compiled prediction functions."""

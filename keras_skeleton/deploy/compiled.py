@@ -1,5 +1,4 @@
-"""A trained network as one compiled function from arrays to arrays: for a clip at a time as it is
-recorded, or for very many."""
+"""A trained network as one compiled function, for live recordings or large numbers of clips."""
 
 from __future__ import annotations
 
@@ -13,30 +12,43 @@ import numpy as np
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.processes import cores
 
-LEAST = 4  # clips of a batch that are worth a core of their own
+LEAST = 4  # smallest number of clips per core for which splitting a batch pays off
 
 
 def compiled(network: keras.Model) -> Callable[[Any], np.ndarray]:
-    """The function from a network's input (B, ...) to its logits (B, C), compiled by XLA.
+    """Compiles a network with XLA: returns a function from inputs (B, ...) to logits (B, C).
 
-    Loops over time and what surrounds them become one program, without the start of hundreds of
-    small operations. With TensorFlow on CPUs a batch is shared among the cores, at least `LEAST`
-    clips each, since such a loop uses one only. Values are those of `network.predict_on_batch`
-    but for rounding. The first call with each shape takes seconds, for compilation; so a few
-    hundred clips are scored faster without it, and batches should all have one size.
+    XLA turns loops over time and the operations around them into one program, without the overhead
+    of starting hundreds of small operations. On CPUs with TensorFlow, where such a program uses one
+    core, a batch is split among the cores, at least `LEAST` clips each. Results equal those of
+    `network.predict_on_batch` except for rounding.
+
+    The first call with each input shape takes seconds to compile. Use the same batch size
+    throughout, and call the network directly to predict only a few hundred clips.
 
     Args:
-        network: Of one input, or of several by name. Weights that are set later count.
+        network: A network with one input, or with several inputs by name. The function always uses
+            its current weights.
+
+    Returns:
+        A function from an array, or a dict of arrays by input name, to a float array (B, C).
 
     Raises:
-        UserError: Keras runs on another backend than TensorFlow or JAX.
+        UserError: The Keras backend is neither TensorFlow nor JAX.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_skeleton as ks
+        >>> predict = ks.compiled(ks.build_model("lstm", "sbu", classes=8, units=8))
+        >>> predict(np.zeros((4, 20, 30, 3), "float32")).shape
+        (4, 8)
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return _on_tensorflow(network)
     if backend == "jax":
         return _on_jax(network)
-    raise UserError(f"compiled networks need Keras on TensorFlow or JAX; here it is on {backend}")
+    raise UserError(f"compiled networks need Keras on TensorFlow or JAX; it runs on {backend}")
 
 
 def _on_tensorflow(network: keras.Model) -> Callable[[Any], np.ndarray]:
@@ -53,7 +65,7 @@ def _on_tensorflow(network: keras.Model) -> Callable[[Any], np.ndarray]:
         parts = max(1, min(most, batch // LEAST))
         at = [batch * i // parts for i in range(parts + 1)]
         shares = [keras.tree.map_structure(lambda v, a=a, b=b: v[a:b], x) for a, b in pairwise(at)]
-        return tf.concat([one(share) for share in shares], axis=0)  # at the same time
+        return tf.concat([one(share) for share in shares], axis=0)  # TensorFlow runs them at once
 
     def forward(x: Any) -> np.ndarray:
         return run(keras.tree.map_structure(tf.constant, x)).numpy()

@@ -1,19 +1,19 @@
-"""Trained networks to files that run without this package, and whether they still agree.
+"""Export of trained networks to files that run without this package, and checks of these files.
 
-    saved_model   a folder for TensorFlow and TensorFlow Serving. Clips a batch and, where the
-                  network has no fixed T, frames a clip are free
-    litert        a `.tflite` file for phones and small devices, of LiteRT's own operations alone
-                  ("select TensorFlow ops" are not needed). One clip a run, as recurrent layers
-                  cannot be written otherwise; frames are free as above
-    onnx          a `.onnx` file, for ONNX Runtime for instance. Free as in `saved_model`. Needs
-                  packages that are not among the requirements: `pip install tf2onnx onnxruntime`
+    saved_model   a folder for TensorFlow and TensorFlow Serving, with a dynamic batch size and,
+                  if the network has no fixed T, a dynamic number of frames
+    litert        a `.tflite` file for phones and small devices, which needs only LiteRT's built-in
+                  operations (no "select TensorFlow ops"). Batch size 1, because recurrent layers
+                  cannot be converted otherwise; the number of frames as above
+    onnx          a `.onnx` file, for example for ONNX Runtime, with dynamic sizes as in
+                  `saved_model`. Needs extra packages: `pip install tf2onnx onnxruntime`
 
 Inputs have the network's names: `"skeleton"` (B, T, K, 3) or (B, T, M, V, 3), `"skeleton_image"`
-(B, S, S, 3), and the four of `pose_i3d`; the one output is logits (B, classes). Padding at the
-clips' ends is recognised inside, as in the network. Only inference is written: no dropout, and of
-the networks that sample frames the fixed sampling.
+(B, S, S, 3), or the four inputs of `pose_i3d`. The output is logits (B, classes). Zero padding at
+the end of clips is detected inside the exported network. Only inference is exported: no dropout,
+and deterministic sampling in networks that sample frames.
 
-LiteRT files are run by the package `ai-edge-litert` where it is installed, else by TensorFlow.
+LiteRT files are run by the package `ai-edge-litert` if it is installed, otherwise by TensorFlow.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ from keras_skeleton.layers.coupled_attention import Attend
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.packages import missing_packages
 
-# What each format's files end with; a SavedModel is a folder.
+# Suffix of each format's files; a SavedModel is a folder.
 SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 
 
-INSTALL = "onnx needs more packages: pip install {}, or the extra keras_skeleton[onnx]"
+INSTALL = "onnx needs extra packages: pip install {}, or the extra keras_skeleton[onnx]"
 
 
 class ExportError(UserError):
-    """A network that cannot be exported, or an exported file that cannot be used."""
+    """A network cannot be exported, or an exported file cannot be used."""
 
 
 class Agreement(NamedTuple):
-    """How near an exported file is to its network.
+    """Agreement between an exported file and its network.
 
     Attributes:
-        clips: That were compared.
-        difference: Largest absolute difference of two logits.
-        largest: Largest absolute logit of the network: float32 has seven digits of it.
-        same: Clips for which both have the same largest logit.
+        clips: Number of compared clips.
+        difference: Largest absolute difference between two logits.
+        largest: Largest absolute logit of the network; float32 has about seven digits.
+        same: Number of clips with the same predicted class.
     """
 
     clips: int
@@ -67,13 +67,13 @@ class Agreement(NamedTuple):
 
 @dataclass(frozen=True)
 class Exported:
-    """An exported network, loaded: call it with a batch to get float32 logits (B, classes).
+    """An exported network. Call it with a batch to get float32 logits (B, classes).
 
-    A batch is one array, or a dict of arrays by the inputs' names.
+    A batch is one array, or a dict of arrays by input name.
 
     Attributes:
-        path: Its file.
-        inputs: Shape of each input by name, None where a size is free; the first is B.
+        path: The file.
+        inputs: Shape of each input, by name; the first size is B, and dynamic sizes are None.
     """
 
     path: Path
@@ -83,11 +83,13 @@ class Exported:
     def __call__(self, batch: Any) -> np.ndarray:
         if not isinstance(batch, Mapping):
             if len(self.inputs) > 1:
-                raise ExportError(f"{self.path}: takes a dict of arrays: {', '.join(self.inputs)}")
+                raise ExportError(
+                    f"{self.path}: expects a dict of arrays: {', '.join(self.inputs)}"
+                )
             batch = {next(iter(self.inputs)): batch}
         if set(batch) != set(self.inputs):
             raise ExportError(
-                f"{self.path}: takes {', '.join(self.inputs)}, not {', '.join(map(str, batch))}"
+                f"{self.path}: expects {', '.join(self.inputs)}, got {', '.join(map(str, batch))}"
             )
         arrays = {name: np.asarray(batch[name], np.float32) for name in self.inputs}
         for name, array in arrays.items():
@@ -97,36 +99,47 @@ class Exported:
                 for size, given in zip(wanted[1:], array.shape[1:], strict=True)
             ):
                 shape = ", ".join(["B", *("free" if n is None else str(n) for n in wanted[1:])])
-                raise ExportError(f"{self.path}: '{name}' is ({shape}), not {array.shape}")
+                raise ExportError(f"{self.path}: '{name}' expects ({shape}), got {array.shape}")
         return self._run(arrays)
 
 
 def export_model(model: keras.Model, path: str | Path, format: str = "saved_model") -> Path:
-    """Writes a network to a file (a folder, for `saved_model`); returns its path.
+    """Exports a network to a file (`saved_model`: a folder) and returns its path.
 
     Args:
-        model: A functional network that puts out logits (B, classes), from one tensor or from a
-            dict of them.
-        path: Must not exist yet. Nothing is left there if anything goes wrong.
-        format: A key of `SUFFIXES`.
+        model: A functional network with one tensor or a dict of tensors as input and logits (B,
+            classes) as output.
+        path: Path of the file; it must not exist. Written atomically.
+        format: `"saved_model"`, `"litert"` or `"onnx"`.
 
     Raises:
-        ExportError: The path exists, a package lacks, or the format cannot hold the network.
-        UnknownNameError: No such format.
+        ExportError: The path exists, packages are missing, the Keras backend is not TensorFlow, or
+            the format does not support the network.
+        UnknownNameError: Unknown format.
 
     Example:
-        >>> export_model(model, "mans9.tflite", "litert")
-        >>> load_exported("mans9.tflite", "litert")(images).shape
-        (8, 60)
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import keras_skeleton as ks
+        >>> from keras_skeleton.deploy.export import export_model, load_exported
+        >>> model = ks.build_model("lstm", "sbu", classes=8, units=8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = export_model(model, f"{folder}/lstm")
+        ...     exported = load_exported(path)
+        >>> exported(np.zeros((4, 20, 30, 3), "float32")).shape
+        (4, 8)
     """
     path, suffix = Path(path), SUFFIXES[_check_format(format)]
     _check_backend()
     if len(model.outputs) != 1:
-        raise ExportError(f"'{model.name}' has {len(model.outputs)} outputs; one is exported")
+        raise ExportError(
+            f"'{model.name}' has {len(model.outputs)} outputs; only networks with one output can "
+            "be exported"
+        )
     if format == "onnx" and (missing := missing_packages("tf2onnx", "onnx")):
         raise ExportError(INSTALL.format(" ".join(missing)))
     if path.exists():
-        raise ExportError(f"{path}: exists already; name another path or remove it")
+        raise ExportError(f"{path}: already exists; choose another path or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         part = Path(folder) / f"part{suffix}"
@@ -138,17 +151,24 @@ def export_model(model: keras.Model, path: str | Path, format: str = "saved_mode
         except Exception as error:
             raise ExportError(_reason(model, format, error)) from error
         if path.exists():
-            raise ExportError(f"{path}: exists already; it was made in the meantime")
+            raise ExportError(f"{path}: already exists; another process created it meanwhile")
         os.replace(part, path)
     return path
 
 
 def load_exported(path: str | Path, format: str = "saved_model") -> Exported:
-    """An exported file, to be called with batches. Load only files that you trust.
+    """Loads an exported file. Load only files that you trust.
+
+    Args:
+        path: The file, or the folder of a `saved_model`.
+        format: `"saved_model"`, `"litert"` or `"onnx"`.
+
+    Returns:
+        The exported network, to be called with batches; see `export_model` for an example.
 
     Raises:
-        ExportError: No such file, not one of this format, or a package lacks.
-        UnknownNameError: No such format.
+        ExportError: No such file, another format, or packages are missing.
+        UnknownNameError: Unknown format.
     """
     path, suffix = Path(path), SUFFIXES[_check_format(format)]
     if not (path.is_file() if suffix else path.is_dir()):
@@ -160,7 +180,7 @@ def load_exported(path: str | Path, format: str = "saved_model") -> Exported:
             inputs, run = READERS[format](path)
     except UserError:
         raise
-    except Exception as error:  # each runtime has its own
+    except Exception as error:  # each runtime has its own exceptions
         raise ExportError(f"{path}: not a readable {format} file: {_first_line(error)}") from error
     return Exported(path, inputs, run)
 
@@ -168,10 +188,30 @@ def load_exported(path: str | Path, format: str = "saved_model") -> Exported:
 def check_exported(
     model: keras.Model, path: str | Path, format: str, batches: Iterable[Any]
 ) -> Agreement:
-    """Compares an exported file with its network on batches of the network's inputs.
+    """Compares an exported file with its network.
 
-    Each batch is an array (B, ...), or a dict of arrays by name; B may differ between batches.
-    Both see all of it as it is, padding included.
+    Args:
+        model: The network.
+        path: The exported file.
+        format: Its format.
+        batches: Inputs of the network: arrays (B, ...), or dicts of arrays by input name. B may
+            differ between batches. Both sides get the same input, padding included.
+
+    Raises:
+        ExportError: As `load_exported`.
+        ValueError: There is no batch.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import keras_skeleton as ks
+        >>> from keras_skeleton.deploy.export import check_exported, export_model
+        >>> model = ks.build_model("lstm", "sbu", classes=8, units=8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = export_model(model, f"{folder}/lstm")
+        ...     agreement = check_exported(model, path, "saved_model", [np.ones((4, 20, 30, 3))])
+        >>> agreement.clips, agreement.difference < 1e-4
+        (4, True)
     """
     exported = load_exported(path, format)
     wanted, found = [], []
@@ -179,7 +219,7 @@ def check_exported(
         wanted.append(ops.convert_to_numpy(model(batch, training=False)).astype(np.float32))
         found.append(exported(batch))
     if not wanted:
-        raise ValueError("no batch to compare on")
+        raise ValueError("there is no batch to compare")
     ours, theirs = np.concatenate(wanted), np.concatenate(found)
     return Agreement(
         clips=len(ours),
@@ -193,7 +233,7 @@ def check_exported(
 
 
 def _signature(model: keras.Model, clips: int | None) -> list[Any]:
-    """The inputs as Keras' exporters take them, with B fixed or free."""
+    """The input signature for Keras' exporters; `clips` is B, or None for a dynamic size."""
 
     def spec(x: Any) -> keras.InputSpec:
         return keras.InputSpec(shape=(clips, *x.shape[1:]), dtype=x.dtype, name=x.name)
@@ -220,10 +260,10 @@ def _write_litert(model: keras.Model, path: Path) -> None:
 
 
 def _write_onnx(model: keras.Model, path: Path) -> None:
-    with warnings.catch_warnings():  # the converter's, of NumPy's old names
+    with warnings.catch_warnings():  # the converter uses deprecated NumPy names
         warnings.simplefilter("ignore")
         model.export(path, format="onnx", verbose=False, input_signature=_signature(model, None))
-    import_module("onnx").checker.check_model(str(path))  # the converter only logs what it lacks
+    import_module("onnx").checker.check_model(str(path))  # the converter only logs problems
 
 
 WRITERS: dict[str, Callable[[keras.Model, Path], None]] = {
@@ -234,7 +274,7 @@ WRITERS: dict[str, Callable[[keras.Model, Path], None]] = {
 
 
 def _in_two_steps(layer: Any, x: Any, pool: Callable[..., Any]) -> Any:
-    """Pooling of videos (B, T, H, W, C) as two of images: rows and columns, then time."""
+    """Pools videos (B, T, H, W, C) in two image poolings: over rows and columns, then over time."""
     (frames, *area), (stride, *strides) = layer.pool_size, layer.strides
     T, H, W, C = x.shape[1:]
     x = pool(ops.reshape(x, (-1, H, W, C)), tuple(area), tuple(strides), layer.padding)
@@ -254,8 +294,10 @@ class _AveragePooling3D(keras.layers.AveragePooling3D):
 
 
 class _Attend(Attend):
-    """As a product: LiteRT's matrix products end at five axes. (In the layer itself it would round
-    gradients in another way than in the published runs.)"""
+    """`Attend` with explicit axes, because LiteRT supports at most five.
+
+    Changing the layer itself would change the rounding of gradients in published runs.
+    """
 
     def call(self, x: Any, attention: Any) -> Any:
         if self.axes == "bmt":
@@ -264,7 +306,7 @@ class _Attend(Attend):
         return x * ops.expand_dims(attention, lacking)
 
 
-# LiteRT has no operation for what these layers do; their stand-ins give the same numbers.
+# LiteRT does not support these layers; the replacements compute the same values.
 STAND_INS: dict[type, type[keras.layers.Layer]] = {
     keras.layers.MaxPooling3D: _MaxPooling3D,
     keras.layers.AveragePooling3D: _AveragePooling3D,
@@ -273,7 +315,7 @@ STAND_INS: dict[type, type[keras.layers.Layer]] = {
 
 
 def _with_stand_ins(model: keras.Model) -> keras.Model:
-    """The network, or a copy with the same weights in which stand-ins take the layers' places."""
+    """The network, or a copy with the same weights in which `STAND_INS` replace layers."""
     if not any(type(layer) in STAND_INS for layer in _layers(model)):
         return model
 
@@ -306,7 +348,7 @@ def _read_saved_model(path: Path) -> Reader:
     specs = serve.structured_input_signature[1]
 
     def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
-        # `loaded` owns the variables: it has to live as long as this function.
+        # This reference keeps `loaded`, which owns the variables, alive.
         found = loaded.signatures["serving_default"](
             **{name: tf.constant(array) for name, array in arrays.items()}
         )
@@ -325,7 +367,7 @@ def _read_litert(path: Path) -> Reader:
 
     def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
         logits = []
-        with _quiet():  # the first run says which of its kernels it takes
+        with _quiet():  # the first run logs the kernels that it uses
             for i in range(len(next(iter(arrays.values())))):
                 found = runner(**{name: array[i : i + 1] for name, array in arrays.items()})
                 logits.append(next(iter(found.values())))
@@ -340,8 +382,8 @@ def _interpreter(path: Path) -> Any:
     except ModuleNotFoundError:
         import tensorflow as tf
     if not hasattr(tf.lite, "Interpreter"):
-        raise ExportError("this TensorFlow runs no LiteRT files: pip install ai-edge-litert")
-    with warnings.catch_warnings():  # that it has moved to ai-edge-litert
+        raise ExportError("this TensorFlow cannot run LiteRT files: pip install ai-edge-litert")
+    with warnings.catch_warnings():  # deprecation in favor of ai-edge-litert
         warnings.simplefilter("ignore", UserWarning)
         return tf.lite.Interpreter(model_path=str(path))
 
@@ -374,7 +416,7 @@ def _check_format(name: str) -> str:
 def _check_backend() -> None:
     if keras.backend.backend() != "tensorflow":
         raise ExportError(
-            f"exporting works with Keras' backend tensorflow, not {keras.backend.backend()}: "
+            f"export needs the Keras backend tensorflow, not {keras.backend.backend()}: "
             "set KERAS_BACKEND=tensorflow"
         )
 
@@ -383,7 +425,7 @@ def _reason(model: keras.Model, format: str, error: Exception) -> str:
     others = " or ".join(name for name in SUFFIXES if name != format)
     lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
     why = f"it has no operation for {', '.join(lacking)}" if lacking else _first_line(error)
-    return f"{format} cannot hold '{model.name}': {why}; {others} may"
+    return f"{format} does not support '{model.name}': {why}; try {others}"
 
 
 def _first_line(error: Exception) -> str:
@@ -393,8 +435,10 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps away what converters and runtimes write to the file descriptor of stderr: pages, where
-    something fails. Their exceptions say the same."""
+    """Discards what converters and runtimes write to the file descriptor of stderr.
+
+    On failure they write pages, and their exceptions contain the same information.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -1,1 +1,1 @@
-"""Actions in untrimmed recordings: proposals from attention, their classification, scores."""
+"""Action detection in untrimmed recordings: attention proposals, classification and scores."""

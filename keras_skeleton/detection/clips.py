@@ -1,5 +1,7 @@
-"""Untrimmed recordings to trimmed clips: the training sets of Algorithm 2, step 1 (Song et al.,
-TIP 2018): D, the annotated actions, and D*, the same with one more class of what lies between.
+"""Cut untrimmed recordings into trimmed clips for training (Song et al., TIP 2018, Algorithm 2,
+step 1).
+
+Training set D has the annotated actions; D* has an additional class for the intervals between them.
 """
 
 from __future__ import annotations
@@ -14,27 +16,27 @@ from keras_skeleton.datasets.dataset import Fold, Protocol, SkeletonDataset
 from keras_skeleton.utils.errors import DatasetError
 
 NO_ACTION = "no_action"  # the name of class C + 1
-SHORTEST, LONGEST = 10, 90  # frames of its clips: our choice, the paper gives none
+SHORTEST, LONGEST = 10, 90  # clip length of `no_action` in frames: our choice, not in the paper
 
 
 def trimmed(dataset: SkeletonDataset, with_none: bool = False) -> SkeletonDataset:
-    """The annotated actions of untrimmed recordings as clips, D; or D* `with_none`.
+    """Cuts the annotated actions of untrimmed recordings into clips (D, or D* `with_none`).
 
-    Clips share the recordings' rows, and every clip is in the part of a fold (train, validation,
-    test) in which its recording is.
+    Clips share the rows of their recordings. In every fold, a clip belongs to the split (train,
+    validation, test) of its recording.
 
     Args:
-        dataset: Read with `clips=untrimmed`: a sample a recording, named as in its intervals.
-        with_none: Add class C + 1, `no_action`: what lies between the actions, before the first
-            and behind the last, cut into equal clips of at most 90 frames; below 10 it is
-            left out.
+        dataset: A dataset loaded with `clips=untrimmed`, with one sample per recording.
+        with_none: Add class C + 1, `no_action`: the intervals before, between and after the
+            actions, cut into equal clips of at most 90 frames. Intervals below 10 frames are
+            skipped.
 
     Raises:
-        DatasetError: The dataset holds no recordings, or nothing is annotated in them.
+        DatasetError: If the dataset holds trimmed clips, or no annotated actions.
     """
     if dataset.info.get("options", {}).get("clips") != "untrimmed":
         raise DatasetError(
-            f"'{dataset.name}' holds trimmed clips; detection needs recordings: clips=untrimmed"
+            f"'{dataset.name}' holds trimmed clips; load it with the option clips=untrimmed"
         )
     rows = []
     videos = dataset.samples
@@ -55,7 +57,7 @@ def trimmed(dataset: SkeletonDataset, with_none: bool = False) -> SkeletonDatase
             }
             rows.append({**video, **clip})
     if not rows:
-        raise DatasetError(f"'{dataset.name}': no action is annotated in these recordings")
+        raise DatasetError(f"'{dataset.name}': its recordings have no annotated actions")
     return replace(
         dataset,
         classes=(*dataset.classes, NO_ACTION) if with_none else dataset.classes,
@@ -69,13 +71,13 @@ def trimmed(dataset: SkeletonDataset, with_none: bool = False) -> SkeletonDatase
 def between(
     actions: pd.DataFrame, frames: int, shortest: int = SHORTEST, longest: int = LONGEST
 ) -> list[tuple[int, int]]:
-    """The clips of a recording that hold no action.
+    """The clips of a recording without action, as (start, end) with the end excluded.
 
     Args:
-        actions: `start` and `end` of what is annotated; may overlap.
-        frames: T of the recording.
-        shortest: Less is left out.
-        longest: More is cut into equal parts.
+        actions: `start` and `end` of the annotated actions; may overlap.
+        frames: Number of frames T of the recording.
+        shortest: Shorter intervals are skipped.
+        longest: Longer intervals are cut into equal parts.
     """
     free = np.ones(frames + 2, bool)
     free[[0, -1]] = False
@@ -91,7 +93,7 @@ def between(
 
 
 def _cut(protocol: Protocol, videos: pd.DataFrame) -> Protocol:
-    """A protocol of recordings as one of their clips."""
+    """Converts a protocol for recordings to one for their clips."""
 
     def folds(samples: pd.DataFrame) -> Iterator[Fold]:
         recording = samples["recording"].to_numpy()

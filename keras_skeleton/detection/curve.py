@@ -1,8 +1,8 @@
-"""What a network puts out for every frame of a stream of any length, piece by piece: the attention
-curve of Song et al. (TIP 2018, Fig. 4), or the frame labels of JCR-RNN.
+"""Compute a network's output for every frame of a stream of any length: the attention curve of Song
+et al. (TIP 2018, Fig. 4), or the frame labels of JCR-RNN.
 
-A stream is read in chunks of equal length, each with frames around it for the LSTMs to warm up
-on, so memory does not depend on how long it is.
+A stream is processed in chunks of equal length with context frames on both sides, on which the
+LSTMs warm up. Memory use is therefore independent of the stream's length.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-GATE = "frame_attention"  # the layer whose output is the curve
-STEP = 256  # frames: chunks of short streams are a multiple of it
+GATE = "frame_attention"  # the layer that outputs the curve
+STEP = 256  # chunks of short streams have a multiple of STEP frames
 
 Frames = Callable[[int, int], np.ndarray]
-"""`frames(start, end)`: what the network reads of these frames of a stream, (n, K, 3)."""
+"""`frames(start, end)` returns the network's input for these frames of a stream, (n, K, 3)."""
 
 
 def gates_of(model: keras.Model) -> keras.Model:
-    """The part of a network with frame gates (`tap_lstm`, `ta_lstm`, `sta_lstm`), built for any
-    length, that puts out their attention, (B, T): for `along`, which gives the curve."""
+    """Returns the part of a network that computes frame attention, (B, T), for use with `along`.
+
+    The network must have frame gates (`tap_lstm`, `ta_lstm`, `sta_lstm`) and accept any length.
+    """
     return keras.Model(model.input, model.get_layer(GATE).output)
 
 
@@ -33,22 +35,25 @@ def along(
     around: int = 256,
     batch_size: int = 16,
 ) -> np.ndarray:
-    """float32 (length, ...): a network's output for every frame of a stream.
+    """Computes a network's output for every frame of a stream, float32 (length, ...).
 
     Args:
-        model: (B, T, K, 3) to (B, T, ...), for any T.
+        model: Maps (B, T, K, 3) to (B, T, ...) for any T.
         frames: The stream.
-        length: T of the stream.
-        chunk: Frames whose output one pass gives.
-        around: Frames before and behind them that the pass also reads; those behind matter to
-            bidirectional networks. LSTMs forget: with 256 the result hardly depends on where
-            chunks begin.
-        batch_size: Chunks at a time.
+        length: Number of frames of the stream.
+        chunk: Number of frames per chunk.
+        around: Number of context frames before and after each chunk; those after it matter for
+            bidirectional networks only. With 256, the result hardly depends on the position of
+            chunks, since LSTMs forget.
+        batch_size: Number of chunks per batch.
     """
     if length < 0 or chunk < 1 or around < 0:
-        raise ValueError(f"length={length}, chunk={chunk}, around={around}: none can be negative")
+        raise ValueError(
+            f"length={length}, chunk={chunk}, around={around}: expected length >= 0, chunk >= 1, "
+            "around >= 0"
+        )
     found = np.empty((length, *model.output_shape[2:]), np.float32)
-    # Few shapes, so that a network is traced a few times only, however many streams there are.
+    # Few shapes, so that the network is traced only a few times for any number of streams.
     chunk = min(chunk, max(-(-length // STEP), 1) * STEP)
     starts = np.arange(0, length, chunk)
     rows = min(batch_size, 1 << max(len(starts) - 1, 0).bit_length())
@@ -60,7 +65,7 @@ def along(
         batch = np.zeros((rows, chunk + 2 * around, *pieces[0].shape[1:]), np.float32)
         for row, piece in zip(batch, pieces, strict=False):
             row[: len(piece)] = piece
-        batch[len(pieces) :] = batch[0]  # a row without any frame is refused on some GPUs
+        batch[len(pieces) :] = batch[0]  # some GPUs fail on rows without any frame
         outputs = model.predict_on_batch(batch)
         for values, a, s in zip(outputs, low, own, strict=False):
             count = min(chunk, length - s)

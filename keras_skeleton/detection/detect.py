@@ -1,4 +1,4 @@
-"""From a stream's attention curve to its actions (Song et al., TIP 2018, Sec. III.E)."""
+"""Detect actions in a stream from its attention curve (Song et al., TIP 2018, Sec. III.E)."""
 
 from __future__ import annotations
 
@@ -22,26 +22,30 @@ from keras_skeleton.detection.proposals import (
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import FileError, read_json, reason
 
-MOST_FRAMES = 1_000_000  # that settings may speak of: nine hours
+MOST_FRAMES = 1_000_000  # upper limit of all settings: nine hours
 
 Classify = Callable[[np.ndarray], np.ndarray]
-"""Intervals int64 (n, 2) to probabilities (n, C + 1), the last class for no action."""
+"""Maps intervals, int64 (n, 2), to probabilities (n, C + 1); the last class is no action."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Numbers of the detection; the paper's, but for `overlap`.
+    """Parameters of detection. The defaults are the paper's, except `overlap`.
 
     Attributes:
-        window: Frames of the average filter over the curve.
-        epsilon: Attention above it is an action; a share of the curve's largest value with
-            `relative`, since trained gates have no scale of their own (our choice).
-        omega: Proposals with fewer frames in between are one.
-        scales: Nine candidates for every proposal instead of one.
-        least: Lower probabilities are dropped.
-        overlap: Of two detections of a class that overlap more only the better one is kept.
-        distance: Detections of a class with fewer frames in between become one.
-        relative: See epsilon.
+        window: Length of the averaging filter over the curve, in frames.
+        epsilon: Attention threshold of proposals.
+        omega: Proposals with fewer frames between them are joined.
+        scales: Use nine candidates per proposal instead of one.
+        least: Detections with a lower probability are dropped.
+        overlap: If two detections of a class overlap more, only the better one is kept.
+        distance: Detections of a class with fewer frames between them are merged.
+        relative: `epsilon` is a fraction of the curve's maximum, since the scale of trained gates
+            is arbitrary (our choice).
+
+    Example:
+        >>> Settings(epsilon=0.2).omega
+        30
     """
 
     window: int = WINDOW
@@ -55,10 +59,10 @@ class Settings:
 
 
 def read_settings(path: Path) -> tuple[Settings, dict[str, int]]:
-    """What a method was run with, and its test recordings with their frames.
+    """Reads the settings of a method, and its test recordings with their number of frames.
 
     Raises:
-        UserError: No such file, or it is damaged.
+        UserError: If the file is missing or damaged.
     """
     try:
         chosen = dict(read_json(path, "settings"))
@@ -78,18 +82,18 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, int]]:
 
 
 def smoothed(curve: np.ndarray, settings: Settings) -> tuple[np.ndarray, float]:
-    """A curve of attention (T,) after the average filter, and epsilon in its units."""
+    """The attention curve (T,) after the averaging filter, and the threshold in its units."""
     values = smooth(curve, settings.window)
     scale = float(values.max(initial=0)) if settings.relative else 1.0
     return values, settings.epsilon * scale
 
 
 def candidates(curve: np.ndarray, settings: Settings) -> np.ndarray:
-    """int64 (n, 2): the intervals that are worth classifying.
+    """Candidate intervals for classification, int64 (n, 2).
 
     Args:
-        curve: (T,), attention of each frame, as the network puts it out.
-        settings: See there.
+        curve: Attention of each frame as output by the network, (T,).
+        settings: Parameters of detection.
     """
     values, level = smoothed(curve, settings)
     found = propose(values, level, settings.omega)
@@ -97,24 +101,27 @@ def candidates(curve: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def classified(intervals: np.ndarray, classify: Classify, settings: Settings) -> pd.DataFrame:
-    """Detections, in order of their start: `label`, `start`, `end`, `score`.
+    """Classifies intervals and returns detections.
 
-    An interval counts for its most probable class alone, and not at all if that is no action;
-    suppression and merging go class by class (all of this is our reading: the paper says that
-    suppression is by classification scores).
+    Each interval counts only for its most probable class, and is dropped if that is no action.
+    Suppression and merging are done per class. (This is our interpretation; the paper only says
+    that suppression uses classification scores.)
 
     Args:
-        intervals: (n, 2), proposals or windows.
-        classify: See `Classify`.
-        settings: See there.
+        intervals: Proposals or windows, (n, 2).
+        classify: The classifier.
+        settings: Parameters of detection.
+
+    Returns:
+        A table sorted by start with the columns `label`, `start`, `end`, `score`.
     """
     rows: list[tuple[int, int, int, float]] = []
     if len(intervals):
         probability = np.asarray(classify(intervals))
         if probability.shape[:1] != intervals.shape[:1] or probability.ndim != 2:
             raise ValueError(
-                f"classify gave {probability.shape} for {len(intervals)} intervals; expected "
-                f"({len(intervals)}, C + 1)"
+                f"classify returned shape {probability.shape} for {len(intervals)} intervals; "
+                f"expected ({len(intervals)}, C + 1)"
             )
         best = probability.argmax(axis=1)
         for label in range(probability.shape[1] - 1):
@@ -130,9 +137,9 @@ def classified(intervals: np.ndarray, classify: Classify, settings: Settings) ->
 
 
 def windows(length: int, size: int = 10, step: int = 5) -> np.ndarray:
-    """int64 (n, 2): windows over a stream, as the sliding-window baselines see it (Sec. IV.C).
+    """Sliding windows over a stream for the baselines, int64 (n, 2) (Sec. IV.C).
 
-    The last one ends with the stream.
+    The last window ends at the end of the stream.
     """
     last = max(length - size, 0)
     starts = np.append(np.arange(0, last, step), last)

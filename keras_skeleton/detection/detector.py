@@ -1,4 +1,4 @@
-"""A trained detector, from the folder of a detection run: recordings to intervals."""
+"""`Detector`: the trained networks of a detection run, applied to recordings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from keras_skeleton.utils.files import FileError, read_json
 
 PROPOSALS = "tap_lstm"
 TAP = {"tap_u": "tap_u", "tap_u_m": "tap_u", "tap_b": "tap_b", "tap_b_m": "tap_b"}
-# Rows of the paper's Tables IV and V, and what has to be trained for each.
+# Rows of the paper's Tables IV and V with the networks that each needs.
 METHODS: dict[str, tuple[str, ...]] = {
     "svm_sw": (),
     "sta_lstm_sw": ("classifier",),
@@ -42,22 +42,22 @@ METHODS: dict[str, tuple[str, ...]] = {
     **{name: (network, "classifier") for name, network in TAP.items()},
 }
 NETWORKS, WEIGHTS = "networks", "best.weights.h5"
-# Of what a run's notes say of a network: more would be built, and fill the memory, before its
-# weights are found not to fit.
+# Limits of the sizes in run.json: a damaged file could otherwise lead to a network that fills the
+# memory before its weights are found not to fit.
 MOST_BODIES, MOST_UNITS = 16, 10_000
 MOST_CLASSES = 10_000
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """A detection run's run.json, with what a detector is built from checked."""
+    """Reads the `run.json` of a detection run and checks the sizes of its networks."""
     path = folder / "run.json"
     try:
-        run = dict(upgraded(read_json(path, "a run's notes")))
+        run = dict(upgraded(read_json(path, "a run's JSON file")))
         run["classes_scored"]
     except FileError:
         raise
     except (OSError, ValueError, TypeError, KeyError):
-        raise UserError(f"{folder}: no detection run here (its run.json)") from None
+        raise UserError(f"{folder}: no detection run (run.json is missing or damaged)") from None
     try:
         sizes = [run["frames"], [recipe["model"] for recipe in run["recipes"].values()]]
         right = (
@@ -72,7 +72,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     except (TypeError, KeyError, AttributeError):
         right = False
     if not right:
-        raise UserError(f"{path}: damaged, or of another version: its sizes make no sense")
+        raise UserError(f"{path}: damaged or of another version (its sizes are out of range)")
     return run
 
 
@@ -85,17 +85,22 @@ def _numbers(content: Any) -> list[float]:
 
 
 class Detector:
-    """The networks of one fold.
+    """Detects actions with the trained networks of one fold of a detection run.
 
     Args:
-        folder: Of the run, see `detection.experiment`.
-        number: Of the fold, from 1.
+        folder: Folder of the run, see `detection.experiment`.
+        number: Fold number, counted from 1.
 
     Attributes:
-        svm: Of the method `svm_sw`, which has no file of weights: set it before.
+        svm: The classifier of the method `svm_sw`, which is not stored; set it before use.
 
     Raises:
-        UserError: No detection run there.
+        UserError: If the folder does not hold a detection run.
+
+    Example:
+        >>> detector = Detector(Path("runs/detect_tap_u_ut_kinect_cs"))  # doctest: +SKIP
+        >>> settings = detector.settings("tap_u_m")  # doctest: +SKIP
+        >>> detector.detect("tap_u_m", recordings, 0, settings)  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path, number: int = 1) -> None:
@@ -105,7 +110,7 @@ class Detector:
         self.classes = len(self.run["classes"])
         self.svm: WindowSVM | None = None
         self._networks: dict[str, keras.Model] = {}
-        self._known: SkeletonDataset | None = None  # whose curves are kept
+        self._known: SkeletonDataset | None = None  # the dataset of the cached curves
         self._kept: dict[tuple[str, int], np.ndarray] = {}
 
     @property
@@ -114,12 +119,14 @@ class Detector:
         return self.folder / f"fold_{self.number:02d}"
 
     def network(self, part: str) -> keras.Model:
-        """The trained network of a part, for clips of any length where its kind allows that: of
-        TAP-LSTM its gates, of JCR-RNN all it says of a frame in one output."""
+        """The trained network of a part, for clips of any length if the model supports it.
+
+        For TAP-LSTM these are only its gates; JCR-RNN has all its outputs joined into one.
+        """
         if part not in self._networks:
             place = self.folder / NETWORKS / part / self.fold.name / WEIGHTS
             if not place.is_file():
-                raise UserError(f"{place}: no such weights; this part was not trained")
+                raise UserError(f"{place}: no such file; '{part}' was not trained in this run")
             network = self._build(part)
             load_weights(network, place)
             if part != "classifier":
@@ -141,13 +148,13 @@ class Detector:
         return build_model(name, self.skeleton, classes, frames, **arguments)
 
     def frames(self, dataset: SkeletonDataset, recording: int) -> Frames:
-        """A recording as TAP-LSTM, JCR-RNN and the SVM read it."""
+        """A recording, preprocessed for TAP-LSTM, JCR-RNN and the SVM."""
         return frames_of(
             dataset, recording, PROPOSALS, self.run["recipes"][PROPOSALS]["preprocessing"]
         )
 
     def curve(self, part: str, dataset: SkeletonDataset, recording: int) -> np.ndarray:
-        """What a part puts out for every frame: (T,), or (T, C + 3) of JCR-RNN; then kept."""
+        """The output of a part for every frame, (T,), or (T, C + 3) for JCR-RNN; cached."""
         if self._known is not dataset:
             self._known, self._kept = dataset, {}
         key = (part, recording)
@@ -157,7 +164,7 @@ class Detector:
         return self._kept[key]
 
     def classify(self, dataset: SkeletonDataset, recording: int) -> Classify:
-        """The classifier on a recording."""
+        """A function that classifies intervals of a recording."""
         name = self.run["classifier"]
         choices, most = self.run["recipes"][name]["preprocessing"], self.run["frames"]["classifier"]
         network = self.network("classifier")
@@ -166,26 +173,29 @@ class Detector:
         )
 
     def methods(self) -> list[str]:
-        """What the fold was run with, in the order of the paper's tables: its own methods last."""
+        """The methods run on this fold, in the order of the paper's tables (TAP methods last)."""
         return [name for name in METHODS if (self.fold / name / "settings.json").is_file()]
 
     def settings(self, method: str) -> Settings:
-        """The settings that the run has chosen for a method.
+        """The settings that the run selected for a method.
 
         Raises:
-            UserError: It has not run that method.
+            UserError: If the run does not include the method.
         """
         if method not in METHODS:
             raise UnknownNameError("method", method, METHODS, of="detection")
         path = self.fold / method / "settings.json"
         if not path.is_file():
-            raise UserError(f"{path.parent}: '{method}' was not run; there are {self.methods()}")
+            raise UserError(
+                f"{path.parent}: method '{method}' was not run; choose one of {self.methods()}"
+            )
         return read_settings(path)[0]
 
     def proposals(
         self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings
     ) -> pd.DataFrame:
-        """What TAP-LSTM proposes: `video`, `start`, `end`, `score` (mean attention)."""
+        """Proposals of TAP-LSTM, a table with the columns `video`, `start`, `end`, `score` (mean
+        attention)."""
         rows = []
         for i in recordings:
             curve = self.curve(TAP[method], dataset, i)
@@ -198,7 +208,17 @@ class Detector:
     def detect(
         self, method: str, dataset: SkeletonDataset, recording: int, settings: Settings
     ) -> pd.DataFrame:
-        """Detections in a recording: `label`, `start`, `end`, `score`."""
+        """Detects actions in one recording.
+
+        Args:
+            method: A key of `METHODS`.
+            dataset: The recordings.
+            recording: Index of the recording.
+            settings: Parameters of detection.
+
+        Returns:
+            A table with the columns `label`, `start`, `end` (frames, end excluded), `score`.
+        """
         length = int(dataset.samples["frames"].iloc[recording])
         if method == "svm_sw":
             return self._slide(dataset, recording, settings)
@@ -217,7 +237,7 @@ class Detector:
     def detect_all(
         self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings
     ) -> pd.DataFrame:
-        """Detections in recordings: `video`, `label`, `start`, `end`, `score`."""
+        """As `detect`, for several recordings, with an additional column `video`."""
         tables = [
             self.detect(method, dataset, i, settings).assign(
                 video=str(dataset.samples["video"].iloc[i])
@@ -228,7 +248,7 @@ class Detector:
 
     def _slide(self, dataset: SkeletonDataset, recording: int, settings: Settings) -> pd.DataFrame:
         if self.svm is None:
-            raise UserError("svm_sw keeps no weights: it detects only in the run that trains it")
+            raise UserError("svm_sw stores no weights: it can be used only in the run that fits it")
         svm, length = self.svm, int(dataset.samples["frames"].iloc[recording])
         frames = self.frames(dataset, recording)(0, length)
         spans = windows(length, SIZE, STEP)

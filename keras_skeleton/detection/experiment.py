@@ -1,17 +1,18 @@
-"""Action detection in untrimmed recordings as one experiment in one folder (Song et al., TIP 2018,
-Algorithm 2 and Sec. IV.C): trains on trimmed clips, detects in the test recordings, scores.
+"""Action detection in untrimmed recordings, with all results in one folder (Song et al., TIP 2018,
+Algorithm 2 and Sec. IV.C): train on trimmed clips, detect in the test recordings, score.
 
-    RUN/run.json                what is run: written first, compared when a run is continued
-    RUN/networks/tap_u, tap_b   TAP-LSTM, forwards and both ways: each a run like any other
-    RUN/networks/classifier     the classifier of C + 1 classes, likewise
+    RUN/run.json                configuration; written first, compared when the run is resumed
+    RUN/networks/tap_u, tap_b   run folders of TAP-LSTM, unidirectional and bidirectional
+    RUN/networks/classifier     run folder of the classifier of C + 1 classes
     RUN/networks/jcr_rnn        weights and history of JCR-RNN
-    RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention of each frame)
-    RUN/METHOD                  detections of all folds: PKU-MMD's files, activitynet.json
-    RUN/scores.csv              what `evaluate` says of each method, by both rules; and figures
-    RUN/attention.csv           TAP-LSTM's attention in actions and between them
+    RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention per frame)
+    RUN/METHOD                  detections of all folds: PKU-MMD files, activitynet.json
+    RUN/scores.csv              scores of each method by both rules; also figures
+    RUN/attention.csv           attention of TAP-LSTM within and between actions
 
-The same folder can take more methods or folds later (`resume`). A stopped JCR-RNN, which trains for
-minutes on small datasets, starts anew; all other networks go on from their last saved epoch.
+More methods or folds can be added to the folder later (`resume`). An interrupted JCR-RNN training,
+which takes minutes on small datasets, starts over; other networks resume from their last saved
+epoch.
 """
 
 from __future__ import annotations
@@ -47,26 +48,35 @@ from keras_skeleton.training.progress import EVERY
 from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.utils.files import write_atomic, write_json
 
-# Tried on the validation recordings; the paper found epsilon = 0 (0.2 for cross-view) and
-# omega = 30 for PKU-MMD, with a filter of 30 frames.
+# Search grid on the validation recordings. The paper uses epsilon = 0 (0.2 for cross-view),
+# omega = 30 and a filter of 30 frames for PKU-MMD.
 WINDOWS, EPSILONS, OMEGAS = (5, 15, 30), (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6), (0, 10, 30)
-CHOSEN_BY = (0.3, 0.5, 0.7)  # overlaps whose mean recall the settings are chosen by
+CHOSEN_BY = (0.3, 0.5, 0.7)  # settings are selected by the mean recall at these overlaps
 
 
 @dataclass
 class Detection:
-    """What is run, and where.
+    """Trains and evaluates action detection on one protocol of a dataset.
 
     Attributes:
-        dataset: Recordings, read with `clips=untrimmed`.
-        protocol: Name of one of its protocols.
-        methods: Keys of `METHODS`.
+        dataset: Recordings, loaded with `clips=untrimmed`.
+        protocol: Name of one of the dataset's protocols.
+        methods: Detection methods, keys of `METHODS`.
         classifier: Name of the model that classifies intervals.
-        recipes: By `tap_lstm`, `jcr_rnn` and the classifier's name.
-        seed: Fold k trains from seed + k - 1.
-        folder: Where results go.
-        command: The command line, for the record.
-        log: Receives lines for the console.
+        recipes: Recipes of `tap_lstm`, `jcr_rnn` and the classifier, by model name.
+        seed: Random seed. Fold k (counted from 1) uses seed + k - 1.
+        folder: Output folder.
+        command: Command line stored in `run.json`.
+        log: Called with each line of console output.
+
+    Raises:
+        UnknownNameError: If a method is unknown.
+
+    Example:
+        >>> detection = Detection(
+        ...     dataset, "cs", ["tap_u"], "sta_lstm", recipes, seed=0, folder=folder, command=""
+        ... )  # doctest: +SKIP
+        >>> print(detection.run())  # doctest: +SKIP
     """
 
     dataset: SkeletonDataset
@@ -109,11 +119,11 @@ class Detection:
 
     @property
     def classes(self) -> int:
-        """Classes that occur in the recordings: what scores are a mean over."""
+        """Number of classes that occur in the recordings, over which scores are averaged."""
         return int(self.dataset.intervals["label"].nunique())
 
     def describe(self) -> dict[str, Any]:
-        """The content of run.json."""
+        """The content of `run.json`."""
         part = self.parts["classifier"].describe()
         kept = ("dataset", "protocol", "recipe", "seed", "skeleton", "folds_total", "command",
                 "versions", "device", "started")  # fmt: skip
@@ -134,7 +144,18 @@ class Detection:
         }
 
     def run(self, numbers: Sequence[int] | None = None, resume: bool = False) -> str:
-        """Trains, detects and scores the folds (all by default); returns the table of scores."""
+        """Trains, detects and scores.
+
+        Args:
+            numbers: Fold numbers, counted from 1; all folds by default.
+            resume: Continue an interrupted run, or add folds and methods.
+
+        Returns:
+            The table of scores, as text.
+
+        Raises:
+            RunError: If the folder holds another experiment, or, without `resume`, these folds.
+        """
         wanted = self.parts["tap_u"].check_folds(numbers)
         begun = [k for k in wanted if (self.folder / f"fold_{k:02d}").exists()]
         open_run(self.folder, self.describe(), begun, resume)
@@ -150,12 +171,12 @@ class Detection:
             detector = Detector(self.folder, number)
             for method in self.methods:
                 if not (detector.fold / method / "detections.csv").exists():
-                    self.log(f"fold {number}: {method} detects")
+                    self.log(f"fold {number}: detecting with {method}")
                     self.detect(method, detector)
         return write_report(self.folder, self.dataset.intervals)
 
     def streams(self, recordings: np.ndarray) -> list[jcr.Stream]:
-        """Recordings with what happens in every frame, as frame by frame networks learn them."""
+        """Recordings with frame-wise targets, for training JCR-RNN and the SVM."""
         found, truth = [], self.dataset.intervals
         for i in recordings.tolist():
             row = self.dataset.samples.iloc[i]
@@ -166,7 +187,7 @@ class Detection:
         return found
 
     def train_jcr(self, number: int) -> None:
-        """Trains JCR-RNN on a fold's recordings, unless it is trained already."""
+        """Trains JCR-RNN on the recordings of a fold, unless its weights exist."""
         folder = self.folder / NETWORKS / "jcr_rnn" / f"fold_{number:02d}"
         weights = folder / WEIGHTS
         if weights.exists():
@@ -194,15 +215,18 @@ class Detection:
         write_atomic(weights, network.save_weights)
 
     def settings(self, method: str, detector: Detector) -> Settings:
-        """What the method detects with: of TAP, whatever finds the validation recordings' actions
-        best (`CHOSEN_BY`) before the classifier sees them; without such actions the paper's for
-        PKU-MMD's cross-subject protocol."""
+        """Selects the settings of a method.
+
+        For TAP methods, the settings whose proposals have the best recall (`CHOSEN_BY`) on the
+        validation recordings; without validation actions, the paper's settings for the
+        cross-subject protocol of PKU-MMD.
+        """
         scales = method.endswith("_m")
         plain = Settings(scales=scales, relative=True)
         if method in ("svm_sw", "sta_lstm_sw"):
-            plain = replace(plain, overlap=1.0)  # windows overlap each other: merging is enough
+            plain = replace(plain, overlap=1.0)  # windows overlap anyway: merging is enough
         if method == "svm_sw":
-            plain = replace(plain, least=0.0)  # its confidences are margins, not probabilities
+            plain = replace(plain, least=0.0)  # its confidences are not probabilities
         held = self.folds[detector.number - 1].validation
         truth = self.dataset.intervals
         truth = truth[truth["video"].isin(self.videos(held))]
@@ -223,7 +247,8 @@ class Detection:
         return [str(name) for name in self.dataset.samples["video"].iloc[recordings]]
 
     def detect(self, method: str, detector: Detector) -> None:
-        """Detects in the test recordings of a fold; writes settings, curves and detections."""
+        """Detects actions in the test recordings of a fold; writes settings, curves and
+        detections."""
         fold, folder = self.folds[detector.number - 1], detector.fold / method
         settings = self.settings(method, detector)
         if method == "svm_sw":
@@ -253,7 +278,7 @@ class Detection:
 
 
 def _teller(epochs: int, log: Callable[[str], None]) -> Callable[[dict[str, float]], None]:
-    """Says how far a training is, every few seconds."""
+    """Returns a callback that logs the progress of training every few seconds."""
     last = time.monotonic()
 
     def on_epoch_end(row: dict[str, float]) -> None:

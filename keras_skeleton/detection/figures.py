@@ -1,5 +1,5 @@
-"""Attention over recordings as figures, with what it proposes (Song et al., TIP 2018, Figs. 11
-and 12)."""
+"""Figures of attention over recordings and of its proposals (Song et al., TIP 2018, Figs. 11 and
+12)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def attention_figure(
     title: str,
     fps: float | None = None,
 ) -> Figure:
-    """Fig. 11: attention over one recording, a panel a network, with its proposals.
+    """Draws the attention of networks over one recording with their proposals (Fig. 11).
 
     Args:
-        curves: Name of a network to its attention (T,), as it puts it out.
-        settings: By the same names; the proposals are drawn at one scale.
-        truth: What is annotated in the recording: `start`, `end`.
-        title: Says dataset, recording and weights.
-        fps: Frames a second; without, time is drawn in frames.
+        curves: Attention of each network, (T,), by its name; one panel per network.
+        settings: Settings of each network by its name; proposals are drawn at one scale.
+        truth: Annotated actions of the recording, with `start` and `end`.
+        title: Title with dataset, recording and weights.
+        fps: Frames per second; if None, the time axis is in frames.
     """
     values, levels, proposals = {}, {}, {}
     for name, curve in curves.items():
@@ -42,14 +42,15 @@ def attention_figure(
 def proposal_recall_figure(
     curves: Mapping[str, np.ndarray], settings: Settings, truth: pd.DataFrame, title: str
 ) -> Figure:
-    """Fig. 12: how the recall of proposals depends on epsilon, omega and delta, each with the
-    others as in the settings.
+    """Draws the recall of proposals for different epsilon, omega and delta (Fig. 12).
+
+    One parameter is varied per panel; the others are those of the settings.
 
     Args:
-        curves: Name of a recording to a network's attention (T,), as it puts it out.
-        settings: The network's.
-        truth: What is annotated: `video`, `start`, `end`; other recordings do not count.
-        title: Says dataset, network and weights.
+        curves: Attention of the network, (T,), by recording.
+        settings: Settings of the network.
+        truth: Annotated actions, with `video`, `start`, `end`; other recordings are ignored.
+        title: Title with dataset, network and weights.
     """
     own = {video: smoothed(curve, settings)[0] for video, curve in curves.items()}
     truth = truth[truth["video"].isin(list(own))]
@@ -70,14 +71,14 @@ def proposal_recall_figure(
 
     e, w = settings.epsilon, settings.omega
     panels = {
-        "threshold $\\epsilon$" + (" (share of the maximum)" if settings.relative else ""): {
+        "threshold $\\epsilon$" + (" (fraction of the maximum)" if settings.relative else ""): {
             f"{x:g}": recall(x, w) for x in sorted({0.0, 0.1, 0.2, 0.3, e})
         },
         "distance $\\omega$ (frames)": {f"{x}": recall(e, x) for x in sorted({0, 10, 30, 60, w})},
-        "scale $\\delta$ (share of the length)": {
+        "scale $\\delta$ (fraction of the length)": {
             "one scale": recall(e, w),
             **{f"1/{n}": recall(e, w, 1 / n) for n in (2, 3, 4)},
         },
     }
     title = f"{title}\n$\\epsilon$ = {e:g}, $\\omega$ = {w} unless varied"
-    return recall_figure(panels, title, "proposals in a recording")
+    return recall_figure(panels, title, "proposals per recording")

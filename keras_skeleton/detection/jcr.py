@@ -1,6 +1,6 @@
-"""JCR-RNN as a detector: what it learns of every frame, and intervals from what it puts out.
+"""JCR-RNN as a detector: frame-wise training targets, training, and intervals from its outputs.
 
-See `models/jcr_rnn.py` for where it comes from and what is our choice.
+See `models/jcr_rnn.py` for the source of the model and for our own choices.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import pandas as pd
 
 from keras_skeleton.training.fold import DivergedError
 
-SIGMA = 5.0  # frames: width of the curves around starts and ends; from memory
-NEAR = 10  # frames: how far a start or an end may move to where it is most certain; ours
-WEIGHT = 10.0  # of the regression in the loss; from memory
+SIGMA = 5.0  # width of the confidence curves at starts and ends, in frames; from memory
+NEAR = 10  # maximum shift of a start or end to its most confident frame; our choice
+WEIGHT = 10.0  # weight of the regression loss; from memory
 
 
 class Stream(NamedTuple):
-    """A recording as the network learns it.
+    """A recording with frame-wise targets.
 
     Attributes:
-        frames: float32 (T, K, 3).
-        labels: int32 (T,), C where nothing happens.
-        ends: float32 (T, 2), see `targets`.
+        frames: Network inputs, float32 (T, K, 3).
+        labels: Class of each frame, int32 (T,); C for no action.
+        ends: Confidences of start and end, float32 (T, 2), see `targets`.
     """
 
     frames: np.ndarray
@@ -37,17 +37,17 @@ class Stream(NamedTuple):
 def targets(
     actions: pd.DataFrame, frames: int, classes: int, sigma: float = SIGMA
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is to be put out for every frame of a recording.
+    """Computes the frame-wise targets of a recording.
 
     Args:
-        actions: `label`, `start`, `end` of what is annotated.
-        frames: T.
-        classes: C.
-        sigma: See `SIGMA`.
+        actions: Annotated actions, with `label`, `start`, `end`.
+        frames: Number of frames T.
+        classes: Number of classes C.
+        sigma: Width of the confidence curves, in frames.
 
     Returns:
-        int32 (T,), labels, C where nothing happens; float32 (T, 2), confidences of start and end:
-        exp(-d^2 / (2 sigma^2)) with the distance d to the nearest first or last frame of an action.
+        Labels, int32 (T,), with C for no action; and confidences of start and end, float32 (T, 2):
+        exp(-d^2 / (2 sigma^2)) for the distance d to the nearest first or last frame of an action.
     """
     labels = np.full(frames, classes, np.int32)
     ends = np.zeros((frames, 2), np.float32)
@@ -61,13 +61,13 @@ def targets(
 
 
 class Windows(keras.utils.PyDataset):
-    """Batches of windows of recordings, cut anew in every epoch.
+    """Batches of windows of recordings, with new window positions in every epoch.
 
     Args:
         streams: The recordings.
-        size: Frames of a window; shorter ones end in zeros that have no weight.
-        batch_size: B.
-        seed: Of cuts and order; None for the same cuts, in order, in every epoch.
+        size: Window length in frames; shorter windows are padded with zeros of weight 0.
+        batch_size: Batch size B.
+        seed: Seed of positions and order; None for fixed positions in order.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Windows(keras.utils.PyDataset):
         self._cut()
 
     def _cut(self) -> None:
-        """(stream, start) of every window; the first one of a stream starts before it."""
+        """Draws (stream, start) of every window; the first window may start before the stream."""
         rng = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
         cuts = []
         for i, stream in enumerate(self.streams):
@@ -127,25 +127,25 @@ def train(
     seed: int = 0,
     on_epoch_end: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> pd.DataFrame:
-    """Trains JCR-RNN; it ends with the weights of the epoch with the lowest validation loss.
+    """Trains JCR-RNN and restores the weights of the epoch with the lowest validation loss.
 
     Args:
-        network: From `models.jcr_rnn`.
-        streams: Recordings to learn from.
-        validation: Recordings to choose the epoch by; the last epoch where there are none.
-        rate: Learning rate of an epoch, from 0.
-        epochs: Passes over the recordings.
-        augment: Layers in front of the network while it learns.
-        size: Frames of a window.
-        batch_size: B.
-        seed: Of the cuts into windows.
-        tell: Called with every epoch's row of the history.
+        network: A network from `models.jcr_rnn`.
+        streams: Training recordings.
+        validation: Validation recordings; if empty, the last epoch is used.
+        rate: Learning rate of each epoch, counted from 0.
+        epochs: Number of epochs.
+        augment: Augmentation layers, used during training only.
+        size: Window length in frames.
+        batch_size: Batch size B.
+        seed: Seed of the window positions.
+        on_epoch_end: Called after every epoch with its row of the history.
 
     Returns:
-        The history.
+        The history, with one row per epoch.
 
     Raises:
-        DivergedError: A loss that is not finite.
+        DivergedError: If a loss is NaN or infinite.
     """
     model = network
     if augment:
@@ -172,8 +172,8 @@ def train(
         rows.append(row)
         if not np.isfinite(list(row.values())).all():
             raise DivergedError(
-                f"JCR-RNN's loss is NaN or infinite after epoch {epoch + 1}; try another seed or a "
-                "larger --batch-size"
+                f"the loss of JCR-RNN is NaN or infinite after epoch {epoch + 1}; try another "
+                "--seed or a larger --batch-size"
             )
         if row.get("val_loss", -epoch) < best[0]:
             best[:] = [row.get("val_loss", -epoch), network.get_weights()]
@@ -194,23 +194,27 @@ def train(
 
 
 def per_frame(network: keras.Model) -> keras.Model:
-    """The network with one output (B, T, C + 3): probabilities, then start and end, for `along`."""
+    """Returns the network with one output, (B, T, C + 3), for `along`: class probabilities, then
+    confidences of start and end."""
     probabilities = keras.layers.Activation("softmax")(network.output["labels"])
     joined = keras.layers.Concatenate()([probabilities, network.output["ends"]])
     return keras.Model(network.input, joined)
 
 
 def read_off(probability: np.ndarray, ends: np.ndarray, near: int = NEAR) -> pd.DataFrame:
-    """Detections from what the network says of every frame: `label`, `start`, `end`, `score`.
+    """Converts frame-wise outputs to detections.
 
-    Frames in a row with the same most probable class are a detection. Its start moves to the
-    frame nearby where a start is most certain, its end likewise; its score is the class's mean
-    probability.
+    Consecutive frames with the same most probable class form a detection. Its start is moved to
+    the nearby frame with the highest start confidence, its end likewise; its score is the mean
+    probability of the class.
 
     Args:
-        probability: (T, C + 1), the last class for no action.
-        ends: (T, 2), confidences of start and end.
-        near: Frames that an end may move, at most half of the detection inwards.
+        probability: Class probabilities, (T, C + 1); the last class is no action.
+        ends: Confidences of start and end, (T, 2).
+        near: Maximum shift of start and end in frames; inwards at most half of the detection.
+
+    Returns:
+        A table with the columns `label`, `start`, `end`, `score`.
     """
     T = len(probability)
     best = probability.argmax(axis=1) if T else np.zeros(0, int)
@@ -230,6 +234,6 @@ def read_off(probability: np.ndarray, ends: np.ndarray, near: int = NEAR) -> pd.
 
 
 def _surest(confidence: np.ndarray, own: int, low: int, high: int) -> int:
-    """The frame in [low, high) with the highest confidence; of equal ones the nearest to `own`."""
+    """The frame in [low, high) with the highest confidence; ties go to the nearest to `own`."""
     at = np.arange(max(low, 0), high)
     return int(at[np.lexsort((np.abs(at - own), -confidence[at]))[0]])

@@ -1,8 +1,8 @@
-"""From a curve of attention over a stream to intervals, and from scored intervals to detections.
+"""Generate proposals from an attention curve, and detections from scored intervals.
 
-Song et al., "Spatio-Temporal Attention-Based LSTM Networks for 3D Action Recognition and
-Detection", TIP 2018, Sec. III.E and IV.C. Intervals are rows (start, end) in frames, the end not
-included (the paper's e_p is our end - 1). All of it takes time in proportion to T.
+Source: Song et al., "Spatio-Temporal Attention-Based LSTM Networks for 3D Action Recognition and
+Detection", TIP 2018, Sec. III.E and IV.C. Intervals are rows (start, end) in frames, with the end
+excluded (the paper's e_p is end - 1). The run time is linear in T.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter1d
 
-WINDOW = 30  # frames of the average filter, Sec. IV.C
-MERGE = 20  # detections of one class with fewer frames in between become one, Sec. III.E
+WINDOW = 30  # length of the averaging filter in frames, Sec. IV.C
+MERGE = 20  # detections of a class with fewer frames between them are merged, Sec. III.E
 
 
 def smooth(curve: ArrayLike, window: int = WINDOW) -> np.ndarray:
-    """float64 (T,): the mean of `window` frames around each; the ends are continued.
+    """Smooths a curve with an averaging filter, float64 (T,). The ends are extended by constants.
 
     Args:
-        curve: (T,), attention of each frame.
-        window: In frames; of an even number the middle is half a frame early.
+        curve: Attention of each frame, (T,).
+        window: Filter length in frames; with an even length, the center is half a frame early.
     """
     values = np.asarray(curve, np.float64)
     if values.ndim != 1 or window < 1:
@@ -29,12 +29,23 @@ def smooth(curve: ArrayLike, window: int = WINDOW) -> np.ndarray:
 
 
 def propose(curve: ArrayLike, epsilon: float = 0.0, omega: int = 30) -> np.ndarray:
-    """int64 (P, 2): the intervals where attention is above a threshold (Eqs. 8 and 9).
+    """Proposes the intervals in which attention exceeds a threshold (Eqs. 8 and 9).
 
     Args:
-        curve: (T,), attention of each frame, smoothed.
-        epsilon: The threshold; the paper takes 0 for Cross-Subject, 0.2 for Cross-View.
-        omega: Intervals with fewer frames in between are one.
+        curve: Smoothed attention of each frame, (T,).
+        epsilon: Threshold; the paper uses 0 for cross-subject and 0.2 for cross-view.
+        omega: Intervals with fewer frames between them are joined.
+
+    Returns:
+        Proposals, int64 (P, 2).
+
+    Raises:
+        ValueError: If the curve is not (T,), or omega is negative.
+
+    Example:
+        >>> propose([0, 1, 1, 0, 1, 0, 0, 0, 1, 0], epsilon=0.5, omega=2)
+        array([[1, 5],
+               [8, 9]])
     """
     values = np.asarray(curve)
     if values.ndim != 1 or omega < 0:
@@ -54,18 +65,25 @@ def multiscale(
     lengths: tuple[float, ...] = (2, 3, 4),
     delta: float = 1 / 3,
 ) -> np.ndarray:
-    """int64 (n, 2): several candidates for every proposal (Sec. III.E, 2).
+    """Creates several candidates for every proposal (Sec. III.E, 2).
 
-    With delta a third of a proposal's length: centres at its own and delta to either side, and at
-    each the lengths 2, 3 and 4 delta (our reading of a blurred print). The proposal itself is one
-    of the nine (with another delta, which Fig. 12 tries, a tenth); what reaches out of the stream
-    is cut, what repeats is left out.
+    With delta a third of the proposal's length, centers are the proposal's own and those shifted by
+    delta to either side, each with the lengths 2, 3 and 4 delta (our reading of a blurred print).
+    The proposal is one of these nine candidates; with another delta, as in Fig. 12, it is a tenth.
+    Candidates are cut at the ends of the stream, and duplicates are removed.
 
     Args:
-        proposals: (P, 2).
-        frames: T of the stream.
-        lengths: In delta.
-        delta: Share of a proposal's length.
+        proposals: Proposals, (P, 2).
+        frames: Number of frames T of the stream.
+        lengths: Candidate lengths as multiples of delta.
+        delta: Fraction of a proposal's length.
+
+    Returns:
+        Candidates, int64 (n, 2).
+
+    Example:
+        >>> multiscale([[10, 16]], frames=20).tolist()[:5]
+        [[7, 15], [8, 14], [9, 13], [9, 17], [10, 16]]
     """
     own = np.asarray(proposals, np.int64).reshape(-1, 2)
     start, end = own.T
@@ -74,16 +92,17 @@ def multiscale(
     shift = np.array([-1, 0, 1])[:, None]
     middle = (centre + shift * step)[:, None]  # (3, 1, P)
     half = np.array(lengths)[:, None] * step / 2  # (L, P)
-    # Of length 3 delta at its own centre: the proposal, whatever 3 does not divide.
+    # The proposal itself is added, since length 3 delta differs if 3 does not divide its length.
     candidates = np.stack([middle - half, middle + half], axis=-1).reshape(-1, 2)
     candidates = np.concatenate([own, np.round(candidates)]).astype(np.int64).clip(0, frames)
     return np.unique(candidates[candidates[:, 1] > candidates[:, 0]], axis=0)
 
 
 def overlaps(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(n, m): intersection over union of intervals (n, 2) with others (m, 2); 0 where they part.
+    """Computes the intersection over union of intervals (n, 2) with others (m, 2): (n, m).
 
-    Where two intervals meet, what reaches from the first start to the last end is their union.
+    Disjoint intervals have 0. For intersecting intervals, the union extends from the first start
+    to the last end.
     """
     start, end = spans[:, None, 0], spans[:, None, 1]
     low, high = others[:, 0], others[:, 1]
@@ -94,15 +113,21 @@ def overlaps(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
 def suppress(
     intervals: ArrayLike, scores: ArrayLike, least: float = 0.1, overlap: float = 0.3
 ) -> np.ndarray:
-    """int64 (k,): indices of the intervals of one class that non-maximum suppression keeps.
-
-    The highest score first; what overlaps it by more than `overlap` goes.
+    """Applies non-maximum suppression to the intervals of one class.
 
     Args:
-        intervals: (n, 2).
-        scores: (n,).
-        least: Lower scores are dropped; 0.1 in the paper.
-        overlap: Intersection over union; our choice, the paper gives none. 1 keeps all.
+        intervals: Intervals, (n, 2).
+        scores: Scores, (n,).
+        least: Intervals with a lower score are dropped; 0.1 in the paper.
+        overlap: Maximum intersection over union with a better interval; our choice, since the
+            paper gives none. With 1, no interval is suppressed.
+
+    Returns:
+        Indices of the kept intervals by descending score, int64 (k,).
+
+    Example:
+        >>> suppress([[0, 10], [1, 11], [20, 30]], [0.6, 0.9, 0.3])
+        array([1, 2])
     """
     spans, confidence = np.asarray(intervals).reshape(-1, 2), np.asarray(scores)
     order = np.argsort(-confidence, kind="stable")
@@ -120,10 +145,20 @@ def suppress(
 def merge(
     intervals: ArrayLike, scores: ArrayLike, distance: int = MERGE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals of one class with fewer than `distance` frames in between become one.
+    """Merges intervals of one class with fewer than `distance` frames between them.
+
+    Args:
+        intervals: Intervals, (n, 2).
+        scores: Scores, (n,).
+        distance: Distance in frames.
 
     Returns:
-        Intervals (k, 2) in order of their start, and the highest score of each (our choice).
+        Intervals (k, 2) sorted by start, and the highest score of each (our choice), (k,).
+
+    Example:
+        >>> merge([[0, 10], [25, 30], [60, 70]], [0.5, 0.8, 0.4])
+        (array([[ 0, 30],
+               [60, 70]]), array([0.8, 0.4]))
     """
     spans, confidence = np.asarray(intervals).reshape(-1, 2), np.asarray(scores, np.float64)
     if not len(spans):

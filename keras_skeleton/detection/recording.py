@@ -1,4 +1,4 @@
-"""One recording from a file of its own, without the rest of its dataset."""
+"""Read a single recording from a file."""
 
 from __future__ import annotations
 
@@ -20,17 +20,30 @@ from keras_skeleton.utils.errors import DatasetError
 def read_recording(
     path: Path, skeleton: Skeleton, bodies: int, classes: Sequence[str]
 ) -> SkeletonDataset:
-    """A recording as a dataset of one.
+    """Reads a recording from a file, as a dataset with one sample.
 
     Args:
-        path: UT-Kinect's `joints_sXX_eYY.txt`, another `.txt` as PKU-MMD's, or an array
-            (T, V, 3) or (T, M, V, 3) as `.npy`, `.npz`, `.json` or `.csv` (see `datasets.folder`).
-        skeleton: The joint layout that the detector knows.
-        bodies: M that it reads: further people are left out, those that lack are zero.
-        classes: What it tells apart.
+        path: `joints_sXX_eYY.txt` of UT-Kinect, another `.txt` in the format of PKU-MMD, or an
+            array (T, V, 3) or (T, M, V, 3) as `.npy`, `.npz`, `.json` or `.csv` (see
+            `datasets.folder`).
+        skeleton: Skeleton of the detector.
+        bodies: Number of bodies M of the detector's input. Further bodies are dropped; missing
+            bodies are zero.
+        classes: Class names of the detector.
 
     Raises:
-        DatasetError: No such file, another layout, a kind of file that is not known, no frames.
+        DatasetError: If the file is missing, damaged, of an unknown format, or has another number
+            of joints or no body.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "walk.npy"
+        ...     np.save(path, np.ones((40, 25, 3)))
+        ...     dataset = read_recording(path, get_skeleton("kinect_v2"), 2, ["walk"])
+        >>> dataset.clip(0).shape
+        (40, 2, 25, 3)
     """
     if not path.is_file():
         raise DatasetError(f"{path}: no such file")
@@ -44,14 +57,14 @@ def read_recording(
         except ClipError as error:
             raise DatasetError(f"{path}: {error}") from error
     else:
-        raise DatasetError(f"{path}: a recording is a .txt, {', '.join(READERS)} file")
+        raise DatasetError(f"{path}: unknown file format; expected .txt, {', '.join(READERS)}")
     if clip.shape[2] != skeleton.size:
         raise DatasetError(
-            f"{path}: has {clip.shape[2]} joints, the detector was trained on the {skeleton.size} "
-            f"of '{skeleton.name}'"
+            f"{path}: has {clip.shape[2]} joints, but the detector was trained on "
+            f"{skeleton.size} joints ('{skeleton.name}')"
         )
     if not clip.any():
-        raise DatasetError(f"{path}: nobody is in any of its {len(clip)} frames")
+        raise DatasetError(f"{path}: no body in any of its {len(clip)} frames")
     own = np.zeros((len(clip), bodies, skeleton.size, 3), np.float32)
     people = min(bodies, clip.shape[1])
     own[:, :people] = clip[:, :people]

@@ -1,4 +1,4 @@
-"""From the detections in a run's folder to scores, files for other tools, and figures."""
+"""Score the detections of a run, and write tables, files for other tools, and figures."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ TITLES = {
     "tap_b_m": "TAP-B-M",
 }  # fmt: skip
 DETECTIONS = {"video": str}
-MAX_BYTES = 256 << 20  # of detections and curves; an hour of attention takes half a megabyte
+MAX_BYTES = 256 << 20  # limit for detections and curves; an hour of attention takes 0.5 MB
 
 
 def write_report(folder: Path, intervals: pd.DataFrame) -> str:
-    """Scores what every method detected in all folds that are there; writes tables and figures.
+    """Scores the detections of every method over all stored folds; writes tables and figures.
 
     Args:
-        folder: Of a run, see `detection.experiment`.
-        intervals: What is annotated: `video`, `label`, `start`, `end`.
+        folder: Folder of a run, see `detection.experiment`.
+        intervals: Annotated actions, with `video`, `label`, `start`, `end`.
 
     Returns:
         The table of scores by the paper's rule, as text.
     """
     run = read_record(folder / "run.json")
     found: dict[str, pd.DataFrame] = {}
-    tested: dict[str, dict[str, int]] = {}  # recordings and their frames
+    tested: dict[str, dict[str, int]] = {}  # number of frames by test recording
     for method in TITLES:
         places = sorted(folder.glob(f"fold_*/{method}/detections.csv"))
         if places:
@@ -77,14 +77,14 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
     counts = {TITLES[method]: len(videos) for method, videos in tested.items()}
     if len({tuple(videos) for videos in tested.values()}) > 1:
         own = ", ".join(f"{title} {n}" for title, n in counts.items())
-        text += f"\nnot comparable, tested on different recordings: {own}"
+        text += f"\nnot comparable: methods were tested on different recordings ({own})"
     (folder / "scores.txt").write_text(text + "\n", "utf-8")
     _draw(folder, run, found, tested, intervals)
     return text
 
 
 def table_of(scores: pd.DataFrame, rule: str) -> str:
-    """The content of scores.csv by one rule as text: mAP and F1 over the least overlap."""
+    """Formats the scores of one rule as text: mAP and F1 by overlap threshold."""
     own = scores[scores["rule"] == rule]
     thetas = sorted(own["theta"].unique())
     lines = [
@@ -99,21 +99,21 @@ def table_of(scores: pd.DataFrame, rule: str) -> str:
 
 
 def _read_detections(path: Path, classes: int) -> pd.DataFrame:
-    """A method's detections.csv; a TableError where it is damaged."""
+    """Reads `detections.csv` of a method; raises TableError if it is damaged."""
     try:
         text = read_text(path, "detections", most=MAX_BYTES)
         table = pd.read_csv(io.StringIO(text), dtype=DETECTIONS)
-    except ValueError as error:  # pandas' own errors are ValueErrors
+    except ValueError as error:  # pandas raises ValueErrors
         raise TableError(f"{path}: not readable ({error})") from None
     table = checked(table, str(path), DETECTION)
     if not table["label"].isin(range(classes)).all():
-        raise TableError(f"{path}: has labels that are not from 0 to {classes - 1}")
+        raise TableError(f"{path}: labels must be from 0 to {classes - 1}")
     return table
 
 
 @contextmanager
 def _curves(path: Path) -> Iterator[Any]:
-    """A method's curves.npz; a UserError where it is damaged."""
+    """Opens `curves.npz` of a method; raises UserError if it is damaged."""
     try:
         with open_arrays(path, "curves", MAX_BYTES) as arrays:
             yield arrays
@@ -136,8 +136,8 @@ def _curves(path: Path) -> Iterator[Any]:
 def _write_files(
     folder: Path, table: pd.DataFrame, videos: Sequence[str], run: Mapping[str, Any]
 ) -> None:
-    """PKU-MMD's files, labels from 1 as there, and ActivityNet's one file, whose segments are in
-    seconds, or in frames where the dataset has no even pace (UT-Kinect)."""
+    """Writes PKU-MMD files, with labels from 1, and an ActivityNet file, with segments in seconds
+    (in frames for datasets without a constant frame rate, such as UT-Kinect)."""
     folder.mkdir(exist_ok=True)
     write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", videos)
     write_activitynet(table, folder / "activitynet.json", run["classes"], run["fps"] or 1.0)
@@ -156,7 +156,7 @@ def _draw(
         truth = intervals[intervals["video"].isin(list(tested[method]))]
         panels[TITLES[method]] = {t: precision_recall(table, truth, t) for t in THETAS}
     weights = f"weights of run {folder.resolve().name}"
-    title = f"Detection on {where}: precision over recall, all classes together\n{weights}"
+    title = f"Detection on {where}: precision and recall over all classes\n{weights}"
     save_figure(precision_recall_figure(panels, title), folder / "precision_recall.png")
 
     if attention := [method for method in ("tap_u", "tap_b") if method in found]:
@@ -174,9 +174,8 @@ def _draw(
 
 
 def _separation(folder: Path, method: str, intervals: pd.DataFrame) -> dict[str, Any]:
-    """How attention differs between frames of actions and others, in all test recordings: the
-    mean of each, and the chance that it is higher in one of the former (area under the ROC
-    curve)."""
+    """Compares attention to frames within and between actions, in all test recordings: their means,
+    and the probability that attention is higher within an action (area under the ROC curve)."""
     values, acting = [], []
     for path in sorted(folder.glob(f"fold_*/{method}/curves.npz")):
         with _curves(path) as data:
@@ -206,7 +205,7 @@ def _draw_attention(
     intervals: pd.DataFrame,
     weights: str,
 ) -> None:
-    """Figs. 11 and 12, on the first fold that all have run on."""
+    """Draws Figs. 11 and 12 for the first fold that all methods have in common."""
     places = [{path.parent for path in folder.glob(f"fold_*/{method}")} for method in methods]
     common = set.intersection(*places)
     if not common:

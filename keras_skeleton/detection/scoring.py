@@ -1,18 +1,19 @@
-"""How good detections are: F1, average precision and its means, average recall of proposals.
+"""Score detections: F1, average precision and its means, and average recall of proposals.
 
-Two rules, for the same tables:
+There are two rules:
 
-    official  PKU-MMD's own script (Liu et al., 2017; evaluate.py of ECHO960/PKU-MMD). Every
-              detection goes to the interval of its class that it overlaps most; an interval hit
-              many times counts once. Precision is the number of intervals hit over the number of
-              detections. In the average precision, detections are dropped from the least
-              confident on, and the highest precision so far is weighted with what recall loses
-    paper     Song et al. (TIP 2018), Eqs. 10 to 13, as in PASCAL VOC, to which they refer:
-              detections in order of their score, each takes the interval that it overlaps most if
-              no better one has it, else it is false; interpolated precision
+    official  the script of PKU-MMD (Liu et al., 2017; evaluate.py of ECHO960/PKU-MMD). Every
+              detection is assigned to the interval of its class that it overlaps most; several
+              detections of an interval count once. Precision is the number of detected intervals
+              divided by the number of detections. For average precision, detections are removed by
+              increasing confidence, and the highest precision so far is weighted by the loss of
+              recall
+    paper     Song et al. (TIP 2018), Eqs. 10 to 13, following PASCAL VOC: by decreasing score,
+              each detection takes the interval that it overlaps most; it is a false positive if a
+              better detection has taken it. Precision is interpolated
 
-Both take the overlap as intersection over union of [start, end), and detections whose overlap
-equals the threshold as right.
+With both rules, overlap is the intersection over union of [start, end), and a detection is correct
+if its overlap is at least the threshold.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ from keras_skeleton.detection.tables import DETECTION, TableError, checked
 RULES = ("official", "paper")
 SPAN = ["start", "end"]
 THETAS = (0.1, 0.3, 0.5, 0.7)
-FINE = np.arange(1, 101) / 100  # the thresholds that `ap_2d` is the mean over
+FINE = np.arange(1, 101) / 100  # overlap thresholds of `ap_2d`
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What `evaluate` found.
+    """Scores of detections, computed by `evaluate`.
 
     Attributes:
-        table: One row a theta: `f1`, `ap` (all detections in one list), `map_action` (mean over
-            classes), `map_video` (mean over videos).
+        table: One row per overlap threshold, with `f1`, `ap` (average precision of all
+            detections), `map_action` (mean over classes) and `map_video` (mean over videos).
         ap_2d: Mean of `ap` over the thresholds 0.01, 0.02, ..., 1.
         rule: `"official"` or `"paper"`.
     """
@@ -57,27 +58,35 @@ def evaluate(
 ) -> Scores:
     """Scores detections.
 
+    Videos of both tables count; the official script counts only videos with a result file.
+
     Args:
-        detections: `video`, `label`, `start`, `end`, `score`.
-        ground_truth: The same without `score`.
-        thetas: Least overlap of a right detection.
-        rule: See above.
-        classes: C: what `map_action` is a mean over. The official rule counts classes that occur
-            nowhere (as 0), the other one only classes with ground truth. The official script
-            counts only videos that have a file of results; here those of either table count.
+        detections: Table with `video`, `label`, `start`, `end`, `score`.
+        ground_truth: Table with `video`, `label`, `start`, `end`.
+        thetas: Minimum overlaps of a correct detection.
+        rule: `"official"` or `"paper"`, see the module.
+        classes: Number of classes C over which `map_action` is averaged. The official rule includes
+            classes that never occur (as 0); the paper's rule only classes with ground truth.
 
     Raises:
-        TableError: Columns that lack, NaN, intervals without length, no ground truth.
-        ValueError: An unknown rule, or a threshold outside (0, 1].
+        TableError: If columns are missing, values are NaN, intervals are empty, or there is no
+            ground truth.
+        ValueError: If the rule is unknown or a threshold is outside (0, 1].
+
+    Example:
+        >>> truth = pd.DataFrame({"video": "a", "label": [0, 1], "start": [0, 50], "end": [40, 90]})
+        >>> found = truth.assign(score=[0.9, 0.8])
+        >>> evaluate(found, truth, thetas=[0.5], rule="paper", classes=2).table["map_action"][0.5]
+        np.float64(1.0)
     """
     if rule not in RULES:
-        raise ValueError(f"rule='{rule}' is unknown; it is one of {RULES}")
+        raise ValueError(f"unknown rule '{rule}'; choose one of {RULES}")
     if not all(0 < theta <= 1 for theta in thetas):
-        raise ValueError(f"thetas={tuple(thetas)}: an overlap is above 0 and at most 1")
+        raise ValueError(f"thetas={tuple(thetas)}: thresholds must be above 0 and at most 1")
     found = checked(detections, "detections", DETECTION)
     truth = checked(ground_truth, "ground truth")
     if not len(truth):
-        raise TableError("ground truth: holds no interval, so nothing can be found")
+        raise TableError("ground truth: contains no intervals")
     matches = _Matches(found, truth)
     curve = _official_ap if rule == "official" else _paper_ap
     everything = np.arange(len(found))
@@ -107,10 +116,10 @@ def evaluate(
 
 
 class _Matches:
-    """For every detection the interval of its video and class that it overlaps most.
+    """Assigns each detection to the interval of its video and class that it overlaps most.
 
-    Detections are held in order of their score, the most confident first; of equal ones the last
-    in the table, which the official script drops last. `best` is -1 where there is none.
+    Detections are sorted by decreasing score; among equal scores, the last row of the table comes
+    first, as in the official script. `best` is -1 for detections without an interval.
     """
 
     def __init__(self, found: pd.DataFrame, truth: pd.DataFrame) -> None:
@@ -130,18 +139,18 @@ class _Matches:
                 continue
             there = truths[key]
             both = overlaps(spans[own], real[there])
-            # Of equal overlaps the last interval, as the official script has it.
+            # Among equal overlaps the last interval, as in the official script.
             column = both.shape[1] - 1 - both[:, ::-1].argmax(axis=1)
             self.best[own] = there[column]
             self.overlap[own] = both[np.arange(len(own)), column]
 
     def truths_of(self, **wanted: object) -> int:
-        """How many intervals of a class or a video there are."""
+        """Number of intervals of a class or a video."""
         ((name, value),) = wanted.items()
         return int((self._truth[name] == value).sum())
 
     def of(self, chosen: np.ndarray, theta: float) -> np.ndarray:
-        """The interval that each of these detections hits, -1 where it hits none."""
+        """The interval matched by each of the given detections, -1 for none."""
         return np.where(self.overlap[chosen] >= theta, self.best[chosen], -1)
 
 
@@ -149,7 +158,7 @@ class _Matches:
 
 
 def _firsts(hits: np.ndarray) -> np.ndarray:
-    """bool: the most confident hit of every interval."""
+    """Marks the most confident detection of every interval."""
     first = np.zeros(len(hits), bool)
     first[np.unique(hits, return_index=True)[1]] = True
     return first & (hits >= 0)
@@ -159,9 +168,9 @@ def _official_ap(matches: _Matches, chosen: np.ndarray, total: int, theta: float
     if not total or not len(chosen):
         return 0.0
     hits = matches.of(chosen, theta)
-    # Intervals still hit when only the k most confident are left, k = 0 to n.
+    # Number of intervals detected by the k most confident detections, k = 0 to n.
     positive = np.concatenate([[0], np.cumsum(_firsts(hits))])
-    # The script looks at the whole list, then again after each hit that it drops.
+    # The script evaluates the whole list, then again after removing each matched detection.
     kept = np.concatenate([[len(hits)], np.flatnonzero(hits >= 0)[::-1]])
     precision = positive[kept] / np.maximum(kept, 1)
     recall = positive[kept] / total
@@ -178,12 +187,12 @@ def _paper_ap(matches: _Matches, chosen: np.ndarray, total: int, theta: float) -
     right = _firsts(matches.of(chosen, theta))
     precision = np.cumsum(right) / np.arange(1, len(right) + 1)
     interpolated = np.maximum.accumulate(precision[::-1])[::-1]  # Eq. 12
-    return float(interpolated[right].sum() / total)  # Eq. 13: recalls that are never reached: 0
+    return float(interpolated[right].sum() / total)  # Eq. 13: recalls never reached count as 0
 
 
 def _f1(matches: _Matches, theta: float) -> float:
-    """2 P R / (P + R), P the share of right detections, R that of intervals hit: both rules count
-    one detection an interval as right."""
+    """F1 = 2 P R / (P + R), with the precision P and recall R. With both rules, one detection per
+    interval is correct."""
     hits = matches.of(np.arange(len(matches.best)), theta)
     right = int(_firsts(hits).sum())
     return 2 * right / (len(hits) + matches.truths)
@@ -192,17 +201,28 @@ def _f1(matches: _Matches, theta: float) -> float:
 def precision_recall(
     detections: pd.DataFrame, ground_truth: pd.DataFrame, theta: float
 ) -> pd.DataFrame:
-    """`recall` and `precision` when only the k most confident detections are left, k = 1 to n, all
-    classes together (Fig. 13); a row for each k, with the score that it ends at.
+    """Computes precision and recall of the k most confident detections, k = 1 to n, over all
+    classes (Fig. 13).
 
     Args:
-        detections, ground_truth: As for `evaluate`.
-        theta: Least overlap of a right detection.
+        detections: Table with `video`, `label`, `start`, `end`, `score`.
+        ground_truth: Table with `video`, `label`, `start`, `end`.
+        theta: Minimum overlap of a correct detection.
+
+    Returns:
+        A table with one row per k and the columns `score` (of the k-th detection), `recall` and
+        `precision`.
+
+    Example:
+        >>> truth = pd.DataFrame({"video": "a", "label": [0, 1], "start": [0, 50], "end": [40, 90]})
+        >>> found = truth.iloc[:1].assign(score=0.9)
+        >>> precision_recall(found, truth, theta=0.5).values.tolist()
+        [[0.9, 0.5, 1.0]]
     """
     found = checked(detections, "detections", DETECTION)
     truth = checked(ground_truth, "ground truth")
     if not len(truth):
-        raise TableError("ground truth: holds no interval, so nothing can be found")
+        raise TableError("ground truth: contains no intervals")
     matches = _Matches(found, truth)
     right = np.cumsum(_firsts(matches.of(np.arange(len(found)), theta)))
     return pd.DataFrame(
@@ -222,14 +242,18 @@ def average_recall(
     ground_truth: pd.DataFrame,
     thetas: Sequence[float] = (0.1, 0.3, 0.5),
 ) -> float:
-    """Share of intervals that a proposal overlaps by theta at least, mean over thetas (Fig. 12).
-
-    Labels play no role.
+    """Computes the fraction of intervals covered by a proposal, averaged over overlap thresholds
+    (Fig. 12). Labels are ignored.
 
     Args:
-        proposals: `video`, `start`, `end`.
-        ground_truth: The same.
-        thetas: Thresholds.
+        proposals: Table with `video`, `start`, `end`.
+        ground_truth: Table with `video`, `start`, `end`.
+        thetas: Overlap thresholds.
+
+    Example:
+        >>> truth = pd.DataFrame({"video": "a", "start": [0, 50], "end": [40, 90]})
+        >>> average_recall(truth.iloc[:1], truth)
+        0.5
     """
     curve = recall_by_number(proposals.assign(score=0.0), ground_truth, thetas)
     return float(curve["recall"].iloc[-1])
@@ -240,22 +264,25 @@ def recall_by_number(
     ground_truth: pd.DataFrame,
     thetas: Sequence[float] = (0.1, 0.3, 0.5),
 ) -> pd.DataFrame:
-    """`average_recall` when only the k proposals of a video with the highest scores are taken
-    (Fig. 12): `number`, how many that are in a video on average, and `recall`, from k = 0.
+    """Computes `average_recall` of the k proposals with the highest scores in each video, for
+    k = 0, 1, ... (Fig. 12).
 
     Args:
-        proposals: `video`, `start`, `end`, `score`.
-        ground_truth: `video`, `start`, `end`.
-        thetas: Thresholds.
+        proposals: Table with `video`, `start`, `end`, `score`.
+        ground_truth: Table with `video`, `start`, `end`.
+        thetas: Overlap thresholds.
+
+    Returns:
+        A table with the columns `number` (mean number of proposals per video) and `recall`.
     """
     found = checked(proposals, "proposals", ["video", *SPAN, "score"])
     truth = checked(ground_truth, "ground truth", ["video", *SPAN])
     if not len(truth):
-        raise TableError("ground truth: holds no interval, so nothing can be found")
+        raise TableError("ground truth: contains no intervals")
     found = found.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     places = found.groupby("video").indices
     most = max((len(own) for own in places.values()), default=0)
-    best = np.zeros((most + 1, len(truth)))  # overlap of each interval with the first k
+    best = np.zeros((most + 1, len(truth)))  # best overlap of each interval with the first k
     for video, there in truth.groupby("video").indices.items():
         if video in places:
             own, real = found[SPAN].to_numpy()[places[video]], truth[SPAN].to_numpy()[there]

@@ -1,4 +1,4 @@
-"""Untrimmed recordings as networks read them: frame by frame, or interval by interval."""
+"""Preprocess untrimmed recordings for networks, by frames or by intervals."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from keras_skeleton.models.registry import MODELS
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.normalise import main_actor
 
-BATCH = 64  # intervals that are classified at a time
-SIZES = (16, 32, 64, 128, 256, 512)  # frames of a batch, so that few sizes are traced
+BATCH = 64  # intervals per batch
+SIZES = (16, 32, 64, 128, 256, 512)  # numbers of frames per batch; few, to limit retracing
 
 
 def frames_of(
     dataset: SkeletonDataset, recording: int, model: str, choices: Mapping[str, Any]
 ) -> Frames:
-    """A recording as a network reads it, piece by piece.
+    """Returns a function that preprocesses ranges of frames of a recording.
 
-    Where coordinates are the main actor's, the body that moves most in the recording is that in
-    every piece in which it is there at all, so that frames do not depend on where pieces begin.
+    If coordinates are relative to the main actor, this is the body that moves most in the whole
+    recording, in every range in which it is present. Frames therefore do not depend on the range.
 
     Args:
-        dataset: Recordings.
-        recording: Which one.
-        model: Its name; of a model that reads clips at their own length.
-        choices: Of its view of a clip; coordinates have to belong to single frames.
+        dataset: The recordings.
+        recording: Index of the recording.
+        model: Name of a model that processes clips at their original length.
+        choices: Preprocessing options; coordinates must be computed per frame.
     """
     entry = MODELS[model]
     many = str(choices.get("coordinates")).startswith("actor") and dataset.max_bodies > 1
@@ -55,13 +55,13 @@ def classifier_of(
     choices: Mapping[str, Any],
     most: int | None,
 ) -> Classify:
-    """Classifies intervals of a recording.
+    """Returns a function that classifies intervals of a recording.
 
     Args:
         dataset, recording, model, choices: As for `frames_of`.
-        network: To logits (B, C + 1).
-        most: Frames that it reads of an interval at most; longer ones are subsampled. None for a
-            network that reads a fixed number of frames.
+        network: The classifier, with logits (B, C + 1).
+        most: Maximum number of frames; longer intervals are subsampled. None for a network with a
+            fixed number of frames.
     """
     entry = MODELS[model]
 

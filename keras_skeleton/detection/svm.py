@@ -1,8 +1,8 @@
-"""SVM-SW: a linear SVM on sliding windows of poses; a baseline of Song et al. (TIP 2018, IV.C).
+"""SVM-SW: a linear SVM on sliding windows of poses, a baseline of Song et al. (TIP 2018, IV.C).
 
-The paper gives the window (10 frames, 5 apart) and nothing else. Here a window's feature is the
-poses of its frames, one after the other, as the networks read them; its class is that of its middle
-frame; confidences are the softmax of the classes' margins.
+The paper specifies only the window (10 frames with stride 5). Here, the features of a window are
+the concatenated poses of its frames, preprocessed as for the networks; its class is that of its
+middle frame; confidences are the softmax of the class margins.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from sklearn.svm import LinearSVC
 from keras_skeleton.detection.detect import windows
 from keras_skeleton.detection.jcr import Stream
 
-SIZE, STEP = 10, 5  # frames, Sec. IV.C
-MOST = 50_000  # windows that are learnt from, drawn at random where there are more: our choice
-COSTS = (0.001, 0.01, 0.1)  # C of the SVM, chosen on the validation recordings: our choice
+SIZE, STEP = 10, 5  # window length and stride in frames, Sec. IV.C
+MOST = 50_000  # maximum number of training windows, randomly sampled: our choice
+COSTS = (0.001, 0.01, 0.1)  # C of the SVM, selected on the validation recordings: our choice
 
 
 class WindowSVM:
-    """The classifier of windows.
+    """Classifies sliding windows with a linear SVM.
 
     Args:
-        classes: C; label C is no action.
+        classes: Number of classes C; label C is no action.
     """
 
     def __init__(self, classes: int) -> None:
@@ -35,7 +35,8 @@ class WindowSVM:
         self.model: Pipeline | None = None
 
     def fit(self, train: Sequence[Stream], validation: Sequence[Stream], seed: int = 0) -> float:
-        """Learns from recordings; the cost is the best of `COSTS` on others, or the middle one.
+        """Fits the SVM. Its cost is selected from `COSTS` on the validation recordings; without
+        them, the middle one is used.
 
         Returns:
             The cost.
@@ -55,13 +56,13 @@ class WindowSVM:
         return best[1]
 
     def classify(self, frames: np.ndarray) -> np.ndarray:
-        """float64 (n, C + 1): confidences of the `windows` of a recording (T, K, 3)."""
+        """Confidences of the `windows` of a recording (T, K, 3), float64 (n, C + 1)."""
         if self.model is None:
-            raise ValueError("the SVM has not been trained: call fit first")
+            raise ValueError("the SVM is not fitted: call fit first")
         spans = windows(len(frames), SIZE, STEP)
         margins = self.model.decision_function(_poses(frames, spans))
         known = self.model.classes_
-        if margins.ndim == 1:  # of two classes only the second one's is given
+        if margins.ndim == 1:  # with two classes, only the margin of the second is returned
             margins = np.stack([-margins, margins], axis=1)
         found = np.zeros((len(spans), self.classes + 1))
         found[:, known] = softmax(margins, axis=1)
@@ -69,7 +70,7 @@ class WindowSVM:
 
 
 def _features(streams: Sequence[Stream], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Poses and labels of the windows of recordings, of at most `MOST` of them."""
+    """Features and labels of at most `MOST` windows of recordings."""
     spans = [windows(len(s.frames), SIZE, STEP) for s in streams]
     ends = np.cumsum([len(own) for own in spans])
     if ends[-1] > MOST:
@@ -83,6 +84,7 @@ def _features(streams: Sequence[Stream], seed: int) -> tuple[np.ndarray, np.ndar
 
 
 def _poses(frames: np.ndarray, spans: np.ndarray) -> np.ndarray:
-    """(n, SIZE * K * 3): a recording shorter than a window repeats its last frame."""
+    """Features of windows, (n, SIZE * K * 3). Recordings shorter than a window repeat their last
+    frame."""
     at = np.minimum(spans[:, :1] + np.arange(SIZE), len(frames) - 1)
     return frames[at].reshape(len(spans), -1)

@@ -1,10 +1,10 @@
-"""Detections and ground truth as tables: checked, read and written.
+"""Tables of detections and ground truth: check, read and write.
 
-A table has one row an interval: `video`, `label`, `start`, `end` (frames, the end not included)
-and, for detections, `score`. Files:
+A table has one row per interval with `video`, `label`, `start`, `end` (frames, end excluded) and,
+for detections, `score`. File formats:
 
-    PKU-MMD      one file a video, NAME.txt; lines of label, start, end, confidence, with commas
-    ActivityNet  one JSON file for all; segments in seconds, labels by their names
+    PKU-MMD      one file per video, NAME.txt, with lines of label, start, end, confidence
+    ActivityNet  one JSON file, with segments in seconds and class names as labels
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ DETECTION = [*INTERVAL, "score"]
 
 
 class TableError(UserError):
-    """Detections or ground truth that cannot be used; the message says what and where."""
+    """Raised if a table of detections or ground truth cannot be used."""
 
 
 def checked(table: pd.DataFrame, what: str, columns: Sequence[str] = INTERVAL) -> pd.DataFrame:
-    """The table's columns, of the right kinds.
+    """Checks a table and returns a copy of the given columns with numeric types.
 
     Raises:
-        TableError: Columns that lack, numbers that are not finite, intervals without length.
+        TableError: If columns are missing, values are not finite numbers, or intervals are empty.
     """
     if missing := [name for name in columns if name not in table.columns]:
-        raise TableError(f"{what}: lacks the columns {', '.join(missing)}")
+        raise TableError(f"{what}: missing columns: {', '.join(missing)}")
     found = table[list(columns)].reset_index(drop=True).copy()
     for name in columns[1:]:
         try:
             found[name] = pd.to_numeric(found[name])
         except (ValueError, TypeError):
-            raise TableError(f"{what}: '{name}' holds something else than numbers") from None
+            raise TableError(f"{what}: column '{name}' is not numeric") from None
         values = found[name].to_numpy(np.float64)
         if bad := np.flatnonzero(~np.isfinite(values)).tolist():
             raise TableError(f"{what}: row {bad[0]} has {name} = {values[bad[0]]}")
@@ -48,24 +48,33 @@ def checked(table: pd.DataFrame, what: str, columns: Sequence[str] = INTERVAL) -
     if len(empty):
         row = found.iloc[empty[0]]
         raise TableError(
-            f"{what}: row {empty[0]} ends at {row['end']:g}, not after its start {row['start']:g}"
+            f"{what}: row {empty[0]} is empty, it ends at {row['end']:g} and starts at "
+            f"{row['start']:g}"
         )
     found["video"] = found["video"].astype(str)
     return found
 
 
 def read_pku_mmd(folder: str | Path) -> pd.DataFrame:
-    """A folder of PKU-MMD's result or label files: a table of detections.
+    """Reads a folder of PKU-MMD result or label files as a table of detections.
 
-    In label files the last number is a mark of quality and not a score.
+    In label files, the last number of a line is a quality rating instead of a score.
 
     Raises:
-        TableError: No such folder or files, or a line that is not four numbers.
+        TableError: If there are no files, or a line does not have four numbers.
+
+    Example:
+        >>> import tempfile
+        >>> table = pd.DataFrame([["0001-L", 3, 10, 50, 0.9]], columns=DETECTION)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_pku_mmd(table, folder)
+        ...     read_pku_mmd(folder).values.tolist()
+        [['0001-L', 3.0, 10.0, 50.0, 0.9]]
     """
     folder = Path(folder)
     files = sorted(folder.glob("*.txt"))
     if not files:
-        raise TableError(f"{folder}: no result files; expected one NAME.txt a video")
+        raise TableError(f"{folder}: no result files; expected one NAME.txt per video")
     rows = []
     for path in files:
         try:
@@ -79,14 +88,32 @@ def read_pku_mmd(folder: str | Path) -> pd.DataFrame:
                 label, start, end, score = map(float, line.replace(",", " ").split())
             except ValueError:
                 raise TableError(
-                    f"{path}:{number}: '{line.strip()[:40]}' is not label, start, end, confidence"
+                    f"{path}:{number}: expected label, start, end, confidence, got "
+                    f"'{line.strip()[:40]}'"
                 ) from None
             rows.append((path.stem, label, start, end, score))
     return checked(pd.DataFrame(rows, columns=DETECTION), str(folder), DETECTION)
 
 
 def write_pku_mmd(detections: pd.DataFrame, folder: str | Path, videos: Sequence[str] = ()) -> None:
-    """Writes a result file for each video, an empty one for those of `videos` with nothing."""
+    """Writes PKU-MMD result files, one per video.
+
+    Args:
+        detections: Table with `video`, `label`, `start`, `end`, `score`.
+        folder: Output folder, created if it does not exist.
+        videos: Videos that get a file even without detections.
+
+    Raises:
+        TableError: If the table is invalid, or a video name is not a valid file name.
+
+    Example:
+        >>> import tempfile
+        >>> table = pd.DataFrame([["0001-L", 3, 10, 50, 0.9]], columns=DETECTION)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_pku_mmd(table, folder)
+        ...     print((Path(folder) / "0001-L.txt").read_text(), end="")
+        3,10,50,0.900000
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table = checked(detections, "detections", DETECTION)
@@ -95,8 +122,8 @@ def write_pku_mmd(detections: pd.DataFrame, folder: str | Path, videos: Sequence
         line = f"{row.label:g},{row.start:g},{row.end:g},{row.score:.6f}"
         lines.setdefault(row.video, []).append(line)
     for video in lines:
-        if plain_name(video) != video:  # ../../x would be written elsewhere
-            raise TableError(f"detections: '{video:.80}' cannot be the name of a video's file")
+        if plain_name(video) != video:  # e.g. ../../x, which is outside the folder
+            raise TableError(f"detections: video '{video:.80}' is not a valid file name")
     for video, own in lines.items():
         text = "".join(f"{line}\n" for line in own)
         (folder / f"{video}.txt").write_text(text, "utf-8")
@@ -105,13 +132,21 @@ def write_pku_mmd(detections: pd.DataFrame, folder: str | Path, videos: Sequence
 def write_activitynet(
     detections: pd.DataFrame, path: str | Path, classes: Sequence[str], fps: float
 ) -> None:
-    """Writes detections as ActivityNet's evaluation reads them.
+    """Writes detections to a JSON file in the format of the ActivityNet evaluation.
 
     Args:
-        detections: Labels are indices into `classes`.
-        path: The JSON file.
-        classes: Names by label.
-        fps: Frames a second.
+        detections: Table with `video`, `label` (index into `classes`), `start`, `end`, `score`.
+        path: Output file.
+        classes: Class names.
+        fps: Frames per second.
+
+    Example:
+        >>> import tempfile
+        >>> table = pd.DataFrame([["a", 0, 30, 60, 0.9]], columns=DETECTION)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_activitynet(table, Path(folder) / "a.json", ["wave"], fps=30)
+        ...     json.loads((Path(folder) / "a.json").read_text())["results"]
+        {'a': [{'label': 'wave', 'score': 0.9, 'segment': [1.0, 2.0]}]}
     """
     table = checked(detections, "detections", DETECTION)
     results: dict[str, list[dict[str, object]]] = {}

@@ -1,4 +1,4 @@
-"""What a finished training run is worth: scores, tables, figures and a report."""
+"""Evaluate finished training runs: scores, tables, figures and an HTML report."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,7 @@
-"""What a person reads of an experiment: a short text for the console and one HTML page.
+"""Present the results of an experiment: a table for the console and an HTML page.
 
-Both are made from the dictionary of `report.merge_runs`. The page needs no other file and
-no network: its style is in it and its pictures are in it. Everything that comes from files
-is escaped.
+Both are created from the dictionary of `report.merge_runs`. The page is self-contained: styles and
+figures are embedded, and it needs no network. All values from files are escaped.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from keras_skeleton.utils.text import percent
 
 SPLITS = ("train", "validation", "test")
 MAX_PICTURE = 16 << 20  # bytes
-MAX_PICTURES = 24  # attention pictures on the page; each is some 100 kB of it
+MAX_PICTURES = 24  # attention figures on the page, about 100 kB each
 PAPER = "paper's convention (best epoch on test)"
 LEGEND = """\
-train, validation, test   clips of the fold
+train, validation, test   number of clips in each split
 val                       validation accuracy at the selected epoch
-selected, epoch           test accuracy at the epoch selected on validation clips: the result
-last, epochs              test accuracy after the last epoch, and their number
-best, epoch               highest test accuracy of any epoch: the papers' convention, too high
-min                       minutes of training"""
+selected, epoch           test accuracy at the epoch selected on validation clips: main result
+last, epochs              test accuracy after the last epoch, number of epochs
+best, epoch               best test accuracy of any epoch: papers' convention, biased upwards
+min                       training time in minutes"""
 
 
 def title_of(merged: Mapping[str, Any]) -> str:
-    """'mans9 on ut_kinect (loocv)'."""
+    """A title such as 'mans9 on ut_kinect (loocv)'."""
     return f"{merged['model']} on {merged['dataset']} ({merged['protocol']})"
 
 
@@ -63,7 +62,7 @@ def _fold_row(fold: Mapping[str, Any]) -> list[str]:
 
 
 def _mean_rows(merged: Mapping[str, Any]) -> list[list[str]]:
-    """The rows under the folds' rows: mean and standard deviation; none for a single fold."""
+    """Rows with the mean and standard deviation over the folds; none for a single fold."""
     if merged["folds_done"] < 2:
         return []
     return [
@@ -94,8 +93,8 @@ def _missing(merged: Mapping[str, Any]) -> str:
 
 def _pooled(merged: Mapping[str, Any]) -> str:
     return (
-        f"All {merged['test_clips']} test clips together: {percent(merged['accuracy_pooled'])}, "
-        f"top 5 {percent(merged['top5'])}, mean over classes "
+        f"All {merged['test_clips']} test clips: accuracy {percent(merged['accuracy_pooled'])}, "
+        f"top-5 {percent(merged['top5'])}, mean class accuracy "
         f"{percent(merged['mean_class_accuracy'])}."
     )
 
@@ -106,7 +105,7 @@ def _hours(merged: Mapping[str, Any]) -> str:
 
 
 def summary(merged: Mapping[str, Any]) -> str:
-    """The short text for a console: the folds, then the three accuracies under their names."""
+    """A short text for the console: a table of the folds, then the three accuracies."""
     head = ["fold", *SPLITS, "val", "selected", "epoch", "last", "epochs", "best", "epoch", "min"]
     rows = [head, *map(_fold_row, merged["folds"]), *_mean_rows(merged)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -131,24 +130,25 @@ def _plain(value: Any) -> str:
 
 
 def _picture(path: Path, caption: str) -> tuple[str, str]:
-    """Caption and Base64 of a PNG file."""
+    """Caption and Base64 content of a PNG file."""
     picture = read_bytes(path, "a picture", MAX_PICTURE)
-    if not picture.startswith(b"\x89PNG\r\n"):  # a link to a private file, say
-        raise refuse(path, "is no PNG picture; take it out of the folder")
+    if not picture.startswith(b"\x89PNG\r\n"):  # e.g. a link to a private file
+        raise refuse(path, "is not a PNG image; remove it from the folder")
     return caption, base64.b64encode(picture).decode("ascii")
 
 
 CARDS = (
     (
         "accuracy", "Selected on validation",
-        "The checkpoint that is best on validation clips, which are held out of the training "
-        "clips. No test clip was used to choose it: this is the result.",
+        "The main result: test accuracy of the checkpoint with the best validation accuracy. "
+        "Validation clips are held out from the training clips; no test clip was used to select "
+        "the checkpoint.",
     ),
-    ("accuracy_last", "Last epoch", "The network when training ended."),
+    ("accuracy_last", "Last epoch", "Test accuracy after the last epoch."),
     (
         "best_test_accuracy", PAPER[0].upper() + PAPER[1:],
-        "The epoch that is best on the test clips themselves: too high by construction, only for "
-        "comparison with published numbers.",
+        "Best test accuracy of any epoch. It is biased upwards, since the epoch is selected on the "
+        "test clips; use it only to compare with published numbers.",
     ),
 )  # fmt: skip
 
@@ -206,15 +206,16 @@ def html_page(
     shares: pd.DataFrame | None = None,
     parts: pd.DataFrame | None = None,
 ) -> str:
-    """The page as text.
+    """Renders the HTML page.
 
     Args:
-        merged: From `report.merge_runs`.
-        classes: From `scores.per_class_table`.
-        figures: PNG files by their captions.
-        attention: More PNG files, shown with their names; at most `MAX_PICTURES` of them.
-        shares: From `attention.attention_shares`, where it is known what carries the actions.
-        parts: From `attention.part_weights`, of networks that weigh body parts.
+        merged: Result of `report.merge_runs`.
+        classes: Result of `scores.per_class_table`.
+        figures: PNG files by caption.
+        attention: Attention figures (PNG files), captioned with their names; at most
+            `MAX_PICTURES` are shown.
+        shares: Result of `attention.shares.attention_shares`, for datasets with ground truth.
+        parts: Result of `attention.shares.part_weights`, for networks with body-part attention.
     """
     overall = ""
     if merged["folds_done"] > 1:

@@ -1,19 +1,18 @@
-"""From finished folds to results that a person opens: tables, figures and one HTML page.
+"""Merge the finished folds of an experiment into tables, figures and one HTML page.
 
-What training leaves behind, and what is read here:
+Input files, as written by training:
 
-    RUN/run.json                what was run: model, dataset, protocol, recipe, seed, ...
+    RUN/run.json                configuration: model, dataset, protocol, recipe, seed, ...
     RUN/fold_01/metrics.json    written last: a fold without it is unfinished and not counted
-    RUN/fold_01/history.csv     one row an epoch
+    RUN/fold_01/history.csv     one row per epoch
     RUN/fold_01/scores.npz      logits of the test clips, see `scores.ClipScores`
-    RUN/attention/*.png         pictures to show, if any
+    RUN/attention/*.png         attention figures, if any
 
-Folds count from 1. Several run folders (a job array, one or some folds each) are merged
-if they are parts of the same experiment.
+Folds are counted from 1. Several run folders (for example of a job array, with some of the folds
+each) are merged if they are parts of the same experiment.
 
-The headline is always the accuracy of the checkpoint selected on validation clips. The
-last epoch and the papers' convention, the best epoch on the test clips, stand beside it
-under their own names.
+The main result is the accuracy of the checkpoint selected on validation clips. The accuracy of the
+last epoch and the papers' convention, the best epoch on the test clips, are reported separately.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One finished fold: its folder, metrics.json and test clips."""
+    """A finished fold: its folder, the content of `metrics.json`, and its test scores."""
 
     folder: Path
     metrics: dict[str, Any]
@@ -71,13 +70,13 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class StoredExperiment:
-    """All that is left of one experiment, whichever folders it lies in.
+    """Stored results of one experiment, from one or more run folders.
 
     Attributes:
-        run: run.json of the first folder.
-        runs: run.json of every folder.
-        folds: Finished folds by number.
-        unfinished: Numbers of folds that were begun but are not finished.
+        run: `run.json` of the first folder.
+        runs: `run.json` of every folder.
+        folds: Finished folds, sorted by number.
+        unfinished: Numbers of folds that were started but not finished.
     """
 
     run: dict[str, Any]
@@ -90,7 +89,7 @@ def _read_run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     run = read_record(path)
     if missing := [key for key in REQUIRED if key not in run]:
-        raise ResultsError(f"{path}: lacks {', '.join(missing)}")
+        raise ResultsError(f"{path}: missing keys: {', '.join(missing)}")
     if not isinstance(run["folds_total"], int) or run["folds_total"] < 1:
         raise ResultsError(f"{path}: folds_total is {run['folds_total']!r}, expected 1 or more")
     return run
@@ -101,16 +100,16 @@ def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
     metrics = read_record(path)
     number = metrics.get("fold")
     if number != _fold_number(folder):
-        raise ResultsError(f"{path}: says it is fold {number!r}")
+        raise ResultsError(f"{path}: fold is {number!r}, which does not match the folder's name")
     if number > run["folds_total"]:
-        raise ResultsError(f"{path}: fold {number} of {run['folds_total']}")
+        raise ResultsError(f"{path}: fold is {number}, but run.json has {run['folds_total']} folds")
     for key in ACCURACIES:
         value = metrics.get(key)
         if (value is not None or key == "accuracy") and not (_is_number(value) and 0 <= value <= 1):
             raise ResultsError(f"{path}: {key} is {value!r}, expected a fraction from 0 to 1")
     clips = metrics.get("clips", {})
     if not isinstance(clips, dict):
-        raise ResultsError(f"{path}: clips is {clips!r}, expected the parts' numbers of clips")
+        raise ResultsError(f"{path}: clips is {clips!r}, expected the number of clips per split")
     counts = {f"clips.{part}": clips.get(part) for part in SPLITS}
     counts |= {key: metrics.get(key) for key in ("epochs", "epoch_selected", "best_test_epoch")}
     for key, value in (counts | {"seconds": metrics.get("seconds")}).items():
@@ -118,9 +117,9 @@ def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
             raise ResultsError(f"{path}: {key} is {value!r}, expected a number")
     scores = read_scores(folder / "scores.npz")
     if list(scores.classes) != [str(name) for name in run["classes"]]:
-        raise ResultsError(f"{folder / 'scores.npz'}: other classes than run.json")
+        raise ResultsError(f"{folder / 'scores.npz'}: its classes differ from those in run.json")
     if not len(scores.labels):
-        raise ResultsError(f"{folder / 'scores.npz'}: holds no clips")
+        raise ResultsError(f"{folder / 'scores.npz'}: contains no clips")
     return FoldResult(folder, metrics, scores)
 
 
@@ -140,12 +139,12 @@ def _fold_folders(run_dir: Path) -> list[Path]:
 
 
 def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> StoredExperiment:
-    """Reads and checks one or many run folders of the same experiment; errors as `merge_runs`."""
+    """Reads and checks the run folders of one experiment; raises the errors of `merge_runs`."""
     if isinstance(run_dirs, (str, Path)):
         run_dirs = [run_dirs]
     folders = list({Path(folder).resolve(): Path(folder) for folder in run_dirs}.values())
     if not folders:
-        raise ResultsError("no run folder was given")
+        raise ResultsError("no run folder given")
     runs: dict[Path, dict[str, Any]] = {}
     folds: dict[int, FoldResult] = {}
     begun: list[int] = []
@@ -155,7 +154,7 @@ def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> StoredExperi
         runs[folder] = _read_run(folder)
         if different := experiment_differences(runs[folders[0]], runs[folder]):
             listed = "".join(f"\n  {line}" for line in different)
-            raise ResultsError(f"{folders[0]} and {folder} are not one experiment:{listed}")
+            raise ResultsError(f"{folders[0]} and {folder} are different experiments:{listed}")
         for place in _fold_folders(folder):
             if not (place / "metrics.json").exists():
                 begun.append(_fold_number(place))
@@ -163,13 +162,13 @@ def read_experiment(run_dirs: str | Path | Iterable[str | Path]) -> StoredExperi
             fold = _read_fold(place, runs[folder])
             if fold.number in folds:
                 raise ResultsError(
-                    f"fold {fold.number} is there twice: {folds[fold.number].folder} and {place}; "
-                    "leave one of them out"
+                    f"fold {fold.number} occurs twice: {folds[fold.number].folder} and {place}; "
+                    "omit one of them"
                 )
             folds[fold.number] = fold
     if not folds:
         where = ", ".join(map(str, folders))
-        why = "the folds begun have no metrics.json yet" if begun else "there is no fold_01, ..."
+        why = "started folds have no metrics.json yet" if begun else "there is no fold_01, ..."
         raise ResultsError(f"{where}: no finished fold ({why})")
     return StoredExperiment(
         run=runs[folders[0]],
@@ -183,25 +182,30 @@ def merge_runs(run_dirs: str | Path | Iterable[str | Path]) -> dict[str, Any]:
     """Merges the finished folds of one experiment into one set of metrics.
 
     Args:
-        run_dirs: One run folder, or the parts of a job array.
+        run_dirs: One run folder, or several with parts of the same experiment.
 
     Returns:
         A dictionary for JSON. All accuracies are fractions.
 
         - `accuracy`, `accuracy_last`, `best_test_accuracy`, `validation_accuracy`: means over the
-          folds, each with its standard deviation over the folds (`..._std`, dividing by the
-          number of folds). None where a fold did not measure it.
-        - `accuracy_pooled`, `top5`, `mean_class_accuracy`, `loss`: over all test clips together,
-          of the checkpoints selected on validation.
-        - `test_clips`, and `fold_clips`: the least and the most clips of a fold's parts.
-        - `folds`: every fold's metrics; `folds_done`, `folds_total`, `folds_missing`, `complete`.
-        - `hours`: time of all folds, one after the other.
-        - `command` (one line a folder), `versions`, and everything else that run.json says.
-        - `notes`: what a reader should know, such as versions that differ between the folders.
+          folds, each with its population standard deviation over the folds (`..._std`). None if
+          a fold has no value.
+        - `accuracy_pooled`, `top5`, `mean_class_accuracy`, `loss`: computed over the test clips of
+          all folds, with the checkpoints selected on validation clips.
+        - `test_clips`: number of test clips of all folds; `fold_clips`: smallest and largest
+          number of clips per split of a fold.
+        - `folds`: metrics of every fold; `folds_done`, `folds_total`, `folds_missing`, `complete`.
+        - `hours`: total training time of all folds.
+        - `command` (one line per folder), `versions`, and all other entries of `run.json`.
+        - `notes`: warnings, such as software versions that differ between the folders.
 
     Raises:
-        ResultsError: Folders of different experiments (the message names what differs), the same
-            fold twice, no finished fold, or files that are missing or broken.
+        ResultsError: If the folders hold different experiments or the same fold twice, if no fold
+            is finished, or if files are missing or damaged.
+
+    Example:
+        >>> merge_runs("runs/mans9_ntu_cs")["accuracy"]  # doctest: +SKIP
+        0.83
     """
     return _merge(read_experiment(run_dirs))
 
@@ -241,8 +245,8 @@ def _merge(experiment: StoredExperiment) -> dict[str, Any]:
     }
     if "accuracy_copies" in merged:
         merged["notes"].append(
-            "The weights selected on validation, with the mean over random copies of each test "
-            f"clip (test_copies={run['settings']['test_copies']}): "
+            "Accuracy of the weights selected on validation, averaged over random copies of each "
+            f"test clip (test_copies={run['settings']['test_copies']}): "
             f"{percent(merged['accuracy_copies'])}."
         )
     return merged
@@ -266,25 +270,26 @@ def _notes(experiment: StoredExperiment) -> list[str]:
     first, *others = [(run.get("versions") or {}) for run in experiment.runs.values()]
     for versions in others:
         notes += [
-            f"The folders were made with different software, {line}."
+            f"The run folders were created with different software versions: {line}."
             for line in differences(first, versions, "versions")
         ]
     for fold in experiment.folds:
         own = score(fold.scores.labels, fold.scores.logits).accuracy
-        # Half a clip: anything less is rounding, anything more is another checkpoint.
+        # Less than half a clip is rounding; more means another checkpoint.
         if abs(own - fold.metrics["accuracy"]) * len(fold.scores.labels) > 0.5:
             notes.append(
-                f"Fold {fold.number}: metrics.json says {percent(fold.metrics['accuracy'])}, "
-                f"the logits in scores.npz give {percent(own)}."
+                f"Fold {fold.number}: the accuracy is {percent(fold.metrics['accuracy'])} in "
+                f"metrics.json, but {percent(own)} from the logits in scores.npz."
             )
     blind = [fold.number for fold in experiment.folds if not _validated(fold)]
     if blind:
         notes.append(
-            f"Without validation clips, so nothing was selected: fold {', '.join(map(str, blind))}."
+            "No validation clips, so the last epoch is used instead of a selected one: fold "
+            f"{', '.join(map(str, blind))}."
         )
     if experiment.unfinished:
         begun = ", ".join(map(str, experiment.unfinished))
-        notes.append(f"Begun but not finished: fold {begun}.")
+        notes.append(f"Started but not finished: fold {begun}.")
     return list(dict.fromkeys(notes))
 
 
@@ -304,7 +309,7 @@ def _pool(folds: Sequence[FoldResult]) -> ClipScores:
 
 
 def read_history(path: str | Path) -> pd.DataFrame:
-    """A fold's history.csv; a ResultsError names the file if it is missing or not one."""
+    """Reads `history.csv` of a fold; raises ResultsError if it is missing or damaged."""
     try:
         table = _read_table(path)
         curves = [name for name in ("test_accuracy", "val_accuracy") if name in table]
@@ -312,8 +317,8 @@ def read_history(path: str | Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise ResultsError(f"{path}: missing") from None
     except KeyError as error:
-        raise ResultsError(f"{path}: lacks a column ({error})") from None
-    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        raise ResultsError(f"{path}: missing column {error}") from None
+    except (ValueError, OSError) as error:  # pandas raises ValueErrors
         raise ResultsError(f"{path}: not readable ({reason(error)})") from None
     return table
 
@@ -323,7 +328,7 @@ def _read_table(path: str | Path) -> pd.DataFrame:
 
 
 def _json_ready(value: Any) -> Any:
-    """The same without NaN and infinity, which JSON does not have."""
+    """Replaces NaN and infinity by None, since JSON has neither."""
     if isinstance(value, dict):
         return {key: _json_ready(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -332,7 +337,8 @@ def _json_ready(value: Any) -> Any:
 
 
 def merge_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables of several folds (`class`, `clips`, then values) as one: means over all clips."""
+    """Merges the tables of several folds (columns `class`, `clips`, then values) by averaging the
+    values over all clips of a class."""
     whole = pd.concat(tables)
     columns = list(whole.columns)
     values = columns[2:]
@@ -345,7 +351,8 @@ def merge_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _merged_table(experiment: StoredExperiment, out: Path, name: str) -> pd.DataFrame | None:
-    """The folds' tables of that name as one, also written to `out`; None where no fold has it."""
+    """Merges the folds' tables of this name and writes the result to `out`; None if no fold has
+    one."""
     found = [path for fold in experiment.folds if (path := fold.folder / name).exists()]
     if not found:
         return None
@@ -361,20 +368,24 @@ def _merged_table(experiment: StoredExperiment, out: Path, name: str) -> pd.Data
 
 
 def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -> str:
-    """Writes everything worth looking at about an experiment into one folder.
+    """Writes tables, figures and an HTML page of an experiment to a folder.
+
+    The folder receives `metrics.json` (see `merge_runs`; written last), `confusion.csv` and
+    `confusion.png`, `per_class.csv`, `curves.png`, `scores.npz` with the test clips of all folds,
+    and `report.html`, one self-contained page with all of it.
 
     Args:
-        run_dirs: One run folder, or the parts of a job array; only read.
-        out: The folder to write to, made if need be; it may be a run folder. It receives
-            `metrics.json` (see `merge_runs`; written last), `confusion.csv` and `.png`,
-            `per_class.csv`, `curves.png`, `scores.npz` with all folds' test clips, and
-            `report.html`, one page with all of it that needs no other file.
+        run_dirs: One run folder, or several with parts of the same experiment.
+        out: Output folder, created if it does not exist; may be a run folder.
 
     Returns:
-        The short table for the console.
+        A short table for the console.
 
     Raises:
-        ResultsError: As `merge_runs`, or a missing or broken history.csv.
+        ResultsError: As for `merge_runs`, or if `history.csv` is missing or damaged.
+
+    Example:
+        >>> print(write_report("runs/mans9_ntu_cs", "report"))  # doctest: +SKIP
     """
     experiment = read_experiment(run_dirs)
     histories = [read_history(fold.folder / "history.csv") for fold in experiment.folds]
@@ -410,8 +421,8 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         merged,
         table,
         figures={
-            "Error over the epochs: (a) training clips, (b) test clips.": out / "curves.png",
-            "All test clips: true class against predicted class.": out / "confusion.png",
+            "Error rate per epoch: (a) training clips, (b) test clips.": out / "curves.png",
+            "Confusion matrix of all test clips.": out / "confusion.png",
         },
         attention=[
             path for run in experiment.runs for path in sorted((run / "attention").glob("*.png"))

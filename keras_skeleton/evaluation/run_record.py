@@ -1,7 +1,7 @@
-"""What a run says of itself: `run.json`, and whether two runs are one experiment.
+"""Read and compare the configuration of runs (`run.json`).
 
-Needs neither Keras nor TensorFlow. Files of earlier versions are read, too: `upgraded` gives their
-content the names of today.
+Needs neither Keras nor TensorFlow. Files of earlier versions can be read as well: `upgraded`
+converts their content to the current names.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from keras_skeleton.utils.processes import THREADS
 
 NEEDED = ("dataset", "protocol", "recipe", "seed", "classes", "skeleton")
 RECOGNIZES = ("model", "settings")
-# Entries of run.json that parts of one experiment may disagree in; all others must be the same.
+# Entries of run.json that may differ between parts of one experiment; all others must be equal.
 MAY_DIFFER = frozenset(
     {"command", "versions", "device", "devices", "host", "started", "finished", "seconds",
      "folds", "out", "data_dir", "cache_dir", "notes"}
 )  # fmt: skip
-# Names before version 0.2, and those of today.
+# Names before version 0.2, with their current names.
 _RENAMED = {
     "accuracy_paper": "best_test_accuracy",
     "accuracy_paper_std": "best_test_accuracy_std",
@@ -36,14 +36,18 @@ _RENAMED = {
 
 
 class RunError(UserError):
-    """The run cannot be started or continued; the message says why and what to do."""
+    """Raised if a run cannot be started or resumed."""
 
 
 def upgraded(content: Any) -> Any:
-    """A record of any version with the names of today; the original is left as it is.
+    """Returns a copy of a record of any version, with the current names.
 
-    Before version 0.2, `variant` was the recipe's name and `recipe` its fields, whose `read` is
-    called `preprocessing` today.
+    Before version 0.2, `variant` was the recipe's name and `recipe` held its fields, of which
+    `read` is now `preprocessing`.
+
+    Example:
+        >>> upgraded({"variant": "paper", "recipe": {"epochs": 30}, "accuracy_paper": 0.9})
+        {'recipe': 'paper', 'best_test_accuracy': 0.9, 'settings': {'epochs': 30}}
     """
     if isinstance(content, list):
         return [upgraded(item) for item in content]
@@ -66,34 +70,34 @@ def _preprocessing(settings: Any) -> Any:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A JSON file that a run left, with the names of today.
+    """Reads a JSON file of a run, converted to the current names.
 
     Raises:
-        ResultsError: Missing, unreadable or not an object.
+        ResultsError: If the file is missing, damaged or not a JSON object.
     """
     try:
-        content = read_json(path, "a run's notes")
+        content = read_json(path, "a run's JSON file")
     except FileNotFoundError:
-        raise ResultsError(f"{path}: missing; name the folder of a run") from None
+        raise ResultsError(f"{path}: missing; give the folder of a run") from None
     except (ValueError, OSError) as error:
         raise ResultsError(
             f"{path}: damaged ({getattr(error, 'strerror', None) or error})"
         ) from None
     if not isinstance(content, dict):
-        raise ResultsError(f"{path}: holds a {type(content).__name__}, expected an object")
+        raise ResultsError(f"{path}: expected a JSON object, got a {type(content).__name__}")
     return dict(upgraded(content))
 
 
 def about_run(run: Path) -> dict[str, Any]:
-    """The content of a run's run.json, with its `task` and the reader's `options`.
+    """Reads the `run.json` of a run, and adds its `task` and the dataset's reader `options`.
 
     Raises:
-        ResultsError: No run there.
+        ResultsError: If `run.json` is missing, damaged or incomplete.
     """
     about = read_record(run / "run.json")
     detects = about.setdefault("task", "recognition") == "detection"
     if lacking := {*NEEDED, *(() if detects else RECOGNIZES)} - set(about):
-        raise ResultsError(f"{run / 'run.json'}: lacks {', '.join(sorted(lacking))}")
+        raise ResultsError(f"{run / 'run.json'}: missing keys: {', '.join(sorted(lacking))}")
     if detects:
         return {**about, "options": {"clips": "untrimmed"}}
     own = get_source(about["dataset"]).protocol_options.get(about["protocol"], {})
@@ -101,10 +105,14 @@ def about_run(run: Path) -> dict[str, Any]:
 
 
 def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """What two runs disagree in that parts of one experiment must share, down to single values:
-    `["settings.epochs: 30 and 12"]`."""
+    """Lists the settings in which two runs differ although parts of one experiment must share them.
+
+    Example:
+        >>> experiment_differences({"settings": {"epochs": 30}}, {"settings": {"epochs": 12}})
+        ['settings.epochs: 30 and 12']
+    """
     own, other = (
-        # What newer versions note and do not use, is None.
+        # Newer versions store options that are not used as None.
         {key: value for key, value in run.items() if key not in MAY_DIFFER and value is not None}
         for run in (first, second)
     )
@@ -112,7 +120,7 @@ def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) 
 
 
 def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
-    """What two JSON values disagree in."""
+    """Yields the differences between two JSON values, one line per value."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for key in {**a, **b}:
             name = f"{where}.{key}" if where else str(key)
@@ -130,26 +138,27 @@ def _short(value: Any) -> str:
 
 
 def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume: bool) -> None:
-    """Makes a run's folder, or checks that what is there belongs to the same experiment.
+    """Creates a run folder, or checks that an existing one belongs to the same experiment.
 
     Args:
-        folder: Of the run.
-        mine: The content of its run.json.
-        begun: Folds asked for that are there already.
-        resume: They may be.
+        folder: The run folder.
+        mine: The content of its `run.json`.
+        begun: Requested folds that the folder already holds.
+        resume: Whether the folder may hold requested folds.
 
     Raises:
-        RunError: Another experiment's folder, or folds that are there already.
+        RunError: If the folder holds another experiment or other files, or, without `resume`,
+            requested folds.
     """
     path = folder / "run.json"
     if path.exists():
         try:
             theirs = read_record(path)
-        except ResultsError:
-            raise RunError(f"{path} is damaged; delete it or choose another --out") from None
+        except ResultsError as error:
+            raise RunError(f"{error}; delete it or choose another --out") from None
         if found := experiment_differences(theirs, mine):
             raise RunError(
-                f"{folder} holds another experiment (there and here: {'; '.join(found)}); choose "
+                f"{folder} holds another experiment (there and here, {'; '.join(found)}); choose "
                 "another --out"
             )
         if begun and not resume:
@@ -158,15 +167,18 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
                 "add --resume to continue it, or choose another --out"
             )
     elif folder.exists() and any(not is_part(p) for p in folder.iterdir()):
-        raise RunError(f"{folder} is not empty and not a run; choose another --out")
+        raise RunError(f"{folder} is not empty and has no run.json; choose another --out")
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(path, mine)
 
 
 def command_line() -> str:
-    """The command that started this process, as one would type it, with the variables that set
-    TensorFlow's threads: sums are rounded in another order with another number of them."""
+    """The command line that started this process.
+
+    It includes the environment variables that set the number of TensorFlow threads, since results
+    depend on it: sums are rounded in a different order.
+    """
     threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     name = Path(sys.argv[0]).name
     start = [name] if name == "keras-skeleton" else ["python", name]

@@ -1,9 +1,8 @@
-"""Scores of a classifier, from its logits and the true labels. NumPy only.
+"""Classification scores computed from logits and true labels, with NumPy only.
 
-n is the number of clips, C the number of classes. Every accuracy is a fraction
-from 0 to 1; percent are made where a number is shown. Of equal logits the class
-with the lower number wins, as in `argmax`, so a constant output is not right by
-chance for every clip.
+n is the number of clips, C the number of classes. Accuracies are fractions from 0 to 1; they are
+converted to percent only for display. Ties between logits are resolved in favor of the lower class
+index, as in `argmax`, so that a constant output does not count as correct for every clip.
 """
 
 from __future__ import annotations
@@ -23,19 +22,25 @@ MAX_BYTES = 512 << 20  # of a scores.npz; all 113,945 clips of NTU RGB+D 120 tak
 
 
 class ResultsError(UserError):
-    """Finished results cannot be used; the message says what is wrong, where, and what to do."""
+    """Raised if stored results cannot be used."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """The numbers of one set of clips.
+    """Scores of a classifier on a set of clips. Created by `score`.
 
     Attributes:
-        accuracy: Share of clips whose highest logit is the true class.
-        top5: Share of clips whose true class is among the five highest logits (all C if C < 5).
-        mean_class_accuracy: Mean of the classes' own accuracies, over the classes that have clips.
-        clips: n.
+        accuracy: Fraction of clips whose highest logit is the true class.
+        top5: Fraction of clips whose true class is among the five highest logits (among all C
+            if C < 5).
+        mean_class_accuracy: Mean of the per-class accuracies, over classes that have clips.
+        clips: Number of clips n.
         loss: Mean cross-entropy, in nats.
+
+    Example:
+        >>> result = score([0, 1], [[2.0, 0.0], [1.0, 0.0]])
+        >>> result.accuracy, result.clips
+        (0.5, 2)
     """
 
     accuracy: float
@@ -45,30 +50,31 @@ class Score:
     loss: float
 
     def as_dict(self) -> dict[str, float]:
-        """The same as a plain dictionary, for JSON."""
+        """Returns the scores as a dictionary, for JSON."""
         return asdict(self)
 
 
 def _check_labels(labels: ArrayLike, classes: int, what: str = "labels") -> np.ndarray:
-    """int64 (n,), each from 0 to C - 1, or a ValueError."""
+    """Converts labels to int64 (n,); raises ValueError unless all are from 0 to C - 1."""
     array = np.asarray(labels)
     if array.ndim != 1:
         raise ValueError(f"{what} have shape {array.shape}, expected (n,)")
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"{what} are {array.dtype}, expected whole numbers")
+        raise ValueError(f"{what} are {array.dtype}, expected integers")
     array = array.astype(np.int64)
     if array.size and (array.min() < 0 or array.max() >= classes):
         raise ValueError(
-            f"{what} run from {array.min()} to {array.max()}, there are {classes} classes"
+            f"{what} range from {array.min()} to {array.max()}, but there are {classes} classes"
         )
     return array
 
 
 def _check(labels: ArrayLike, logits: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Labels int64 (n,) and logits float64 (n, C), n > 0, or a ValueError."""
+    """Returns labels int64 (n,) and logits float64 (n, C); raises ValueError if n is 0 or the
+    shapes do not match."""
     scores = _check_logits(logits)
     if len(scores) == 0:
-        raise ValueError("there are no clips to score")
+        raise ValueError("no clips to score")
     truth = _check_labels(labels, scores.shape[1])
     if len(truth) != len(scores):
         raise ValueError(f"{len(truth)} labels for {len(scores)} rows of logits")
@@ -82,29 +88,35 @@ def _check_logits(logits: ArrayLike) -> np.ndarray:
     bad = ~np.isfinite(scores).all(axis=1)
     if bad.any():
         raise ValueError(
-            f"logits of {bad.sum()} of {len(scores)} clips hold NaN or infinity, the first in row "
+            f"logits of {bad.sum()} of {len(scores)} clips are NaN or infinite, the first in row "
             f"{np.flatnonzero(bad)[0]}: the model has diverged"
         )
     return scores
 
 
 def softmax(logits: ArrayLike) -> np.ndarray:
-    """Probabilities float64 (..., C) of logits (..., C); each row sums to 1."""
+    """Converts logits (..., C) to probabilities, float64 (..., C)."""
     scores = np.asarray(logits, np.float64)
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def top_k_accuracy(logits: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
-    """Share of clips whose true class is among the k highest logits.
+    """Computes the fraction of clips whose true class is among the k highest logits.
 
     Args:
-        logits: (n, C), finite.
-        labels: int (n,).
-        k: At least 1; more than C counts as C.
+        logits: Finite logits, (n, C).
+        labels: True class indices, int (n,).
+        k: Number of highest logits, at least 1. Values above C are treated as C.
 
     Raises:
-        ValueError: Wrong shapes, labels out of range, NaN or infinity, no clips, or k < 1.
+        ValueError: If shapes do not match, labels are out of range, logits are NaN or infinite,
+            there are no clips, or k < 1.
+
+    Example:
+        >>> logits = [[0.1, 0.5, 0.4], [0.8, 0.1, 0.1]]
+        >>> top_k_accuracy(logits, [2, 0], k=1), top_k_accuracy(logits, [2, 0], k=2)
+        (0.5, 1.0)
     """
     truth, scores = _check(labels, logits)
     if k < 1:
@@ -116,24 +128,46 @@ def top_k_accuracy(logits: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
 
 
 def mean_class_accuracy(labels: ArrayLike, predictions: ArrayLike, classes: int) -> float:
-    """Mean of the classes' own accuracies, over the classes that have clips.
+    """Computes the mean of the per-class accuracies, over classes that have clips.
+
+    Args:
+        labels: True class indices, int (n,).
+        predictions: Predicted class indices, int (n,).
+        classes: Number of classes C.
 
     Raises:
-        ValueError: As `confusion_matrix`, or no clips.
+        ValueError: As for `confusion_matrix`, or if there are no clips.
+
+    Example:
+        >>> mean_class_accuracy([0, 0, 0, 1], [0, 0, 0, 0], classes=2)
+        0.5
     """
     matrix = confusion_matrix(labels, predictions, classes)
     clips = matrix.sum(axis=1)
     if not clips.any():
-        raise ValueError("there are no clips to score")
+        raise ValueError("no clips to score")
     present = clips > 0
     return float((np.diag(matrix)[present] / clips[present]).mean())
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> np.ndarray:
-    """Counts int64 (C, C): row = true class, column = predicted class.
+    """Counts predictions by true and predicted class.
+
+    Args:
+        labels: True class indices, int (n,).
+        predictions: Predicted class indices, int (n,).
+        classes: Number of classes C.
+
+    Returns:
+        int64 (C, C): rows are true classes, columns are predicted classes.
 
     Raises:
-        ValueError: Lengths that differ, or classes that are not whole numbers from 0 to C - 1.
+        ValueError: If the lengths differ, or if a class is not an integer from 0 to C - 1.
+
+    Example:
+        >>> confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)
+        array([[1, 1],
+               [0, 1]])
     """
     truth = _check_labels(labels, classes)
     guesses = _check_labels(predictions, classes, "predictions")
@@ -144,14 +178,25 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
 
 
 def per_class_table(labels: ArrayLike, logits: ArrayLike, classes: Sequence[str]) -> pd.DataFrame:
-    """One row a class, in label order.
+    """Computes a table with one row per class, in label order.
 
-    Columns: `class`, `clips`, `correct`, `recall` (= the class's accuracy; NaN without clips),
-    `precision` (NaN if never predicted), `confused_with` (the wrong class that its clips were
-    given most often; empty if none was) and `confused` (how many clips that was).
+    Args:
+        labels: True class indices, int (n,).
+        logits: Logits, (n, C).
+        classes: C class names.
+
+    Returns:
+        A table with the columns `class`, `clips`, `correct`, `recall` (accuracy of the class; NaN
+        without clips), `precision` (NaN if never predicted), `confused_with` (the most frequent
+        wrong prediction; empty if there is none) and `confused` (its number of clips).
 
     Raises:
-        ValueError: As `top_k_accuracy`, or names that are not C many.
+        ValueError: As for `top_k_accuracy`, or if the number of names is not C.
+
+    Example:
+        >>> table = per_class_table([0, 0, 1], [[2, 1], [0, 1], [0, 3]], ["wave", "clap"])
+        >>> table[["class", "recall", "confused_with"]].values.tolist()
+        [['wave', 0.5, 'clap'], ['clap', 1.0, '']]
     """
     truth, scores = _check(labels, logits)
     if len(classes) != scores.shape[1]:
@@ -175,10 +220,18 @@ def per_class_table(labels: ArrayLike, logits: ArrayLike, classes: Sequence[str]
 
 
 def score(labels: ArrayLike, logits: ArrayLike) -> Score:
-    """Every number of `Score`, from labels (n,) and logits (n, C).
+    """Computes all scores of a set of clips.
+
+    Args:
+        labels: True class indices, int (n,).
+        logits: Logits, (n, C).
 
     Raises:
-        ValueError: As `top_k_accuracy`.
+        ValueError: As for `top_k_accuracy`.
+
+    Example:
+        >>> score([0, 1], [[2.0, 0.0], [1.0, 0.0]]).accuracy
+        0.5
     """
     truth, scores = _check(labels, logits)
     shifted = scores - scores.max(axis=1, keepdims=True)
@@ -195,14 +248,14 @@ def score(labels: ArrayLike, logits: ArrayLike) -> Score:
 
 @dataclass(frozen=True)
 class ClipScores:
-    """What a model said about every test clip: the content of a scores.npz.
+    """Logits of a model for every test clip: the content of `scores.npz`.
 
     Attributes:
-        names: str (n,), the clips' names.
-        labels: int64 (n,), true classes.
-        logits: float32 (n, C).
-        classes: str (C,), class names.
-        fold: int64 (n,), the fold that tested the clip, counted from 1.
+        names: Clip names, str (n,).
+        labels: True class indices, int64 (n,).
+        logits: Logits, float32 (n, C).
+        classes: Class names, str (C,).
+        fold: The fold in which each clip was a test clip, counted from 1, int64 (n,).
     """
 
     names: np.ndarray
@@ -213,7 +266,7 @@ class ClipScores:
 
 
 def _text(values: Iterable[object]) -> np.ndarray:
-    # Never an object array: those need pickle to be read back.
+    # Not an object array, which could only be loaded with pickle.
     return np.array([str(value) for value in values], np.str_)
 
 
@@ -225,18 +278,26 @@ def write_scores(
     classes: Iterable[object],
     fold: ArrayLike,
 ) -> None:
-    """Writes a scores.npz, whole or not at all.
+    """Writes `scores.npz` atomically.
 
     Args:
-        path: Where to.
-        names: n names of clips.
-        labels: int (n,).
-        logits: (n, C), stored as float32.
-        classes: C names.
-        fold: One fold number for all, or (n,); folds count from 1.
+        path: Output file.
+        names: n clip names.
+        labels: True class indices, int (n,).
+        logits: Logits (n, C), stored as float32.
+        classes: C class names.
+        fold: Fold number, counted from 1: one for all clips, or (n,).
 
     Raises:
-        ValueError: Shapes that do not fit together, or NaN or infinity in the logits.
+        ValueError: If shapes do not match, or if logits are NaN or infinite.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "scores.npz"
+        ...     write_scores(path, ["clip1"], [0], [[2.0, 1.0]], ["wave", "clap"], fold=1)
+        ...     read_scores(path).logits
+        array([[2., 1.]], dtype=float32)
     """
     scores = _check_logits(logits)
     content = {
@@ -251,7 +312,7 @@ def write_scores(
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(part: Path) -> None:
-        with part.open("wb") as file:  # with a name, NumPy would add an ending
+        with part.open("wb") as file:  # given a path, NumPy would append .npz
             np.savez_compressed(file, **content)  # type: ignore[arg-type]
 
     write_atomic(path, write)
@@ -266,7 +327,15 @@ def _check_sizes(content: dict[str, np.ndarray]) -> None:
 
 
 def read_scores(path: str | Path) -> ClipScores:
-    """Reads a scores.npz; a ResultsError names the file if it is missing, broken or not one."""
+    """Reads `scores.npz`.
+
+    Raises:
+        ResultsError: If the file is missing, damaged or has other content.
+
+    Example:
+        >>> scores = read_scores("runs/mans9_ntu_cs/scores.npz")  # doctest: +SKIP
+        >>> score(scores.labels, scores.logits).accuracy  # doctest: +SKIP
+    """
     path = Path(path)
     keys = ("names", "labels", "logits", "classes", "fold")
     try:
@@ -285,7 +354,7 @@ def read_scores(path: str | Path) -> ClipScores:
     except FileError as error:
         raise ResultsError(str(error)) from None
     except KeyError as error:
-        raise ResultsError(f"{path}: holds no array {error}, expected {', '.join(keys)}") from None
-    except Exception as error:  # a damaged zip raises a dozen kinds of errors
+        raise ResultsError(f"{path}: no array {error}, expected {', '.join(keys)}") from None
+    except Exception as error:  # damaged zip files raise many types of errors
         raise ResultsError(f"{path}: not a readable scores file ({error})") from error
     return ClipScores(**content)

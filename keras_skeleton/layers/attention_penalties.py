@@ -25,17 +25,29 @@ def lengths(gates: Any, mask: Any) -> Any:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class EqualJointAttention(keras.regularizers.Regularizer):
-    """weight * sum over joints of (1 - mean over time of gain alpha)^2, for gates (B, T, K).
+    """Penalty on joint attention that favors equal attention to all joints (Eq. 7, second term).
 
-    Keeps the joint-selection gates from ignoring joints throughout a sequence. Padded frames
-    have alpha = 0.
+        weight * sum over k of (1 - 1/T * sum over t of gain * alpha(t, k))^2
+
+    It keeps the joint-selection gates from ignoring some joints throughout a sequence. Call it with
+    gates alpha (B, T, K) and, optionally, a mask (B, T); padded frames must have alpha = 0. It
+    returns a scalar.
 
     Args:
-        weight: lambda 1.
-        gain: 1 is the formula as printed. There alpha sums to 1 over K joints, no mean can come
-            near 1, and between equal attention and a single joint lies no more than `weight`.
-            With gain K the penalty is 0 for equal attention and weight * K (K - 1) for a single
-            joint, which is what the text asks of it.
+        weight: lambda_1.
+        gain: Factor on alpha. With 1, the formula as printed, the penalty is weak: alpha sums to 1
+            over the K joints, so its temporal means stay far below 1, and equal attention costs at
+            most `weight` less than attention to a single joint. With K, equal attention costs 0
+            and attention to a single joint weight * K * (K - 1), as the paper's text intends.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import EqualJointAttention
+        >>> equal = np.full((1, 4, 5), 1 / 5, "float32")  # B = 1, T = 4, K = 5
+        >>> round(float(EqualJointAttention(weight=1.0)(equal)), 2)
+        3.2
+        >>> round(float(EqualJointAttention(weight=1.0, gain=5.0)(equal)), 2)
+        0.0
     """
 
     def __init__(self, weight: float, gain: float = 1.0) -> None:

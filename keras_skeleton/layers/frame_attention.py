@@ -12,22 +12,36 @@ from keras_skeleton.layers.grouped import PACKAGE, PerGroup, check_rank
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameAttention(keras.layers.Layer):
-    """One weight in (0, 1) a frame and coordinate, from the whole sequence.
+    """Frame attention of MANs: one weight in (0, 1) per frame and coordinate.
 
-    Input (B, T, G, K), output F_A (B, T, G); G = 3 coordinates with weights of their own.
+    Input X (B, T, G, K), output F_A (B, T, G). G is the number of groups with their own weights: 3
+    in MANs, the coordinates x, y and z. T must be fixed: every weight depends on the whole
+    sequence.
 
         X_p = mean over K of X                        (Eq. 6)
         F_A = sigmoid(W_2 relu(W_1 X_p + b_1) + b_2)  (Eq. 8)
 
-    The paper copies X_p K times (Eq. 7), which gives K equal columns of F_A: one column is
-    kept here and broadcast where F_M is multiplied. W_1 has T / ratio rows (at least one).
-    Weights: G * (2 * T * hidden + hidden + T), hidden = T // ratio.
+    W_1 has T // ratio rows, at least one. The paper copies X_p to K columns (Eq. 7), so that F_A
+    has K equal columns; here one column is computed, and F_M is multiplied with it by broadcasting.
 
-    In the released code these weights sit in a Lambda and are never trained;
-    `trainable=False` reproduces that.
+    Weights: G * (2 * T * hidden + hidden + T) with hidden = max(T // ratio, 1).
+
+    In the released code these weights are created in a Lambda layer and never trained; use
+    `trainable=False` to reproduce that.
 
     Args:
-        ratio: alpha, how much W_1 reduces the time axis; 16 in the paper (Table 3).
+        ratio: alpha, the factor by which W_1 reduces the time axis; 16 in the paper (Table 3).
+
+    Raises:
+        ValueError: `ratio` is below 1, or T is not fixed.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import FrameAttention
+        >>> layer = FrameAttention(ratio=16)
+        >>> x = np.ones((8, 50, 3, 64), "float32")  # B, T, G, K
+        >>> tuple(layer(x).shape), layer.count_params()
+        ((8, 50, 3), 1059)
     """
 
     def __init__(self, ratio: int = 16, **kwargs: Any) -> None:

@@ -42,7 +42,7 @@ class Glimpse(Elementwise, keras.layers.Layer):
     """
 
     def __init__(self, size: int = 224, grey: float = 128.0, **kwargs: Any) -> None:
-        kwargs.setdefault("autocast", False)  # float16 cannot tell pixel 2049 from 2048
+        kwargs.setdefault("autocast", False)  # half precision has no fractions of pixel 1919
         super().__init__(**kwargs)
         if size < 1:
             raise ValueError(f"size={size} must be at least 1 pixel")

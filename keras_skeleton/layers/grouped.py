@@ -50,7 +50,7 @@ class PerGroup(initializers.Initializer):
 
 
 def check_rank(layer: keras.layers.Layer, shape: tuple, axes: str) -> None:
-    """A ValueError that names the expected axes where the rank or a needed size is missing."""
+    """Raises ValueError if the rank differs from `axes` or one of the last two sizes is None."""
     if len(shape) != len(axes.split()) or any(n is None for n in shape[-2:]):
         raise ValueError(
             f"{type(layer).__name__} '{layer.name}' expects ({', '.join(axes.split())}) with known "

@@ -33,26 +33,43 @@ SLOPES = {
 class GroupedBiGRU(keras.layers.Layer):
     """G bidirectional GRUs whose two directions are added (MANs, Eqs. 4 and 5).
 
-    Input (B, T, G, N), output (B, T, G, units). All 2 * G passes run as one scan over time.
-    A GRU is, for each group and direction, with the reset gate applied before the product
-    (Cho et al. 2014; `reset_after=False` in Keras):
+    Input (B, T, G, N), output (B, T, G, units). All 2 * G passes run as one scan over time. Each
+    GRU applies the reset gate before the matrix product (Cho et al. 2014; `reset_after=False` in
+    Keras):
 
         z(t) = gate(x(t) W_z + h(t-1) U_z + b_z)
         r(t) = gate(x(t) W_r + h(t-1) U_r + b_r)
         c(t) = tanh(x(t) W_c + (r(t) * h(t-1)) U_c + b_c)
         h(t) = z(t) * h(t-1) + (1 - z(t)) * c(t)
 
-    Training in float32 has a gradient of its own (see `recurrence`).
-
-    Weights: 2 * G * 3 * (N * units + units * units + units).
+    Weights: 2 * G * 3 * (N * units + units * units + units). Training in float32 uses a
+    hand-written gradient (see `layers.recurrence`).
 
     Args:
         units: K, the size of each hidden state.
-        dropout: Share of the inputs dropped; one mask a sequence, the same at all times.
+        dropout: Share of the inputs dropped in training; one mask per sequence, used at all times.
         recurrent_dropout: The same for the hidden state.
-        recurrent_activation: `"sigmoid"`, or `"hard_sigmoid"` as Keras 1 and 2 had it.
-        kernel_initializer, recurrent_initializer: Applied to each gate's matrix on its own.
-        kernel_regularizer: On the input matrices W.
+        recurrent_activation: Activation of the gates: `"sigmoid"`, or `"hard_sigmoid"` as in Keras
+            1 and 2.
+        kernel_initializer: Initializer of W. It is applied once per group and direction to the
+            whole kernel (N, 3K), which holds the matrices of the three gates side by side, as in
+            `keras.layers.GRU`.
+        recurrent_initializer: Initializer of U, likewise applied to the whole recurrent kernel
+            (K, 3K).
+        kernel_regularizer: Regularizer of W.
+        seed: Seed of the dropout masks; None draws one.
+
+    Raises:
+        ValueError: Unknown `recurrent_activation`, a dropout rate outside [0, 1), or an input that
+            is not (B, T, G, N) with known G and N.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import GroupedBiGRU
+        >>> layer = GroupedBiGRU(units=64)
+        >>> x = np.ones((2, 10, 3, 64), "float32")  # B, T, G, N
+        >>> tuple(layer(x).shape), layer.count_params()
+        ((2, 10, 3, 64), 148608)
     """
 
     def __init__(
@@ -129,7 +146,7 @@ class GroupedBiGRU(keras.layers.Layer):
         # Groups are the outer part of the batch axis, so that a step needs no transposition.
         x = ops.reshape(x, (-1, T, 3 * K))
         if training and self.compute_dtype == "float32":
-            u = ops.copy(self.cell.recurrent_kernel)  # a tensor, also under a distribution
+            u = ops.copy(self.cell.recurrent_kernel)  # a tensor, not a variable
             states = swapped(_states(swapped(x), u, mask, self.recurrent_activation))
         else:
             self.cell.mask = mask
@@ -268,7 +285,7 @@ class _Forward(Step):
 
 
 class _Backward(Step):
-    """Gradient by h(t), and the factors of `_states` (groups * B, 6K), to that by the gates."""
+    """Factors of `_states` (groups * B, 6K) to the gradient of the gates (groups * B, 3K)."""
 
     def __init__(self, u_zr: Any, u_c: Any, mask: Any) -> None:
         super().__init__([u_c.shape[1]], 3 * u_c.shape[1])

@@ -13,22 +13,35 @@ from keras_skeleton.layers.lstm import LSTM
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class JointGate(keras.layers.Layer):
-    """One weight a joint and frame, which sum to 1 over the joints of a frame.
+    """Joint-selection gates of STA-LSTM: one weight per joint and frame.
 
-    Input x (B, T, K, 3), output alpha (B, T, K):
+    The weights of a frame are positive and sum to 1 over its joints. Input x (B, T, K, 3), output
+    alpha (B, T, K), where K counts the joints of all bodies:
 
         s(t) = U_s tanh(W_xs x(t) + W_hs h(t-1) + b_s) + b_us  (Eq. 2)
         alpha(t) = softmax over joints of s(t)                 (Eq. 3)
 
-    h is the hidden state of an LSTM of the gate's own. It depends on the input alone, so the
-    LSTM runs once over the sequence and its output is shifted by a step; h(-1) = 0. Padded
-    frames (where the mask is False) get 0.
+    h is the hidden state of the gate's own LSTM, with h(-1) = 0. The LSTM depends on the input
+    alone, so it runs once over the sequence and its output is shifted by one step. Padded frames
+    (mask False) get weight 0.
 
     Args:
         units: Size of h.
-        hidden: Width of the tanh layer. The paper gives none; `units` by default.
-        penalty: On alpha, given the mask too; `EqualJointAttention` for Eq. 7.
-        kernel_regularizer: On all connection matrices (the L1 term of Eq. 7).
+        hidden: Width of the tanh layer, which the paper does not give; `units` by default.
+        penalty: Regularizer of alpha, called with alpha and the mask; `EqualJointAttention` for
+            Eq. 7.
+        kernel_regularizer: Regularizer of all connection matrices (the L1 term of Eq. 7).
+
+    Raises:
+        ValueError: The input is not (B, T, K, C) with known K and C.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import JointGate
+        >>> x = np.ones((8, 20, 50, 3), "float32")  # B, T, K, C
+        >>> alpha = np.asarray(JointGate(units=16)(x))
+        >>> alpha.shape, bool(np.allclose(alpha.sum(axis=2), 1))
+        ((8, 20, 50), True)
     """
 
     def __init__(
@@ -67,7 +80,7 @@ class JointGate(keras.layers.Layer):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         B, T, K, C = ops.shape(inputs)
-        x = ops.reshape(inputs, (B, T, K * C))  # no -1: a known B stays known where T is not
+        x = ops.reshape(inputs, (B, T, K * C))  # no -1: keeps a known B if T is unknown
         states = self.lstm(x, mask=mask)
         before = ops.pad(states[:, :-1], ((0, 0), (1, 0), (0, 0)))
         hidden = ops.tanh(self.input_weights(x) + self.state_weights(before))
@@ -79,13 +92,13 @@ class JointGate(keras.layers.Layer):
         return alpha
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        return None  # gates of padded frames are 0: nothing further on has to know
+        return None  # gates of padded frames are 0, so later layers need no mask
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return tuple(input_shape[:3])
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions of the matrix products a clip."""
+        """Multiplications and additions of the matrix products, per clip."""
         _, T, K, C = input_shape
         gates = 4 * self.units * (K * C + self.units)
         return 2 * (T or 1) * (gates + self.hidden * (K * C + self.units + K))

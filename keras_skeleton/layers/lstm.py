@@ -1,4 +1,4 @@
-"""An LSTM that trains fast on small batches."""
+"""An LSTM layer that trains fast on small batches."""
 
 from __future__ import annotations
 
@@ -11,29 +11,42 @@ from keras import ops
 from keras_skeleton.layers.grouped import PACKAGE
 from keras_skeleton.layers.recurrence import Step, before, handed, scan, swapped
 
-SMALL = 64  # clips; in larger batches the matrix products decide, and Keras' own loop is faster
+SMALL = 64  # clips; in larger batches matrix products dominate, and Keras' own loop is faster
 
 
-# Named as Keras' own, since the names in .weights.h5 files are made from those of the classes.
+# Same class name as in Keras: names in .weights.h5 files are derived from class names.
 @keras.saving.register_keras_serializable(PACKAGE)
 class LSTM(keras.layers.LSTM):
-    """`keras.layers.LSTM` over whole sequences, (B, T, N) to (B, T, units), with a gradient of its
-    own where a small batch trains, and a loop of its own where it is read.
+    """`keras.layers.LSTM` with a faster loop for small batches.
 
-    With z(t) = x(t) W + h(t-1) U + b, its four parts i, f, g, o and s the sigmoid:
+    Input (B, T, N), output (B, T, units): `return_sequences` is True by default. Weights, masks and
+    arguments are those of the Keras layer, and so are the values, except for rounding.
+
+    With z(t) = x(t) W + h(t-1) U + b, its four parts i, f, g, o, and the sigmoid s:
 
         c(t) = s(f) * c(t-1) + s(i) * tanh(g)
         h(t) = s(o) * tanh(c(t))
 
-    A step of 8 clips is a matter of microseconds, less than what starts the operations of a step.
-    So as few as can be stay in the loops: x W is one product for all times, the derivatives of the
-    gates are computed for all times before the loop backwards, and the gradients of W, U and b are
-    one product each after it. Since s(z) = tanh(z / 2) / 2 + 1 / 2, the weights of i, f and o are
-    halved before the loop, and one tanh serves all four parts: XLA's tanh costs a fraction of its
-    sigmoid. Values are those of Keras' layer, but for rounding.
+    A step of 8 clips takes microseconds, less than the overhead of starting its operations, so the
+    loops contain as few operations as possible. x W is one product for all times; the derivatives
+    of the gates are computed for all times before the backward loop; the gradients of W, U and b
+    are one product each after it. Since s(z) = tanh(z / 2) / 2 + 1 / 2, the weights of i, f and o
+    are halved before the loop and one tanh serves all four parts, which XLA evaluates much faster
+    than a sigmoid.
 
-    This happens with float32 on batches of a known size of at most `SMALL`; otherwise Keras' own
-    loop runs. Weights, masks and arguments are Keras' (`return_sequences` is on).
+    This path is used in float32 for batches of a known size up to `SMALL`. Otherwise, and with
+    arguments that it does not support, the Keras loop runs.
+
+    Args:
+        units: Size of the hidden state.
+        return_sequences: Return all hidden states, not only the last.
+        **kwargs: Other arguments of `keras.layers.LSTM`.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import LSTM
+        >>> tuple(LSTM(units=16)(np.ones((8, 20, 75), "float32")).shape)
+        (8, 20, 16)
     """
 
     def __init__(self, units: int, return_sequences: bool = True, **kwargs: Any) -> None:
@@ -58,7 +71,7 @@ class LSTM(keras.layers.LSTM):
         return swapped(scan(_Forward(u, only_h=True), _steps(z, mask)))
 
     def _has_own(self, batch: int | None) -> bool:
-        """Whether the pass below can stand for Keras', and is faster."""
+        """Whether the fast path supports this layer and batch size."""
         cell = self.cell
         plain = (
             self.return_sequences
@@ -72,8 +85,13 @@ class LSTM(keras.layers.LSTM):
 
 
 def _states(z: Any, u: Any, mask: Any) -> Any:
-    """h (T, B, K) from the inputs' share of z (T, B, 4K), U (K, 4K), both half as large for i, f
-    and o, and the mask (T, B, 1); masked frames keep the state before them."""
+    """States h (T, B, K), with a hand-written gradient; masked frames keep the previous state.
+
+    Args:
+        z: x W + b, (T, B, 4K); the parts i, f and o are halved.
+        u: Recurrent kernel U, (K, 4K); the parts i, f and o are halved.
+        mask: (T, B, 1), or None.
+    """
     K = u.shape[0]
 
     @ops.custom_gradient
@@ -83,7 +101,7 @@ def _states(z: Any, u: Any, mask: Any) -> Any:
         def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
             dh = handed(arguments, upstream)
             t = ops.tanh(c)
-            # What dh and dc are multiplied by at each time.
+            # Factors of dh and dc at each time step.
             c_by_h = o * (1 - t * t)
             by_i, by_f, by_o = (2 * s * (1 - s) for s in (i, f, o))
             z_by_c_or_h = ops.concatenate(
@@ -104,12 +122,12 @@ def _states(z: Any, u: Any, mask: Any) -> Any:
 
 
 def _steps(z: Any, mask: Any) -> Any:
-    """What `_Forward` takes."""
+    """Input of `_Forward` for each time step: z and, if there is one, the mask."""
     return z if mask is None else ops.concatenate([z, mask], axis=-1)
 
 
 class _Forward(Step):
-    """z's share and perhaps the mask (B, 4K + 1) to h, c, i, f, g and o (B, 6K), or to h alone."""
+    """x W + b and an optional mask (B, 4K + 1) to h, c, i, f, g, o (B, 6K), or to h alone."""
 
     def __init__(self, u: Any, only_h: bool = False) -> None:
         K = u.shape[0]
@@ -133,7 +151,7 @@ class _Forward(Step):
 
 
 class _Backward(Step):
-    """Gradient by h(t), and the factors of `_states` (B, 7K + 1), to that by z(t) (B, 4K)."""
+    """Factors of `_states` (B, 7K + 1) to the gradient with respect to z(t), (B, 4K)."""
 
     def __init__(self, u_transposed: Any) -> None:
         K = u_transposed.shape[1]

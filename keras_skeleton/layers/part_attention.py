@@ -1,4 +1,4 @@
-"""Attention over body parts by the pose (Das et al., WACV 2019, Eqs. 2, 3 and 5)."""
+"""Pose-driven attention over body parts (Das et al., WACV 2019, Eqs. 2 to 5)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,23 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class EqualParts(keras.regularizers.Regularizer):
-    """weight * sum over parts of (1 - alpha)^2, for weights alpha (B, K): Eq. 5, second term.
+    """Penalty that favors equal attention to all body parts (Eq. 5, second term).
 
-    The mean over the clips of a batch, as the cross-entropy is. The weights of a clip sum to 1,
-    so the penalty is least, K - 2 + 1 / K times `weight`, where all are equal, and K - 1 times
-    `weight` where one part has everything.
+        weight * sum over k of (1 - alpha_k)^2
+
+    averaged over the clips of a batch, like the cross-entropy. Call it with alpha (B, K), whose
+    rows sum to 1; it returns a scalar. Equal weights cost least, weight * (K - 2 + 1 / K); all
+    weight on one part costs weight * (K - 1).
+
+    Args:
+        weight: lambda_1.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.part_attention import EqualParts
+        >>> penalty = EqualParts(weight=1.0)
+        >>> float(penalty(np.array([[1.0, 0.0, 0.0]], "float32")))
+        2.0
     """
 
     def __init__(self, weight: float) -> None:
@@ -33,21 +45,31 @@ class EqualParts(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class PartAttention(keras.layers.Layer):
-    """One weight a body part, which sum to 1 over the parts of a clip.
+    """One weight per body part, from the hidden states of the pose LSTM.
 
-    Input h (B, D), what the pose's LSTM knows; output alpha (B, K):
+    The weights of a clip are positive and sum to 1. Input h (B, D), output alpha (B, K):
 
         s = W_s tanh(W_h h + b_s) + b_us       (Eq. 2)
         alpha = softmax over parts of s        (Eq. 3)
 
-    W_s starts at zero, so that all parts begin with the same weight (Algorithm 1, step 4), and
-    W_h from a Gaussian.
+    W_s starts at zero, so that all parts start with equal weights, and W_h from a Gaussian
+    (Algorithm 1, step 4).
 
     Args:
         parts: K.
         hidden: Width of the tanh layer; 128 in the released code.
-        penalty: On alpha; `EqualParts` for Eq. 5.
-        kernel_regularizer: On W_h and W_s.
+        penalty: Regularizer of alpha; `EqualParts` for Eq. 5.
+        kernel_regularizer: Regularizer of W_h and W_s.
+
+    Raises:
+        ValueError: The input is not (B, D) with a known D.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.part_attention import PartAttention
+        >>> alpha = PartAttention(parts=4)(np.ones((2, 512), "float32"))
+        >>> np.asarray(alpha).tolist()  # equal before training
+        [[0.25, 0.25, 0.25, 0.25], [0.25, 0.25, 0.25, 0.25]]
     """
 
     def __init__(
@@ -67,7 +89,8 @@ class PartAttention(keras.layers.Layer):
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
-                f"PartAttention '{self.name}' takes (B, D) with a known D, not {tuple(input_shape)}"
+                f"PartAttention '{self.name}' expects (B, D) with a known D, "
+                f"got {tuple(input_shape)}"
             )
         shared = {"kernel_regularizer": self.kernel_regularizer, "dtype": self.dtype_policy}
         start = keras.initializers.RandomNormal(stddev=0.05)
@@ -90,7 +113,7 @@ class PartAttention(keras.layers.Layer):
         return (input_shape[0], self.parts)
 
     def flops(self, input_shape: tuple) -> int:
-        """Multiplications and additions of one clip."""
+        """Multiplications and additions, per clip."""
         return 2 * self.hidden * (input_shape[-1] + self.parts)
 
     def get_config(self) -> dict[str, Any]:
@@ -105,14 +128,17 @@ class PartAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class WeightedParts(Elementwise, keras.layers.Layer):
-    """sum over k of alpha_k g_k (Eq. 4): weights (B, K) and K features (B, ...) to (B, ...)."""
+    """Weighted sum of features, sum over k of alpha_k g_k (Eq. 4).
+
+    Inputs: weights alpha (B, K) and K features of equal shape (B, ...). Output (B, ...).
+    """
 
     def build(self, weights_shape: tuple, features_shape: list[tuple]) -> None:
         shapes = {tuple(shape[1:]) for shape in features_shape}
         if len(shapes) != 1 or len(features_shape) != weights_shape[-1]:
             raise ValueError(
-                f"WeightedParts '{self.name}' takes as many features as weights, of equal shape; "
-                f"it was given {weights_shape[-1]} weights and {[*map(tuple, features_shape)]}"
+                f"WeightedParts '{self.name}' expects as many features as weights, of equal shape; "
+                f"got {weights_shape[-1]} weights and features {[*map(tuple, features_shape)]}"
             )
 
     def call(self, weights: Any, features: list[Any]) -> Any:

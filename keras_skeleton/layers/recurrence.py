@@ -1,8 +1,9 @@
-"""Loops over time for layers with a gradient of their own.
+"""Loops over time for layers with a hand-written gradient.
 
-TensorFlow derives a loop step by step. At small sizes that costs several times the loop itself,
-since every operation, and the gradient of every weight, is started anew in each step. Here a layer
-gives the loop backwards itself, with as little in it as can be.
+TensorFlow differentiates a loop step by step. For small sizes that costs several times the loop
+itself, because every operation and every weight's gradient is started again in each step. The
+layers that use this module define the backward loop themselves, with as few operations in it as
+possible.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from keras import ops
 
 
 class Step(keras.layers.Layer):
-    """One step of a loop; subclasses say what it does.
+    """One step of a loop; subclasses implement `call`.
 
     Args:
         states: Sizes of the states.
-        outputs: Size of what a step puts out.
+        outputs: Size of the step's output.
     """
 
     def __init__(self, states: list[int], outputs: int) -> None:
@@ -33,17 +34,23 @@ def swapped(x: Any) -> Any:
 
 
 def before(x: Any) -> Any:
-    """x(t-1) for all t of (T, B, N); x(-1) = 0."""
+    """x(t-1) for all t of x (T, B, N); x(-1) = 0."""
     return ops.pad(x[:-1], ((1, 0), (0, 0), (0, 0)))
 
 
 def handed(arguments: tuple[Any, ...], upstream: Any) -> Any:
-    """The gradient that `ops.custom_gradient` hands over: in place, or by name."""
+    """The upstream gradient, which `ops.custom_gradient` passes by position or by name."""
     return arguments[0] if upstream is None else upstream
 
 
 def scan(step: Step, inputs: Any, backwards: bool = False) -> Any:
-    """What the step puts out at all times, (T, B, ...), from what it takes; states begin as 0."""
+    """Applies a step along the time axis: inputs (T, B, ...) to outputs (T, B, ...).
+
+    Args:
+        step: The step; its states start at 0.
+        inputs: (T, B, ...).
+        backwards: Run from the last time step to the first.
+    """
     loop = keras.layers.RNN(step, return_sequences=True, dtype="float32", name="scan")
     if backwards:
         return ops.flip(scan(step, ops.flip(inputs, axis=0)), axis=0)

@@ -1,4 +1,4 @@
-"""Small layers for sequences of different lengths, padded with zeros at the end."""
+"""Small layers for sequences of different lengths, zero-padded at the end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameMask(Elementwise, keras.layers.Layer):
-    """bool (B, T): which frames of (B, T, ...) hold anything but zeros.
+    """Mask of the frames that hold data: (B, T, ...) to bool (B, T), True if any value is nonzero.
 
-    Frames without people leave holes in it, and a row may be empty. On a GPU cuDNN's kernels refuse
-    both, so LSTMs that take this mask are made with `use_cudnn=False`; those without a mask (of
-    `models.pose_i3d`) keep Keras' own choice.
+    The mask has gaps where a frame shows no body, and a row may be all False. The cuDNN kernels
+    support neither, so LSTMs that take this mask are built with `use_cudnn=False`; LSTMs without a
+    mask (`models.pose_i3d`) keep the Keras default.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import FrameMask
+        >>> clips = np.zeros((1, 4, 25, 3), "float32")
+        >>> clips[0, :3] = 1.0
+        >>> np.asarray(FrameMask()(clips)).tolist()
+        [[True, True, True, False]]
     """
 
     def call(self, inputs: Any) -> Any:
@@ -29,9 +37,19 @@ class FrameMask(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class ScoreAccumulation(Elementwise, keras.layers.Layer):
-    """Scores (B, T, C) and frame weights (B, T) to class scores (B, C): Eq. 4 of STA-LSTM.
+    """Weighted sum of class scores over time: Eq. 4 of STA-LSTM.
 
-    Boolean weights (a mask) count as ones and zeros.
+        g = sum over t of beta(t) z(t)
+
+    Inputs: scores z (B, T, C) and frame weights beta (B, T). Output g (B, C). A Boolean mask may be
+    given as weights; it counts as ones and zeros.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import ScoreAccumulation
+        >>> scores, mask = np.ones((1, 4, 2), "float32"), np.array([[True, True, True, False]])
+        >>> np.asarray(ScoreAccumulation()(scores, mask)).tolist()
+        [[3.0, 3.0]]
     """
 
     def __init__(self, **kwargs: Any) -> None:

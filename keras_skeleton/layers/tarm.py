@@ -1,4 +1,4 @@
-"""Temporal Attention Recalibration Module (Xie et al., IJCAI 2018, Sec. 2.1)."""
+"""Temporal Attention Recalibration Module of MANs (Xie et al., IJCAI 2018, Sec. 2.1)."""
 
 from __future__ import annotations
 
@@ -23,24 +23,37 @@ def tarm(
     recurrent_activation: str = "sigmoid",
     l2: float = 1e-4,
 ) -> Any:
-    """Recalibrates the frames of `o` (B, T, N, 3); the same shape comes back.
+    """Temporal attention recalibration of a skeleton image: O~ = O + F(O), F = F_M * F_A.
 
-    Each coordinate has weights of its own. The layer named `frame_attention` puts out F_A,
-    (B, T, 3).
+    Each coordinate has its own weights (three TARMs, computed together). The output of the layer
+    named `frame_attention` is F_A, (B, T, 3).
 
     Args:
-        o: Input image: T frames, N joints, 3 coordinates.
-        units: K, the size of the BiGRU.
+        o: O, a Keras tensor (B, T, N, 3): T frames, N joints, 3 coordinates.
+        units: K, the size of the BiGRU's hidden state.
         ratio: alpha of Eq. 8.
-        attention: `"learned"` (the paper), `"frozen"` (random and untrained, as in the released
-            code), `"none"` (setting B of Table 4: F = F_M), or `"frame_gate"` (setting C: the
-            temporal attention of STA-LSTM).
-        dropout: On the BiGRU's inputs and states (released code).
-        recurrent_activation: Gates of the BiGRU.
-        l2: Weight decay of the BiGRU's input matrices (released code).
+        attention: `"learned"` (the paper); `"frozen"`, random and never trained (the released
+            code); `"none"`, F = F_M (setting B of Table 4); `"frame_gate"`, the temporal attention
+            of STA-LSTM (setting C of Table 4).
+        dropout: Dropout rate of the BiGRU's inputs and states (released code).
+        recurrent_activation: Activation of the BiGRU's gates, see `GroupedBiGRU`.
+        l2: Weight decay of the BiGRU's input kernels (released code).
+
+    Returns:
+        O~, (B, T, N, 3).
+
+    Raises:
+        ValueError: Unknown `attention`.
+
+    Example:
+        >>> import keras
+        >>> from keras_skeleton.layers import tarm
+        >>> image = keras.Input((50, 50, 3))
+        >>> tarm(image).shape
+        (None, 50, 50, 3)
     """
     if attention not in ATTENTION:
-        raise ValueError(f"attention='{attention}' is unknown; it is one of {ATTENTION}")
+        raise ValueError(f"attention='{attention}' is unknown; expected one of {ATTENTION}")
     _, T, N, C = o.shape
     rows = layers.Permute((1, 3, 2), name="coordinates")(o)  # (B, T, 3, N)
     x = GroupedDense(units, name="tarm_in")(rows)  # X <- FC(X): (B, T, 3, K)

@@ -1,6 +1,6 @@
-"""Random temporal sampling and cropping (CSTA-CNN, Sec. 2.4 and 3.1) on whole batches.
+"""Random temporal sampling and cropping on whole batches (CSTA-CNN, Secs. 2.4 and 3.1).
 
-`transforms.sample` has the same for single clips, in NumPy.
+`transforms.sample` does the same for single clips, in NumPy.
 """
 
 from __future__ import annotations
@@ -15,24 +15,34 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 
 def lengths(clips: Any) -> Any:
-    """int32 (B,): frames up to the last one that is not all zeros; at least 1."""
+    """Number of frames of each clip up to its last nonzero one, int32 (B,); at least 1."""
     T = ops.shape(clips)[1]
     there = ops.any(ops.not_equal(clips, 0), axis=tuple(range(2, len(clips.shape))))  # (B, T)
     return ops.maximum(ops.max(ops.cast(there, "int32") * (1 + ops.arange(T)), axis=1), 1)
 
 
 def uniform_rows(start: Any, length: Any, size: int) -> Any:
-    """int32 (B, size): the middle frames of `size` equal segments of `length` (B,) frames."""
+    """Middle frames of `size` equal segments, int32 (B, size).
+
+    Args:
+        start: First frame of each clip's range, (B,).
+        length: Number of frames of the range, (B,).
+        size: Number of segments.
+    """
     middle = (ops.arange(size, dtype="float32") + 0.5) / size
     steps = ops.cast(ops.floor(ops.cast(length, "float32")[:, None] * middle), "int32")
     return start[:, None] + ops.minimum(steps, length[:, None] - 1)
 
 
 def drawn_rows(length: Any, keys: Any, size: int) -> Any:
-    """int32 (B, size): frames drawn from `length` (B,), in order, none twice if they are enough.
+    """Random frames in temporal order, int32 (B, size), distinct if the clip is long enough.
 
-    In a shorter clip every frame comes size / length times, rounded up or down. `keys` (B, T) are
-    uniform random numbers.
+    In a clip shorter than `size`, every frame is repeated size / length times, rounded up or down.
+
+    Args:
+        length: Number of frames of each clip, (B,).
+        keys: Uniform random numbers in [0, 1), (B, T).
+        size: Number of frames to draw.
     """
     T = ops.shape(keys)[1]
     inside = ops.arange(T) < length[:, None]
@@ -42,13 +52,13 @@ def drawn_rows(length: Any, keys: Any, size: int) -> Any:
         rank < ops.mod(size, length)[:, None], "int32"
     )
     end = ops.cumsum(times * ops.cast(inside, "int32"), axis=1)  # (B, T): rows used up to frame t
-    # Row k shows the first frame whose end lies beyond k.
+    # Row k is the first frame whose end lies beyond k.
     passed = ops.expand_dims(end, 1) <= ops.reshape(ops.arange(size), (1, size, 1))
     return ops.sum(ops.cast(passed, "int32"), axis=2)
 
 
 def take_rows(clips: Any, rows: Any) -> Any:
-    """Frames `rows` (B, S) of clips (B, T, ...): (B, S, ...)."""
+    """Selects the frames `rows` (B, S) from clips (B, T, ...): (B, S, ...)."""
     shape = ops.shape(clips)
     first = ops.arange(shape[0], dtype="int32")[:, None] * shape[1]
     flat = ops.reshape(clips, (shape[0] * shape[1], -1))
@@ -58,20 +68,33 @@ def take_rows(clips: Any, rows: Any) -> Any:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class TemporalSampling(Elementwise, keras.layers.Layer):
-    """Clips of any length to `size` frames: (B, T, ...) to (B, size, ...).
+    """Samples `size` frames from clips of any length: (B, T, ...) to (B, size, ...).
 
-    Clips shorter than T end with zeros. Outside training: the middle frames of `size` equal
-    segments. In training each clip of the batch is drawn anew in one of two ways, by a coin:
+    Clips shorter than T must be zero-padded at the end. Outside training, the layer takes the
+    middle frames of `size` equal segments. In training, each clip is sampled in one of two ways,
+    with equal probability:
 
-        sampling    `size` frames at random, in order
-        cropping    a part of the clip, `crop` of its length, anywhere; then as outside training
+        sampling    `size` random frames, in temporal order
+        cropping    a random part of the clip, then the middle frames of `size` segments of it
 
-    The paper trains on 8 fixed copies of each clip, 4 of either kind. Drawing anew in every epoch
-    is the same augmentation without a limit to its variety.
+    The paper trains on 8 fixed copies of each clip, 4 of either kind (Sec. 3.1). Here a new copy is
+    drawn each time, the same augmentation with unlimited variety.
 
     Args:
-        size: T of the result.
-        crop: Smallest and largest part that cropping keeps: (0.5, 1) on UESTC, (0.9, 1) on NTU.
+        size: Number of frames of the output.
+        crop: Smallest and largest share of the clip that cropping keeps: (0.5, 1) on UESTC, (0.9,
+            1) on NTU RGB+D.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: `size` or `crop` out of range, or an input of fewer than 3 axes.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.temporal_sampling import TemporalSampling
+        >>> clip = np.arange(1.0, 101.0, dtype="float32").reshape(1, 100, 1)
+        >>> np.asarray(TemporalSampling(size=4)(clip)).ravel().tolist()
+        [13.0, 38.0, 63.0, 88.0]
     """
 
     def __init__(
@@ -84,7 +107,9 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
         super().__init__(**kwargs)
         low, high = crop
         if size < 1 or not 0 < low <= high <= 1:
-            raise ValueError(f"size={size}, crop={crop}: size is 1 or more, 0 < low <= high <= 1")
+            raise ValueError(
+                f"size={size}, crop={crop}: size must be at least 1, and 0 < low <= high <= 1"
+            )
         self.size = size
         self.crop = (float(low), float(high))
         self.seed = seed
@@ -92,7 +117,7 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) < 3:
-            raise ValueError(f"TemporalSampling takes (B, T, ..., C), not {tuple(input_shape)}")
+            raise ValueError(f"TemporalSampling expects (B, T, ..., C), got {tuple(input_shape)}")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if training:
@@ -105,8 +130,11 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
 
         Args:
             clips: (B, T, ...).
-            cropped: Whether all are cropped, or none; a coin for each where None.
-            seeds: Four numbers, or four times the same generator.
+            cropped: True crops all clips, False samples all, None decides for each clip at random.
+            seeds: Four integers, or the same seed generator four times.
+
+        Returns:
+            (B, size, ...).
         """
         B, T = ops.shape(clips)[:2]
         length = lengths(clips)
@@ -125,7 +153,16 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
         return take_rows(clips, cut if cropped else sampled)
 
     def copies(self, clips: Any, count: int, seed: int = 0) -> list[Any]:
-        """`count` copies of the clips, every second one cropped; the same seed, the same copies."""
+        """Random copies of the clips; every second one is cropped.
+
+        Args:
+            clips: (B, T, ...).
+            count: Number of copies.
+            seed: The same seed gives the same copies.
+
+        Returns:
+            `count` tensors (B, size, ...).
+        """
         return [
             self.draw(clips, bool(i % 2), [4 * (count * seed + i) + j for j in range(4)])
             for i in range(count)

@@ -1,4 +1,4 @@
-"""Small layers of two-stream CNNs on skeletons (Li et al., ICMEW 2017, and CSTA-CNN)."""
+"""Small layers of two-stream CNNs on skeletons (Li et al., ICMEW 2017; CSTA-CNN, Sec. 2.3)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Motion(Elementwise, keras.layers.Layer):
-    """Differences of neighbouring frames, x(t+1) - x(t): (B, T, ...) to the same shape.
+    """Differences of consecutive frames, x(t+1) - x(t): (B, T, ...) to the same shape.
 
-    The last frame has no next one: its motion is 0.
+    The motion of the last frame, which has no successor, is 0.
     """
 
     def call(self, inputs: Any) -> Any:
@@ -29,11 +29,11 @@ class Motion(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class BodiesToBatch(Elementwise, keras.layers.Layer):
-    """(B, T, M, V, C) to (B * M, T, V, C): every person goes through the same network."""
+    """Moves bodies to the batch axis: (B, T, M, V, C) to (B * M, T, V, C)."""
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != 5:
-            raise ValueError(f"BodiesToBatch takes (B, T, M, V, C), not {tuple(input_shape)}")
+            raise ValueError(f"BodiesToBatch expects (B, T, M, V, C), got {tuple(input_shape)}")
 
     def call(self, inputs: Any) -> Any:
         T, _, V, C = inputs.shape[1:]
@@ -46,7 +46,7 @@ class BodiesToBatch(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class MaxOverBodies(Elementwise, keras.layers.Layer):
-    """(B * M, D) to (B, D): the largest value of all people.
+    """Maximum over bodies: (B * M, D) to (B, D).
 
     Args:
         bodies: M.

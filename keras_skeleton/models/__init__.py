@@ -1,4 +1,4 @@
-"""The papers' networks: one paper a file; `build_model` in `registry.py` makes any of them."""
+"""The networks of the papers, one paper per file; `build_model` builds any of them by name."""
 
 from typing import TYPE_CHECKING
 

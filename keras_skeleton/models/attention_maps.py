@@ -1,4 +1,4 @@
-"""What a network attends to: the outputs of its attention layers, found by their names."""
+"""Attention maps of a model: the outputs of its attention layers, found by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from keras_skeleton.models import csta_cnn
 
-# Which layer's output is which attention, for every model that has it.
+# Kind of attention to the name of the layer that outputs it.
 ATTENTION_LAYERS = {
     "joints": "joint_attention",
     "frames": "frame_attention",
@@ -20,11 +20,24 @@ COUPLED_LAYERS = {"joints": "position_joints", "frames": "position_frames"}  # o
 
 
 def attention_maps(model: keras.Model, batch: Any) -> dict[str, np.ndarray]:
-    """What the model attends to in a batch of its inputs.
+    """Computes a model's attention maps for a batch of its inputs.
+
+    Args:
+        model: A network of `build_model`.
+        batch: A batch of its inputs: an array, or a dict of arrays by input name.
 
     Returns:
-        Those that the model has of `"joints"` (B, T, V), `"frames"` (B, T), or (B, T, 3) where
-        the coordinates have attention of their own, and `"parts"` (B, K).
+        The maps that the model has, as float arrays: `"joints"` (B, T, M * V); `"frames"` (B, T),
+        or (B, T, 3) if each coordinate has its own attention (MANs); `"parts"` (B, K). Empty for a
+        model without attention.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_skeleton as ks
+        >>> model = ks.build_model("mans9", classes=10)
+        >>> maps = ks.attention_maps(model, np.zeros((2, 50, 50, 3), "float32"))
+        >>> {name: values.shape for name, values in maps.items()}
+        {'frames': (2, 50, 3)}
     """
     names = {layer.name for layer in model.layers}
     coupled = names & set(COUPLED_LAYERS.values())
@@ -38,24 +51,28 @@ def attention_maps(model: keras.Model, batch: Any) -> dict[str, np.ndarray]:
 
 
 def attention_on_frames(attention: ArrayLike, rows: ArrayLike, frames: int) -> np.ndarray:
-    """Resamples attention over a model's rows to the clip's own frames, by linear interpolation.
+    """Resamples attention from a model's time steps to the frames of the clip.
 
-    A model sees R rows (50, say) made from a clip of T frames: by sampling, by interpolation or
-    by padding. `rows` says where in the clip each row came from.
+    A model's input has R rows (for example 50), made from a clip of T frames by sampling,
+    interpolation or padding. Values between rows are interpolated linearly; frames before the first
+    and after the last row get the value of the nearest row.
 
     Args:
-        attention: (R,) or (R, K), one value (or K of them) a row.
-        rows: (R,), the clip's frame of each row, counted from 0; fractions lie between two
-            frames, NaN is a row that shows no frame (padding). Need not be sorted. Rows with the
-            same frame are averaged.
+        attention: (R,) or (R, K), one value or K values per row.
+        rows: (R,), the frame of the clip that each row shows, from 0. Fractions lie between two
+            frames; NaN is padding. Rows need not be sorted; rows of the same frame are averaged.
         frames: T.
 
     Returns:
-        float64 (T,) or (T, K). Frames before the first and after the last row get the value of
-        the nearest one.
+        float64 (T,) or (T, K).
 
     Raises:
-        ValueError: Shapes that do not fit, or no row that shows a frame.
+        ValueError: The shapes do not fit, or no row shows a frame.
+
+    Example:
+        >>> from keras_skeleton.models.attention_maps import attention_on_frames
+        >>> attention_on_frames([0.0, 1.0], rows=[0, 4], frames=6).tolist()
+        [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     """
     values, places = np.asarray(attention, np.float64), np.asarray(rows, np.float64)
     if values.ndim not in (1, 2) or places.shape != values.shape[:1]:

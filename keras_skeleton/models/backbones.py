@@ -1,8 +1,8 @@
-"""Convolutional networks that read an image of TARM's output: the STCM of MANs (Sec. 2.2).
+"""Convolutional networks on the output image of TARM: the STCM of MANs (Sec. 2.2).
 
-Each function takes and returns a Keras tensor, from (B, S, S, 3) to features (B, D). They
-follow the networks that the released code names (its `stcm` blocks, raghakot/keras-resnet and
-flyyufelix/DenseNet-Keras), whose parameter counts are the paper's.
+Each function maps a Keras tensor (B, S, S, 3) to features (B, D). The networks follow those of the
+released code (its `stcm` blocks, raghakot/keras-resnet and flyyufelix/DenseNet-Keras) and have the
+parameter counts of the paper.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def _bn_relu(x: Any, epsilon: float = 1e-3) -> Any:
 
 
 def _basic_block(x: Any, filters: int, strides: int, l2: float, first: bool) -> Any:
-    """Two pre-activated 3x3 convolutions beside a shortcut (He et al. 2016, identity mappings)."""
-    y = x if first else _bn_relu(x)  # the stem has just normalised the first block's input
+    """Two pre-activated 3x3 convolutions with a shortcut (He et al. 2016, identity mappings)."""
+    y = x if first else _bn_relu(x)  # the stem already normalizes the input of the first block
     y = _conv(y, filters, 3, l2, strides)
     y = _conv(_bn_relu(y), filters, 3, l2)
     if strides != 1 or x.shape[-1] != filters:
@@ -49,7 +49,7 @@ def _basic_block(x: Any, filters: int, strides: int, l2: float, first: bool) -> 
 
 
 def _residual_stages(x: Any, stages: list[tuple[int, int]], l2: float) -> Any:
-    """Stages of (filters, blocks); all but the first begin by halving the image."""
+    """Residual stages of (filters, blocks); each stage but the first halves the image."""
     for stage, (filters, blocks) in enumerate(stages):
         for block in range(blocks):
             strides = 2 if stage and not block else 1
@@ -58,26 +58,43 @@ def _residual_stages(x: Any, stages: list[tuple[int, int]], l2: float) -> Any:
 
 
 def stcm(x: Any, blocks: int, l2: float = 1e-4) -> Any:
-    """The stacked BN-ReLU-Conv blocks of MANs-n (Table 2); n = 1 + 4 * blocks convolutions.
+    """STCM of MANs-n (Table 2): stacked BN-ReLU-Conv blocks, n = 1 + 4 * blocks convolutions.
 
-    The residual shortcuts are in the released code and not mentioned in the paper.
+    The residual shortcuts are taken from the released code; the paper does not mention them.
+
+    Args:
+        x: Image (B, S, S, 3).
+        blocks: Residual blocks in each of the two stages (64 and 128 filters): 2, 8 or 15 in the
+            paper.
+        l2: Weight decay of the convolutions.
+
+    Returns:
+        Features F_C (B, 128).
     """
     x = _bn_relu(_conv(x, 64, 5, l2, strides=2))
     return _residual_stages(x, [(64, blocks), (128, blocks)], l2)
 
 
 def resnet18(x: Any, l2: float = 1e-4) -> Any:
-    """ResNet-18 with pre-activation (He et al. 2016)."""
+    """ResNet-18 with pre-activation (He et al. 2016): (B, S, S, 3) to features (B, 512)."""
     x = _bn_relu(_conv(x, 64, 7, l2, strides=2))
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     return _residual_stages(x, [(64, 2), (128, 2), (256, 2), (512, 2)], l2)
 
 
 def densenet161(x: Any, l2: float = 1e-4, growth: int = 48) -> Any:
-    """DenseNet-161 (Huang et al. 2017): blocks of 6, 12, 36 and 24 layers, growth 48.
+    """DenseNet-161 (Huang et al. 2017): blocks of 6, 12, 36 and 24 layers.
 
-    Without the extra Scale layers of the port that the authors used: their scale and shift
-    repeat what batch normalisation already has.
+    It omits the Scale layers of the port that the authors used, because batch normalization already
+    has a scale and a shift.
+
+    Args:
+        x: Image (B, S, S, 3).
+        l2: Weight decay of the convolutions.
+        growth: Growth rate.
+
+    Returns:
+        Features (B, 2208) at the default growth rate.
     """
     epsilon = 1.1e-5
     x = _conv(x, 2 * growth, 7, l2, strides=2, bias=False)

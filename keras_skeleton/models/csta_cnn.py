@@ -1,23 +1,25 @@
-"""CSTA-CNN: Jiayun Wang, "Learning Coupled Spatial-Temporal Attention for Skeleton-Based Action
-Recognition", 2019.
+"""CSTA-CNN: coupled spatial-temporal attention in a two-stream CNN.
+
+J. Wang, "Learning Coupled Spatial-Temporal Attention for Skeleton-Based Action Recognition", 2019.
 
     csta_cnn          coupled attention on both streams of the base network
-    sa_cnn            spatial attention alone (Table 3, "without T")
-    ta_cnn            temporal attention alone (Table 3, "without S")
-    two_stream_cnn    the base network alone ("without ST"): Li et al., "Skeleton-based action
-                      recognition with convolutional neural networks", ICMEW 2017
+    sa_cnn            spatial attention only (Table 3, "Without T")
+    ta_cnn            temporal attention only (Table 3, "Without S")
+    two_stream_cnn    the base network only (Table 3, "Without ST"): Li et al., "Skeleton-based
+                      action recognition with convolutional neural networks", ICMEW 2017
 
-Two topologies of the base network are known, `topology`:
+The base network is known in two topologies, selected by `topology`:
 
-    late     three convolutions a stream, streams joined before the dense layers. The paper's text:
-             "U and U' are concatenated and fed into three fc layers" (Sec. 2.3). The default
-    early    one convolution a stream, streams joined, two more on both together: the public
-             implementation of the base paper's group (hikvision-research/skelact)
+    late     three convolutions per stream, then the streams are joined before the dense layers, as
+             the paper says: "U and U' are concatenated and fed into three fc layers" (Sec. 2.3).
+             The default
+    early    one convolution per stream, then two more on the joined streams, as in the public
+             implementation by the authors of the base network (hikvision-research/skelact)
 
-The paper gives neither sizes nor regularization. Filters (64, 128, 256), the 30 interpolated joints
-and the dense layers (256, 128) are those that both known versions of the base network share;
-dropout, PReLU, the orthogonal start of the skeleton transformer and the maximum over people follow
-skelact.
+The paper states neither layer sizes nor regularization. The filters (64, 128, 256), the 30
+interpolated joints and the dense layers (256, 128) are common to both public versions of the base
+network. Dropout, PReLU, the orthogonal initialization of the skeleton transformer and the maximum
+over bodies follow skelact.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ VARIANTS = {
 
 
 def attend(x: Any, stream: str, spatial: bool, temporal: bool, activation: str, bias: str) -> Any:
-    """Attention on one stream (B, T, M, V, 3), Sec. 2.2; Table 3 leaves out one or both."""
+    """Attention on one stream (B, T, M, V, 3), Sec. 2.2; either or both may be off (Table 3)."""
     if spatial:
         s = JointScores(activation, bias, name=f"{stream}_joints")(x)  # Eq. 1: (B, M, V)
     if temporal:
@@ -73,11 +75,16 @@ def attend(x: Any, stream: str, spatial: bool, temporal: bool, activation: str, 
 def convolution(
     x: Any, name: str, filters: int, padding: str, active: bool, dropout: float, l2: Any
 ) -> Any:
-    """3 x 3 convolution over time and joints, maximum over 2 x 2, PReLU, dropout.
+    """A 3 x 3 convolution over time and joints, 2 x 2 max pooling, PReLU and dropout.
 
     Args:
-        padding: `"valid"`, or `"time"`: zeros before and after the time axis only.
-        active: With PReLU.
+        x: (B * M, T, V, C).
+        name: Prefix of the layers' names.
+        filters: Number of filters.
+        padding: `"valid"`, or `"time"`: zero padding of the time axis only.
+        active: Apply PReLU.
+        dropout: Dropout rate; 0 for none.
+        l2: Regularizer of the kernel.
     """
     if padding == "time":
         x = layers.ZeroPadding2D((1, 0), name=f"{name}_pad")(x)
@@ -106,25 +113,37 @@ def csta_cnn(
     dropout: float = 0.5,
     l2: float = 1e-4,
 ) -> keras.Model:
-    """Builds the network: clips (B, T, M, V, 3), zeros at their end, to logits (B, classes).
+    """Builds the network: clips (B, T, M, V, 3), zero-padded at the end, to logits (B, classes).
 
     Args:
-        name: Of the model.
+        name: Name of the model.
         skeleton_size: V.
         classes: Number of classes.
-        frames: T of the input; any length by default. The first layer samples 30 of them.
+        frames: T of the input; None for any length. The first layer samples 30 frames.
         bodies: M.
-        spatial, temporal: With weights of joints, of frames; the rows of Table 3.
-        activation: Of the attention, see `layers.coupled_attention`.
-        bias: `"each"` or `"shared"`, see there.
-        topology: `"late"` or `"early"`.
-        crop: What random cropping keeps of a clip in training, Sec. 3.1.
-        interpolated: Joints after the skeleton transformer.
-        dropout: After convolutions and dense layers.
-        l2: Weight decay of convolutions and dense layers, ten times as much on the first of these.
+        spatial: With joint attention (Table 3).
+        temporal: With frame attention (Table 3).
+        activation: Activation of the attention scores, sigma of Eq. 1; see `JointScores`.
+        bias: Biases of the attention scores, `"each"` or `"shared"`; see `JointScores`.
+        topology: `"late"` or `"early"`, see above.
+        crop: Smallest and largest share of a clip that random cropping keeps in training (Sec.
+            3.1).
+        interpolated: Number of joints after the skeleton transformer.
+        dropout: Dropout rate after convolutions and dense layers.
+        l2: Weight decay of convolutions and dense layers; ten times as much for the first dense
+            layer.
+
+    Raises:
+        ValueError: Unknown `topology`, `bias` or `activation`.
+
+    Example:
+        >>> from keras_skeleton.models.csta_cnn import csta_cnn
+        >>> model = csta_cnn("csta_cnn", skeleton_size=25, classes=60)
+        >>> model.input_shape, model.output_shape
+        ((None, None, 2, 25, 3), (None, 60))
     """
     if topology not in TOPOLOGIES:
-        raise ValueError(f"topology='{topology}' is unknown; it is one of {TOPOLOGIES}")
+        raise ValueError(f"topology='{topology}' is unknown; expected one of {TOPOLOGIES}")
     decay = regularizers.L2(l2)
     conv = partial(convolution, l2=decay)
     clips = keras.Input((frames, bodies, skeleton_size, 3), name="skeleton")
@@ -166,15 +185,15 @@ def csta_cnn(
 
 
 def maps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The position stream's attention in the package's form, from its layers' outputs.
+    """Converts the outputs of the position stream's attention layers to the package's maps.
 
-    Scores have signs; how far they are from 0 is how much a joint or a frame counts (Fig. 4).
+    Scores have signs; their absolute value is the importance of a joint or frame (Fig. 4).
 
     Args:
         found: `"joints"` (B, M, V) and `"frames"` (B, M, T), or one of them.
 
     Returns:
-        `"joints"` (B, T, M * V), the coupled map, and `"frames"` (B, T), the mean over people.
+        `"joints"` (B, T, M * V), the coupled map, and `"frames"` (B, T), the mean over bodies.
     """
     size = {name: np.abs(values) for name, values in found.items()}
     result = {}
@@ -190,15 +209,18 @@ def maps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def copies_logits(model: keras.Model, clips: Any, copies: int, seed: int = 0) -> np.ndarray:
-    """float32 (B, classes): log of the mean probability over random copies of each clip.
+    """Log of the mean class probability over random copies of each clip.
 
-    Every second copy is cropped; the same seed draws the same copies.
+    Every second copy is cropped, the others are sampled.
 
     Args:
-        model: A network that begins with `TemporalSampling`.
+        model: A network whose first layer is a `TemporalSampling`.
         clips: (B, T, M, V, 3).
-        copies: How many, 1 or more.
-        seed: Of the copies.
+        copies: Number of copies, at least 1.
+        seed: The same seed gives the same copies.
+
+    Returns:
+        float32 (B, classes).
     """
     sampling = model.get_layer("sampling")
     network = keras.Model(sampling.output, model.output)

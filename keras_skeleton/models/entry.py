@@ -1,4 +1,4 @@
-"""What a model's file hands to the rest of the package."""
+"""`ModelEntry`: what a model's file provides to the rest of the package."""
 
 from __future__ import annotations
 
@@ -13,26 +13,34 @@ import numpy as np
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.padded import padded, padded_rows
 
-# Arguments of a building function that the dataset, not the user, decides.
+# Arguments of a build function that follow from the dataset, not from the user.
 _GIVEN = {"name", "skeleton", "classes", "frames", "joints", "values", "bodies", "size"}
 
 
 class ModelEntry(NamedTuple):
-    """One model by name.
+    """A model, as registered by name.
 
     Attributes:
-        build: `build(skeleton, classes, frames, **arguments)` gives the network.
-        preprocess: `preprocess(skeleton, frames, **choices)` gives the function from a clip
+        build: `build(skeleton, classes, frames, **arguments)` returns the network.
+        preprocess: `preprocess(skeleton, frames, **choices)` returns the function from a clip
             (T, M, V, 3) to the network's input.
-        frame_index: `frame_index(length, frames, **choices)` gives, for a clip of that length, the
-            clip's frame behind every step of the network's time axis; NaN where it is padding.
-        paper: Where the model comes from.
-        sequence: It reads clips at their own length: `frames` is the longest one's, and `build`
-            takes the number of bodies.
-        video: It also watches videos of a clip's parts, `frames` of them, and `preprocess` gives
-            what its pose network reads of every frame; `build` takes the number of bodies.
+        frame_index: `frame_index(length, frames, **choices)` returns, for a clip of `length`
+            frames, the frame of the clip at each step of the network's time axis; NaN is padding.
+        paper: Source of the model.
+        sequence: The network takes clips at their own length: `frames` is the length of the longest
+            clip, and `build` also takes the number of bodies.
+        video: The network also takes videos of body parts, `frames` frames each. `preprocess`
+            returns the input of its pose network for every frame, and `build` also takes the number
+            of bodies.
         declares: The function whose keyword arguments `--set model.KEY=VALUE` may set; `build` by
             default.
+
+    Example:
+        >>> from keras_skeleton.models import MODELS
+        >>> MODELS["sta_lstm"].paper
+        'STA-LSTM (Song et al., TIP 2018)'
+        >>> MODELS["sta_lstm"].options()["units"]
+        100
     """
 
     build: Callable[..., keras.Model]
@@ -44,29 +52,35 @@ class ModelEntry(NamedTuple):
     declares: Callable[..., Any] | None = None
 
     def input_frame_index(self, length: int, frames: int | None, **choices: Any) -> np.ndarray:
-        """As `frame_index`, for every row of the network's input: a network with a long input may
-        have a short time axis (CSTA-CNN samples 30 frames)."""
+        """As `frame_index`, for each row of the network's input.
+
+        The two differ if the network has a longer input than time axis (CSTA-CNN samples 30
+        frames).
+        """
         if self.sequence and frames is not None:
             return padded_rows(length, frames)
         return self.frame_index(length, frames, **choices)
 
     def dataset_arguments(self, bodies: int, size: int | None = None) -> dict[str, int]:
-        """Arguments of `build` that follow from the data.
+        """Arguments of `build` that follow from the dataset.
 
         Args:
-            bodies: M, the most people in a clip.
-            size: Side of the video crops in pixels, where there are any.
+            bodies: M, the largest number of bodies in a clip.
+            size: Height and width of the video crops in pixels; None without video.
         """
         arguments = {"bodies": bodies} if self.sequence or self.video else {}
         return arguments if size is None else {**arguments, "size": size}
 
     def built_frames(self, frames: int | None) -> int | None:
-        """T that a network is built with to load weights: None, any length, for models that read
-        clips at their own length, whose weights do not depend on it."""
+        """T with which a network is built to load weights.
+
+        It is None (any length) for models that take clips at their own length, because their
+        weights do not depend on it.
+        """
         return None if self.sequence else frames
 
     def input_frames(self, frames: int | None, longest: int) -> int | None:
-        """T of the network's input: the recipe's, at most the longest clip where that matters."""
+        """T of the network's input: that of the recipe, or less if all clips are shorter."""
         return min(frames or longest, longest) if self.sequence else frames
 
     def options(self) -> dict[str, Any]:
@@ -80,11 +94,22 @@ class ModelEntry(NamedTuple):
 
 
 def sequence_entry(build: Callable[..., keras.Model], paper: str) -> ModelEntry:
-    """The entry of a network that reads padded sequences, float32 (B, T, M * V, 3).
+    """Creates the entry of a network on padded sequences, float32 (B, T, M * V, 3).
 
     Args:
-        build: `build(skeleton, classes, frames, bodies, **arguments)`.
-        paper: Where it comes from.
+        build: `build(skeleton, classes, frames, bodies, **arguments)` returns the network.
+        paper: Source of the model.
+
+    Example:
+        >>> import keras
+        >>> from keras_skeleton.models.entry import sequence_entry
+        >>> def build(skeleton, classes, frames=None, bodies=2):
+        ...     x = keras.Input((frames, bodies * skeleton.size, 3))
+        ...     h = keras.layers.Reshape((-1, bodies * skeleton.size * 3))(x)
+        ...     return keras.Model(x, keras.layers.Dense(classes)(keras.layers.LSTM(8)(h)))
+        >>> entry = sequence_entry(build, paper="none")
+        >>> entry.sequence
+        True
     """
 
     def sequence(clip: np.ndarray, skeleton: Skeleton, frames: int, **choices: Any) -> np.ndarray:

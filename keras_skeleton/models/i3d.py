@@ -1,11 +1,12 @@
 """I3D: Inception-v1 with its filters inflated to three dimensions.
 
 J. Carreira, A. Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset",
-CVPR 2017. Video (B, T, H, W, channels), values in [-1, 1], 3 channels for RGB and 2 for flow.
+CVPR 2017. Input: video (B, T, H, W, channels) with values in [-1, 1]; 3 channels for RGB, 2 for
+optical flow.
 
-Layers are called as in the known Keras port (dlpbc/keras-kinetics-i3d), so that its weight files
-load by name. Padding is TensorFlow's "same"; batch normalization has epsilon 1e-3 and no scale.
-12,704,544 parameters with 400 classes for RGB, counted with the moving statistics.
+Layer names are those of the Keras port dlpbc/keras-kinetics-i3d, so its weight files load by name.
+Padding is TensorFlow's "same"; batch normalization has epsilon 1e-3 and no scale. With 400 classes
+the RGB network has 12,704,544 parameters, moving statistics included.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from keras import layers
 
 EPSILON = 1e-3
 
-# Inception block: filters of its branches 0 (1x1), 1 (1x1, 3x3), 2 (1x1, 3x3), 3 (1x1 after
-# pooling). A pooling: its window and strides.
+# Inception blocks: filters of branches 0 (1x1), 1 (1x1, 3x3), 2 (1x1, 3x3) and 3 (1x1 after
+# pooling). Poolings: window and strides.
 TRUNK: dict[str, Any] = {
     "Mixed_3b": (64, (96, 128), (16, 32), 32),
     "Mixed_3c": (128, (128, 192), (32, 96), 64),
@@ -33,15 +34,16 @@ TRUNK: dict[str, Any] = {
     "Mixed_5b": (256, (160, 320), (32, 128), 128),
     "Mixed_5c": (384, (192, 384), (48, 128), 128),
 }
-LAST = "Mixed_5c"  # eight times fewer frames, 32 times fewer rows and columns, 1,024 channels
+LAST = "Mixed_5c"  # T / 8 frames, H / 32 rows, W / 32 columns, 1,024 channels
 
 
 class Small(NamedTuple):
-    """What a network for small data changes; the published weights fit the defaults only.
+    """Changes for small datasets; the published weights fit the defaults only.
 
     Attributes:
-        width: Share of the published filters.
-        momentum: Of the moving statistics; 0.99 needs hundreds of steps to forget its start.
+        width: Factor on the number of filters.
+        momentum: Momentum of the moving statistics; with 0.99 they need hundreds of steps to forget
+            their initial values.
     """
 
     width: float = 1.0
@@ -54,7 +56,7 @@ PUBLISHED = Small()
 def conv_unit(
     x: Any, name: str, filters: int, size: int, strides: int = 1, small: Small = PUBLISHED
 ) -> Any:
-    """Convolution without bias, batch normalization without scale, ReLU."""
+    """Convolution without bias, batch normalization without scale, and ReLU."""
     filters = max(round(small.width * filters), 1)
     x = layers.Conv3D(
         filters, size, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
@@ -66,7 +68,7 @@ def conv_unit(
 
 
 def inception(x: Any, name: str, filters: Any, small: Small = PUBLISHED) -> Any:
-    """The four branches of block `Mixed_{name}`, side by side on the channels."""
+    """Inception block `Mixed_{name}`: four branches, concatenated along the channels."""
     one, (two_in, two), (three_in, three), four = filters
     conv, unit = f"Conv3d_{name}", partial(conv_unit, small=small)
     a = unit(x, f"{conv}_0a_1x1", one, 1)
@@ -78,8 +80,7 @@ def inception(x: Any, name: str, filters: Any, small: Small = PUBLISHED) -> Any:
 
 
 def stem(x: Any, small: Small = PUBLISHED) -> Any:
-    """Video to what the first inception block reads: half the frames, an eighth of the rows and
-    columns."""
+    """Layers before the first inception block: half the frames, 1/8 of the rows and columns."""
     unit = partial(conv_unit, small=small)
     x = unit(x, "Conv3d_1a_7x7", 64, 7, strides=2)
     x = layers.MaxPooling3D((1, 3, 3), (1, 2, 2), padding="same", name="MaxPool2d_2a_3x3")(x)
@@ -89,7 +90,7 @@ def stem(x: Any, small: Small = PUBLISHED) -> Any:
 
 
 def blocks(x: Any, after: str | None = None, until: str = LAST, small: Small = PUBLISHED) -> Any:
-    """The part of `TRUNK` behind endpoint `after` (the stem, if None), `until` included."""
+    """Blocks and poolings of `TRUNK` after endpoint `after` (the stem if None) up to `until`."""
     names = list(TRUNK)
     for name in names[names.index(after) + 1 if after else 0 : names.index(until) + 1]:
         if name.startswith("Mixed"):
@@ -101,16 +102,21 @@ def blocks(x: Any, after: str | None = None, until: str = LAST, small: Small = P
 
 
 def pool(x: Any) -> Any:
-    """The average over two frames and all of the image: (B, T', H', W', c) to (B, T'', 1, 1, c)."""
+    """Average over two frames and the whole image: (B, T', H', W', c) to (B, T'', 1, 1, c)."""
     T, H, W = x.shape[1:4]
     return layers.AveragePooling3D((min(2, T), H, W), strides=1, name="global_avg_pool")(x)
 
 
 def classify(x: Any, classes: int, dropout: float, decay: Any = None) -> Any:
-    """What `pool` gives to logits (B, classes).
+    """Maps the output of `pool` to logits (B, classes).
 
-    Classifies every place by a 1 x 1 x 1 convolution and takes the mean over time. `decay` is a
-    regularizer of that convolution.
+    A 1 x 1 x 1 convolution classifies each time step, and the mean over time is returned.
+
+    Args:
+        x: (B, T'', 1, 1, c).
+        classes: Number of classes.
+        dropout: Dropout rate in front of the convolution.
+        decay: Regularizer of the convolution.
     """
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Conv3D(classes, 1, kernel_regularizer=decay, name="Conv3d_6a_1x1_conv")(x)
@@ -119,7 +125,7 @@ def classify(x: Any, classes: int, dropout: float, decay: Any = None) -> Any:
 
 
 def check_size(frames: int, size: int) -> None:
-    """ValueError where a clip is too small for the five halvings of the image, or has no frame."""
+    """Raises ValueError if there is no frame, or frames are too small to be halved five times."""
     if frames < 1 or size < 32:
         raise ValueError(
             f"frames={frames}, size={size}: I3D needs at least 1 frame of 32 x 32 pixels "
@@ -143,17 +149,26 @@ def i3d(
     Args:
         classes: Number of classes.
         frames: T.
-        size: Height and width of a frame, 32 at least.
-        channels: 3 for RGB, 2 for flow.
-        top: With the classifier; without, features (B, ceil(T / 8), ceil(size / 32), .., 1024).
-        until: Without the classifier: the last block or pooling, a key of `TRUNK`.
-        dropout: In front of the classifier.
-        small: Fewer filters for small data.
-        name: Of the model.
+        size: Height and width of the frames in pixels, at least 32.
+        channels: 3 for RGB, 2 for optical flow.
+        top: Include the classifier. Without it the output is features (B, ceil(T / 8),
+            ceil(size / 32), ceil(size / 32), 1024).
+        until: Last block or pooling if `top` is False, a key of `TRUNK`.
+        dropout: Dropout rate in front of the classifier.
+        small: Fewer filters, for small datasets.
+        name: Name of the model.
+
+    Raises:
+        ValueError: `frames` or `size` is too small, or `until` is unknown.
+
+    Example:
+        >>> from keras_skeleton.models.i3d import i3d
+        >>> i3d().count_params()
+        12704544
     """
     check_size(frames, size)
     if until not in TRUNK:
-        raise ValueError(f"until='{until}' is unknown; it is one of {[*TRUNK]}")
+        raise ValueError(f"until='{until}' is unknown; expected one of {[*TRUNK]}")
     video = keras.Input((frames, size, size, channels), name="video")
     x = blocks(stem(video, small), until=LAST if top else until, small=small)
     return keras.Model(video, classify(pool(x), classes, dropout) if top else x, name=name)

@@ -1,10 +1,12 @@
-"""JCR-RNN: Li et al., "Online Human Action Detection using Joint Classification-Regression
-Recurrent Neural Networks", ECCV 2016; a baseline of Song et al. (TIP 2018, Sec. IV.C).
+"""JCR-RNN: joint classification and regression of frames, a detection baseline.
 
-Written from what Song et al. say of it (start and end points are regressed, actions are classified
-frame by frame, both by one recurrent network) and from memory of the paper itself: three LSTMs with
-a dense layer behind each, a soft selector, confidences of start and end as Gaussian curves. What
-neither gives is our choice: see the arguments.
+Li et al., "Online Human Action Detection using Joint Classification-Regression Recurrent Neural
+Networks", ECCV 2016; compared by Song et al. (TIP 2018, Sec. IV.C).
+
+This version follows the description by Song et al. (one recurrent network classifies every frame
+and regresses start and end points) and, from memory, the original paper: three LSTMs, each with a
+dense layer, a soft selector, and confidences of start and end as Gaussian curves. Everything else
+is our choice, see the arguments.
 """
 
 from __future__ import annotations
@@ -23,22 +25,36 @@ def jcr_rnn(
     dropout: float = 0.5,
     regression: int = 10,
 ) -> keras.Model:
-    """Builds the network: (B, T, K, 3) to `labels` (B, T, C + 1), logits of every frame, the last
-    one of no action, and `ends` (B, T, 2) in [0, 1], how near a start and an end are.
+    """Builds the network: sequences (B, T, K, 3) to class logits and start/end confidences per
+    frame.
 
-    The soft selector weighs each of the shared features for the regression, seeing them and the
-    probabilities of the classes.
+    Outputs, by name:
+
+        labels    (B, T, C + 1), logits of every frame; the last class is "no action"
+        ends      (B, T, 2) in [0, 1], confidences that an action starts and ends near the frame
+
+    The soft selector weighs the shared features for the regression. It depends on these features
+    and on the class probabilities.
 
     Args:
-        joints: K, the joints of all people together.
-        classes: C, without the one for no action.
-        frames: T; any length by default.
-        units: Neurons of the LSTMs and of the dense layers behind them; from memory.
-        dropout: Behind every dense layer; our choice, as in STA-LSTM.
-        regression: Width of the layer before the confidences; from memory.
+        joints: K, the joints of all bodies together.
+        classes: C, without the class for no action.
+        frames: T; None for any length.
+        units: Units of the LSTMs and of the dense layers after them (from memory).
+        dropout: Dropout rate after each dense layer (our choice, as in STA-LSTM).
+        regression: Width of the layer before the confidences (from memory).
+
+    Raises:
+        ValueError: `classes` is below 1.
+
+    Example:
+        >>> from keras_skeleton.models.jcr_rnn import jcr_rnn
+        >>> model = jcr_rnn(joints=50, classes=51)
+        >>> {name: output.shape for name, output in model.output.items()}
+        {'labels': (None, None, 52), 'ends': (None, None, 2)}
     """
     if classes < 1:
-        raise ValueError(f"classes={classes}: there is nothing to detect")
+        raise ValueError(f"classes={classes} must be at least 1")
     x = keras.Input((frames, joints, 3), name="skeleton")
     mask = FrameMask(name="mask")(x)
     h = layers.Reshape((-1, joints * 3), name="flat")(x)

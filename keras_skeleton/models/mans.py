@@ -1,11 +1,11 @@
-"""Memory Attention Networks: Xie et al., IJCAI 2018, arXiv 1804.08254.
+"""Memory Attention Networks (MANs): Xie et al., IJCAI 2018, arXiv 1804.08254.
 
-A skeleton sequence is an image: T rows of frames, N columns of joints, channels x, y, z.
-TARM weighs the frames of each coordinate with a recurrent memory and learned attention;
-STCM, a CNN, reads the recalibrated image.
+A skeleton sequence is treated as an image: rows are frames, columns are joints, channels are x, y
+and z. TARM weighs the frames of each coordinate with a recurrent memory and learned attention;
+STCM, a CNN, classifies the recalibrated image.
 
-    mans9, mans33, mans61            50 x 50 image, K = 64   (Table 2)
-    mans_resnet18, mans_densenet161  224 x 224 image, K = 128
+    mans9, mans33, mans61            image 50 x 50, K = 64   (Table 2)
+    mans_resnet18, mans_densenet161  image 224 x 224, K = 128
     stcm9                            the CNN alone (setting A of Table 4)
 """
 
@@ -46,18 +46,29 @@ def mans(
     recurrent_activation: str = "sigmoid",
     l2: float = 1e-4,
 ) -> keras.Model:
-    """Builds one of `VARIANTS`: (B, S, S, 3) from `transforms.mans_image` to logits (B, classes).
+    """Builds one of `VARIANTS`: image (B, S, S, 3) of `transforms.mans_image` to logits (B,
+    classes).
 
     Args:
         name: A key of `VARIANTS`.
         classes: Number of classes.
-        frames: S, the height and width of the image; the variant's own by default.
-        attention: `"learned"`, `"frozen"`, `"none"` or `"frame_gate"`; see `layers.tarm`.
-            `stcm9` has no TARM and ignores it.
+        frames: S, the height and width of the image; that of the variant by default.
+        attention: `"learned"`, `"frozen"`, `"none"` or `"frame_gate"`; see `layers.tarm`. Ignored
+            by `stcm9`, which has no TARM.
         ratio: alpha of Eq. 8.
-        dropout: Of the BiGRU; 0.5 for images of 50, none for 224 (released code).
-        recurrent_activation: Gates of the BiGRU; `"hard_sigmoid"` in the released code.
-        l2: Weight decay of convolutions and the BiGRU's input matrices (released code).
+        dropout: Dropout rate of the BiGRU; by default 0.5 for images of 50 x 50 and 0 for 224 x 224
+            (released code).
+        recurrent_activation: Activation of the BiGRU's gates; `"hard_sigmoid"` in the released
+            code.
+        l2: Weight decay of the convolutions and of the BiGRU's input kernels (released code).
+
+    Raises:
+        ValueError: Unknown `attention` or `recurrent_activation`.
+
+    Example:
+        >>> from keras_skeleton.models.mans import mans
+        >>> mans("mans9", classes=60).output_shape
+        (None, 60)
     """
     size, K, stcm = VARIANTS[name]
     size = frames or size
@@ -80,7 +91,7 @@ def mans(
     logits = layers.Dense(
         classes, kernel_initializer=backbones.INIT, name="logits", dtype="float32"
     )(x)
-    return keras.Model(o, logits, name=name)  # Eq. 10 without its softmax, which the loss takes
+    return keras.Model(o, logits, name=name)  # Eq. 10 without its softmax, which is in the loss
 
 
 def _entry(name: str) -> ModelEntry:

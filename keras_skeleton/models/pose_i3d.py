@@ -1,17 +1,19 @@
-"""Pose-driven attention over three I3D streams: S. Das, A. Chaudhary, F. Bremond, M. Thonnat,
-"Where to Focus on for Human Action Recognition?", WACV 2019.
+"""Pose-driven attention over three I3D streams.
 
-Three I3D networks watch the left hand, the right hand and the body; an LSTM on the skeleton says
-how much each counts. Rows of the paper's Tables 1 and 2, `aggregate`:
+S. Das, A. Chaudhary, F. Bremond, M. Thonnat, "Where to Focus on for Human Action Recognition?",
+WACV 2019.
+
+Three I3D networks take videos of the left hand, the right hand and the full body; an LSTM on the
+skeleton computes the weight of each. `aggregate` selects a row of the paper's Tables 1 and 2:
 
     attention         sum over parts of alpha_k g_k after the last inception block (Eq. 4)
-    sum_0             the plain sum there
-    sum_1, sum_2      the plain sum one or two blocks earlier; the rest of I3D works on the sum
-    concat_0          side by side on the channels after the last block
-    left_hand, right_hand, full_body, full_image    that video alone
+    sum_0             unweighted sum after the last block
+    sum_1, sum_2      unweighted sum one or two blocks earlier, followed by the rest of I3D
+    concat_0          concatenation of channels after the last block
+    left_hand, right_hand, full_body, full_image    a single video
 
-Networks by what a stage of Algorithm 1 trains: `part_network`, `pose_classifier`, and `pose_i3d`
-on the streams' features or on videos.
+The networks of the stages of Algorithm 1 are `part_network`, `pose_classifier` and `pose_i3d`, the
+last on pooled features of the streams or on videos.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from keras_skeleton.transforms.coordinates import check_coordinates
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS
 from keras_skeleton.utils.errors import UnknownNameError
 
-# Where the streams end, per row of Table 1. "sum_2" in the released code ends at the pooling
-# before block 5b.
+# Last layer of the streams, for each row of Table 1. For "sum_2" the released code uses the
+# pooling before block 5b.
 STREAM_ENDS = {
     "attention": LAST,
     "sum_0": LAST,
@@ -41,13 +43,17 @@ STREAM_ENDS = {
     "sum_2": "MaxPool2d_5a_2x2",
 }
 AGGREGATES = (*STREAM_ENDS, *TRACKS)
-POOLED = "global_avg_pool"  # the layer of a part's network that puts out its features
+POOLED = "global_avg_pool"  # the layer of `part_network` whose output are the features
 
 
 def pose_network(x: Any, units: int, dropout: float, states: str) -> Any:
-    """Three LSTMs on the skeleton (B, S, D): hidden states of the third.
+    """Three stacked LSTMs on the skeleton (B, S, D); returns hidden states of the third.
 
-    `states`: `"all"`, (B, S, units), or those at the `"last"` step, (B, units).
+    Args:
+        x: (B, S, D).
+        units: Units of each LSTM.
+        dropout: Dropout rate of the output.
+        states: `"all"` states, (B, S, units), or those of the `"last"` step, (B, units).
     """
     for i in (1, 2, 3):
         sequence = states == "all" or i < 3
@@ -58,7 +64,7 @@ def pose_network(x: Any, units: int, dropout: float, states: str) -> Any:
 def pose_classifier(
     steps: int, values: int, classes: int, units: int = 512, dropout: float = 0.5
 ) -> keras.Model:
-    """The pose network alone, as it is trained first (Algorithm 1, step 3): (B, S, D) to logits."""
+    """The pose network with a classifier: skeleton (B, S, D) to logits (Algorithm 1, step 3)."""
     skeleton = keras.Input((steps, values), name="skeleton")
     h = pose_network(skeleton, units, dropout, "last")
     logits = layers.Dense(classes, name="pose_logits", dtype="float32")(h)
@@ -66,14 +72,14 @@ def pose_classifier(
 
 
 def stream(part: str, frames: int, size: int, small: Small, until: str = LAST) -> keras.Model:
-    """The I3D of one part, without its classifier: f_g of Eq. 1."""
+    """I3D of one part without its classifier: f_g of Eq. 1."""
     return i3d(frames=frames, size=size, top=False, until=until, small=small, name=f"i3d_{part}")
 
 
 def part_network(
     part: str, classes: int, frames: int, size: int, small: Small, dropout: float = 0.5
 ) -> keras.Model:
-    """One stream with a classifier, as it is trained first (Algorithm 1, step 2)."""
+    """One stream with a classifier (Algorithm 1, step 2)."""
     video = keras.Input((frames, size, size, 3), name=part)
     features = pool(stream(part, frames, size, small)(video))
     return keras.Model({part: video}, classify(features, classes, dropout), name=part)
@@ -97,38 +103,51 @@ def pose_i3d(
     momentum: float = 0.99,
     name: str = "pose_i3d",
 ) -> keras.Model:
-    """Builds the network: a dict of videos and a skeleton to logits (B, classes).
+    """Builds the network: a dict of videos and a skeleton sequence to logits (B, classes).
 
-    Inputs: `"left_hand"`, `"right_hand"`, `"full_body"` (B, frames, size, size, 3) from -1 to 1,
-    and, with attention, `"skeleton"` (B, steps, values).
+    Inputs: `"left_hand"`, `"right_hand"` and `"full_body"` (B, frames, size, size, 3) with values
+    in [-1, 1] and, with attention, `"skeleton"` (B, steps, values).
 
     Args:
-        steps: S, frames sampled from the skeleton: 20 on NTU RGB+D, 5 on N-UCLA.
-        values: D, coordinates of all joints: 150 on NTU RGB+D (two people), 60 on N-UCLA.
+        steps: S, number of frames sampled from the skeleton: 20 on NTU RGB+D, 5 on N-UCLA.
+        values: D, coordinates of all joints: 150 on NTU RGB+D (two bodies), 60 on N-UCLA.
         classes: Number of classes.
-        frames, size: Of each video.
+        frames: Number of frames of each video.
+        size: Height and width of the videos in pixels.
         aggregate: A key of `STREAM_ENDS`.
-        units: Of each LSTM: 512 on NTU RGB+D, 128 on N-UCLA.
-        hidden: Width of the tanh layer of Eq. 2; the released code's.
-        states: h^s of Eq. 2: `"all"`, the hidden states of all steps side by side as the paper
-            says, or `"last"`, those of the last step as the released code has it.
-        features: The inputs are not videos but what `pool` makes of the streams' outputs, see
-            `feature_shape`: with frozen streams, they need to be computed only once. Pooling
-            before the sum of Eq. 4 or behind it is the same. Not for `sum_1` and `sum_2`.
-        dropout: In the pose network and in front of the classifier.
-        lambda1: Weight of equal attention to parts (Eq. 5).
-        lambda2: Weight decay (Eq. 5): of what is not in the streams.
-        width, momentum: See `models.i3d.Small`.
-        name: Of the model.
+        units: Units of each LSTM: 512 on NTU RGB+D, 128 on N-UCLA.
+        hidden: Width of the tanh layer of Eq. 2 (released code).
+        states: h^s of Eq. 2: `"all"`, the concatenated hidden states of all steps (the paper), or
+            `"last"`, the state of the last step (the released code).
+        features: Take pooled stream outputs (see `feature_shape`) in place of videos, so that
+            frozen streams run only once. Pooling commutes with the sum of Eq. 4. Not for `sum_1`
+            and `sum_2`.
+        dropout: Dropout rate in the pose network and in front of the classifier.
+        lambda1: Weight of the penalty that favors equal attention (Eq. 5).
+        lambda2: Weight decay of the attention layers and the classifier (Eq. 5).
+        width: Factor on the filters of I3D, see `models.i3d.Small`.
+        momentum: Momentum of the moving statistics, see `models.i3d.Small`.
+        name: Name of the model.
+
+    Raises:
+        ValueError: Unknown `aggregate` or `states`, or `features` with `sum_1` or `sum_2`.
+
+    Example:
+        >>> from keras_skeleton.models.pose_i3d import pose_i3d
+        >>> model = pose_i3d(steps=5, values=60, classes=10, features=True)
+        >>> model.output_shape
+        (None, 10)
     """
     if aggregate not in STREAM_ENDS:
-        raise ValueError(f"aggregate='{aggregate}' is unknown; it is one of {[*STREAM_ENDS]}")
+        raise ValueError(f"aggregate='{aggregate}' is unknown; expected one of {[*STREAM_ENDS]}")
     if states not in ("all", "last"):
-        raise ValueError(f"states='{states}' is unknown; it is 'all' or 'last'")
+        raise ValueError(f"states='{states}' is unknown; expected 'all' or 'last'")
     decay = regularizers.L2(lambda2) if lambda2 else None
     small, end = Small(width, momentum), STREAM_ENDS[aggregate]
     if features and end != LAST:
-        raise ValueError(f"aggregate='{aggregate}' goes on from inside the streams, not their end")
+        raise ValueError(
+            f"aggregate='{aggregate}' does not support features=True: it sums inside the streams"
+        )
     shape = feature_shape(frames, size, small) if features else (frames, size, size, 3)
     inputs = {part: keras.Input(shape, name=part) for part in PARTS}
     g = list(inputs.values())
@@ -153,19 +172,19 @@ def pose_i3d(
     else:
         x = layers.Add(name="aggregated")(g)
     if not features:
-        x = pool(blocks(x, after=end, small=small))  # what is left of I3D after sum_1 and sum_2
+        x = pool(blocks(x, after=end, small=small))  # sum_1 and sum_2: the rest of I3D
     return keras.Model(inputs, classify(x, classes, dropout, decay), name=name)
 
 
 def feature_shape(frames: int, size: int, small: Small) -> tuple[int, ...]:
-    """Shape of a stream's features of one clip: (T'', 1, 1, channels)."""
+    """Shape of a stream's pooled features of one clip: (T'', 1, 1, channels)."""
     return tuple(pool(stream("any", frames, size, small).output).shape[1:])
 
 
 def joints(
     clip: np.ndarray, skeleton: Skeleton, coordinates: str = "actor", unit: float = 1.0
 ) -> np.ndarray:
-    """A clip (T, M, V, 3) as the pose network's LSTMs see its frames: float32 (T, M * V * 3)."""
+    """Preprocesses a clip (T, M, V, 3) for the pose network: float32 (T, M * V * 3)."""
     return (
         (check_coordinates(coordinates)(clip, skeleton) / unit).reshape(len(clip), -1).astype("f")
     )
@@ -180,7 +199,10 @@ def _build(
     aggregate: str = "attention",
     **arguments: Any,
 ) -> keras.Model:
-    """`only`: the network of one stage, a track or `"pose"`; `aggregate` also takes a track."""
+    """Builds the network of one stage (`only`: a track or `"pose"`), or the whole network.
+
+    `aggregate` may also be a track, for the network of a single video.
+    """
     if aggregate not in AGGREGATES:
         raise UnknownNameError("aggregate", aggregate, AGGREGATES, of="pose_i3d")
     given = {"steps": 20, "frames": frames or 64, "size": 224, "dropout": 0.5, **arguments}

@@ -1,4 +1,4 @@
-"""The models by name: one paper a file, `build_model` over all of them."""
+"""Registry of the models by name, and `build_model`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Models(Registry["ModelEntry"]):
-    """The files of this folder, and models in files of one's own: `"path/to/file.py:build"`."""
+    """The models of this folder, and models in other files: `"path/to/file.py:build"`."""
 
     def __getitem__(self, name: str) -> ModelEntry:
         return _own(name) if is_file(name) else super().__getitem__(name)
@@ -32,12 +32,12 @@ MODELS = Models("keras_skeleton.models", Path(__file__).parent, "MODELS")
 
 
 def is_file(name: str) -> bool:
-    """Whether a model's name stands for a file of one's own."""
+    """Whether a model's name refers to a file, as in `"path/to/file.py:build"`."""
     return ".py:" in name
 
 
 def model_label(name: str) -> str:
-    """The name as a part of a folder's name: `"file_build"` for `"path/to/file.py:build"`."""
+    """The model's name for folder names: `"path/to/file.py:build"` becomes `"file_build"`."""
     if not is_file(name):
         return name
     path, _, attribute = name.rpartition(":")
@@ -45,11 +45,16 @@ def model_label(name: str) -> str:
 
 
 def check_model(name: str) -> str:
-    """The name; imports nothing.
+    """Checks a model's name without importing TensorFlow; returns it.
 
     Raises:
-        UnknownNameError: No such model; the nearest one is suggested.
-        UserError: A file of one's own that is not there.
+        UnknownNameError: No such model; the message suggests the closest name.
+        UserError: The file of `"path/to/file.py:build"` does not exist.
+
+    Example:
+        >>> from keras_skeleton.models import check_model
+        >>> check_model("mans9")
+        'mans9'
     """
     if is_file(name):
         path = Path(name.rpartition(":")[0])
@@ -61,7 +66,7 @@ def check_model(name: str) -> str:
 
 
 def _own(name: str) -> ModelEntry:
-    """The entry in a file of one's own: a `ModelEntry`, or a function that builds the network."""
+    """The entry defined in a user's file: a `ModelEntry`, or a function that builds the network."""
     from keras_skeleton.models.entry import ModelEntry, sequence_entry
 
     path, _, attribute = name.rpartition(":")
@@ -69,7 +74,7 @@ def _own(name: str) -> ModelEntry:
     try:
         found: ModelEntry | Callable[..., keras.Model] = getattr(module, attribute)
     except AttributeError:
-        raise UserError(f"{path}: defines no '{attribute}'") from None
+        raise UserError(f"{path}: '{attribute}' is not defined in this file") from None
     if isinstance(found, ModelEntry):
         return found
     if not callable(found):
@@ -78,12 +83,12 @@ def _own(name: str) -> ModelEntry:
 
 
 def own_module(name: str) -> Any:
-    """The module of a model in a file of one's own."""
+    """The module of a model in a user's file."""
     return _load(Path(name.rpartition(":")[0]).resolve())
 
 
 def _load(path: Path) -> Any:
-    """Imports a file once: layers may be registered under one name only once."""
+    """Imports a file only once, because layers can be registered under a name only once."""
     name = f"keras_skeleton_own_{path.stem}_{abs(hash(path))}"
     if name in sys.modules:
         return sys.modules[name]
@@ -107,25 +112,27 @@ def build_model(
     frames: int | None = None,
     **arguments: Any,
 ) -> keras.Model:
-    """Builds a network that outputs logits (B, classes).
+    """Builds a network whose output is logits (B, classes).
 
     Args:
         name: A key of `MODELS`, or `"path/to/file.py:build"`.
-        skeleton: The joint layout of the clips.
+        skeleton: Joint layout of the clips, or its name.
         classes: Number of classes, at least 2.
-        frames: T of the model's input; the paper's choice by default.
-        **arguments: The model's own, see its file (`attention="none"` for MANs, say).
+        frames: T of the model's input; by default that of the paper.
+        **arguments: Other arguments of the model's build function, such as `attention="none"` for
+            MANs; see the model's file.
 
     Raises:
-        ValueError: Unknown model, skeleton or choice.
-        TypeError: An argument that the model does not have.
+        ValueError: Unknown model or skeleton, or an invalid value.
+        TypeError: The model has no such argument.
 
     Example:
+        >>> from keras_skeleton import build_model
         >>> model = build_model("mans9", classes=10)
         >>> model.output_shape
         (None, 10)
     """
     if classes < 2:
-        raise ValueError(f"classes={classes}: a classifier needs at least 2")
+        raise ValueError(f"classes={classes} must be at least 2")
     entry = MODELS[check_model(name)]
     return entry.build(get_skeleton(skeleton), classes, frames, **arguments)

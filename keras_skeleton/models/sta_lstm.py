@@ -1,14 +1,16 @@
-"""STA-LSTM: Song et al., "Spatio-Temporal Attention-Based LSTM Networks for 3D Action
-Recognition and Detection", IEEE Transactions on Image Processing 2018 (and AAAI 2017).
+"""STA-LSTM: spatial and temporal attention gates around an LSTM network.
 
-    lstm       the main LSTM network alone
+Song et al., "Spatio-Temporal Attention-Based LSTM Networks for 3D Action Recognition and
+Detection", IEEE Transactions on Image Processing 2018 (and AAAI 2017).
+
+    lstm       main LSTM network only
     sa_lstm    with joint-selection gates (spatial attention)
     ta_lstm    with frame-selection gates (temporal attention)
     sta_lstm   with both
-    tap_lstm   frame gates with one main layer: what proposes intervals of untrimmed streams
+    tap_lstm   frame-selection gates and one main layer; proposes intervals of untrimmed recordings
 
-All people's joints are gated together: K = M * V. Sequences keep their length, padded with
-zeros at the end; padded frames are masked everywhere.
+The joints of all bodies are gated together: K = M * V. Sequences keep their length and are
+zero-padded at the end; padded frames are masked in all layers.
 """
 
 from __future__ import annotations
@@ -58,36 +60,49 @@ def sta_lstm(
     lambda3: float = 0.0,
     bidirectional: bool = False,
 ) -> keras.Model:
-    """Builds the network: (B, T, K, 3) to logits (B, classes).
+    """Builds the network: sequences (B, T, K, 3) to logits (B, classes).
 
     Args:
-        name: Of the model.
-        joints: K, the joints of all people together.
+        name: Name of the model.
+        joints: K, the joints of all bodies together.
         classes: Number of classes.
-        frames: T; any length by default.
-        spatial: With joint-selection gates; else all joints count as ones.
-        temporal: With frame-selection gates; else all frames count as ones.
-        main_layers: LSTM layers of the main network.
-        units: Neurons of every LSTM layer.
-        hidden: Width of the joint gates' tanh layer; `units` by default, as the paper gives the
-            width of the LSTMs only. (50 gives the 483,411 parameters of two Kinect v2 bodies and
-            60 classes, 100 gives 498,461; MANs quotes 0.5M.)
-        dropout: After every LSTM layer of the main network.
-        gate_gain: `"paper"`: x' = alpha x, as printed. `"joints"`: K alpha in place of alpha, in
-            x' and in the penalty, so that equal attention to all K joints leaves the input as it
-            is and costs nothing. With the former the input shrinks K-fold at the start, the
-            gates are drawn to a few joints to make up for it, and the penalty hardly sees it.
-        score_stddev: The weights of the scores z start from a Gaussian of this width (Algorithm 1,
-            step 1, names no width); Glorot's, about 0.1, by default. Scores are summed over all
-            frames: in long clips the first logits are then so large that the first steps can
-            close the frame gates for good. 0.01 avoids it.
-        lambda1: Weight of equal attention to joints (Eq. 7).
-        lambda2: Weight of the frame gates' norm (Eq. 7).
-        lambda3: Weight of the L1 norm of all connection matrices (Eq. 7); biases not included.
-        bidirectional: The frame gates' LSTM and the main ones also run from the end (TAP-B).
+        frames: T; None for any length.
+        spatial: With joint-selection gates (Eqs. 2 and 3); otherwise alpha = 1.
+        temporal: With frame-selection gates (Eq. 6); otherwise beta = 1.
+        main_layers: Number of LSTM layers in the main network.
+        units: Units of every LSTM layer.
+        hidden: Width of the tanh layer of the joint gates; `units` by default, because the paper
+            gives a width for the LSTMs only. With two Kinect v2 bodies and 60 classes, 50 gives
+            483,411 parameters and 100 gives 498,461; the MANs paper quotes 0.5M.
+        dropout: Dropout rate after every LSTM layer of the main network.
+        gate_gain: `"paper"`: x' = alpha x, as printed. `"joints"`: K alpha in place of alpha, in x'
+            and in the penalty, so that equal attention to all K joints leaves the input unchanged
+            and costs nothing. With `"paper"` the initial input is K times smaller, the gates
+            concentrate on a few joints to compensate, and the penalty hardly prevents it.
+        score_stddev: Standard deviation of the Gaussian initialization of the weights of z, which
+            Algorithm 1 (step 1) leaves open; Glorot uniform (about 0.1) by default. Scores are
+            summed over all frames, so in long clips the initial logits are large enough for the
+            first steps to close the frame gates for good; 0.01 avoids that.
+        lambda1: Weight of the penalty on joint attention (Eq. 7).
+        lambda2: Weight of the penalty on frame attention (Eq. 7).
+        lambda3: Weight of the L1 norm of all connection matrices, without biases (Eq. 7).
+        bidirectional: Use bidirectional LSTMs in the frame gates and the main network (TAP-B).
+
+    Returns:
+        The network. The layers `joint_attention` and `frame_attention` output alpha (B, T, K) and
+        beta (B, T).
+
+    Raises:
+        ValueError: Unknown `gate_gain`.
+
+    Example:
+        >>> from keras_skeleton.models.sta_lstm import sta_lstm
+        >>> model = sta_lstm("sta_lstm", joints=50, classes=60)
+        >>> model.count_params()
+        498461
     """
     if gate_gain not in ("paper", "joints"):
-        raise ValueError(f"gate_gain='{gate_gain}' is unknown; it is 'paper' or 'joints'")
+        raise ValueError(f"gate_gain='{gate_gain}' is unknown; expected 'paper' or 'joints'")
     gain = joints if gate_gain == "joints" else 1
     l1 = regularizers.L1(lambda3) if lambda3 else None
     x = keras.Input((frames, joints, 3), name="skeleton")
@@ -134,7 +149,7 @@ def sta_lstm(
             name="frame_attention",
         )(layers.Reshape((-1, joints * 3), name="frames")(x), mask=mask)
     logits = ScoreAccumulation(name="logits", dtype="float32")(z, beta)  # g, Eq. 4: (B, C)
-    return keras.Model(x, logits, name=name)  # Eq. 5 is in the loss
+    return keras.Model(x, logits, name=name)  # the softmax of Eq. 5 is in the loss
 
 
 def sequence(
@@ -144,14 +159,14 @@ def sequence(
     smooth: bool = False,
     **choices: Any,
 ) -> np.ndarray:
-    """A clip (T, M, V, 3) as the network reads it: float32 (frames, M * V, 3), zeros at the end.
+    """Preprocesses a clip (T, M, V, 3): float32 (frames, M * V, 3), zero-padded at the end.
 
     Args:
         clip: Positions; absent bodies are zero.
         skeleton: The joint layout.
-        frames: Length after padding. A longer clip is subsampled evenly.
-        smooth: Savitzky-Golay over five frames first (the paper does so for SBU).
-        choices: Coordinates, unit and tilt, see `transforms.padded`.
+        frames: Length after padding. Longer clips are subsampled evenly.
+        smooth: First apply a Savitzky-Golay filter over five frames (as the paper does for SBU).
+        **choices: Coordinates, unit and tilt; see `transforms.padded`.
     """
     clip = savitzky_golay(clip) if smooth else clip
     return padded(clip, skeleton, frames, **choices).reshape(frames, -1, 3)

@@ -1,4 +1,4 @@
-"""Layers, parameters and floating-point operations of a model, as text."""
+"""Text summary of a model: layers, parameters and floating-point operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 
 from keras_skeleton.utils.errors import UserError
 
-# What Keras' layers of these kinds do element by element counts as nothing, as is usual.
+# Element-wise layers, which count as 0 FLOPs, as is usual.
 _L = keras.layers
 ELEMENTWISE = (
     _L.InputLayer, _L.Activation, _L.ReLU, _L.LeakyReLU, _L.PReLU, _L.ELU, _L.Softmax,
@@ -30,23 +30,23 @@ _GATES = {keras.layers.LSTM: 4, keras.layers.GRU: 3, keras.layers.SimpleRNN: 1}
 
 
 class UnknownFlopsError(UserError):
-    """A layer whose floating-point operations are not known; the message says how to give them."""
+    """The FLOPs of a layer are unknown; the message says how to define them."""
 
 
 def layer_flops(layer: keras.layers.Layer) -> int:
-    """Multiplications and additions of one clip through a layer.
+    """Multiplications and additions of a layer, per clip.
 
-    Counts the products of convolutions, dense and recurrent layers; what works element by element
-    counts as nothing, as is usual. Other layers say it themselves: `flops(input_shape)`.
+    Products of convolutional, dense and recurrent layers are counted; element-wise layers count as
+    0. Other layers must have a method `flops(input_shape)`.
 
     Raises:
-        UnknownFlopsError: It is none of these.
+        UnknownFlopsError: The layer is of another kind and has no such method.
     """
     if isinstance(layer, keras.Model):
         return flops(layer)
     if isinstance(layer, ELEMENTWISE):
         return 0
-    read = layer.input[0] if isinstance(layer.input, list) else layer.input  # the rest: masks
+    read = layer.input[0] if isinstance(layer.input, list) else layer.input  # others are masks
     if hasattr(layer, "flops"):
         return int(layer.flops(tuple(read.shape)))
     if isinstance(layer, (_L.Conv1D, _L.Conv2D, _L.Conv3D)):
@@ -56,7 +56,7 @@ def layer_flops(layer: keras.layers.Layer) -> int:
     if isinstance(layer, tuple(_GATES)):
         return _recurrent(layer, read)
     if isinstance(layer, _L.EinsumDense):
-        # Every output sums over the kernel's axes that the output lacks.
+        # Every output value is a sum over the kernel axes that are not in the output.
         _, kernel, output = re.split(",|->", layer.equation)
         size = dict(zip(kernel, layer.kernel.shape, strict=True))
         summed = math.prod(size[axis] for axis in kernel if axis not in output)
@@ -64,7 +64,7 @@ def layer_flops(layer: keras.layers.Layer) -> int:
     if isinstance(layer, _L.Dense):
         return 2 * math.prod(layer.kernel.shape) * math.prod(read.shape[1:-1])
     raise UnknownFlopsError(
-        f"the FLOPs of layer '{layer.name}' ({type(layer).__name__}) are not known; give the class "
+        f"the FLOPs of layer '{layer.name}' ({type(layer).__name__}) are unknown; give the class "
         "a method flops(input_shape)"
     )
 
@@ -73,24 +73,34 @@ def _recurrent(layer: Any, read: Any) -> int:
     T, D = read.shape[1:]
     gates = next((n for kind, n in _GATES.items() if isinstance(layer, kind)), None)
     if gates is None:
-        raise UnknownFlopsError(f"the FLOPs of a {type(layer).__name__} are not known")
+        raise UnknownFlopsError(f"the FLOPs of a {type(layer).__name__} are unknown")
     return 2 * T * gates * layer.units * (D + layer.units)
 
 
 def flops(model: keras.Model) -> int:
-    """Multiplications and additions of one clip through the model.
+    """Multiplications and additions of a model, per clip.
 
-    A layer may see a clip several times: CSTA-CNN has its people side by side in the batch.
+    A layer may process a clip several times: CSTA-CNN has the bodies in the batch axis.
+
+    Args:
+        model: The network.
 
     Raises:
-        UnknownFlopsError: A layer of it is not known.
+        UnknownFlopsError: The FLOPs of one of its layers are unknown.
+
+    Example:
+        >>> import keras
+        >>> from keras_skeleton.models.summary import flops
+        >>> x = keras.Input((10,))
+        >>> flops(keras.Model(x, keras.layers.Dense(4)(x)))
+        80
     """
     seen = _times_seen(model)
     return sum(layer_flops(layer) * seen[layer.name] for layer in model.layers)
 
 
 def _times_seen(model: keras.Model) -> dict[str, int]:
-    """How often each layer sees a clip, by its name."""
+    """How many times each layer processes a clip, by layer name."""
     plain = [layer for layer in model.layers if not isinstance(layer, keras.Model)]
     outputs = {layer.name: layer.output for layer in plain}
     one = keras.tree.map_structure(lambda x: keras.KerasTensor((1, *x.shape[1:])), model.input)
@@ -101,13 +111,27 @@ def _times_seen(model: keras.Model) -> dict[str, int]:
 
 
 def _shape(tensor: Any) -> str:
-    unknown = iter("BTHW")  # of any size: the batch, then time
+    unknown = iter("BTHW")  # names of the axes of unknown size
     return "(" + ", ".join(next(unknown) if n is None else str(n) for n in tensor.shape) + ")"
 
 
 def summary(model: keras.Model) -> str:
-    """One line a layer that has weights or a name of its own, and the totals. Where the FLOPs of a
-    layer are not known, it says so."""
+    """Table of a model's layers with output shapes, parameters and MFLOPs, and their totals.
+
+    Layers without parameters are left out, except the frame attention and layers whose FLOPs are
+    unknown, which are marked.
+
+    Args:
+        model: The network.
+
+    Example:
+        >>> import keras
+        >>> from keras_skeleton.models.summary import summary
+        >>> x = keras.Input((10,))
+        >>> model = keras.Model(x, keras.layers.Dense(4)(x), name="tiny")
+        >>> print(summary(model).splitlines()[-1])
+        tiny: 44 parameters, 44 of them trainable; 0.0 MFLOPs per clip of (B, 10)
+    """
     lines = [f"{'layer':<28}{'kind':<22}{'output':<22}{'parameters':>12}{'MFLOPs':>10}"]
     seen, total, unknown = _times_seen(model), 0, []
     for layer in model.layers:
@@ -127,12 +151,12 @@ def summary(model: keras.Model) -> str:
     lines += [
         "",
         f"{model.name}: {model.count_params():,} parameters, {trainable:,} of them trainable; "
-        f"{'more than ' if unknown else ''}{total / 1e6:,.1f} MFLOPs a clip of "
+        f"{'more than ' if unknown else ''}{total / 1e6:,.1f} MFLOPs per clip of "
         + " + ".join(map(_shape, keras.tree.flatten(model.input))),
     ]
     if unknown:
         lines.append(
-            f"not known and not counted: {', '.join(unknown)} (a layer says its own by a method "
-            "flops(input_shape))"
+            f"FLOPs unknown and not counted: {', '.join(unknown)} (to count them, give the layer's "
+            "class a method flops(input_shape))"
         )
     return "\n".join(lines)

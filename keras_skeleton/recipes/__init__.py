@@ -1,1 +1,1 @@
-"""Recipes of training: one file a family of models, with a source for every number."""
+"""Training recipes, one file per family of models, with a source for every number."""

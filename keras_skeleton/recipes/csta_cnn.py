@@ -12,13 +12,13 @@ from keras_skeleton.skeletons import get_skeleton
 _CSTA_SOURCES = {
     "optimizer": "public code of the base network (both versions): Adam, 1e-3",
     "batch_size": "public code of the base network (both versions): 64",
-    "epochs": "public code of the base network (XiaoCode-er): 200, each on a new copy of every "
-    "clip; the paper trains on 8 fixed copies",
-    "schedule": "our choice: a rate that falls to zero",
-    "model": "paper, Sec. 3.1: 30 frames, cropping keeps 0.5 to 1 of a clip on UESTC, 0.9 to 1 on "
-    "NTU; weight decay 1e-4, ten times as much on the first dense layer: skelact",
+    "epochs": "public code of the base network (XiaoCode-er): 200, each on a new random copy of "
+    "every clip; the paper trains on 8 fixed copies",
+    "schedule": "our choice: decay to zero",
+    "model": "paper, Sec. 3.1: 30 frames; cropping keeps 0.5 to 1 of a clip on UESTC, 0.9 to 1 on "
+    "NTU. skelact: weight decay 1e-4, ten times as much on the first dense layer",
     "preprocessing": "our choice: origin at the first actor's spine in the first frame, as in "
-    "the group's later code; the paper names none",
+    "later code of the base network's authors; the paper does not say",
 }
 _CSTA_UESTC = Recipe(
     optimizer="adam",
@@ -40,8 +40,8 @@ _CSTA_SMALL = replace(
     frames=None,
     sources=_CSTA_SOURCES
     | {
-        "all": "our choice: as on UESTC, smaller batches; the dataset is not in the paper",
-        "preprocessing": "our choice: as Shahroudy et al., for independence of the view",
+        "all": "our choice: as on UESTC, with smaller batches; the dataset is not in the paper",
+        "preprocessing": "our choice: as in Shahroudy et al., for view invariance",
     },
 )
 _OTHER_VIEWS = (
@@ -54,11 +54,11 @@ _OTHER_VIEWS = (
 )
 _FROM_OTHER_VIEWS = {
     "preprocessing": "our choice: origin at the spine in the first frame, the camera's axes "
-    "but made level (the mean direction from ankles to shoulders leans by 12 degrees in views 1 "
-    "and 2); the turns of `augment` teach the view. Trained on view 1 and tested on view 2, it "
-    "beats clips that are not level and each frame in the actor's own axes",
-    "augment": "our choice: up to 60 degrees about the vertical, as cameras stand around a scene; "
-    "no action says which hand",
+    "rotated to be level (in views 1 and 2 the mean direction from ankles to shoulders is tilted "
+    "by 12 degrees). Trained on view 1 and tested on view 2, this is better than tilted axes "
+    "and than the actor's own axes in each frame; the rotations of `augment` cover other views",
+    "augment": "our choice: rotations of up to 60 degrees about the vertical, to cover cameras "
+    "around the scene; mirror images, because no class depends on the hand that is used",
 }
 _CSTA = {
     ("uestc", "paper"): _CSTA_UESTC,
@@ -83,8 +83,9 @@ _CSTA = {
         augment=TWO_PEOPLE,
         sources={
             **_CSTA_SMALL.sources,
-            "preprocessing": "our choice: origin between the two, x from one to the other",
-            "augment": "our choice: what two people do is the same in a mirror and with places "
+            "preprocessing": "our choice: origin between the two people, x axis from one to the "
+            "other",
+            "augment": "our choice: an interaction is the same in a mirror and with the two people "
             "exchanged",
         },
     ),
@@ -93,6 +94,7 @@ _CSTA = {
 }
 
 
+TEST_COPIES = True  # these networks sample frames at random
 MODELS = ("csta_cnn", "sa_cnn", "ta_cnn", "two_stream_cnn")
 RECIPES = {
     (model, dataset, name): recipe for model in MODELS for (dataset, name), recipe in _CSTA.items()

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from keras_skeleton.recipes import sta_lstm
 
-# JCR-RNN learns from windows of recordings: (batch size, epochs).
+# JCR-RNN is trained on windows of recordings. Dataset to (batch size, epochs).
 _JCR = {"ut_kinect": (8, 100), "synthetic": (16, 15)}
 _JCR_SOURCES = {
-    "all": "our choice: as STA-LSTM on the same dataset, on windows of 200 frames of recordings"
+    "all": "our choice: as STA-LSTM on the same dataset, on windows of recordings of 200 frames"
 }
 
 

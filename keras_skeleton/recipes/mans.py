@@ -12,15 +12,16 @@ _MANS_SOURCES = {
     "optimizer": "paper, Sec. 3.1: SGD, learning rate 0.1, decay 0, momentum 0.9",
     "batch_size": "paper, Sec. 3.1: 40 NTU, 20 HDM05, 8 SYSU-3D, 8 UT-Kinect",
     "epochs": "paper, Sec. 3.1: 50 NTU, 100 others",
-    "model": "paper; GRU dropout 0.5, weight decay 1e-4: released code (Sec. 2 is silent)",
-    "jit": "our choice: on a CPU XLA makes small batches faster",
-    "preprocessing": "released code: a frame of its own for each body; zero padding in time "
+    "model": "paper; released code, where Sec. 2 is silent: GRU dropout 0.5, weight decay 1e-4",
+    "jit": "our choice: on CPUs XLA speeds up small batches",
+    "preprocessing": "released code: each body in its own coordinate frame; zero padding of time "
     "and joints",
 }
 _STRETCHED = {
-    "preprocessing": "our choice: time and joints interpolated to the image; the released "
-    "padding is made for the 2 x 25 joints of NTU and leaves most of this dataset's image empty. "
-    "(A first trial on test subjects of UT-Kinect said so, too: this choice is not blind to them)"
+    "preprocessing": "our choice: time and joints interpolated to the image size; the padding of "
+    "the released code suits the 2 x 25 joints of NTU and would leave most of this dataset's image "
+    "empty. (A first trial on test subjects of UT-Kinect agreed, so the choice is not independent "
+    "of them)"
 }
 _MANS_NTU = Recipe(
     optimizer="sgd",
@@ -50,9 +51,9 @@ _MANS_RELEASED = Recipe(
     preprocessing={"time": "pad", "joints": "pad", "coordinates": "released"},
     model={"attention": "frozen", "recurrent_activation": "hard_sigmoid"},
     sources={
-        "all": "released code, train_MANs.py and MANs_9.py (2018-12-05), written for NTU; its "
-        "attention is never trained, because its layers are made inside a Lambda. Its last step, "
-        "which drops the 299 clips whose last frame has more than two bodies, is not copied"
+        "all": "released code, train_MANs.py and MANs_9.py (2018-12-05), written for NTU. Its "
+        "attention is never trained, because its layers are created inside a Lambda. Its last "
+        "step, which drops the 299 clips whose last frame has more than two bodies, is left out"
     },
 )
 _MANS_UT_KINECT = replace(
@@ -83,8 +84,8 @@ _MANS = {
             ("RandomTemporalCrop", {"smallest": 0.8}),
         ),
         sources={
-            "all": "our choice: what the paper's constant learning rate of 0.1 leaves unsettled "
-            "at the end, a falling one settles; augmentation for a training set of 170 clips",
+            "all": "our choice: a learning rate that decays to zero, because training does not "
+            "converge with the paper's constant 0.1; augmentation for a training set of 170 clips",
             "preprocessing": FIXED_CAMERA["preprocessing"],
         },
     ),
@@ -96,10 +97,10 @@ _MANS = {
         epochs=20,
         preprocessing={"time": "interpolate", "joints": "pad"},
         jit="small",
-        sources={"all": "our choice: the dataset is ours; short enough for a first run"},
+        sources={"all": "our choice: our own dataset; short enough for a first run"},
     ),
     ("*", "paper"): replace(
-        _MANS_SMALL, batch_size=20, sources={"all": "our choice: as on HDM05, not in the paper"}
+        _MANS_SMALL, batch_size=20, sources={"all": "our choice: as on HDM05; not in the paper"}
     ),
     ("*", "released"): _MANS_RELEASED,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.schedules import Cosine, Plateau
 from keras_skeleton.recipes.stage import Stage
+from keras_skeleton.utils.errors import UnknownNameError
 
 EVERYTHING = ("",)
 CLASSIFIER = "Conv3d_6a_1x1_conv"
@@ -17,16 +18,27 @@ CLASSIFIER = "Conv3d_6a_1x1_conv"
 def pose_joint_training(
     streams: Mapping[str, Any], pose: Mapping[str, Any], n1: int = 10, n2: int = 25
 ) -> tuple[Stage, ...]:
-    """Algorithm 1 of Das et al. (WACV 2019), its steps 2 to 6; 1 and 4 are initializations.
+    """Algorithm 1 of Das et al. (WACV 2019): the stages for steps 2, 3, 5 and 6.
 
-    In step 5 the streams are fixed, as in the released code, so their outputs are computed once;
-    in step 6 the pose LSTMs are. Every step goes on from the best epoch on validation ("early
-    stopping", Sec. 4). Paper: N1 = 10, N2 = 25, which we read as epochs.
+    Steps 1 and 4 are initializations. In step 5 the streams are frozen, as in the released code, so
+    their outputs are computed only once; in step 6 the pose LSTMs are frozen. Each stage passes on
+    the weights of its best epoch on validation clips ("early stopping", Sec. 4). The paper's N1 =
+    10 and N2 = 25 "iterations" are taken as epochs.
 
     Args:
-        streams: Fields of the recipe for step 2, `epochs` among them.
-        pose: The same for step 3.
-        n1, n2: Epochs of steps 5 and 6.
+        streams: Recipe fields of step 2, including `epochs`.
+        pose: Recipe fields of step 3, including `epochs`.
+        n1: Epochs of step 5.
+        n2: Epochs of step 6.
+
+    Returns:
+        The stages, in order.
+
+    Example:
+        >>> from keras_skeleton.recipes.pose_i3d import pose_joint_training
+        >>> stages = pose_joint_training({"epochs": 50}, {"epochs": 100})
+        >>> [stage.name for stage in stages]
+        ['left_hand', 'right_hand', 'full_body', 'pose', 'fixed_streams', 'whole']
     """
 
     def alone(name: str, what: str, recipe: Mapping[str, Any]) -> Stage:
@@ -50,7 +62,7 @@ def pose_joint_training(
         alone("pose", "step 3, LSTMs on the skeleton", pose),
         Stage(
             "fixed_streams",
-            "step 5, attention and pose LSTMs, streams fixed",
+            "step 5, attention and pose LSTMs, streams frozen",
             model={"features": True},
             train=EVERYTHING,
             iterations=0,
@@ -62,7 +74,7 @@ def pose_joint_training(
         ),
         Stage(
             "whole",
-            "step 6, everything but the pose LSTMs",
+            "step 6, everything except the pose LSTMs",
             model={},
             train=("i3d_", "part_attention", "Conv3d_"),
             iterations=0,
@@ -79,10 +91,10 @@ def pose_joint_training(
 
 
 def aggregated(stages: tuple[Stage, ...], aggregate: str) -> tuple[Stage, ...]:
-    """What is left of `pose_joint_training` in another row of Table 1, see `models.pose_i3d`.
+    """The stages of `pose_joint_training` for another row of Table 1, see `models.pose_i3d`.
 
-    A track alone is one stage. Plain sums need no pose network; those inside the streams
-    (`sum_1`, `sum_2`) have no features to compute once.
+    A single track is one stage. Unweighted sums need no pose network, and sums inside the streams
+    (`sum_1`, `sum_2`) have no features that could be computed once.
     """
     if aggregate == "attention":
         return stages
@@ -93,7 +105,7 @@ def aggregated(stages: tuple[Stage, ...], aggregate: str) -> tuple[Stage, ...]:
     if aggregate in by_name:
         return (by_name[aggregate],)
     gone = {"pose", *(["fixed_streams"] if aggregate in ("sum_1", "sum_2") else [])}
-    what = {"fixed_streams": "step 5, classifier, streams fixed", "whole": "step 6, everything"}
+    what = {"fixed_streams": "step 5, classifier, streams frozen", "whole": "step 6, everything"}
     return tuple(
         replace(
             stage,
@@ -108,22 +120,22 @@ def aggregated(stages: tuple[Stage, ...], aggregate: str) -> tuple[Stage, ...]:
 NEEDS_CROPS = True
 
 _POSE_SOURCES = {
-    "optimizer": "paper, Sec. 4: Adam, 5e-4, falling by itself; clipped at 1: released code",
-    "schedule": "released code: a tenth after 7 epochs without a lower validation loss",
+    "optimizer": "paper, Sec. 4: Adam, 5e-4, adjusted automatically; released code: clipping at 1",
+    "schedule": "released code: divided by ten after 7 epochs without a lower validation loss",
     "batch_size": "paper, Sec. 4: 16",
     "model": "paper, Sec. 4: 512 LSTM neurons and 20 frames of the skeleton on NTU (128 and 5 on "
-    "N-UCLA), lambda 1 = 1e-5 (1e-4), lambda 2 = 1e-3, dropout 0.5; tanh layer of 128: released "
-    "code",
-    "preprocessing": "paper, Sec. 4: position and view invariance as Shahroudy et al. (the "
+    "N-UCLA), lambda 1 = 1e-5 (1e-4), lambda 2 = 1e-3, dropout 0.5; released code: tanh layer of "
+    "128",
+    "preprocessing": "paper, Sec. 4: position and view invariance as in Shahroudy et al. (the "
     "released code only moves the origin)",
     "frames": "released code: 64 frames of video",
     "views": "paper, Sec. 4: the logits of 5 sub-sequences are averaged",
-    "stages": "paper, Algorithm 1, N1 = 10 and N2 = 25 epochs; streams: released code, SGD, 0.01, "
-    "a tenth after 10 epochs without progress, epochs our choice; pose LSTMs: released code, Adam, "
-    "0.005, clipped at 1, batches of 32, 100 epochs",
+    "stages": "paper, Algorithm 1, N1 = 10 and N2 = 25, taken as epochs; streams: released code, "
+    "SGD, 0.01, divided by ten after 10 epochs without progress, number of epochs our choice; pose "
+    "LSTMs: released code, Adam, 0.005, clipping at 1, batches of 32, 100 epochs",
     "augment": "released code: random frames only. The paper refers to I3D, whose mirrored videos "
-    "would turn a left hand into a right one",
-    "jit": "our choice: without XLA, whose compilation takes minutes here",
+    "would turn a left hand into a right hand",
+    "jit": "our choice: no XLA, because its compilation takes minutes for this network",
 }
 _STREAMS = {
     "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "clipnorm": None,
@@ -170,9 +182,9 @@ _POSE = {
         ),
         sources=_POSE_SOURCES
         | {
-            "all": "our choice: small enough for two cores, from nothing; a quarter of I3D's "
-            "filters, 16 frames from all over the clip, of whatever size the crops have. With "
-            "lambda 1 = 1e-4 nearly all weight goes to one part; 0.1 keeps a share for the others"
+            "all": "our choice: small enough to train from scratch on two cores; a quarter of "
+            "I3D's filters, 16 frames spread over the clip, at the size of the crops. With "
+            "lambda 1 = 1e-4 nearly all weight goes to one part; 0.1 leaves some to the others"
         },
     ),
     ("*", "paper"): replace(
@@ -185,8 +197,11 @@ RECIPES = {("pose_i3d", dataset, name): recipe for (dataset, name), recipe in _P
 
 
 def adapted(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe for another row of Table 1: `--set model.aggregate=ROW` also changes the "
-    "stages."""
+    """The recipe for another row of Table 1: `--set model.aggregate=ROW` also changes stages."""
     if "aggregate" not in changes:
         return recipe
+    from keras_skeleton.models.pose_i3d import AGGREGATES  # imported here because it loads Keras
+
+    if changes["aggregate"] not in AGGREGATES:
+        raise UnknownNameError("aggregate", changes["aggregate"], AGGREGATES, of="pose_i3d")
     return replace(recipe, stages=aggregated(recipe.stages, changes["aggregate"]))

@@ -1,4 +1,4 @@
-"""`Recipe`: every number of a training, with where it comes from."""
+"""`Recipe`: every number of a training, with its source."""
 
 from __future__ import annotations
 
@@ -12,31 +12,42 @@ from keras_skeleton.recipes.stage import Stage
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training.
+    """Settings of a training.
 
     Attributes:
         optimizer: `"sgd"` or `"adam"`.
-        learning_rate: The base rate, multiplied by the schedule.
-        schedule: See `schedules`.
+        learning_rate: Base learning rate; the schedule multiplies it.
+        schedule: Learning-rate schedule, see `schedules`.
         batch_size: B.
         epochs: Passes over the training clips.
-        momentum, nesterov: Of SGD.
+        momentum: Momentum of SGD.
+        nesterov: Whether SGD uses Nesterov momentum.
         clipnorm: Largest norm of each weight's gradient, or None.
-        preprocessing: Choices of the model's view of a clip (`transforms.mans_image` for MANs).
+        preprocessing: Options of the model's preprocessing (those of `transforms.mans_image` for
+            MANs).
         model: Arguments of `build_model`.
-        dataset: Reader options of the dataset.
+        dataset: Options of the dataset's reader.
         augment: Layers of `layers.augmentation` in front of the network, as (class, arguments).
-        frames: T of the network's input; by default the paper's image size, or for networks that
-            read clips at their own length the longest clip of the dataset.
-        jit: Whether XLA compiles the steps of a training with TensorFlow: `"auto"` on GPUs where
-            all layers support it, `"small"` on CPUs, too, where a batch is small (`trainee.FEW`).
-        stages: Stages of a joint training, in place of one training from end to end.
-        test_copies: Random copies of each test clip whose mean probability is scored, too (for
-            networks that sample frames).
-        views: Sub-sequences of each test clip whose mean logits are the result (for networks that
-            watch videos). During training a clip is scored on one, its middle.
-        sources: Field name to where its value comes from.
+        frames: T of the network's input. By default the image size of the paper or, for networks
+            that take clips at their own length, the length of the longest clip.
+        jit: Whether XLA compiles the training steps on TensorFlow: `"auto"` on GPUs if all layers
+            support it; `"small"` also on CPUs for small batches (`training.trainer.FEW`).
+        stages: Stages of a joint training; empty for end-to-end training.
+        test_copies: For networks that sample frames: number of random copies of each test clip
+            whose mean probability is also scored.
+        views: For networks that take videos: number of sub-sequences of each test clip whose mean
+            logits are scored. During training, only the middle sub-sequence is scored.
+        sources: Source of each value, by field name; `"all"` stands for the whole recipe.
         name: `"paper"`, `"released"` or `"tuned"`; set by `registry.get_recipe`.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from keras_skeleton.recipes.registry import get_recipe
+        >>> recipe = get_recipe("mans9", "ntu")
+        >>> recipe.optimizer, recipe.learning_rate, recipe.batch_size, recipe.epochs
+        ('sgd', 0.1, 40, 50)
+        >>> replace(recipe, epochs=30).epochs
+        30
     """
 
     optimizer: str
@@ -60,7 +71,7 @@ class Recipe:
     name: str = "paper"
 
     def describe(self) -> dict[str, Any]:
-        """All fields but the name as plain values, for `run.json`."""
+        """All fields except the name as plain values, for `run.json`."""
         schedule = {"name": type(self.schedule).__name__, **asdict(self.schedule)}
         fields = {**asdict(self), "schedule": schedule}
         del fields["name"]

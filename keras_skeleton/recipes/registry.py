@@ -1,14 +1,15 @@
-"""Recipes by model, dataset and name; one file a family of models.
+"""Registry of the recipes by model, dataset and name.
 
-    paper     what the paper says; where it is silent, the authors' released code; where that is
-              silent or does not fit, our choice. The default.
-    released  the authors' released code, also where it differs from the paper.
-    tuned     our own, where we found a better one; for a few datasets.
+    paper     follows the paper; where it is silent, the authors' released code; where that is
+              silent or does not fit, our choice. The default
+    released  follows the authors' released code, also where it differs from the paper
+    tuned     our own choice, for a few datasets where we found a better one
 
-A file of this folder takes part if it has `RECIPES`, a dictionary from (model, dataset, name) to
-`Recipe`; the dataset `"*"` is any other one. If it also has `adapted(recipe, changes)`, that is
-called when a user changes arguments of the model; `NEEDS_CROPS = True` says that its models watch
-videos.
+Recipes are read from the files of this folder that define `RECIPES`, a dictionary from (model,
+dataset, name) to `Recipe`. The dataset `"*"` stands for every dataset without an entry. Such a
+file may also define `adapted(recipe, changes)`, which is called when a user changes arguments of
+the model, `NEEDS_CROPS = True` if its models take videos, and `TEST_COPIES = True` if they can be
+scored on random copies of a clip.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.schedules import Cosine
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 
-# For models that bring no recipe of their own.
+# For models without a recipe.
 DEFAULT = Recipe(
     optimizer="adam",
     learning_rate=1e-3,
@@ -35,7 +36,7 @@ DEFAULT = Recipe(
     batch_size=16,
     epochs=60,
     clipnorm=1.0,
-    sources={"all": "our choice: a start for models that bring no recipe of their own"},
+    sources={"all": "our choice: a starting point for models without a recipe"},
 )
 
 
@@ -48,20 +49,26 @@ def _families() -> tuple[ModuleType, ...]:
 
 @cache
 def recipes() -> Mapping[tuple[str, str, str], Recipe]:
-    """All recipes by (model, dataset, name)."""
+    """All recipes, by (model, dataset, name)."""
     return {key: recipe for family in _families() for key, recipe in family.RECIPES.items()}
 
 
 def get_recipe(model: str, dataset: str, name: str = "paper") -> Recipe:
-    """The recipe for a model on a dataset; one for any dataset (`"*"`) where there is none.
+    """Returns the recipe of a model on a dataset, or that for any dataset (`"*"`).
 
-    A model in a file of one's own may bring `RECIPES`, a dictionary from (dataset, name) to
-    `Recipe`; without one it is trained by `DEFAULT`.
+    A model in your own file may define `RECIPES`, a dictionary from (dataset, name) to `Recipe` in
+    the same file; otherwise `DEFAULT` is used.
+
+    Args:
+        model: A model's name, or `"path/to/file.py:build"`.
+        dataset: A dataset's name.
+        name: `"paper"`, `"released"` or `"tuned"`.
 
     Raises:
-        UnknownNameError: Unknown name, with those that there are.
+        UnknownNameError: No recipe of this name; the message lists those that exist.
 
     Example:
+        >>> from keras_skeleton.recipes.registry import get_recipe
         >>> get_recipe("mans9", "ntu").batch_size
         40
     """
@@ -80,15 +87,24 @@ def get_recipe(model: str, dataset: str, name: str = "paper") -> Recipe:
 
 
 def needs_crops(model: str) -> bool:
-    """Whether a model watches videos of a clip's parts; imports no model."""
+    """Whether a model takes videos of body parts; imports no model."""
+    return _declares(model, "NEEDS_CROPS")
+
+
+def takes_copies(model: str) -> bool:
+    """Whether a model can be scored on random copies of a clip; imports no model."""
+    return is_file(model) or _declares(model, "TEST_COPIES")
+
+
+def _declares(model: str, name: str) -> bool:
     return any(
-        getattr(family, "NEEDS_CROPS", False) and any(key[0] == model for key in family.RECIPES)
+        getattr(family, name, False) and any(key[0] == model for key in family.RECIPES)
         for family in _families()
     )
 
 
 def with_arguments(recipe: Recipe, model: str, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with other arguments of the model, and what follows from them."""
+    """The recipe with changed arguments of the model, and the changes that follow from them."""
     recipe = replace(recipe, model={**recipe.model, **changes})
     for family in _families():
         if hasattr(family, "adapted") and any(key[0] == model for key in family.RECIPES):
@@ -97,11 +113,11 @@ def with_arguments(recipe: Recipe, model: str, changes: Mapping[str, Any]) -> Re
 
 
 def with_fields(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with other values of its fields.
+    """The recipe with changed fields.
 
     Raises:
         UnknownNameError: No such field.
-        UserError: A value of another kind.
+        UserError: A value of the wrong type.
     """
     known = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
     for hidden in ("name", "sources", "model"):
@@ -115,10 +131,10 @@ def with_fields(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 def _checked(key: str, old: Any, value: Any) -> Any:
-    """A field's new value, of the kind that it has."""
+    """Checks a field's new value against the type of the old one."""
     if key == "stages":
         if value not in (None, ()):
-            raise UserError("recipe.stages: 'none' trains from end to end; nothing else can be set")
+            raise UserError("recipe.stages: only 'none' (end-to-end training) can be set")
         return ()
     if key == "schedule":
         from keras_skeleton.recipes.schedules import named_schedule
@@ -137,5 +153,5 @@ def _checked(key: str, old: Any, value: Any) -> Any:
         fits = isinstance(value, type(old)) and not isinstance(value, bool)
     if not fits:
         kind = type(old).__name__
-        raise UserError(f"recipe.{key}: {value!r} is no {kind}")
+        raise UserError(f"recipe.{key}: {value!r} is not of type {kind}")
     return value

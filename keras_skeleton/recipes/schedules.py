@@ -1,7 +1,6 @@
-"""Learning-rate schedules, as functions of the epoch and the history so far.
+"""Learning-rate schedules, as functions of the epoch and the history.
 
-A schedule keeps no state of its own: a resumed run computes the same rate from the same
-history.
+A schedule has no state, so a resumed run computes the same rates from the same history.
 """
 
 from __future__ import annotations
@@ -16,19 +15,37 @@ from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 @dataclass(frozen=True)
 class Constant:
-    """The same rate in all epochs."""
+    """A constant learning rate.
+
+    Example:
+        >>> from keras_skeleton.recipes.schedules import Constant
+        >>> Constant().factor(epoch=3, epochs=10, losses=[])
+        1.0
+    """
 
     def factor(self, epoch: int, epochs: int, losses: Sequence[float]) -> float:
-        """What the base rate is multiplied with in `epoch` (from 0) of `epochs`.
+        """Factor on the base learning rate.
 
-        `losses` holds the validation loss of the epochs before.
+        Args:
+            epoch: The epoch, from 0.
+            epochs: Number of epochs.
+            losses: Validation losses of the previous epochs.
         """
         return 1.0
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Linear warm-up over `warmup` epochs, then half a cosine down to zero."""
+    """Linear warm-up, then cosine decay to zero.
+
+    Attributes:
+        warmup: Epochs of the warm-up.
+
+    Example:
+        >>> from keras_skeleton.recipes.schedules import Cosine
+        >>> [round(Cosine().factor(epoch, 4, []), 3) for epoch in range(4)]
+        [1.0, 0.854, 0.5, 0.146]
+    """
 
     warmup: int = 0
 
@@ -41,10 +58,20 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Lower by `drop` where the validation loss has not improved for `patience` epochs.
+    """Lowers the learning rate when the validation loss stops improving, as ReduceLROnPlateau in
+    Keras.
 
-    After a drop, `cooldown` epochs are not counted. The rate does not fall below `lowest`
-    times the base rate. An improvement is more than `margin`. (As Keras' ReduceLROnPlateau.)
+    Attributes:
+        drop: Factor of each drop.
+        patience: Epochs without improvement before a drop.
+        cooldown: Epochs after a drop that do not count.
+        lowest: Lower limit, as a fraction of the base rate.
+        margin: Smallest decrease of the loss that counts as an improvement.
+
+    Example:
+        >>> from keras_skeleton.recipes.schedules import Plateau
+        >>> Plateau(drop=0.1, patience=2).factor(3, 10, losses=[1.0, 1.1, 1.2])
+        0.1
     """
 
     drop: float = 0.2
@@ -73,10 +100,10 @@ NAMES: dict[str, type[Schedule]] = {"constant": Constant, "cosine": Cosine, "pla
 
 
 def named_schedule(value: Any) -> Schedule:
-    """A schedule from `"cosine"` or from `{"name": "cosine", "warmup": 3}`.
+    """A schedule from `"cosine"` or `{"name": "cosine", "warmup": 3}`.
 
     Raises:
-        UserError: An unknown name or argument.
+        UserError: Unknown name or argument.
     """
     own = {"name": value} if isinstance(value, str) else dict(value)
     name = str(own.pop("name", "")).lower()

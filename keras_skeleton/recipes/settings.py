@@ -1,5 +1,7 @@
-"""`--set model.KEY=VALUE` and `--set recipe.KEY=VALUE`: another value for one argument of the model
-or one field of the recipe, checked against what the two declare."""
+"""Settings of the command line: `--set model.KEY=VALUE` and `--set recipe.KEY=VALUE`.
+
+Keys and values are checked against the arguments of the model and the fields of the recipe.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,17 @@ from typing import Any
 
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.recipe import Recipe
-from keras_skeleton.recipes.registry import with_arguments, with_fields
+from keras_skeleton.recipes.registry import takes_copies, with_arguments, with_fields
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 _WORDS = {"none": None, "true": True, "false": False}
 
 
 def split_setting(word: str) -> tuple[str, str, str]:
-    """Owner (`"model"` or `"recipe"`), key and text of a setting; imports nothing.
+    """Splits a setting into owner (`"model"` or `"recipe"`), key and value; imports nothing.
 
     Raises:
-        UserError: Not `model.KEY=VALUE` or `recipe.KEY=VALUE`.
+        UserError: Not of the form `model.KEY=VALUE` or `recipe.KEY=VALUE`.
     """
     name, equals, text = word.partition("=")
     owner, dot, key = name.partition(".")
@@ -29,20 +31,24 @@ def split_setting(word: str) -> tuple[str, str, str]:
 
 
 def with_settings(recipe: Recipe, model: str, words: Iterable[str]) -> Recipe:
-    """The recipe with settings, in their order.
+    """Applies settings to a recipe, in order.
 
     Args:
-        recipe: Of the model.
-        model: Its name.
-        words: Such as `"model.attention=none"`, `"recipe.epochs=10"`,
+        recipe: A recipe of the model.
+        model: The model's name.
+        words: Settings such as `"model.attention=none"`, `"recipe.epochs=10"` or
             `'recipe.schedule={"name": "cosine", "warmup": 3}'`.
 
+    Returns:
+        The changed recipe.
+
     Raises:
-        UnknownNameError: The model has no such argument, or recipes no such field.
-        UserError: A value of another kind than is declared.
+        UnknownNameError: The model has no such argument, or the recipe no such field.
+        UserError: A value of the wrong type.
 
     Example:
         >>> from keras_skeleton.recipes.registry import get_recipe
+        >>> from keras_skeleton.recipes.settings import with_settings
         >>> recipe = get_recipe("mans9", "ntu")
         >>> with_settings(recipe, "mans9", ["model.ratio=8", "recipe.epochs=5"]).model["ratio"]
         8
@@ -60,11 +66,17 @@ def with_settings(recipe: Recipe, model: str, words: Iterable[str]) -> Recipe:
             arguments[key] = _argument(key, text, recipe.model.get(key, declared[key]))
     if arguments:
         recipe = with_arguments(recipe, model, arguments)
-    return with_fields(recipe, fields)
+    changed = with_fields(recipe, fields)
+    if fields.get("test_copies") and not takes_copies(model):
+        raise UserError(
+            f"recipe.test_copies={changed.test_copies}: '{model}' does not sample frames, so all "
+            "copies of a clip are the same"
+        )
+    return changed
 
 
 def _value(text: str) -> Any:
-    """JSON, one of the words none, true and false, or the text itself."""
+    """A value from JSON, from one of the words none, true and false, or the text itself."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     try:
@@ -75,8 +87,8 @@ def _value(text: str) -> Any:
 
 
 def _argument(key: str, text: str, default: Any) -> Any:
-    """An argument's value, of its default's kind."""
-    if isinstance(default, str):  # "none" is a word there, as in model.attention=none
+    """An argument's value, converted to the type of its default."""
+    if isinstance(default, str):  # "none" may be a valid word, as in model.attention=none
         return text
     value = _value(text)
     if default is None or value is None:

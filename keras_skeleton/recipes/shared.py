@@ -1,4 +1,4 @@
-"""Augmentation and reasons that several recipes share."""
+"""Augmentation and sources that several recipes share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
 FIXED_CAMERA = {
-    "preprocessing": "our choice: interpolated as for the other small datasets, and the "
-    "origin at the hips in every frame with the camera's axes; one fixed camera sees every "
-    "subject from the front, and the first pose is too noisy to turn a whole clip by "
+    "preprocessing": "our choice: interpolated as for the other small datasets, origin at the "
+    "hips in every frame, axes of the camera: one fixed camera records every subject from the "
+    "front, and the first pose is too noisy to define axes for a whole clip "
     "(benchmarks/choose_coordinates.py)"
 }
 
@@ -21,8 +21,10 @@ TURNED = (
 
 
 def _pair_symmetries(skeleton: Skeleton) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-    """Augmentation for `to_pair_frame`: a mirror whose plane holds both people, and places
-    exchanged (x and z turn about)."""
+    """Augmentation for `to_pair_frame`: mirror images, and the two people exchanged.
+
+    The mirror plane contains both people; exchanging them changes the signs of x and z.
+    """
     V = skeleton.size
     mirror = [m * V + int(v) for m in range(2) for v in skeleton.mirror]
     exchange = [*range(V, 2 * V), *range(V)]

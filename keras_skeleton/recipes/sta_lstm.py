@@ -1,4 +1,4 @@
-"""Recipes of STA-LSTM and its parts: Song et al., TIP 2018."""
+"""Recipes of STA-LSTM and its variants: Song et al., TIP 2018."""
 
 from __future__ import annotations
 
@@ -13,10 +13,22 @@ MAIN, SPATIAL, TEMPORAL = "main", "joint_attention", "frame_attention"
 
 
 def sta_joint_training(n1: int = 1000, n2: int = 500) -> tuple[Stage, ...]:
-    """Algorithm 1 of STA-LSTM (Song et al., TIP 2018); its step 1 is the initialization.
+    """Algorithm 1 of STA-LSTM (Song et al., TIP 2018): the stages for steps 2 to 9.
 
-    Steps 2 and 5 have no number of iterations in the paper and take `n1`. In step 8 the main
-    network goes on from step 7, the latest one.
+    Step 1 is the initialization. The paper gives no number of iterations for steps 2 and 5; they
+    take `n1`. In step 8 the main network starts from step 7, the latest one.
+
+    Args:
+        n1: Iterations N1 of steps 2, 3, 5, 6 and 8.
+        n2: Iterations N2 of steps 4, 7 and 9.
+
+    Returns:
+        The stages, in order.
+
+    Example:
+        >>> from keras_skeleton.recipes.sta_lstm import sta_joint_training
+        >>> [(stage.name, stage.iterations) for stage in sta_joint_training()[:3]]
+        [('step2', 1000), ('step3', 1000), ('step4', 500)]
     """
     temporal_only = {"spatial": False}
     spatial_only = {"temporal": False}
@@ -30,7 +42,7 @@ def sta_joint_training(n1: int = 1000, n2: int = 500) -> tuple[Stage, ...]:
         ),
         Stage(
             "step3",
-            "three main layers, frame gates fixed",
+            "three main layers, frame gates frozen",
             model=temporal_only,
             train=(MAIN,),
             iterations=n1,
@@ -53,7 +65,7 @@ def sta_joint_training(n1: int = 1000, n2: int = 500) -> tuple[Stage, ...]:
         ),
         Stage(
             "step6",
-            "three main layers, joint gates fixed",
+            "three main layers, joint gates frozen",
             model=spatial_only,
             train=(MAIN,),
             iterations=n1,
@@ -69,7 +81,7 @@ def sta_joint_training(n1: int = 1000, n2: int = 500) -> tuple[Stage, ...]:
         ),
         Stage(
             "step8",
-            "main network, both gates fixed",
+            "main network, both gates frozen",
             model={},
             train=(MAIN,),
             iterations=n1,
@@ -87,7 +99,7 @@ def sta_joint_training(n1: int = 1000, n2: int = 500) -> tuple[Stage, ...]:
 
 
 def without(stages: tuple[Stage, ...], spatial: bool, temporal: bool) -> tuple[Stage, ...]:
-    """The steps that are left of Algorithm 1 where the network has only one attention, or none."""
+    """The stages of Algorithm 1 for a network with one kind of attention; none for one without."""
     if spatial and temporal:
         return stages
     wanted = ("step2", "step3", "step4") if temporal else ("step5", "step6", "step7")
@@ -96,15 +108,15 @@ def without(stages: tuple[Stage, ...], spatial: bool, temporal: bool) -> tuple[S
 
 _STA_SOURCES = {
     "optimizer": "paper, Sec. IV.A: Adam",
-    "learning_rate": "our choice: Adam's usual 1e-3; the paper gives none",
+    "learning_rate": "our choice: 1e-3, the default of Adam; the paper gives none",
     "clipnorm": "released code of the same group (VA-RNN): 1",
     "batch_size": "paper, Sec. IV.A: 8 SBU, 256 NTU and PKU-MMD",
-    "epochs": "our choice, for the training from end to end (--end-to-end)",
+    "epochs": "our choice, for end-to-end training (--set recipe.stages=none)",
     "model": "paper, Sec. IV.A: lambda 1, 2, 3 = 0.001, 0.0001, 0.0005 on SBU, 0.01, 0.001, "
     "0.00005 on NTU and PKU-MMD; dropout 0.5",
-    "stages": "paper, Algorithm 1, N1 = 1000 and N2 = 500 iterations; steps 2 and 5, which it "
-    "leaves open, take N1",
-    "jit": "our choice: on a CPU XLA makes small batches faster",
+    "stages": "paper, Algorithm 1, N1 = 1000 and N2 = 500 iterations; steps 2 and 5, for which it "
+    "gives no number, take N1",
+    "jit": "our choice: on CPUs XLA speeds up small batches",
 }
 
 
@@ -120,8 +132,8 @@ _STA_SBU = Recipe(
     stages=sta_joint_training(n1=1000, n2=500),
     sources=_STA_SOURCES
     | {
-        "preprocessing": "paper, Sec. IV.A: smoothed; origin between the two, x from one to "
-        "the other: ours"
+        "preprocessing": "paper, Sec. IV.A: smoothing; our choice: origin between the two people, "
+        "x axis from one to the other"
     },
 )
 _STA_NTU = replace(
@@ -132,7 +144,7 @@ _STA_NTU = replace(
     model={"lambda1": 1e-2, "lambda2": 1e-3, "lambda3": 5e-5},
     frames=300,
     sources=_STA_SOURCES
-    | {"preprocessing": "paper, Sec. IV.A: as Shahroudy et al.; no down-sampling"},
+    | {"preprocessing": "paper, Sec. IV.A: as in Shahroudy et al.; no down-sampling"},
 )
 _STA_TUNED = replace(
     _STA_SBU,
@@ -143,9 +155,9 @@ _STA_TUNED = replace(
 )
 _STA_LONGER = replace(_STA_TUNED, learning_rate=1e-3, model={**_STA_TUNED.model, "lambda1": 1e-4})
 _STA_OTHER = _STA_SOURCES | {
-    "all": "not in the paper; our choice: N1, N2 and lambdas as on SBU, but for lambda 1, which "
-    "is stronger where equal attention leaves the input as it is (gate_gain); a rate that falls "
-    "to zero in every step; small first scores (score_stddev)"
+    "all": "not in the paper; our choice: N1, N2 and lambdas as on SBU, except lambda 1, whose "
+    "penalty is stronger with gate_gain, where equal attention leaves the input unchanged; a "
+    "learning rate that decays to zero in every step; small initial scores (score_stddev)"
 }
 _STA_SYNTHETIC = replace(
     _STA_LONGER,
@@ -168,10 +180,10 @@ _STA = {
         _STA_TUNED,
         augment=TWO_PEOPLE,
         sources={
-            "all": "our choice: the rate falls to zero in every step; equal attention to all "
-            "joints leaves the input as it is (gate_gain); small first scores keep the frame "
-            "gates open (score_stddev); what two people do is the same in a mirror and with "
-            "places exchanged. Tried out on folds 1, 3, 4 and 5, so not blind to "
+            "all": "our choice: the learning rate decays to zero in every step; equal attention to "
+            "all joints leaves the input unchanged (gate_gain); small initial scores keep the "
+            "frame gates open (score_stddev); an interaction is the same in a mirror and with the "
+            "two people exchanged. Chosen on folds 1, 3, 4 and 5, so not independent of "
             "them. Batch size, lambdas, N1 and N2 are the paper's",
             "preprocessing": _STA_SBU.sources["preprocessing"],
         },
@@ -185,8 +197,8 @@ _STA = {
         augment=TURNED,
         sources=_STA_OTHER
         | {
-            "preprocessing": f"{FIXED_CAMERA['preprocessing']}. In units of 0.2 m: LSTMs learn "
-            "slowly from numbers far below 1",
+            "preprocessing": f"{FIXED_CAMERA['preprocessing']}. In units of 0.2 m, because LSTMs "
+            "learn slowly from numbers far below 1",
             "augment": "our choice: a training set of 80 clips",
         },
     ),
@@ -201,8 +213,8 @@ _STA = {
         frames=100,
         sources=_STA_OTHER
         | {
-            "preprocessing": "paper, Sec. IV.A: as Shahroudy et al., for independence of the view",
-            "augment": "our choice, found on the training views alone (an LSTM trained on view 1, "
+            "preprocessing": "paper, Sec. IV.A: as in Shahroudy et al., for view invariance",
+            "augment": "our choice, from the training views alone (an LSTM trained on view 1 and "
             "tested on view 2)",
             "frames": "our choice: a few clips are longer (up to 201 frames) and are subsampled; "
             "the mean is 39",
@@ -217,15 +229,15 @@ _STA = {
         frames=60,
         sources={
             **_STA_SYNTHETIC.sources,
-            "all": "our choice, for gates that open where the action is; found by looking at the "
-            "gates on the clips of the training and validation subjects",
-            "preprocessing": "our choice: how far each joint is from where it began. "
-            "Positions tell much before anything happens, and as seen from the actor's spine in "
-            "every frame even the feet move when the person sits down",
-            "model": "our choice: lambda 1 a third of SBU's",
-            "augment": "our choice: 336 training clips; noise of 0.6 (the lower trunk is 1) makes "
-            "joints that carry nothing a burden, which the joint gates can turn down",
-            "frames": "our choice: half the time; most clips have 60 to 120 frames",
+            "all": "our choice, so that gates open during the action; chosen by inspecting the "
+            "gates on clips of the training and validation subjects",
+            "preprocessing": "our choice: displacement of each joint from its initial position. "
+            "Positions reveal the class before the action starts, and relative to the actor's "
+            "spine in every frame even the feet move when the person sits down",
+            "model": "our choice: a third of the lambda 1 of SBU",
+            "augment": "our choice: 336 training clips; noise of 0.6 (the length of the lower "
+            "trunk is 1) penalizes uninformative joints, which the joint gates can suppress",
+            "frames": "our choice: half the temporal resolution; most clips have 60 to 120 frames",
         },
     ),
     ("*", "paper"): replace(
@@ -242,9 +254,9 @@ _STA_MODELS = {
 }
 
 _TAP_SOURCE = (
-    "paper, Algorithm 2: the classification loss (7) in one training; lambda 2 is ours, chosen on "
-    "validation recordings of the synthetic set. The clips that it learns from hold nothing but "
-    "actions: without a price for attention the gates stay open between actions, too"
+    "paper, Algorithm 2: the classification loss (7) in one training; lambda 2 is our choice, from "
+    "validation recordings of the synthetic dataset: training clips contain only actions, so "
+    "without a penalty on attention the gates also stay open between actions"
 )
 
 RECIPES = {

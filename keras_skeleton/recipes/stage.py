@@ -1,8 +1,8 @@
-"""Joint training in stages: which parts of a network exist, which are trained, for how long.
+"""Stages of a joint training: which parts of a network exist, which are trained, and for how long.
 
-A stage builds the network with some of its parts, takes weights over from earlier stages by the
-names of layers, freezes what it does not train, and trains for a number of iterations. What a
-fold reports is the last stage's.
+A stage builds the network with some of its parts, takes weights from earlier stages by layer name,
+freezes the other layers, and trains for a number of iterations or epochs. The results of a fold are
+those of its last stage.
 """
 
 from __future__ import annotations
@@ -17,19 +17,25 @@ class Stage:
     """One step of a joint training.
 
     Attributes:
-        name: Short, without spaces: also the name of its folder.
-        what: What happens in it, for people.
-        model: Arguments of `build_model` that differ from the recipe's.
-        train: Beginnings of the names of the layers that are trained; all others are frozen.
-        iterations: Batches to train on.
-        take: Earlier stages and the beginnings of the names of the layers taken from each.
-        epochs: In place of iterations.
+        name: Short name without spaces; also the name of the stage's folder.
+        what: Description, shown while the stage runs.
+        model: Arguments of `build_model` that differ from the recipe.
+        train: Prefixes of the names of trained layers; all other layers are frozen.
+        iterations: Number of batches to train on.
+        take: Earlier stages, each with the prefixes of the layers whose weights are taken from it.
+        epochs: Number of epochs, in place of `iterations`.
         recipe: Fields of the recipe that differ in this stage.
-        keep: Which of its weights later stages take: those of its `"last"` epoch, or the `"best"`
-            on validation.
-        features: Its network reads what the streams of earlier stages put out, computed once.
-        watch_test: Test clips are scored after each of its epochs, and not only at its end. (In
-            the last stage, whose results a fold reports, they always are.)
+        keep: Weights passed on to later stages: those of the `"last"` epoch, or of the `"best"` on
+            validation clips.
+        features: The network takes pooled outputs of streams of earlier stages, computed once.
+        watch_test: Score test clips after every epoch instead of only at the end. (The last stage,
+            whose results a fold reports, always does.)
+
+    Example:
+        >>> from keras_skeleton.recipes.stage import Stage
+        >>> stage = Stage("step2", "frame gates", {"spatial": False}, ("main",), iterations=1000)
+        >>> stage.keep
+        'last'
     """
 
     name: str

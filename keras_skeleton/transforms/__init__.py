@@ -1,4 +1,4 @@
-"""Pure functions on clips (T, M, V, 3): geometry, bodies, time, and the images that CNNs read."""
+"""Pure functions on clips (T, M, V, 3): coordinates, bodies, time, and skeleton images for CNNs."""
 
 from keras_skeleton.transforms.bodies import drop_ghosts, merge_bodies, order_by_motion, two_actors
 from keras_skeleton.transforms.geometry import body_frame, to_body_frame, to_hips

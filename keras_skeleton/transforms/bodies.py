@@ -1,12 +1,12 @@
-"""Which bodies of a clip are people, and who comes first.
+"""Cleaning and ordering the bodies of a clip.
 
-A tracker also finds bodies in chairs and doors, and gives a person who was lost for a moment a
-new number. The rules and constants here are those that the authors of the View Adaptive
-networks published with their code (P. Zhang et al., TPAMI 2019,
+A tracker also detects bodies in chairs and doors, and assigns a new number to a person whom it
+lost for a moment. The rules and constants are those of the released code of the View Adaptive
+networks (P. Zhang et al., TPAMI 2019,
 github.com/microsoft/View-Adaptive-Neural-Networks-for-Skeleton-based-Human-Action-Recognition,
-`data/ntu/get_raw_denoised_data.py`); they were chosen for NTU RGB+D. `two_actors` applies all.
+`data/ntu/get_raw_denoised_data.py`), chosen for NTU RGB+D. `two_actors` applies all of them.
 
-A clip is (T, M, V, 3) with any number of bodies M; a body that is absent in a frame is all zero.
+A clip is (T, M, V, 3) with any number of bodies M; a body that is absent in a frame is all zeros.
 """
 
 from __future__ import annotations
@@ -15,31 +15,38 @@ import numpy as np
 
 from keras_skeleton.transforms.geometry import present
 
-SHORTEST = 12  # frames: a body that is there in 11 or fewer is a ghost
-WIDTH = 0.8  # a pose is noise where the body's extent in x is more than this times that in y
-NOISY = 0.69754  # a body is a ghost where at least this part of its poses is noise
+SHORTEST = 12  # frames; a body that is present in fewer is a ghost
+WIDTH = 0.8  # a pose is noise if its extent in x exceeds this fraction of its extent in y
+NOISY = 0.69754  # a body is a ghost if at least this fraction of its poses is noise
 
 
 def check_bodies(clip: np.ndarray) -> np.ndarray:
-    """The clip as float64, or a ValueError where it is not a finite (T, M, V, 3) of any layout."""
+    """Returns the clip as float64 (T, M, V, 3), for any joint layout.
+
+    Raises:
+        ValueError: Wrong shape, NaN or infinity.
+    """
     clip = np.asarray(clip)
     if clip.ndim != 4 or clip.shape[3] != 3 or 0 in clip.shape:
-        raise ValueError(f"clip has shape {clip.shape}; expected (T, M, V, 3), none of them 0")
+        raise ValueError(f"clip has shape {clip.shape}; expected (T, M, V, 3), all at least 1")
     if not np.isfinite(clip).all():
-        raise ValueError("clip holds NaN or infinity; see transforms.missing.fill_missing")
+        raise ValueError("clip contains NaN or infinity; see transforms.missing.fill_missing")
     return clip.astype(np.float64)
 
 
 def motion(clip: np.ndarray, pooled: bool = False) -> np.ndarray:
-    """float64 (M,): how much every body moves while it is there, in squared units.
+    """The amount of motion of each body, float64 (M,), in squared units of the clip.
 
-    The variance over the frames of every coordinate of every joint, summed. An absent body
-    moves by 0.
+    It is the variance over the frames in which the body is present, summed over all joints and
+    coordinates. The motion of an absent body is 0.
 
     Args:
         clip: (T, M, V, 3).
-        pooled: The variance of all joints of all frames together, one for x, y and z, summed: as
-            the released code has it. The size of a body counts in it, too.
+        pooled: Compute one variance per coordinate over all joints and frames together, as in the
+            released code. This also depends on the size of the body.
+
+    Raises:
+        ValueError: Wrong shape, NaN or infinity.
     """
     clip = check_bodies(clip)
     there = present(clip)
@@ -52,23 +59,51 @@ def motion(clip: np.ndarray, pooled: bool = False) -> np.ndarray:
 
 
 def order_by_motion(clip: np.ndarray) -> np.ndarray:
-    """The clip with the body that moves most first; equal ones keep their order."""
+    """Orders the bodies of a clip by decreasing motion: float64 (T, M, V, 3).
+
+    Bodies with equal motion keep their order.
+
+    Args:
+        clip: (T, M, V, 3).
+
+    Raises:
+        ValueError: Wrong shape, NaN or infinity.
+
+    Example:
+        >>> clip = np.ones((3, 2, 25, 3))
+        >>> clip[:, 1, :, 0] = [[1], [2], [3]]  # body 1 moves along x
+        >>> order_by_motion(clip)[:, 0, 0, 0]
+        array([1., 2., 3.])
+    """
     clip = check_bodies(clip)
     return clip[:, np.argsort(-motion(clip), kind="stable")]
 
 
 def noisy_frames(clip: np.ndarray) -> np.ndarray:
-    """bool (T, M): poses that are wider (x) than 0.8 of their height (y)."""
+    """Poses whose width (x) exceeds 0.8 of their height (y): bool (T, M)."""
     extent = np.ptp(check_bodies(clip), axis=2)  # (T, M, 3)
     return present(clip) & (extent[..., 0] > WIDTH * extent[..., 1])
 
 
 def drop_ghosts(clip: np.ndarray) -> np.ndarray:
-    """The clip without bodies that are no people: (T, M', V, 3), 1 <= M' <= M.
+    """Removes bodies that are not people: float64 (T, M', V, 3) with 1 <= M' <= M.
 
-    Bodies that are there in at most 11 frames go first; then, one after the other, those of
-    which at least 69.754 % of the frames are noise. Whoever is the last one left stays. Where
-    all are short, the longest stays (the released code stops with an error there).
+    First, bodies that are present in at most 11 frames are removed. If all are that short, the
+    longest one is kept (the released code raises an error there). Then bodies are removed of which
+    at least 69.754 % of the poses are noise, that is, wider than 0.8 of their height. The last
+    remaining body is always kept.
+
+    Args:
+        clip: (T, M, V, 3).
+
+    Raises:
+        ValueError: Wrong shape, NaN or infinity.
+
+    Example:
+        >>> clip = np.ones((20, 2, 25, 3))
+        >>> clip[5:, 1] = 0  # body 1 is present in 5 frames only
+        >>> drop_ghosts(clip).shape
+        (20, 1, 25, 3)
     """
     clip = check_bodies(clip)
     frames = present(clip).sum(axis=0)
@@ -83,11 +118,29 @@ def drop_ghosts(clip: np.ndarray) -> np.ndarray:
 
 
 def merge_bodies(clip: np.ndarray, slots: int = 2) -> np.ndarray:
-    """(T, slots, V, 3): bodies that are never there together share a slot.
+    """Merges bodies that are never present together: float64 (T, slots, V, 3).
 
-    Each body in turn goes to the first slot that is free in all its frames; one that fits into
-    none is left out. (The released code compares first and last frames, which may be shared, and
-    takes the second slot as full from frame 0 on.)
+    Each body in turn is assigned to the first slot that is free in all its frames; a body that
+    fits into no slot is left out. (The released code compares only the first and last frames,
+    which two bodies may share, and treats the second slot as occupied from frame 0 on.)
+
+    Args:
+        clip: (T, M, V, 3).
+        slots: Number of bodies of the result.
+
+    Raises:
+        ValueError: Wrong shape, NaN or infinity.
+
+    Example:
+        >>> clip = np.zeros((4, 3, 25, 3))
+        >>> clip[:, 0] = 1
+        >>> clip[:2, 1] = 2  # the tracker lost this person after two frames
+        >>> clip[2:, 2] = 3  # and found the same person again under a new number
+        >>> merge_bodies(clip)[:, :, 0, 0]
+        array([[1., 2.],
+               [1., 2.],
+               [1., 3.],
+               [1., 3.]])
     """
     clip = check_bodies(clip)
     there = present(clip)
@@ -102,7 +155,7 @@ def merge_bodies(clip: np.ndarray, slots: int = 2) -> np.ndarray:
 
 
 def drop_empty_frames(clip: np.ndarray) -> np.ndarray:
-    """The clip without the frames that hold no body; a ValueError where no frame does."""
+    """Removes the frames without a body; a ValueError if no frame has one."""
     clip = check_bodies(clip)
     kept = present(clip).any(axis=1)
     if not kept.any():
@@ -111,15 +164,25 @@ def drop_empty_frames(clip: np.ndarray) -> np.ndarray:
 
 
 def two_actors(clip: np.ndarray) -> np.ndarray:
-    """(T', 2, V, 3): the two actors of a clip of any number of bodies; who moves most comes first.
+    """Reduces a clip to its two actors, by decreasing motion: float64 (T', 2, V, 3).
 
-    Ghosts are dropped, the rest is sorted by its motion (pooled, and no more than its frames
-    that are not noise have), bodies that are never there together are merged, and frames without
-    a body are taken out: as in the released code, but for what `drop_ghosts` and `merge_bodies`
-    say.
+    Ghosts are dropped (`drop_ghosts`), the other bodies are sorted by their motion (the smaller of
+    the pooled motion over all frames and over those that are not noise), bodies that are never
+    present together are merged (`merge_bodies`), and frames without a body are removed. This
+    follows the released code, except for the differences described in `drop_ghosts` and
+    `merge_bodies`.
+
+    Args:
+        clip: (T, M, V, 3) with any number of bodies M.
 
     Raises:
         ValueError: Wrong shape, NaN or infinity, or no body in any frame.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(size=(30, 4, 25, 3))
+        >>> clip[10:, 2:] = 0
+        >>> two_actors(clip).shape
+        (30, 2, 25, 3)
     """
     clip = drop_ghosts(clip)
     clean = np.where(noisy_frames(clip)[:, :, None, None], 0, clip)

@@ -1,4 +1,4 @@
-"""The coordinate frames that a recipe can choose for networks that read positions."""
+"""Coordinate frames that a recipe can select for networks whose input is joint positions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ COORDINATES: dict[str, Callable[..., np.ndarray]] = {
 
 
 def check_coordinates(name: str) -> Callable[..., np.ndarray]:
-    """The function from a clip (T, M, V, 3) and its skeleton to a clip, or a ValueError."""
+    """Returns the function of (clip, skeleton) that implements a coordinate frame.
+
+    Raises:
+        ValueError: There is no coordinate frame of this name.
+    """
     if name not in COORDINATES:
         raise ValueError(f"coordinates='{name}' is unknown; it is one of {[*COORDINATES]}")
     return COORDINATES[name]

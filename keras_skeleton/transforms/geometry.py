@@ -1,4 +1,4 @@
-"""Coordinate frames of the body: poses that do not depend on where the camera stood."""
+"""Body-centered coordinate frames, which make poses independent of the camera's position."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from keras_skeleton.skeletons import Skeleton, get_skeleton
 
 
 def check_clip(clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """The clip as an array, or a ValueError where it is not a finite (T, M, V, 3)."""
+    """Returns the clip as an array (T, M, V, 3).
+
+    Raises:
+        ValueError: Wrong shape for the skeleton, NaN or infinity.
+    """
     clip = np.asarray(clip)
     if clip.ndim != 4 or clip.shape[2:] != (skeleton.size, 3) or 0 in clip.shape[:2]:
         raise ValueError(
@@ -16,7 +20,7 @@ def check_clip(clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:
             f"for skeleton '{skeleton.name}', T and M at least 1"
         )
     if not np.isfinite(clip).all():
-        raise ValueError(f"clip holds NaN or infinity first in frame {_first_bad_frame(clip)}")
+        raise ValueError(f"clip contains NaN or infinity, first in frame {_first_bad_frame(clip)}")
     return clip
 
 
@@ -25,7 +29,7 @@ def _first_bad_frame(clip: np.ndarray) -> int:
 
 
 def present(clip: np.ndarray) -> np.ndarray:
-    """bool (T, M): which bodies are there; an absent body is all zeros."""
+    """Whether each body is present in each frame, bool (T, M); an absent body is all zeros."""
     return np.any(clip != 0, axis=(2, 3))
 
 
@@ -35,13 +39,25 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 
 def body_frame(pose: np.ndarray, skeleton: str | Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    """Origin (3,) and axes (3, 3) of one pose (V, 3), as the released MANs code sets them.
+    """Computes the body frame of one pose, as the released MANs code does.
 
-    The origin is midway between the hips. Column z of the axes is the first principal
-    component of the torso's joints, towards the left shoulder; y = v x z with v from the
-    right hip to the left; x = y x z.
+    The origin is midway between the hips. Axis z is the first principal component of the torso's
+    joints, directed towards the left shoulder; y = v x z with v from the right hip to the left;
+    x = y x z. A degenerate pose, such as all joints in one point, gets the camera's axes.
 
-    A degenerate pose (all joints in one place) has the camera's axes.
+    Args:
+        pose: (V, 3), one body in one frame.
+        skeleton: The joint layout.
+
+    Returns:
+        The origin, float64 (3,), in the unit of the pose, and the axes, float64 (3, 3), with the
+        unit vectors x, y and z as columns.
+
+    Example:
+        >>> pose = np.random.default_rng(0).normal(size=(25, 3))
+        >>> origin, axes = body_frame(pose, "kinect_v2")
+        >>> origin.shape, bool(np.allclose(axes.T @ axes, np.eye(3)))
+        ((3,), True)
     """
     layout = get_skeleton(skeleton)
     pose = np.asarray(pose, np.float64)
@@ -50,12 +66,12 @@ def body_frame(pose: np.ndarray, skeleton: str | Skeleton) -> tuple[np.ndarray, 
     torso = pose[list(layout.torso)]
     _, _, components = np.linalg.svd(torso - torso.mean(axis=0), full_matrices=False)
     z = components[0]
-    if (pose[layout.shoulders[0]] - origin) @ z < 0:  # a principal component has no sign
+    if (pose[layout.shoulders[0]] - origin) @ z < 0:  # the sign of a component is arbitrary
         z = -z
     y = _unit(np.cross(left - right, z))
     x = _unit(np.cross(y, z))
     axes = np.stack([x, y, z], axis=1)
-    if abs(np.linalg.det(axes)) < 0.5:  # hips in one point, or on the torso's axis
+    if abs(np.linalg.det(axes)) < 0.5:  # hips coincide or lie on the torso's axis
         axes = np.eye(3)
     return origin, axes
 
@@ -63,25 +79,33 @@ def body_frame(pose: np.ndarray, skeleton: str | Skeleton) -> tuple[np.ndarray, 
 def to_body_frame(
     clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2", signs: str = "each"
 ) -> np.ndarray:
-    """A clip seen from its own bodies: float64 (T, M, V, 3), free of the camera's place and angle.
+    """Transforms each body to its own body frame: float64 (T, M, V, 3).
 
-    Every body gets the frame of the first pose in which it is there, kept for the whole
-    clip, so that its movement through the room remains. Then, as in the released MANs
-    code (`process_data.py`), three signs are settled: z up (the left shoulder above the
-    hips in that pose), y forwards (feet before ankles, on average over the clip and on both
-    sides, else y is turned), x to the right (right hip to the right of the left, on average).
-    The released code takes the first body's signs for both, which leaves the second's to the
-    arbitrary sign of its principal component; here every body settles its own, unless
+    The result is independent of the camera's position and angle. The frame of a body is that of
+    the first pose in which it is present (`body_frame`), fixed for the whole clip, so movement
+    through the room is preserved. The signs of the axes follow the released MANs code
+    (`process_data.py`): z points up (the left shoulder is above the hips in the first pose), y
+    forward (on both sides the foot is before the ankle, on average over the clip; otherwise y is
+    flipped), x to the right (the right hip is to the right of the left hip, on average).
+
+    The released code uses the signs of the first body for both, so those of the second depend on
+    the arbitrary sign of its principal component. Here each body has its own signs, unless
     `signs="first"`. Lengths are not scaled. Absent bodies stay zero.
 
     Args:
         clip: (T, M, V, 3).
         skeleton: The joint layout.
-        signs: `"each"`, or `"first"` as in the released code: the first body's signs of x and y
-            for all bodies.
+        signs: `"each"`, or `"first"` to use the first body's signs of x and y for all bodies, as
+            in the released code.
 
     Raises:
         ValueError: Wrong shape, NaN or infinity, or unknown `signs`.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
+        >>> moved = clip + [1.0, 0.0, 2.0]  # another position of the camera
+        >>> bool(np.allclose(to_body_frame(clip), to_body_frame(moved)))
+        True
     """
     if signs not in ("each", "first"):
         raise ValueError(f"signs='{signs}' is unknown; it is one of ('each', 'first')")
@@ -103,13 +127,23 @@ def to_body_frame(
 
 
 def to_hips(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndarray:
-    """A clip with the origin between each body's hips in every frame: float64 (T, M, V, 3).
+    """Moves the origin to the middle of each body's hips in each frame: float64 (T, M, V, 3).
 
-    The axes stay the camera's. Movement through the room is lost, the pose is kept. Absent
-    bodies stay zero.
+    The axes remain those of the camera. Poses are preserved, movement through the room is lost.
+    Absent bodies stay zero.
+
+    Args:
+        clip: (T, M, V, 3).
+        skeleton: The joint layout.
 
     Raises:
         ValueError: Wrong shape, NaN or infinity.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(size=(30, 1, 25, 3))
+        >>> hips = to_hips(clip)[:, 0, list(get_skeleton("kinect_v2").hips)]
+        >>> bool(np.allclose(hips.mean(axis=1), 0))
+        True
     """
     layout = get_skeleton(skeleton)
     clip = check_clip(clip, layout).astype(np.float64)
@@ -118,18 +152,20 @@ def to_hips(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndar
 
 
 def level(clip: np.ndarray, degrees: float) -> np.ndarray:
-    """A clip of a camera that looks down by that angle, with y up: float64, the same shape.
+    """Rotates the clip of a camera that is tilted down so that y points up: float64 (..., 3).
+
+    Absent bodies (zeros) stay zero.
 
     Args:
-        clip: (..., 3), camera coordinates: x to a side, y up in the image, z away.
-        degrees: Between the camera's axis and the floor; absent bodies (zeros) stay zero.
+        clip: (..., 3) in camera coordinates: x sideways, y up in the image, z away from the camera.
+        degrees: Angle between the camera's axis and the floor.
     """
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(clip, np.float64) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]).T
 
 
 def _signs(body: np.ndarray, layout: Skeleton) -> np.ndarray:
-    """+1 or -1 for x, y and z (3,) of a body (T, V, 3), so that x is right and y forwards."""
+    """Signs (3,) for x, y and z of a body (T, V, 3) that make x point right and y forward."""
     right = body[:, layout.hips[1], 0].mean() >= body[:, layout.hips[0], 0].mean()
     forwards = all(
         body[:, foot, 1].mean() >= body[:, ankle, 1].mean() for ankle, foot in layout.feet

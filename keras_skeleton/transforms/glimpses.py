@@ -1,7 +1,7 @@
-"""Where the hands and the body are in a video: the glimpse sensor of Das et al. (WACV 2019).
+"""Boxes around the hands and the body in a video: the glimpse sensor of Das et al. (WACV 2019).
 
-Boxes are (top, left, bottom, right) in pixels, edges as real numbers: pixel (y, x) covers
-[y, y + 1) x [x, x + 1). They may reach out of the image.
+Boxes are (top, left, bottom, right) in pixels with real-valued edges: pixel (y, x) covers
+[y, y + 1) x [x, x + 1). They may extend beyond the image.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from scipy.ndimage import median_filter
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
 PARTS = ("left_hand", "right_hand", "full_body")  # the order of the released models
-TRACKS = (*PARTS, "full_image")  # the last one for comparison only
-GREY = 128.0  # what is outside the image, of 0 to 255
+TRACKS = (*PARTS, "full_image")  # the last one is for comparison only
+GREY = 128.0  # value outside the image, on a scale of 0 to 255
 
-# Half the side of a hand's box, in lengths of the trunk: about 23 cm. The paper gives no number
-# and the released code does not crop; its group's published recipe (improved P-CNN) has a hand's
-# box of joint +- side and a body's of all joints +- 3/4 side, with `side` in scale with the person.
+# Half the side of a hand's box, as a fraction of the trunk's length: about 23 cm. The paper gives
+# no number, and the released code does not crop. The recipe published by the same group (improved
+# P-CNN) uses joint +- side for a hand and all joints +- 3/4 side for the body, where `side` scales
+# with the person.
 HAND = 0.45
 BODY_MARGIN = 0.75 * HAND
-SMOOTH = 15  # frames of the running median of the trunk's length
-ENOUGH = 0.5  # share of joints that a body's box needs
+SMOOTH = 15  # window of the running median of the trunk's length, in frames
+ENOUGH = 0.5  # fraction of joints required for a body's box
 
 
 class Boxes(NamedTuple):
@@ -31,8 +32,8 @@ class Boxes(NamedTuple):
 
     Attributes:
         edges: float64 (T, 3, 4), in the order of `PARTS`.
-        held: bool (T, 3): the part was not seen, and its last box was kept (or, before the first
-            good one, that).
+        held: bool (T, 3), True where the part is not visible and has the box of the last frame in
+            which it is (before the first such frame: of that one).
     """
 
     edges: np.ndarray
@@ -42,17 +43,18 @@ class Boxes(NamedTuple):
 def part_boxes(
     points: np.ndarray, skeleton: str | Skeleton = "kinect_v2", tracked: np.ndarray | None = None
 ) -> Boxes:
-    """The boxes of both hands and of the body in every frame.
+    """Computes the boxes of both hands and of the body in each frame.
 
     Args:
-        points: (T, V, 2): x and y of one person's joints in pixels; not finite, or both 0, where
-            there is none.
-        skeleton: The joint layout; hands, shoulders and hips are its roles.
-        tracked: bool (T, V): joints to rely on; all with a place by default. Of a Kinect: states
-            1 (inferred) and 2; a hand before the face is hardly ever in state 2.
+        points: (T, V, 2), x and y of one person's joints in pixels; a joint is missing where they
+            are not finite or both 0.
+        skeleton: The joint layout, with the roles hands, shoulders and hips.
+        tracked: bool (T, V), the joints to use; by default all that are not missing. For a Kinect,
+            use the states 1 (inferred) and 2 (tracked), because a hand in front of the face is
+            rarely in state 2.
 
     Raises:
-        ValueError: Wrong shapes, or a part that is in no frame.
+        ValueError: Wrong shapes, or a part that is not visible in any frame.
     """
     layout = get_skeleton(skeleton)
     points = np.asarray(points, np.float64)
@@ -87,17 +89,23 @@ def part_boxes(
     for k, part in enumerate(PARTS):
         frames = np.flatnonzero(seen[:, k])
         if not frames.size:
-            raise ValueError(f"'{part}' is not seen in any of the {len(points)} frames")
+            raise ValueError(f"'{part}' is not visible in any of the {len(points)} frames")
         last = np.searchsorted(frames, np.arange(len(points)), side="right") - 1
         edges[:, k] = edges[frames[np.maximum(last, 0)], k]
     return Boxes(edges, ~seen)
 
 
 def trunk_length(points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(T,): from between the shoulders to between the hips, in pixels; smoothed, gaps filled.
+    """Distance between the middle of the shoulders and that of the hips in pixels, float64 (T,).
+
+    It is interpolated over gaps and smoothed by a running median.
 
     Args:
-        points: (T, V, 2), NaN where there is none.
+        points: (T, V, 2), NaN for missing joints.
+        skeleton: The joint layout.
+
+    Raises:
+        ValueError: No frame shows both shoulders and both hips.
     """
     shoulders, hips = (
         points[:, list(pair)].mean(axis=1) for pair in (skeleton.shoulders, skeleton.hips)
@@ -105,20 +113,21 @@ def trunk_length(points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     length = np.linalg.norm(shoulders - hips, axis=-1)
     known = np.flatnonzero(np.isfinite(length) & (length > 0))
     if not known.size:
-        raise ValueError("no frame shows both shoulders and both hips: the person has no size")
+        raise ValueError("no frame shows both shoulders and both hips, which define the box size")
     filled = np.interp(np.arange(len(length)), known, length[known])
     return median_filter(filled, SMOOTH, mode="nearest")
 
 
 def crop(frames: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """Boxes of images, resized by bilinear interpolation: float64 (T, size, size, 3).
+    """Crops one box per image, with bilinear interpolation: float64 (T, size, size, 3).
 
-    The reference for `layers.Glimpse`, one pixel after the other. Outside the image all is grey.
+    This is the reference implementation of `layers.Glimpse`, pixel by pixel. Outside the image the
+    result is gray.
 
     Args:
         frames: (T, H, W, 3), 0 to 255.
-        boxes: (T, 4).
-        size: Height and width of the result.
+        boxes: (T, 4), in pixels.
+        size: Height and width of the result, in pixels.
     """
     frames, boxes = np.asarray(frames, np.float64), np.asarray(boxes, np.float64)
     T, H, W, _ = frames.shape

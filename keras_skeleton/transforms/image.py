@@ -1,8 +1,7 @@
-"""The skeleton image that MANs reads: rows are time, columns are joints, channels x, y, z.
+"""Skeleton images, the input of MANs: rows are frames, columns are joints, channels are x, y, z.
 
-Xie et al., "Memory Attention Networks for Skeleton-based Action Recognition", IJCAI 2018.
-The paper gives the size of the image and leaves the rest open; the defaults follow the
-authors' released `process_data.py`.
+Xie et al., "Memory Attention Networks for Skeleton-based Action Recognition", IJCAI 2018. The paper
+specifies only the size of the image; the defaults follow the authors' released `process_data.py`.
 """
 
 from __future__ import annotations
@@ -34,24 +33,25 @@ def mans_image(
     joints: str = "pad",
     coordinates: str = "body",
 ) -> np.ndarray:
-    """A clip (T, M, V, 3) as a float32 image (size, size, 3).
+    """Converts a clip to a skeleton image: float32 (size, size, 3).
 
     Args:
-        clip: Positions; absent bodies are zero.
+        clip: (T, M, V, 3); absent bodies are zero.
         size: Height and width: 50 for MANs-n, 224 for the ResNet and DenseNet variants.
         skeleton: The joint layout.
-        time: `"pad"` (released code: zeros before and after a shorter clip; of a longer
-            one `size` frames evenly spread) or `"interpolate"` (always to `size` rows).
-        joints: `"pad"` (released code: the columns of two bodies, one after the other, with
-            zeros on both sides; a second body that is not in the clip has zeros) or
-            `"interpolate"` (the clip's own, stretched to `size` columns).
-        coordinates: `"body"` (every body in a frame of its own, fixed in the first pose,
-            `to_body_frame`), `"released"` (the same with the first body's signs for both, to the
-            letter of the released code), `"hips"` (the camera's axes, the origin between each
-            body's hips in every frame), or `"camera"` (as stored).
+        time: `"pad"` (released code: a shorter clip is padded with zeros on both sides, a longer
+            one is subsampled evenly to `size` frames) or `"interpolate"` (to `size` rows).
+        joints: `"pad"` (released code: the columns of two bodies side by side, padded with zeros on
+            both sides; a missing second body is zero) or `"interpolate"` (the columns of the clip's
+            bodies, interpolated to `size` columns).
+        coordinates: `"body"` (each body in its own frame, fixed by its first pose; see
+            `to_body_frame`), `"released"` (the same, with the first body's signs for both bodies,
+            as in the released code), `"hips"` (camera axes, with the origin at the middle of each
+            body's hips in each frame), or `"camera"` (as stored).
 
     Raises:
-        ValueError: Wrong shape, NaN, an unknown choice, or more joints than columns with `"pad"`.
+        ValueError: Wrong shape, NaN or infinity, an unknown option, or more joints than columns
+            with `joints="pad"`.
 
     Example:
         >>> clip = np.random.default_rng(0).normal(size=(80, 2, 25, 3))
@@ -82,9 +82,10 @@ def mans_image(
 
 
 def image_rows(T: int, size: int = 50, time: str = "pad") -> np.ndarray:
-    """float (size,): the clip's frame behind every row of `mans_image`; NaN where it is padding.
+    """The clip's frame in each row of `mans_image`: float64 (size,), NaN for padding.
 
-    Needed to draw attention over rows on the clip's own time axis.
+    It maps attention over rows to the clip's time axis; with `time="interpolate"` frames are
+    fractional.
     """
     frames = np.arange(T, dtype=float)
     if time == "interpolate":

@@ -1,4 +1,4 @@
-"""Joints that were not seen: NaN in a clip, filled from the frames around."""
+"""Interpolation of missing joints."""
 
 from __future__ import annotations
 
@@ -11,19 +11,30 @@ from keras_skeleton.transforms.geometry import check_clip
 def fill_missing(
     clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A clip without NaN, float64 (T, M, V, 3), and which joints were filled, bool (T, M, V).
+    """Fills missing joints by linear interpolation over time.
 
-    A joint with NaN in any coordinate is missing. Between two frames in which it is seen it
-    moves on a straight line; before the first and after the last it stays where it was. A joint
-    that a body never shows lies on the nearest joint, along the bones, that it does. A body
-    with no joint seen in a frame (all NaN or zero) is absent there, and becomes zero.
+    A joint with NaN in any coordinate is missing. Between two frames in which it is known, it is
+    interpolated linearly; before the first and after the last it keeps its position. A joint that
+    is missing in all frames of a body gets the position of the nearest known joint along the bones.
+    A body whose joints are all missing or zero in a frame is absent there and becomes zero.
 
     Args:
-        clip: (T, M, V, 3); NaN where a joint was not seen.
+        clip: (T, M, V, 3), NaN for missing joints.
         skeleton: The joint layout.
+
+    Returns:
+        The clip, float64 (T, M, V, 3), without NaN, and the joints that were filled, bool
+        (T, M, V).
 
     Raises:
         ValueError: Wrong shape or infinity.
+
+    Example:
+        >>> clip = np.ones((3, 1, 25, 3))
+        >>> clip[:, 0, 7, 0] = [2, np.nan, 4]
+        >>> clip, filled = fill_missing(clip)
+        >>> clip[:, 0, 7, 0], int(filled.sum())
+        (array([2., 3., 4.]), 1)
     """
     layout = get_skeleton(skeleton)
     clip = np.array(clip, np.float64)
@@ -41,13 +52,13 @@ def fill_missing(
 def _fill_body(
     body: np.ndarray, seen: np.ndarray, frames: np.ndarray, layout: Skeleton
 ) -> np.ndarray:
-    """A body (n, V, 3) whose joints are seen as (n, V) says, in frames with these numbers."""
+    """Fills one body (n, V, 3) in place; `seen` is bool (n, V), `frames` are frame numbers (n,)."""
     for v in np.flatnonzero(~seen.all(axis=0) & seen.any(axis=0)):
         at = np.flatnonzero(seen[:, v])
         for c in range(3):
             body[:, v, c] = np.interp(frames, frames[at], body[at, v, c])
     never = np.all(~seen, axis=0)
-    while never.any():  # the bones form a tree: every round reaches one joint further
+    while never.any():  # the bones form a tree: each pass reaches at least one more joint
         known = ~never
         for parent, child in layout.bones:
             for joint, source in ((child, parent), (parent, child)):

@@ -1,7 +1,7 @@
-"""Where the origin is, which way the axes point and how long a unit is: one rule for all bodies.
+"""Normalization of a clip's origin, axes and scale, shared by all of its bodies.
 
-`to_body_frame` and `to_hips` (geometry.py) give every body a frame of its own. Here, all bodies
-of a clip get the same one, so that the distance between two people remains.
+`to_body_frame` and `to_hips` (geometry.py) use one coordinate frame per body. Here, all bodies of a
+clip share one frame, so that the distances between people are preserved.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from keras_skeleton.transforms.bodies import motion
 from keras_skeleton.transforms.geometry import check_clip, present
 
 REFERENCES = ("each", "first")
-BEGINNING = 5  # frames whose mean is the pose in which a body begins
+BEGINNING = 5  # number of frames whose mean is a body's initial pose
 
 
 def main_actor(clip: np.ndarray) -> int:
-    """Index of the body that moves most (`bodies.motion`), of those that are there at all."""
+    """Index of the body with the most motion (`bodies.motion`) among those present in any frame."""
     return int(np.argmax(np.where(present(clip).any(axis=0), motion(clip), -1)))
 
 
@@ -28,30 +28,37 @@ def to_actor_frame(
     scale: bool = True,
     actor: int | None = None,
 ) -> np.ndarray:
-    """A clip as the main actor's body sees it: float64 (T, M, V, 3), free of place, view and size.
+    """Transforms a clip to the body frame of its main actor: float64 (T, M, V, 3).
 
-    Shahroudy et al., "NTU RGB+D", CVPR 2016: the origin is the middle of the spine, X is
-    parallel to the vector from the right shoulder to the left, Y points towards that from the
-    spine's base to its middle (as far as it is perpendicular to X), Z = X x Y; all points are
-    divided by the distance between the spine's base and middle; all bodies are transformed with
-    regard to the main actor's. Das et al. (2019) and Song et al. (2018) refer to it.
+    Shahroudy et al., "NTU RGB+D", CVPR 2016: the origin is the middle of the spine, X is parallel
+    to the vector from the right to the left shoulder, Y is the vector from the base of the spine to
+    its middle, made orthogonal to X, and Z = X x Y. All points are divided by the distance between
+    the base and the middle of the spine. All bodies are transformed by the main actor's frame. Das
+    et al. (2019) and Song et al. (2018) refer to this normalization.
 
-    The result is the same wherever the camera stands, and with `scale` for bodies of any size.
-    A flat clip (z = 0) is better left as it is: its shoulders may coincide.
+    The result does not depend on the camera's position and, with `scale`, on the body's size. Do
+    not use it for flat clips (z = 0), in which the shoulders may coincide. Absent bodies stay zero.
 
     Args:
         clip: (T, M, V, 3).
-        skeleton: The joint layout. Base and middle of the spine are its role `spine`; for SBU,
-            which has no joint in the middle, these are the torso and the neck.
-        reference: `"each"` takes origin, axes and length from every frame (the paper does not
-            say; its words fit single frames); a frame without the main actor takes those of
-            the last one with it (or of the first, before that). `"first"` takes the main actor's
-            first frame for the whole clip, so that walking and turning remain.
-        scale: Divide by the length; without, lengths stay as they are.
-        actor: The main actor's index; by default the body that moves most.
+        skeleton: The joint layout. The base and middle of the spine are its role `spine`; for SBU,
+            which has no joint in the middle, they are the torso and the neck.
+        reference: `"each"` computes the origin, axes and length in each frame (the paper does not
+            specify this; its description fits single frames). A frame without the main actor uses
+            the last frame with the actor, or the first one if there is none before. `"first"` uses
+            the main actor's first frame for the whole clip, which preserves walking and turning.
+        scale: Whether to divide by the length of the spine.
+        actor: Index of the main actor; by default the body with the most motion.
 
     Raises:
-        ValueError: Wrong shape, NaN or infinity, unknown reference, or an actor who is not there.
+        ValueError: Wrong shape, NaN or infinity, an unknown reference, or an actor that is absent
+            from all frames.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
+        >>> closer = 2 * clip + [0.0, 0.0, 1.0]  # larger bodies, at another position
+        >>> bool(np.allclose(to_actor_frame(clip), to_actor_frame(closer)))
+        True
     """
     layout = get_skeleton(skeleton)
     if reference not in REFERENCES:
@@ -62,7 +69,7 @@ def to_actor_frame(
         return clip
     actor = main_actor(clip) if actor is None else actor
     if not 0 <= actor < clip.shape[1] or not there[:, actor].any():
-        raise ValueError(f"actor={actor}: no such body in any frame of this clip")
+        raise ValueError(f"actor={actor}: this body is not present in any frame of the clip")
     frames = np.flatnonzero(there[:, actor])
     last = np.searchsorted(frames, np.arange(len(clip)), side="right") - 1
     poses = clip[frames[np.maximum(last, 0)], actor]  # (T, V, 3)
@@ -78,20 +85,26 @@ def to_actor_frame(
 def to_actor_displacement(
     clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2", actor: int | None = None
 ) -> np.ndarray:
-    """How far every joint is from where it began: float64 (T, M, V, 3).
+    """Displacement of each joint from its initial position: float64 (T, M, V, 3).
 
-    The clip as in `to_actor_frame` with `reference="first"`, less the pose in which each body
-    begins, the mean of its first `BEGINNING` frames. What does not move stays near zero, wherever
-    it is, and so does everything before something happens. (The pose itself is lost: whoever has
-    to tell sitting people from standing ones needs positions.) Absent bodies stay zero. Our own.
+    The clip is transformed by `to_actor_frame` with `reference="first"`; then the initial pose of
+    each body, the mean of its first 5 frames, is subtracted. Joints that do not move are near zero,
+    wherever they are. The pose itself is lost: to distinguish sitting from standing, use positions.
+    Absent bodies stay zero. This transform is not from a paper.
 
     Args:
         clip: (T, M, V, 3).
         skeleton: The joint layout.
-        actor: The main actor's index; by default the body that moves most.
+        actor: Index of the main actor; by default the body with the most motion.
 
     Raises:
-        ValueError: Wrong shape, NaN or infinity, or an actor who is not there.
+        ValueError: Wrong shape, NaN or infinity, or an actor that is absent from all frames.
+
+    Example:
+        >>> pose = np.random.default_rng(0).normal(size=(1, 1, 25, 3))
+        >>> still = np.repeat(pose, 30, axis=0)
+        >>> bool(np.allclose(to_actor_displacement(still), 0))
+        True
     """
     clip = to_actor_frame(clip, skeleton, "first", actor=actor)
     there = present(clip)
@@ -104,9 +117,9 @@ def to_actor_displacement(
 
 
 def _actor_axes(poses: np.ndarray, layout: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Origin (T, 3), axes (T, 3, 3) in columns and length (T,) of poses (T, V, 3).
+    """Origin (T, 3), axes (T, 3, 3) as columns, and length (T,) of poses (T, V, 3).
 
-    A degenerate pose has the camera's axes, one whose spine has no length the length 1.
+    A degenerate pose gets the camera's axes; a spine of length 0 gets the length 1.
     """
     base, middle = (poses[:, j] for j in layout.spine)
     left, right = (poses[:, j] for j in layout.shoulders)
@@ -127,21 +140,26 @@ def _units(vectors: np.ndarray) -> np.ndarray:
 def to_first_spine(
     clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2", move_absent: bool = False
 ) -> np.ndarray:
-    """A clip moved so that the first actor starts at the origin: float64 (T, M, V, 3).
+    """Translates a clip so that body 0 starts at the origin: float64 (T, M, V, 3).
 
-    The middle of the spine of body 0, in the first frame in which it is there, is subtracted
-    from all bodies of all frames; absent bodies stay zero. As in the released code of the View
-    Adaptive networks (`seq_translation`). Where body 0 is never there, the first body that is
-    takes its place. Axes and lengths stay as they are.
+    The middle of the spine of body 0, in the first frame in which it is present, is subtracted from
+    all bodies and frames, as in the released code of the View Adaptive networks
+    (`seq_translation`). If body 0 is absent from all frames, the first body that is present is used
+    instead. Axes and lengths are unchanged. Absent bodies stay zero.
 
     Args:
         clip: (T, M, V, 3).
         skeleton: The joint layout; the middle of the spine is the upper joint of its role `spine`.
-        move_absent: The zeros of absent bodies are moved, too, and become minus the origin: as
-            in the released code of Das et al. (P-I3D, 2019).
+        move_absent: Whether to translate the zeros of absent bodies, too, so that they become minus
+            the origin, as in the released code of Das et al. (P-I3D, 2019).
 
     Raises:
         ValueError: Wrong shape, NaN or infinity.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
+        >>> to_first_spine(clip)[0, 0, get_skeleton("kinect_v2").spine[1]]
+        array([0., 0., 0.])
     """
     layout = get_skeleton(skeleton)
     clip = check_clip(clip, layout).astype(np.float64)
@@ -154,20 +172,26 @@ def to_first_spine(
 
 
 def to_pair_frame(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndarray:
-    """Two people as they stand to each other: float64 (T, M, V, 3), free of place and direction.
+    """Transforms two people to a common frame between them: float64 (T, M, V, 3).
 
-    In every frame the origin lies midway between the roots of bodies 0 and 1. In the first frame
-    in which both are there, x is the horizontal direction from body 0 to body 1 (y stays up);
-    this turn is kept for the whole clip. Where one body is alone the origin is its own root, and
-    without a frame of both there is no turn. Absent bodies stay zero; lengths stay as they are.
-    Our own, for interactions.
+    In each frame, the origin is midway between the roots of bodies 0 and 1; if only one of them is
+    present, it is that body's root. The clip is rotated about the vertical axis so that, in the
+    first frame with both bodies, x points from body 0 to body 1; without such a frame it is not
+    rotated. The rotation is the same for the whole clip. Lengths are unchanged. Absent bodies stay
+    zero. This transform is intended for interactions and is not from a paper.
 
     Args:
-        clip: (T, M, V, 3), y up.
+        clip: (T, M, V, 3), with y up.
         skeleton: The joint layout.
 
     Raises:
         ValueError: Wrong shape, NaN or infinity.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
+        >>> roots = to_pair_frame(clip)[0, :, get_skeleton("kinect_v2").root]
+        >>> bool(np.allclose(roots[0], -roots[1])), float(abs(roots[1, 2]).round(6))
+        (True, 0.0)
     """
     layout = get_skeleton(skeleton)
     clip = check_clip(clip, layout).astype(np.float64)
@@ -188,8 +212,10 @@ def to_pair_frame(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> n
 
 
 def torso_length(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> float:
-    """Median distance from the middle of the shoulders to the middle of the hips, in the clip's
-    unit, over all bodies and frames; 0 for a clip without bodies."""
+    """Median distance between the middle of the shoulders and that of the hips.
+
+    It is computed over all bodies and frames, in the unit of the clip; 0 for a clip without bodies.
+    """
     layout = get_skeleton(skeleton)
     bodies = check_clip(clip, layout)[present(clip)].astype(np.float64)  # (n, V, 3)
     if not len(bodies):
@@ -199,16 +225,25 @@ def torso_length(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> fl
 
 
 def per_torso(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndarray:
-    """A clip with the torso as its unit of length: float64 (T, M, V, 3).
+    """Scales a clip to a torso length of 1: float64 (T, M, V, 3).
 
-    All of it is divided by one number, `torso_length`, which makes clips in pixels comparable:
-    the same for all bodies and frames, so distances between people and movements towards the
-    camera remain. The origin stays where it was.
+    The clip is divided by its median `torso_length`, which makes clips in pixels comparable. The
+    divisor is the same for all bodies and frames, so distances between people and movements towards
+    the camera are preserved. The origin is unchanged.
+
+    Args:
+        clip: (T, M, V, 3).
+        skeleton: The joint layout.
 
     Raises:
-        ValueError: Wrong shape, NaN or infinity, or a torso without length.
+        ValueError: Wrong shape, NaN or infinity, or a torso of length 0.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
+        >>> bool(np.isclose(torso_length(per_torso(clip)), 1))
+        True
     """
     length = torso_length(clip, skeleton)
     if length < 1e-12:
-        raise ValueError("shoulders and hips coincide: there is no torso to measure by")
+        raise ValueError("shoulders and hips coincide, so the length of the torso is 0")
     return np.asarray(clip, np.float64) / length

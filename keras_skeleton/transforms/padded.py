@@ -1,4 +1,4 @@
-"""Clips at their own length, as recurrent and sampling networks read them."""
+"""Clips padded at the end, the input of recurrent and sampling networks."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ def padded(
     tilt: float = 0.0,
     actor: int | None = None,
 ) -> np.ndarray:
-    """A clip (T, M, V, 3) in the chosen coordinates: float32 (frames, M, V, 3), zeros at the end.
+    """Transforms a clip's coordinates and pads it: float32 (frames, M, V, 3), zeros at the end.
 
     Args:
-        clip: Positions; absent bodies are zero.
+        clip: (T, M, V, 3); absent bodies are zero.
         skeleton: The joint layout.
         frames: Length after padding. A longer clip is subsampled evenly.
         coordinates: A key of `transforms.coordinates.COORDINATES`.
-        unit: Length of 1 in the result, in units of those coordinates. Networks without
-            normalization learn slowly from small numbers: poses in metres are below 1, their
-            differences from frame to frame about 0.01.
-        tilt: Degrees by which the camera looks down; the clip is made level first.
-        actor: The main actor's index, for coordinates of theirs (`"actor"`); by default the body
-            that moves most in the clip.
+        unit: Divisor of the coordinates. Networks without normalization learn slowly from small
+            numbers: poses in meters are below 1, differences between frames about 0.01.
+        tilt: Angle by which the camera looks down, in degrees; the clip is leveled first.
+        actor: Index of the main actor, for `"actor"` coordinates; by default the body with the
+            most motion.
+
+    Raises:
+        ValueError: Unknown coordinates, a unit that is not positive, or an invalid clip.
     """
     if unit <= 0:
-        raise ValueError(f"unit={unit} is not a length")
+        raise ValueError(f"unit={unit} must be positive")
     clip = level(clip, tilt) if tilt else clip
     of = {} if actor is None else {"actor": actor}
     clip = check_coordinates(coordinates)(clip, skeleton, **of) / unit
@@ -45,7 +47,7 @@ def padded(
 
 
 def padded_rows(T: int, frames: int) -> np.ndarray:
-    """float (frames,): the clip's frame behind every row of `padded`; NaN where it is padding."""
+    """The clip's frame in each row of `padded`: float64 (frames,), NaN for padding."""
     shown = np.arange(T, dtype=float)
     if frames < T:
         shown = subsample_time(shown, frames)

@@ -1,7 +1,8 @@
-"""Which frames of a clip a network reads: drawn at random for training, fixed for tests.
+"""Temporal sampling and cropping: random for training, deterministic for testing.
 
-Functions on arrays with a time axis, (T, ...). A generator `rng` draws; without one the choice is
-the middle one, the same every time. `time.py` has what is never random.
+The functions work on arrays with a time axis, (T, ...). With a generator `rng` the choice is
+random; without one it is deterministic (the middle). Functions that are never random are in
+`time.py`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,30 @@ from __future__ import annotations
 import numpy as np
 
 RULES = ("even", "p_i3d")
-PADDING = -1  # in place of a row: zeros
+PADDING = -1  # row number that stands for a row of zeros
 
 
 def segment_rows(
     T: int, size: int, rng: np.random.Generator | None = None, rule: str = "even"
 ) -> np.ndarray:
-    """int64 (size,): one row of every segment of T frames, in order.
+    """One row of each of `size` equal segments of T frames: int64 (size,), in order.
 
-    Shahroudy et al. (CVPR 2016, P-LSTM) cut a clip into equal segments and draw one frame of
-    each; so do Das et al. (2019) and others after them.
+    Shahroudy et al. (CVPR 2016, P-LSTM) divide a clip into equal segments and draw one frame from
+    each; Das et al. (2019) and others follow them.
 
     Args:
         T: Number of frames.
-        size: S, the number of segments.
-        rng: Draws within each segment; without, its middle frame is taken.
-        rule: What happens where S does not divide T. `"even"`: segment k reaches from kT/S to
-            (k + 1)T/S, wherever between two frames that is; a clip of fewer than S frames shows
-            some twice. `"p_i3d"`, the rule of the released code of Das et al.: with r = T mod S,
-            the last r frames are cut off if r < S/2, else zeros are added up to the next
-            multiple; segments then hold equally many frames. Rows of these zeros are -1.
+        size: Number of segments S.
+        rng: Generator that draws a frame of each segment; by default its middle frame.
+        rule: How to divide T frames if S does not divide T. `"even"`: segment k extends from kT/S
+            to (k + 1)T/S, with fractional borders; if T < S, some frames occur more than once.
+            `"p_i3d"`, the rule of the released code of Das et al.: with r = T mod S, the last r
+            frames are dropped if r < S/2; otherwise zeros are appended up to the next multiple of
+            S. All segments then have the same number of frames. Rows of these zeros are -1.
 
     Raises:
-        ValueError: T or size below 1, an unknown rule, or a clip that `"p_i3d"` cuts to nothing
-            (fewer than S/2 frames).
+        ValueError: T or size below 1, an unknown rule, or a clip of fewer than S/2 frames, of which
+            `"p_i3d"` leaves none.
     """
     if rule not in RULES:
         raise ValueError(f"rule='{rule}' is unknown; it is one of {RULES}")
@@ -45,17 +46,17 @@ def segment_rows(
     length = (T - rest) // size if rest < size / 2 else (T - rest) // size + 1
     if not length:
         raise ValueError(
-            f"{T} frames are fewer than half of {size} segments: rule 'p_i3d' leaves none of them"
+            f"{T} frames are fewer than half of {size} segments, so rule 'p_i3d' leaves none"
         )
     rows = np.arange(size) * length + np.minimum((at * length).astype(np.int64), length - 1)
     return np.where(rows < T, rows, PADDING)
 
 
 def random_rows(T: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """int64 (size,): rows drawn from T frames, in order (Wang, CSTA-CNN, 2019, Sec. 2.4 and 3.1).
+    """Randomly drawn rows of T frames: int64 (size,), sorted.
 
-    None comes twice while there are enough; in a shorter clip every row comes size/T times,
-    rounded up or down.
+    The rows are distinct if T >= size; otherwise each occurs size/T times, rounded up or down
+    (Wang, CSTA-CNN, 2019, Sec. 2.4 and 3.1).
     """
     if T < 1 or size < 1:
         raise ValueError(f"{size} rows of {T} frames: both must be 1 or more")
@@ -64,11 +65,20 @@ def random_rows(T: int, size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def video_rows(T: int, size: int, rng: np.random.Generator | None = None) -> np.ndarray:
-    """int64 (size,): the frames of a video of T frames that I3D sees, in order.
+    """The frames of a video that are the input of I3D: int64 (size,), in order.
 
-    The rule of the released code of Das et al. (WACV 2019) for 64 of them: from more than twice
-    as many every second one, from fewer all, as many times as needed (slow motion), else
-    neighbours. Where there is a choice, `rng` draws the first one; without, the middle is taken.
+    The rule of the released code of Das et al. (WACV 2019), for 64 frames: a video of more than
+    2 x size frames is sampled at every second frame; one of fewer than `size` frames is repeated
+    frame by frame (slow motion); otherwise consecutive frames are used. The first frame is drawn by
+    `rng`; by default the sample is centered.
+
+    Args:
+        T: Number of frames of the video.
+        size: Number of frames to sample.
+        rng: Generator that draws the first frame.
+
+    Raises:
+        ValueError: T or size below 1.
     """
     if T < 1 or size < 1:
         raise ValueError(f"{size} rows of {T} frames: both must be 1 or more")
@@ -83,10 +93,10 @@ def video_rows(T: int, size: int, rng: np.random.Generator | None = None) -> np.
 def crop_rows(
     T: int, low: float = 0.5, high: float = 1.0, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """int64 (n,): consecutive rows, a part of T between `low` and `high`, anywhere in the clip.
+    """Consecutive rows that cover a fraction of T between `low` and `high`: int64 (n,), n >= 1.
 
     "Temporal random cropping" of CSTA-CNN (Wang, 2019, Sec. 3.1: 0.5 to 1 on UESTC, 0.9 to 1 on
-    NTU RGB+D). Without `rng`: a part of (low + high) / 2 from the middle. At least one row.
+    NTU RGB+D). Without `rng`, the fraction is (low + high) / 2 and the crop is centered.
     """
     if T < 1 or not 0 < low <= high <= 1:
         raise ValueError(f"T={T}, low={low}, high={high}: T is 1 or more, 0 < low <= high <= 1")
@@ -97,7 +107,7 @@ def crop_rows(
 
 
 def take_rows(array: np.ndarray, rows: np.ndarray, axis: int = 0) -> np.ndarray:
-    """The array's rows along `axis`, in the given order; zeros for a row of -1."""
+    """The given rows of the array along `axis`; zeros for row -1."""
     taken = np.take(array, np.maximum(rows, 0), axis=axis)
     shape = [-1 if i == axis % array.ndim else 1 for i in range(array.ndim)]
     return np.where(np.reshape(rows, shape) == PADDING, np.zeros((), array.dtype), taken)
@@ -110,7 +120,26 @@ def sample_segments(
     rule: str = "even",
     axis: int = 0,
 ) -> np.ndarray:
-    """Length `size`: one frame of each of `size` equal segments, see `segment_rows`."""
+    """Samples one frame of each of `size` equal segments.
+
+    Shahroudy et al. (CVPR 2016), Das et al. (2019); see `segment_rows` for the details.
+
+    Args:
+        array: (..., T, ...), with the time axis at `axis`.
+        size: Number of segments, the length of the result.
+        rng: Generator that draws a frame of each segment; by default its middle frame.
+        rule: `"even"` or `"p_i3d"`, see `segment_rows`.
+        axis: The time axis.
+
+    Raises:
+        ValueError: T or size below 1, an unknown rule, or too short a clip for `"p_i3d"`.
+
+    Example:
+        >>> sample_segments(np.arange(12), 4)
+        array([ 1,  4,  7, 10])
+        >>> sample_segments(np.arange(12), 4, np.random.default_rng(0))
+        array([1, 3, 6, 9])
+    """
     return take_rows(array, segment_rows(array.shape[axis], size, rng, rule), axis)
 
 
@@ -121,12 +150,43 @@ def crop_time(
     rng: np.random.Generator | None = None,
     axis: int = 0,
 ) -> np.ndarray:
-    """A consecutive part of the array, see `crop_rows`; `time.resize` makes it any length."""
+    """Crops an array to consecutive frames, as in CSTA-CNN (Wang, 2019, Sec. 3.1).
+
+    Use `resize` to bring the result to a fixed length.
+
+    Args:
+        array: (..., T, ...), with the time axis at `axis`.
+        low: Smallest fraction of T to keep, above 0.
+        high: Largest fraction of T to keep, at most 1.
+        rng: Generator that draws the fraction and the position; by default (low + high) / 2 of the
+            frames, from the middle.
+        axis: The time axis.
+
+    Raises:
+        ValueError: The fractions are invalid or the array is empty.
+
+    Example:
+        >>> crop_time(np.arange(10), low=0.4, high=0.6)
+        array([2, 3, 4, 5, 6])
+    """
     return take_rows(array, crop_rows(array.shape[axis], low, high, rng), axis)
 
 
 def pad_end(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
-    """Zeros after the end of `axis` up to `size`, for masking networks. Longer is refused."""
+    """Pads an axis with zeros at the end, as networks with masking expect.
+
+    Args:
+        array: The array.
+        size: Length of the axis after padding.
+        axis: The axis.
+
+    Raises:
+        ValueError: The axis is longer than `size`.
+
+    Example:
+        >>> pad_end(np.array([1, 2, 3]), 5)
+        array([1, 2, 3, 0, 0])
+    """
     missing = size - array.shape[axis]
     if missing < 0:
         raise ValueError(f"axis {axis} has length {array.shape[axis]}, more than {size}")

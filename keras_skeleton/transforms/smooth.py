@@ -1,4 +1,4 @@
-"""Smoothing over time against the noise of a sensor."""
+"""Temporal smoothing to reduce sensor noise."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ ORDER = 2
 
 
 def savitzky_golay(clip: np.ndarray) -> np.ndarray:
-    """Every coordinate smoothed over five frames: float64 (T, M, V, 3).
+    """Smooths each coordinate over five frames with a Savitzky-Golay filter: float64 (T, M, V, 3).
 
-    A frame becomes (-3, 12, 17, 12, -3) / 35 of its two predecessors, itself and its two
-    successors: the value in the middle of the parabola that fits the five best (Savitzky and
-    Golay, 1964). Song et al. (2018) smooth SBU and refer to Du et al. (2015), who use this
-    filter.
+    The filter fits a parabola to each frame with its two predecessors and two successors; its
+    weights are (-3, 12, 17, 12, -3) / 35 (Savitzky and Golay, 1964). Song et al. (2018) smooth SBU
+    and refer to Du et al. (2015), who use this filter.
 
-    Those two papers leave the ends open. Here the first and last two frames lie on the parabola
-    through the first or last five (`mode="interp"` of SciPy): nothing is invented beyond the
-    clip, and a parabola stays what it is to its ends. A body that comes and goes is smoothed
-    within each of its stays; a stay of fewer than five frames is left alone. Absent bodies
-    stay zero.
+    The papers do not specify the ends. Here the first and last two frames are taken from the
+    parabola fitted to the first or last five (SciPy's `mode="interp"`), so no frames beyond the
+    clip are assumed and parabolas are preserved up to the ends. A body that is present in several
+    intervals is smoothed within each; intervals of fewer than five frames are unchanged. Absent
+    bodies stay zero.
 
     Args:
-        clip: (T, M, V, 3), of any layout.
+        clip: (T, M, V, 3), for any joint layout.
 
     Raises:
         ValueError: Wrong shape, NaN or infinity.
+
+    Example:
+        >>> clip = np.ones((7, 1, 25, 3))
+        >>> clip[3, 0, 0, 0] = 36  # an outlier in one frame
+        >>> savitzky_golay(clip)[3, 0, 0, 0].round(6)
+        np.float64(18.0)
     """
-    from scipy.signal import savgol_filter  # its import takes longer than that of all the rest
+    from scipy.signal import savgol_filter  # slow to import
 
     clip = check_bodies(clip)
     out = clip.copy()
@@ -46,6 +51,6 @@ def savitzky_golay(clip: np.ndarray) -> np.ndarray:
 
 
 def _stays(there: np.ndarray) -> np.ndarray:
-    """int (n, 2): the first frame of every stay, and the one after its last; there is (T,)."""
+    """Intervals of True in `there` (T,): int (n, 2), first frame and the one after the last."""
     edges = np.diff(np.concatenate([[False], there, [False]]).astype(int))
     return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)

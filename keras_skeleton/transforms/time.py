@@ -1,4 +1,4 @@
-"""Changing the length of an axis: padding, taking rows out, interpolating."""
+"""Deterministic changes of the length of an axis: padding, subsampling, interpolation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import numpy as np
 
 
 def pad_centred(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
-    """Zeros on both sides of `axis` up to `size`; an odd rest goes after. Longer is refused."""
+    """Pads an axis with zeros on both sides; the end gets the larger half of an odd number.
+
+    Raises:
+        ValueError: The axis is longer than `size`.
+    """
     missing = size - array.shape[axis]
     if missing < 0:
         raise ValueError(f"axis {axis} has length {array.shape[axis]}, more than {size}")
@@ -16,19 +20,49 @@ def pad_centred(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
 
 
 def subsample_time(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
-    """`size` rows of `axis`, evenly spread from the first to the last (indices cut to integers)."""
+    """Selects `size` evenly spaced rows of an axis, from the first to the last.
+
+    Args:
+        array: The array.
+        size: Number of rows; fractional positions are rounded down.
+        axis: The axis.
+
+    Example:
+        >>> subsample_time(np.arange(10), 4)
+        array([0, 3, 6, 9])
+    """
     rows = np.linspace(0, array.shape[axis] - 1, size, dtype=int)
     return np.take(array, rows, axis=axis)
 
 
 def pad_time(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
-    """Length `size`: shorter arrays are padded with zeros on both sides, longer ones subsampled."""
+    """Brings an axis to length `size` by zero padding on both sides or by subsampling.
+
+    Args:
+        array: The array.
+        size: Length of the axis in the result.
+        axis: The axis.
+
+    Example:
+        >>> pad_time(np.array([1, 2, 3]), 5), pad_time(np.arange(10), 4)
+        (array([0, 1, 2, 3, 0]), array([0, 3, 6, 9]))
+    """
     fits = array.shape[axis] <= size
     return pad_centred(array, size, axis) if fits else subsample_time(array, size, axis)
 
 
 def resize(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
-    """Length `size` by linear interpolation; the first and last rows stay where they are."""
+    """Brings an axis to length `size` by linear interpolation; the first and last rows are kept.
+
+    Args:
+        array: The array, of any numeric type.
+        size: Length of the axis in the result.
+        axis: The axis.
+
+    Example:
+        >>> resize(np.array([0.0, 2.0, 4.0]), 5)
+        array([0., 1., 2., 3., 4.])
+    """
     length = array.shape[axis]
     if length == size:
         return array.copy()

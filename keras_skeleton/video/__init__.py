@@ -1,1 +1,1 @@
-"""Films: reading and writing, and crops of body parts."""
+"""Reading and writing of videos, and crops of body parts."""

@@ -1,12 +1,13 @@
-"""Videos to crops of the hands and the body, once, so that training never decodes full frames.
+"""Crops of the hands and the body from videos, made once so that training decodes no full frames.
 
-    CROPS/left_hand/NAME.avi      a video of the part, as long as the recording
+    CROPS/left_hand/NAME.avi      video of the part, as long as the recording
     CROPS/right_hand/, full_body/, full_image/
-    CROPS/boxes/NAME.png          where the boxes are, of the first recordings
-    CROPS/crops.csv               a row a finished recording: frames, side in pixels, and in how
-                                  many frames a part was not seen, so that its last box was kept
+    CROPS/boxes/NAME.png          the boxes, drawn for the first recordings
+    CROPS/crops.csv               one row per finished recording: number of frames, size in pixels,
+                                  and for each part the number of frames in which it was not visible
+                                  and kept its last box
 
-A stopped preparation goes on where it stopped: what crops.csv lists is not made again.
+An interrupted preparation resumes: recordings listed in crops.csv are skipped.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from keras_skeleton.utils.files import read_text, write_atomic
 from keras_skeleton.video.reading import frames_of, write_video
 
 PICTURES = 6  # recordings whose boxes are drawn
-CHUNK = 16  # frames cropped at a time; as many of 1920 x 1080 have 100 MB
-MAX_TABLE = 64 << 20  # bytes of crops.csv; all of NTU RGB+D 120 take 4 MB
+CHUNK = 16  # frames cropped at a time; at 1920 x 1080 they take 100 MB
+MAX_TABLE = 64 << 20  # bytes of crops.csv; NTU RGB+D 120 takes 4 MB
 COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS))
 
 
@@ -43,9 +44,9 @@ class Crops(NamedTuple):
     """Finished crops.
 
     Attributes:
-        folder: Where they are.
-        size: Their side in pixels.
-        frames: Number of frames of each recording by its name.
+        folder: Folder of the crops.
+        size: Height and width of a crop in pixels.
+        frames: Number of frames of each recording, by name.
     """
 
     folder: Path
@@ -53,18 +54,31 @@ class Crops(NamedTuple):
     frames: dict[str, int]
 
     def video(self, track: str, name: str) -> Path:
-        """The file of one track of a recording."""
+        """Path of the video of one track of a recording."""
         return self.folder / track / f"{name}.avi"
 
 
 def open_crops(folder: str | Path) -> Crops:
-    """What `prepare_crops` has made in a folder; UserError where there is nothing."""
+    """Opens a folder of crops made by `prepare_crops`.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        UserError: The folder contains no crops, or a damaged table.
+
+    Example:
+        >>> from keras_skeleton.video.crops import open_crops
+        >>> crops = open_crops("crops")  # doctest: +SKIP
+        >>> crops.size  # doctest: +SKIP
+        224
+    """
     folder = Path(folder)
     rows = _rows(folder / "crops.csv")
     if not rows:
         raise UserError(
-            f"{folder}: no crops here (there is no crops.csv, or no recording in it); make them "
-            f"with: python run.py crops --dataset D --data-dir PATH --crops {folder}"
+            f"{folder}: no crops in this folder (crops.csv is missing or empty); make them with: "
+            f"keras-skeleton crops --dataset D --data-dir PATH --crops {folder}"
         )
     return Crops(folder, int(rows[0]["size"]), {row["name"]: int(row["frames"]) for row in rows})
 
@@ -87,14 +101,15 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 class Recordings(NamedTuple):
-    """Where a dataset has its videos, and how its joints are found in them.
+    """Layout of a dataset's videos and skeletons.
 
     Attributes:
-        skeletons, videos: From the data folder to files by the clips' names.
-        read: A file of skeletons with the pixels of its joints.
-        skeleton: The joint layout.
-        size: Height and width of the picture that these pixels count in.
-        layout: What the folder must look like, for people.
+        skeletons: Function from the data folder to skeleton files, by clip name.
+        videos: Function from the data folder to video files, by clip name.
+        read: Reads a skeleton file, with the pixel positions of its joints.
+        skeleton: Name of the joint layout.
+        size: Height and width of the image that pixel positions refer to.
+        layout: Description of the expected files, for messages.
     """
 
     skeletons: Callable[[Path], dict[str, Path]]
@@ -142,7 +157,7 @@ RECORDINGS = {"ntu": NTU, "ntu120": NTU, "nucla": NUCLA, "synthetic": NTU}
 
 
 class Pair(NamedTuple):
-    """A recording: its name, its file of skeletons, its video, and the dataset it belongs to."""
+    """A recording: its name, skeleton file, video, and dataset."""
 
     name: str
     skeleton: Path
@@ -151,23 +166,23 @@ class Pair(NamedTuple):
 
 
 def find_pairs(root: str | Path, report: ReadReport, dataset: str = "ntu") -> list[Pair]:
-    """A dataset's recordings with both files, sorted by name; the others are reported."""
+    """Finds the recordings that have both files, sorted by name; the others are reported."""
     root = Path(root)
     there = RECORDINGS[dataset]
     skeletons, videos = there.skeletons(root), there.videos(root)
     for name in sorted(videos.keys() - skeletons.keys()):
-        report.skip(videos[name], f"has no skeletons: there is no file of '{name}'")
+        report.skip(videos[name], f"has no skeletons: the skeleton file of '{name}' is missing")
     for name in sorted(skeletons.keys() - videos.keys()):
-        report.skip(skeletons[name], f"has no video: there is no file of '{name}'")
+        report.skip(skeletons[name], f"has no video: the video file of '{name}' is missing")
     both = sorted(skeletons.keys() & videos.keys())
     return [Pair(name, skeletons[name], videos[name], dataset) for name in both]
 
 
 def boxes_of(clip: ClipWithPixels, height: int, width: int, dataset: str = "ntu") -> Boxes:
-    """The boxes of the body that moves most, in pixels of a video of that size.
+    """Boxes of the body with the most motion, in pixels of a video of the given size.
 
     Raises:
-        ValueError: A part that is in no frame.
+        ValueError: A part is not visible in any frame.
     """
     there = RECORDINGS[dataset]
     actor = main_actor(clip.joints)
@@ -176,11 +191,14 @@ def boxes_of(clip: ClipWithPixels, height: int, width: int, dataset: str = "ntu"
 
 
 def cropped(pair: Pair, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields, a chunk of frames after the other, crops uint8 (n, 4, size, size, 3) and which
-    boxes were held, bool (n, 3).
+    """Crops a recording in chunks of frames.
+
+    Yields:
+        Crops uint8 (n, 4, size, size, 3), in the order of `TRACKS`, and bool (n, 3), which parts
+        kept their last box.
 
     Raises:
-        UserError: Files that cannot be read or do not belong together.
+        UserError: Files that cannot be read, or video and skeletons of different lengths.
     """
     from keras_skeleton.layers.glimpse import Glimpse
 
@@ -205,18 +223,18 @@ def cropped(pair: Pair, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     rest = len(chunk) + sum(1 for _ in frames)
     if done + rest != len(clip.joints):
         raise DatasetError(
-            f"{pair.video}: has {done + rest} frames, {pair.skeleton.name} has "
-            f"{len(clip.joints)}; they cannot be laid over each other"
+            f"{pair.video}: has {done + rest} frames, but {pair.skeleton.name} has "
+            f"{len(clip.joints)}; video and skeletons must have the same length"
         )
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
-    """-1 to 1 as 0 to 255."""
+    """Converts values in [-1, 1] to uint8."""
     return np.round((values + 1) * 127.5).clip(0, 255).astype(np.uint8)
 
 
 def crop_recording(pair: Pair, folder: Path, size: int) -> dict[str, int | str]:
-    """Writes the tracks of one recording; returns its row of crops.csv."""
+    """Writes the tracks of one recording and returns its row of crops.csv."""
     crops, held = zip(*cropped(pair, size), strict=True)
     for k, track in enumerate(TRACKS):
         path = folder / track / f"{pair.name}.avi"
@@ -234,7 +252,7 @@ def crop_recording(pair: Pair, folder: Path, size: int) -> dict[str, int | str]:
 
 
 def finished(folder: Path, size: int) -> set[str]:
-    """Names of the recordings that crops.csv lists.
+    """Names of the recordings listed in crops.csv.
 
     Raises:
         UserError: They have another size.
@@ -259,17 +277,28 @@ def prepare_crops(
     dataset: str = "ntu",
     draw: Callable[[Pair, Path], object] = lambda pair, path: None,
 ) -> ReadReport:
-    """Crops every recording with video and skeletons that is not there yet.
+    """Crops all recordings with video and skeletons that are not cropped yet.
 
     Args:
-        root: Folder of the dataset as unpacked; only read.
-        folder: Where crops go.
-        size: Side of a crop in pixels; I3D was trained on 224.
-        strict: Stop at the first recording that cannot be used instead of leaving it out.
-        log: Receives lines for the console.
-        workers: Processes that work at the same time.
+        root: Folder of the unpacked dataset; only read.
+        folder: Output folder.
+        size: Height and width of a crop in pixels; I3D was trained on 224.
+        strict: Stop at the first unusable recording instead of skipping it.
+        log: Called with progress messages.
+        workers: Number of processes.
         dataset: A key of `RECORDINGS`.
-        draw: Called with the first recordings and the path of a picture of their boxes.
+        draw: Called with each of the first recordings and the path for a picture of its boxes.
+
+    Returns:
+        A report of the skipped recordings.
+
+    Raises:
+        DatasetError: There is no recording or, with `strict`, an unusable one.
+        UserError: The folder contains crops of another size, or a damaged table.
+
+    Example:
+        >>> from keras_skeleton.video.crops import prepare_crops
+        >>> report = prepare_crops("ntu", "crops", workers=8)  # doctest: +SKIP
     """
     folder, report = Path(folder), ReadReport(strict)
     pairs = find_pairs(root, report, dataset)
@@ -279,7 +308,7 @@ def prepare_crops(
         )
     folder.mkdir(parents=True, exist_ok=True)
     done = finished(folder, size)
-    log(f"{len(pairs)} recordings, {sum(p.name in done for p in pairs)} are cropped already")
+    log(f"{len(pairs)} recordings, {sum(p.name in done for p in pairs)} already cropped")
     left = [pair for pair in pairs if pair.name not in done]
     for number, (pair, row) in enumerate(_rows_of(left, folder, size, workers), start=1):
         if isinstance(row, UserError):
@@ -306,12 +335,12 @@ Outcome = dict[str, int | str] | UserError
 def _rows_of(
     pairs: list[Pair], folder: Path, size: int, workers: int
 ) -> Iterator[tuple[Pair, Outcome]]:
-    """Crops recordings; yields each with its row of crops.csv, or what is wrong with it."""
+    """Crops recordings; yields each with its row of crops.csv, or with its error."""
     work = partial(_outcome, folder=folder, size=size)
     if workers == 1 or len(pairs) < 2:
         yield from zip(pairs, map(work, pairs), strict=True)
         return
-    # Not forked: a process that has used TensorFlow cannot be.
+    # Spawned, because a process that has used TensorFlow must not be forked.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(pairs)), context) as pool:
         try:

@@ -1,4 +1,4 @@
-"""Video files to frames and back, by PyAV (ffmpeg's libraries)."""
+"""Reads and writes video files with PyAV (the libraries of ffmpeg)."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from PIL import Image
 
 from keras_skeleton.utils.errors import UserError
 
-# Only these are opened: a playlist by the name of a video could lead to other files.
+# Other formats are refused: a playlist named like a video could refer to other files.
 CONTAINERS = "avi,mov,mp4,matroska,webm,mpegts,mpeg,gif"
-# H.264 plays in every browser; MPEG-4, which every build of ffmpeg has, in few.
+# H.264 plays in every browser, but not every build of ffmpeg has it; MPEG-4 is always available.
 MOVIE_CODEC = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-MAX_PIXELS = 1 << 24  # of a frame; those of NTU RGB+D have two million
+MAX_PIXELS = 1 << 24  # per frame; NTU RGB+D has two million
 
 
 class VideoError(UserError):
-    """A video that cannot be read; the message says which, where and why."""
+    """A video cannot be read; the message gives path, position and reason."""
 
 
 def frames_of(path: str | Path) -> Iterator[np.ndarray]:
-    """Yields the frames, uint8 (H, W, 3), RGB, one at a time.
+    """Yields the frames of a video, uint8 (H, W, 3) in RGB, one at a time.
 
     Raises:
-        VideoError: No such file, no video in it, or it breaks off.
+        VideoError: No such file, no video in it, or a frame cannot be decoded.
     """
     path = Path(path)
     if not path.is_file():
-        raise VideoError(f"{path}: no such video")
+        raise VideoError(f"{path}: no such file")
     number = 0
     try:
         options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
         with av.open(f"file:{path}", options=options) as container:
             if not container.streams.video:
-                raise VideoError(f"{path}: there is no video in this file")
+                raise VideoError(f"{path}: the file contains no video")
             size = container.streams.video[0].codec_context
             if size.width * size.height > MAX_PIXELS:
                 raise VideoError(f"{path}: frames of {size.width} x {size.height} are too large")
@@ -49,26 +49,44 @@ def frames_of(path: str | Path) -> Iterator[np.ndarray]:
                 number += 1
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        where = f"after {number} frames" if number else "from its beginning"
-        raise VideoError(f"{path}: does not decode {where}: {reason}") from None
+        where = f"after {number} frames" if number else "at the first frame"
+        raise VideoError(f"{path}: decoding failed {where}: {reason}") from None
     if not number:
-        raise VideoError(f"{path}: not a single frame could be decoded")
+        raise VideoError(f"{path}: no frame could be decoded")
 
 
 def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarray:
-    """uint8 (T, H, W, 3): all frames, or those with the numbers `rows` (from 0, in any order).
+    """Reads a video, or some of its frames.
 
-    Decoding ends with the last frame asked for; only what is asked for is kept.
+    Decoding stops after the last requested frame, and only requested frames are kept in memory.
+
+    Args:
+        path: The video file.
+        rows: Numbers of the frames to read, from 0, in any order; all frames by default.
+
+    Returns:
+        uint8 (T, H, W, 3), RGB.
 
     Raises:
-        VideoError: As `frames_of`, or the video is shorter than `rows` ask for.
+        VideoError: No such file, a frame cannot be decoded, or the video is too short for `rows`.
+        ValueError: `rows` is empty or has negative numbers.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from keras_skeleton.video.reading import read_video, write_video
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_video(f"{folder}/black.avi", np.zeros((10, 32, 48, 3), "uint8"))
+        ...     video = read_video(f"{folder}/black.avi", rows=[0, 9])
+        >>> video.shape
+        (2, 32, 48, 3)
     """
     if rows is None:
         return np.stack(list(frames_of(path)))
     wanted = [int(row) for row in rows]
     kept = set(wanted)
     if not wanted or min(wanted) < 0:
-        raise ValueError(f"rows={wanted}: one frame at least, counted from 0")
+        raise ValueError(f"rows={wanted}: give at least one frame, counted from 0")
     found: dict[int, np.ndarray] = {}
     number = -1
     for number, frame in enumerate(frames_of(path)):
@@ -76,21 +94,22 @@ def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarra
             found[number] = frame
         if number == max(wanted):
             return np.stack([found[row] for row in wanted])
-    raise VideoError(f"{path}: has {number + 1} frames, frame {max(wanted)} was asked for")
+    raise VideoError(f"{path}: has {number + 1} frames, but frame {max(wanted)} was requested")
 
 
 def write_video(
     path: str | Path, frames: Iterable[np.ndarray], fps: float = 30, codec: str = "mpeg4"
 ) -> None:
-    """Writes frames, uint8 (H, W, 3), near to lossless.
-
-    Height and width must be even.
+    """Writes a nearly lossless video.
 
     Args:
-        path: Its ending says the container.
-        frames: In their order.
-        fps: Frames a second.
-        codec: `"mpeg4"`, which every build of ffmpeg has, or `MOVIE_CODEC` for people.
+        path: The file; its suffix selects the container.
+        frames: Frames uint8 (H, W, 3), RGB; H and W must be even.
+        fps: Frames per second.
+        codec: `"mpeg4"`, which every build of ffmpeg has, or `MOVIE_CODEC` for videos to watch.
+
+    Raises:
+        ValueError: There are no frames.
     """
     with av.open(str(path), "w") as container:
         stream: Any = None
@@ -99,7 +118,7 @@ def write_video(
                 stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
                 stream.height, stream.width = frame.shape[:2]
                 stream.pix_fmt = "yuv420p"
-                stream.bit_rate = 20 * frame.size * 8  # near to lossless for a plain picture
+                stream.bit_rate = 20 * frame.size * 8  # nearly lossless for simple images
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture))
         if stream is None:
@@ -108,8 +127,15 @@ def write_video(
 
 
 def coarse(frames: np.ndarray, pixels: int) -> np.ndarray:
-    """The frames, uint8 (T, H, W, 3), with `pixels` rows of detail, at their size: for pictures of
-    people who shall not be recognized in them."""
+    """Pixelates frames, to make people unrecognizable in pictures.
+
+    Args:
+        frames: uint8 (T, H, W, 3).
+        pixels: Number of rows of blocks in a frame.
+
+    Returns:
+        uint8 (T, H, W, 3).
+    """
     height, width = frames.shape[1:3]
     small = (max(1, round(width * pixels / height)), pixels)
 

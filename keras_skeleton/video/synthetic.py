@@ -1,4 +1,4 @@
-"""Recordings of the synthetic dataset as films, in NTU RGB+D's layout."""
+"""Videos of the synthetic dataset, in the layout of NTU RGB+D."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ def write_recordings(
     labels: Sequence[int] | None = None,
     views: Sequence[int] = synthetic.VIEWS,
 ) -> list[Path]:
-    """Writes clips in NTU RGB+D's layout, with their videos; see `synthetic.make_clips`.
+    """Writes synthetic clips with their videos in the layout of NTU RGB+D.
 
-    `folder/nturgb+d_skeletons/NAME.skeleton` and `folder/nturgb+d_rgb/NAME_rgb.avi`. As in real
-    files, pixel coordinates count in 1920 x 1080 whatever the size of the video. Videos that are
-    there already are kept.
+    Files are `folder/nturgb+d_skeletons/NAME.skeleton` and `folder/nturgb+d_rgb/NAME_rgb.avi`. As
+    in real files, pixel coordinates refer to 1920 x 1080 whatever the size of the video. Existing
+    videos are kept.
 
-    For every performance one of a few outfits is put on, by everybody the same ones: colours of
-    their own would tell a network who acts, or which performance it sees, instead of the action.
+    The outfit is drawn for each performance from a few that all subjects share, because individual
+    colors would reveal the subject or the performance to a network.
+
+    Args:
+        folder: Output folder.
+        height: Height of the videos in pixels.
+        width: Width of the videos in pixels.
+        seed, subjects, repetitions, labels, views: As for `synthetic.dataset.make_clips`.
 
     Returns:
-        The paths of the videos.
+        Paths of the videos.
     """
     folder = Path(folder)
     (folder / "nturgb+d_rgb").mkdir(parents=True, exist_ok=True)
@@ -57,7 +63,7 @@ def write_recordings(
 def render_all(
     folder: str | Path, seed: int, subjects: int, repetitions: int, workers: int = 1
 ) -> None:
-    """All recordings of the synthetic dataset with these options, by several processes."""
+    """Writes all recordings of the synthetic dataset, with several processes."""
     folder = Path(folder)
     work = partial(_render_subject, folder, seed, repetitions)
     everybody = range(1, subjects + 1)

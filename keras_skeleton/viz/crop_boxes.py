@@ -22,7 +22,7 @@ def draw_boxes(pair: Pair, pixels: int | None = None) -> Figure:
     video = coarse(video, pixels) if pixels else video
     height, width = video.shape[1:3]
     boxes = boxes_of(clip, height, width, pair.dataset)
-    title = f"{pair.dataset}, recording {pair.name}: what is cropped"
+    title = f"{pair.dataset}, recording {pair.name}: boxes of the crops"
     return boxes_figure(video, boxes.edges[shown], PARTS, shown.tolist(), title)
 
 

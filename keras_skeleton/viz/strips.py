@@ -197,7 +197,7 @@ def _strip(
             panel.axvspan(*shade, color="#E69F00", alpha=0.18, linewidth=0, zorder=0)
     fig.align_ylabels(panels)
     if interval is not None:
-        key.append(Patch(color="#E69F00", alpha=0.3, linewidth=0, label="labelled action"))
+        key.append(Patch(color="#E69F00", alpha=0.3, linewidth=0, label="labeled action"))
     if fps:
 
         def to_seconds(frame: Any) -> Any:

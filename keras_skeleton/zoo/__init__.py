@@ -1,1 +1,1 @@
-"""Trained networks that come with the project, in `weights/`: what there is, loading, checking."""
+"""The zoo of pretrained weights in `weights/`: list, load, check and add entries."""

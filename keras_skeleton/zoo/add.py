@@ -1,4 +1,4 @@
-"""Takes the result of a run into the zoo, if it can be scored again as the run has scored it."""
+"""Add the weights of a run to the zoo, after verifying their recorded scores."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256
 from keras_skeleton.zoo.page import write_zoo
 
 FIGURES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy")
-STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # what an STA-LSTM of Algorithm 1 has inside
-LARGEST = 10_000_000  # bytes of a file
+STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # networks trained by steps of Algorithm 1
+LARGEST = 10_000_000  # maximum size of a file in bytes
 
 
 def add_run(
@@ -38,25 +38,34 @@ def add_run(
     folder: Path = ZOO,
     log: Callable[[str], None] = print,
 ) -> Entry:
-    """Adds one fold of a run, or replaces its entry.
+    """Adds one fold of a run to the zoo, or replaces its entry.
+
+    The weights are scored first; they are added only if the result equals the recorded one.
 
     Args:
-        run: Folder of a finished run, of a recognizer or a detector.
-        dataset: Read as for the run.
-        scratch: An empty folder to score in.
-        number: Of the fold, from 1.
-        part: Of a staged STA-LSTM, `"ta_lstm"` or `"sa_lstm"`: the networks of its steps 4 and 7,
-            which end with the same weights as a training of their own.
-        crops: For a network that watches videos.
-        folder: Of the zoo.
-        log: Receives lines for the console.
+        run: Folder of a finished recognition or detection run.
+        dataset: The run's dataset, loaded with the same options.
+        scratch: An empty folder for temporary results.
+        number: Fold number, counted from 1.
+        part: `"ta_lstm"` or `"sa_lstm"`, to add the network of step 4 or 7 of an STA-LSTM trained
+            in stages; its weights are those of a separate training.
+        crops: Videos of hands and body, for networks with video inputs.
+        folder: Folder of the zoo.
+        log: Called with each line of console output.
+
+    Returns:
+        The new entry.
 
     Raises:
-        ZooError: Not a finished run, a file too large, or scores that do not come out again.
+        ZooError: If the run is not finished, a file is too large, or the scores differ from the
+            recorded ones.
+
+    Example:
+        >>> entry = add_run(Path("runs/mans9_ntu_cs"), dataset, Path("scratch"))  # doctest: +SKIP
     """
     about = about_run(run)
     folder.mkdir(parents=True, exist_ok=True)
-    # Made and scored aside: what the zoo holds stays as it is until all is well.
+    # Files are prepared and scored in a temporary folder, so that the zoo stays intact on errors.
     with TemporaryDirectory(prefix=".adding-", dir=folder) as name:
         made = Path(name)
         if about["task"] == "detection":
@@ -70,10 +79,10 @@ def add_run(
         )
         log(f"{entry.name}: {said}")
         if not same:
-            raise ZooError(f"{run}: does not come out as the run has recorded it; not added")
+            raise ZooError(f"{run}: the scores differ from those recorded by the run; not added")
         if large := [file for file in entry.files if (made / file).stat().st_size > LARGEST]:
-            raise ZooError(f"{large[0]} has more than {LARGEST // 10**6} MB; not added")
-        shutil.rmtree(folder / entry.name, ignore_errors=True)  # a detector's files of before
+            raise ZooError(f"{large[0]} is larger than {LARGEST // 10**6} MB; not added")
+        shutil.rmtree(folder / entry.name, ignore_errors=True)  # previous files of a detector
         for file in entry.files:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (made / file).replace(folder / file)
@@ -118,9 +127,11 @@ def _recognizer(
     model, place, note = about["model"], run / f"fold_{number:02d}", ""
     if part is not None:
         if model != "sta_lstm" or part not in STAGES:
-            raise ZooError(f"{run}: '{part}' is no part of '{model}'; of sta_lstm: {list(STAGES)}")
+            raise ZooError(
+                f"{run}: --part '{part}' does not exist for '{model}'; sta_lstm has {list(STAGES)}"
+            )
         model, place = part, place / STAGES[part]
-        note = f"{STAGES[part]} of this training of STA-LSTM, as a training of its own would end"
+        note = f"{STAGES[part]} of this STA-LSTM training; equals a separate training"
     metrics = read_record(place / "metrics.json")
     recipe = about["settings"]
     size = None if crops is None else crops.size
@@ -136,10 +147,10 @@ def _recognizer(
     load_weights(network, place / "best.weights.h5")
     name = _name(about, model, number)
     file = f"{name}.weights.h5"
-    network.save_weights(folder / file)  # anew: without an optimizer's state
+    network.save_weights(folder / file)  # saved again without the optimizer's state
     if (folder / file).stat().st_size > LARGEST:
         halve(folder / file)
-        note = "; ".join([*([note] if note else []), "weights as numbers of half precision"])
+        note = "; ".join([*([note] if note else []), "weights stored in half precision"])
     return Entry(
         name=name,
         task="recognition",
@@ -158,9 +169,9 @@ def _recognizer(
 
 
 def halve(path: Path) -> None:
-    """Writes a file of weights anew with float16 in place of float32: half as large.
+    """Rewrites a weights file with float16 instead of float32, which halves its size.
 
-    Networks read it as they are. Whether they still do what they did is for the caller to see.
+    Networks can load it as before. The caller must check that their scores are unchanged.
     """
 
     def write(part: Path) -> None:
@@ -193,7 +204,7 @@ def _detector(
     ]
     for path in wanted:
         if not (run / path).is_file():
-            raise ZooError(f"{run / path}: missing; the zoo takes finished runs")
+            raise ZooError(f"{run / path}: missing; only finished runs can be added")
         (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run / path, folder / name / path)
     scores = pd.read_csv(run / "scores.csv", float_precision="round_trip")

@@ -1,4 +1,4 @@
-"""Scores an entry again: its figures must come out as recorded."""
+"""Score a zoo entry again and compare the result with its record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras_skeleton.video.crops import Crops
 from keras_skeleton.zoo.entries import ZOO, Entry, checked_files
 from keras_skeleton.zoo.load import experiment_of
 
-OVERLAPS = (0.3, 0.5, 0.7)  # of detections with annotated actions, in an entry's figures
+OVERLAPS = (0.3, 0.5, 0.7)  # overlap thresholds of a detector's recorded mAP
 
 
 def score_entry(
@@ -22,15 +22,18 @@ def score_entry(
     crops: Crops | None = None,
     folder: Path = ZOO,
 ) -> tuple[dict[str, float], int]:
-    """An entry's figures, computed anew, and the number of clips or recordings they are from.
+    """Scores an entry, after verifying the checksums of its files.
 
     Args:
-        entry: Its files are compared with their hashes first.
-        dataset: Read with the entry's options.
-        out: Where the scores of the clips go.
-        command: For the record.
-        crops: For a network that watches videos.
-        folder: Of the zoo.
+        entry: The entry.
+        dataset: The entry's dataset, loaded with its options.
+        out: Output folder for the scores of the clips.
+        command: Command line stored with the scores.
+        crops: Videos of hands and body, for networks with video inputs.
+        folder: Folder of the zoo.
+
+    Returns:
+        The scores by name, and the number of test clips or recordings.
     """
     files = checked_files(entry, folder)
     if entry.task == "detection":
@@ -43,8 +46,11 @@ def score_entry(
 def score_detector(
     run: Path, dataset: SkeletonDataset, protocol: str, number: int
 ) -> tuple[dict[str, float], int]:
-    """mAP by the paper's rule of what a detector finds in a fold's test recordings, by method and
-    least overlap, and the number of recordings."""
+    """Computes a detector's mAP (the paper's rule) on the test recordings of a fold.
+
+    Returns:
+        The mAP by method and overlap threshold, and the number of recordings.
+    """
     detector = Detector(run, number)
     test = list(dataset.folds(protocol))[number - 1].test.tolist()
     videos = dataset.samples["video"].iloc[test]
@@ -60,15 +66,15 @@ def score_detector(
 
 
 def figure_name(method: str, overlap: float) -> str:
-    """Of a detector's mAP."""
+    """Name of a detector's mAP at an overlap threshold."""
     return f"{method} at {overlap:g}"
 
 
 def compared(entry: Entry, figures: dict[str, float], clips: int) -> tuple[str, bool]:
-    """What came out beside what is recorded, for people, and whether they are the same."""
+    """Compares scores with the record; returns a text and whether they are equal."""
     words, same = [], clips == entry.test_clips
     if not same:
-        words.append(f"{clips} test clips here, {entry.test_clips} in the record")
+        words.append(f"{clips} test clips, {entry.test_clips} recorded")
     for name, value in figures.items():
         recorded = entry.figures[name]
         assert recorded is not None

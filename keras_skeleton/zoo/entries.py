@@ -1,9 +1,9 @@
-"""What the zoo holds: `weights/zoo.json`, one entry a training, and its files with their hashes.
+"""Entries of the zoo: `weights/zoo.json` with one entry per trained network, and its files.
 
-    weights/zoo.json                       the entries
-    weights/README.md                      made from them
-    weights/NAME.weights.h5                a network that recognizes
-    weights/NAME/run.json, networks/, ...  one that detects, as the folder of a run
+    weights/zoo.json                       the entries, with checksums of all files
+    weights/README.md                      generated from the entries
+    weights/NAME.weights.h5                weights of a recognition network
+    weights/NAME/run.json, networks/, ...  a detector, in the layout of a run folder
 
 Needs neither Keras nor TensorFlow.
 """
@@ -27,8 +27,8 @@ VARIABLE = "KERAS_SKELETON_WEIGHTS"
 
 
 def weights_folders() -> list[Path]:
-    """Where trained weights are looked for, in this order: the checkout, `$KERAS_SKELETON_WEIGHTS`,
-    the cache."""
+    """Folders that are searched for pretrained weights, in order: the checkout,
+    `$KERAS_SKELETON_WEIGHTS`, and the cache."""
     own = os.environ.get(VARIABLE)
     return [
         Path(__file__).resolve().parents[2] / "weights",
@@ -43,38 +43,47 @@ ZOO = next(
 
 
 class ZooError(UserError):
-    """The zoo has no such weights, or not these; the message says what there is."""
+    """Raised if pretrained weights do not exist, do not fit, or are damaged."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One training and what came of it.
+    """A trained network of the zoo.
 
     Attributes:
-        name: Also its file's or folder's.
+        name: Name of the entry and of its file or folder.
         task: `"recognition"` or `"detection"`.
-        files: Path below the zoo's folder to SHA-256.
-        model: Name of the model; of a detector, of what proposes intervals.
-        arguments: Of `build_model`, beside skeleton, classes and frames.
-        frames: T of the input, None for the model's own; of a model that reads clips at their own
-            length, the most (longer clips are subsampled), None for no limit.
-        preprocessing: Choices of the model's view of a clip.
-        views: Sub-sequences of a clip whose mean logits count.
-        batch_size: Clips at a time, where they are videos.
-        skeleton, classes: What it was trained for.
-        dataset, options: Where, and as read with which options.
-        protocol, fold, folds: How it was split; folds count from 1.
-        recipe: Its variant.
-        seed: Of the run (fold k took seed + k - 1).
-        command: What made the run.
-        note: How to find the weights in the run, where they are not its result.
-        figures: Fractions, by name. Of a recognizer: `accuracy` (of these weights, selected on
-            validation clips), `accuracy_last` (of the last epoch), `best_test_accuracy` (the
-            papers' convention, the best epoch on the test clips), `validation_accuracy`. Of a
-            detector: mAP by method and least overlap.
-        test_clips: Number of test clips (recordings, of a detector).
-        versions: Of Python, TensorFlow, Keras, NumPy, pandas and this package.
-        date: Of the run's start.
+        files: SHA-256 by path relative to the zoo's folder.
+        model: Model name; for a detector, that of the proposal network.
+        arguments: Arguments of `build_model` other than skeleton, classes and frames.
+        frames: Number of input frames T; None for the model's default. For models that process
+            clips at their original length, the maximum (longer clips are subsampled); None for no
+            limit.
+        preprocessing: Preprocessing options of the model.
+        views: Number of views per clip over which logits are averaged.
+        batch_size: Batch size for video inputs.
+        skeleton: Name of the skeleton.
+        classes: Class names.
+        dataset: Name of the dataset.
+        options: Reader options of the dataset.
+        protocol: Name of the protocol.
+        fold: Fold number, counted from 1.
+        folds: Number of folds.
+        recipe: Name of the recipe.
+        seed: Seed of the run (fold k used seed + k - 1).
+        command: Command line of the run.
+        note: Remark, for example if the weights are those of a stage of the run.
+        figures: Scores by name, as fractions. For recognition: `accuracy` (these weights, selected
+            on validation clips), `accuracy_last` (last epoch), `best_test_accuracy` (best epoch on
+            the test clips, the papers' convention), `validation_accuracy`. For detection: mAP by
+            method and overlap threshold.
+        test_clips: Number of test clips, or of test recordings for a detector.
+        versions: Versions of Python, TensorFlow, Keras, NumPy, pandas and this package.
+        date: Date on which the run was started.
+
+    Example:
+        >>> entry = find_entry("mans9", "ut_kinect", "cs")  # doctest: +SKIP
+        >>> entry.name, entry.figures["accuracy"]  # doctest: +SKIP
     """
 
     name: str
@@ -104,26 +113,30 @@ class Entry:
 
     @property
     def file(self) -> str:
-        """The one file of a recognizer."""
+        """The weights file of a recognition network."""
         return next(iter(self.files))
 
 
 def no_weights(folder: Path) -> str:
-    """What to say where a folder has no list of weights."""
+    """Error message for a folder without pretrained weights."""
     if folder != ZOO:
-        return f"{folder}: no trained weights here (no {LIST})"
+        return f"{folder}: no pretrained weights (no {LIST})"
     looked = ", ".join(map(str, weights_folders()))
     return (
-        f"no trained weights found in {looked}; copy the folder weights/ of the project's checkout "
-        f"to the last one, or name it in {VARIABLE}"
+        f"no pretrained weights found in {looked}; copy the folder weights/ of the project's "
+        f"checkout to the last of these, or set {VARIABLE} to its path"
     )
 
 
 def read_zoo(folder: Path = ZOO) -> list[Entry]:
-    """All entries, none where there is no zoo.
+    """Reads all entries of a zoo; an empty list if the folder has no `zoo.json`.
 
     Raises:
-        ZooError: A list that cannot be read.
+        ZooError: If `zoo.json` is damaged.
+
+    Example:
+        >>> read_zoo(Path("no_such_folder"))
+        []
     """
     path = folder / LIST
     if not path.is_file():
@@ -133,11 +146,11 @@ def read_zoo(folder: Path = ZOO) -> list[Entry]:
             Entry(**_upgraded(entry)) for entry in read_json(path, "a list of weights")["entries"]
         ]
     except (ValueError, TypeError, KeyError) as error:
-        raise ZooError(f"{path}: not a list of weights ({error}); get it anew") from None
+        raise ZooError(f"{path}: damaged ({error}); copy it again from the checkout") from None
 
 
 def _upgraded(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of any version with the names of today."""
+    """Converts an entry of any version to the current names."""
     return {("preprocessing" if k == "read" else k): v for k, v in upgraded(entry).items()}
 
 
@@ -150,10 +163,25 @@ def find_entry(
     folder: Path = ZOO,
     task: str = "recognition",
 ) -> Entry:
-    """The entry for a model on a dataset's protocol; of several the best on validation clips.
+    """Finds the entry of a model on a dataset and protocol.
+
+    Of several matching entries, the one with the best validation accuracy is returned.
+
+    Args:
+        model: Model name.
+        dataset: Dataset name.
+        protocol: Protocol name.
+        recipe: Recipe name; any by default.
+        fold: Fold number, counted from 1; any by default.
+        folder: Folder of the zoo.
+        task: `"recognition"` or `"detection"`.
 
     Raises:
-        ZooError: There is none; what comes nearest is named, or how to train it.
+        ZooError: If there is no such entry. The message lists similar entries.
+
+    Example:
+        >>> find_entry("mans9", "ut_kinect", "cs").name  # doctest: +SKIP
+        'mans9_ut_kinect_cs_tuned'
     """
     entries = [e for e in read_zoo(folder) if e.task == task]
     if not entries:
@@ -172,37 +200,37 @@ def find_entry(
     asked += f", fold {fold}" if fold else ""
     near = [e for e in entries if e.model == model and e.dataset == dataset]
     near = near or [e for e in entries if e.model == model or e.dataset == dataset]
-    there = ", ".join(e.name for e in near) or "nothing for this model or dataset"
+    there = ", ".join(e.name for e in near) or "none for this model or dataset"
     raise ZooError(
-        f"no pretrained weights for {asked}; there are: {there}. To train them, give the same "
+        f"no pretrained weights for {asked}; available: {there}. To train them, run the same "
         "command without --weights"
     )
 
 
 def checked_files(entry: Entry, folder: Path = ZOO) -> list[Path]:
-    """The entry's files, each compared with its SHA-256.
+    """Returns the paths of an entry's files after verifying their checksums.
 
     Raises:
-        ZooError: One that lacks, was changed, or would lie outside of the zoo.
+        ZooError: If a file is missing or changed, or its path is outside the zoo's folder.
     """
     found = []
     for name, recorded in entry.files.items():
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts:
-            raise ZooError(f"{folder / LIST}: '{name}' lies outside of the zoo; not read")
+            raise ZooError(f"{folder / LIST}: file '{name}' is outside the zoo's folder")
         path = folder / name
         if not path.is_file():
-            raise ZooError(f"{path}: no such file; get it again with the project's checkout")
+            raise ZooError(f"{path}: no such file; copy it again from the project's checkout")
         if sha256(path) != recorded:
             raise ZooError(
-                f"{path}: not the recorded file (its SHA-256 differs); it is damaged or was "
-                "changed, get it again with the project's checkout"
+                f"{path}: damaged or changed (its SHA-256 differs from the recorded one); copy it "
+                "again from the project's checkout"
             )
         found.append(path)
     return found
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, as hexadecimal digits."""
+    """SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

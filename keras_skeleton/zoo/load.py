@@ -1,4 +1,4 @@
-"""A network of the zoo, ready to use; and the experiment that its entry came from."""
+"""Load pretrained networks, and recreate the experiments of zoo entries and finished runs."""
 
 from __future__ import annotations
 
@@ -32,18 +32,24 @@ def pretrained(
     fold: int | None = None,
     folder: Path = ZOO,
 ) -> tuple[keras.Model, Entry]:
-    """A trained network, and what is known of it (`entry.classes`, `entry.preprocessing`, ...).
+    """Loads a pretrained network.
 
     Args:
-        model, dataset, protocol: Names as on the command line.
-        recipe, fold: Where there are several.
-        folder: Of the zoo.
+        model: Model name.
+        dataset: Name of the dataset that it was trained on.
+        protocol: Protocol name.
+        recipe: Recipe name, if there are several.
+        fold: Fold number, counted from 1, if there are several.
+        folder: Folder of the zoo.
+
+    Returns:
+        The network, and its entry with metadata (`entry.classes`, `entry.preprocessing`, ...).
 
     Raises:
-        ZooError: There is none, or its file was changed.
+        ZooError: If there are no such weights, or if their file is damaged.
 
     Example:
-        >>> model, entry = pretrained("mans9", "ut_kinect", "cs")
+        >>> model, entry = pretrained("mans9", "ut_kinect", "cs")  # doctest: +SKIP
     """
     entry = find_entry(model, dataset, protocol=protocol, recipe=recipe, fold=fold, folder=folder)
     path = checked_files(entry, folder)[0]
@@ -64,26 +70,33 @@ def on_dataset(
     dataset: SkeletonDataset,
     crops: Crops | None = None,
 ) -> Recognizer:
-    """A network of the zoo beside clips: its answers to them, and what it attends to.
+    """Applies a pretrained network to the clips of a dataset.
 
     Args:
-        network, entry: From `pretrained`.
-        dataset: The one that the network was trained on; or another one with the same joints, whose
-            clips are no test clips, as its classes are not the network's.
-        crops: For a network that watches videos.
+        network: The network from `pretrained`.
+        entry: The entry from `pretrained`.
+        dataset: The dataset of the entry, or another one with the same skeleton. The result has
+            test clips only if the dataset and its classes are those of the entry.
+        crops: Videos of hands and body, for networks with video inputs.
+
+    Returns:
+        A `Recognizer` for predictions and attention.
 
     Raises:
-        ZooError: The dataset has other joints.
+        ZooError: If the dataset has another skeleton.
 
     Example:
-        >>> network, entry = pretrained("sta_lstm", "sbu", "5fold")
-        >>> trained = on_dataset(network, entry, load_dataset("sbu", "/data/sbu"))
-        >>> trained.attention(trained.test_clips("hugging"))[0]["joints"].shape
+        >>> network, entry = pretrained("sta_lstm", "sbu", "5fold")  # doctest: +SKIP
+        >>> recognizer = on_dataset(
+        ...     network, entry, load_dataset("sbu", "/data/sbu")
+        ... )  # doctest: +SKIP
+        >>> clips = recognizer.test_clips("hugging")  # doctest: +SKIP
+        >>> recognizer.attention(clips)[0]["joints"].shape  # doctest: +SKIP
         (36, 30)
     """
     if dataset.skeleton.name != entry.skeleton:
         raise ZooError(
-            f"'{entry.name}' reads the joints of {entry.skeleton}; {dataset.name} has those of "
+            f"'{entry.name}' needs the skeleton {entry.skeleton}, but '{dataset.name}' has "
             f"{dataset.skeleton.name}"
         )
     test = np.arange(0)
@@ -119,7 +132,7 @@ def on_dataset(
 
 
 def recipe_of(entry: Entry) -> Recipe:
-    """The entry's recipe as far as scoring needs it: as recorded, whatever has become of it."""
+    """The recipe of an entry, with the recorded settings that scoring depends on."""
     return replace(
         get_recipe(entry.model, entry.dataset, entry.recipe),
         model={k: v for k, v in entry.arguments.items() if k not in ("bodies", "size")},
@@ -139,17 +152,17 @@ def experiment_of_run(
     command: str,
     log: Callable[[str], None] = print,
 ) -> Experiment:
-    """What a finished run was, to look at its networks again.
+    """Recreates the experiment of a finished run, to evaluate its networks.
 
     Args:
-        about: Its record, from `evaluation.run_record.about_run`.
-        dataset: Read with its options.
-        folder: Where results go; not the run's own.
-        command: For the record.
-        log: Receives lines for the console.
+        about: The run's record, from `evaluation.run_record.about_run`.
+        dataset: The run's dataset, loaded with its options.
+        folder: Output folder, other than the run's.
+        command: Command line stored with the results.
+        log: Called with each line of console output.
 
     Raises:
-        ZooError: The dataset has other classes or joints.
+        ZooError: If the dataset has other classes or another skeleton.
     """
     _check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset)
     names = ("model", "preprocessing", "frames", "views", "batch_size")
@@ -175,18 +188,18 @@ def experiment_of(
     crops: Crops | None = None,
     log: Callable[[str], None] = print,
 ) -> Experiment:
-    """What the entry came from, to score its weights again.
+    """Recreates the experiment of a recognition entry, to score its weights.
 
     Args:
-        entry: Of a network that recognizes.
-        dataset: Read with the entry's options.
-        folder: Where scores go.
-        command: For the record.
-        crops: For a network that watches videos.
-        log: Receives lines for the console.
+        entry: The entry.
+        dataset: The entry's dataset, loaded with its options.
+        folder: Output folder for scores.
+        command: Command line stored with the scores.
+        crops: Videos of hands and body, for networks with video inputs.
+        log: Called with each line of console output.
 
     Raises:
-        ZooError: The dataset has other classes or joints.
+        ZooError: If the dataset has other classes or another skeleton.
     """
     _check_fit(f"'{entry.name}'", entry.dataset, entry.skeleton, entry.classes, dataset)
     return Experiment(
@@ -208,6 +221,6 @@ def _check_fit(
     if (dataset.skeleton.name, list(dataset.classes)) != (skeleton, list(classes)):
         raise ZooError(
             f"{what} was trained on {trained_on} with {len(classes)} classes and the skeleton "
-            f"{skeleton}; this dataset has {len(dataset.classes)} classes and "
+            f"{skeleton}; '{dataset.name}' has {len(dataset.classes)} classes and the skeleton "
             f"{dataset.skeleton.name}"
         )

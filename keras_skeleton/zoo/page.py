@@ -1,4 +1,4 @@
-"""The zoo as a table: on the console, and as the README of `weights/`."""
+"""Tables of the zoo for the console and for `weights/README.md`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_skeleton.utils.files import write_json, write_text
 from keras_skeleton.utils.text import markdown_table, percent
 from keras_skeleton.zoo.entries import LIST, ZOO, Entry, ZooError, checked_files
 
-# What the papers were made for, whose weights need data that has to be asked for.
+# Datasets of the papers that are available on request only, with protocols and models.
 WANTED = {
     "ntu": (
         ("cs", "cv"),
@@ -28,7 +28,7 @@ COLUMNS = {
 
 
 def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
-    """One row a network that recognizes."""
+    """A table with one row per recognition network."""
     return pd.DataFrame(
         [
             {
@@ -48,7 +48,7 @@ def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
 
 
 def detectors(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
-    """One row a detector: mAP in percent by method and least overlap."""
+    """A table with one row per detector: mAP in percent by method and overlap threshold."""
     return pd.DataFrame(
         [
             {
@@ -66,12 +66,12 @@ def detectors(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
 
 
 def size(entry: Entry, folder: Path = ZOO) -> int:
-    """Bytes of its files."""
+    """Total size of an entry's files in bytes."""
     return sum((folder / name).stat().st_size for name in entry.files if (folder / name).exists())
 
 
 def absent(entries: Sequence[Entry]) -> list[str]:
-    """Commands that make what the zoo lacks for want of data."""
+    """Commands that train the networks of `WANTED` that are not in the zoo."""
     there = {(e.model, e.dataset, e.protocol) for e in entries}
     lines = []
     for dataset, (protocols, models) in WANTED.items():
@@ -83,14 +83,14 @@ def absent(entries: Sequence[Entry]) -> list[str]:
 
 
 def command_for(model: str, dataset: str, protocol: str) -> str:
-    """What trains a model on a dataset."""
+    """The command that trains a model on a dataset."""
     start = "python run.py detect" if model == "tap_lstm" else f"python run.py --model {model}"
     end = " --crops FOLDER" if model == "pose_i3d" else ""
     return f"{start} --dataset {dataset} --protocol {protocol} --data-dir PATH{end}"
 
 
 def listing(entries: Sequence[Entry], folder: Path = ZOO) -> str:
-    """What `run.py zoo` prints."""
+    """The text printed by `keras-skeleton zoo`."""
     parts = []
     for table in (recognizers(entries, folder), detectors(entries, folder)):
         if len(table):
@@ -102,13 +102,13 @@ def listing(entries: Sequence[Entry], folder: Path = ZOO) -> str:
         except ZooError as error:
             damaged.append(str(error))
     parts.append(
-        "\n".join(damaged) if damaged else f"{len(entries)} entries; every file is as recorded"
+        "\n".join(damaged) if damaged else f"{len(entries)} entries; all files match their SHA-256"
     )
     return "\n\n".join(parts)
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table of text as Markdown."""
+    """Formats a table of text as Markdown."""
     return markdown_table(list(table.columns), table.astype(str).to_numpy().tolist())
 
 
@@ -118,17 +118,17 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
         name=[f"`{e.name}`" for e in entries if e.task == "recognition"]
     )
     parts = [
-        "# Trained weights",
-        "Made from `zoo.json` by `python run.py zoo --add RUN_DIR`; do not edit. Accuracies in "
-        "percent on the fold's test clips: of these weights (the epoch selected on validation "
-        "clips), after the last epoch, and by the papers' convention (the best epoch on the test "
-        "clips, which is too high by construction). `zoo.json` has every file's SHA-256, the "
-        "network's arguments, classes, seed, versions and the command that made it. These are "
-        "trainings of their own: where `results/` has the same one, its figures may differ as "
-        "another seed's would, because another processor rounds sums in another order.",
+        "# Pretrained weights",
+        "Generated from `zoo.json` by `python run.py zoo --add RUN_DIR`; do not edit. Accuracies "
+        "are in percent, on the test clips of the fold: of these weights (the epoch selected on "
+        "validation clips), after the last epoch, and by the papers' convention (the best epoch on "
+        "the test clips, which is biased upwards). `zoo.json` has the SHA-256 of every file, the "
+        "network's arguments, classes, seed, versions and training command. These are separate "
+        "trainings: `results/` may have other numbers for the same configuration, since other "
+        "processors round sums in a different order, which has the effect of another seed.",
         "```sh\n"
-        "python run.py zoo                                    # this list, hashes checked\n"
-        "python run.py zoo --check --data-dir PATH            # scores every entry again\n"
+        "python run.py zoo                                    # list entries, verify checksums\n"
+        "python run.py zoo --check --data-dir PATH            # verify the accuracy of entries\n"
         "python run.py --model mans9 --dataset ut_kinect --protocol cs --data-dir PATH "
         "--weights pretrained\n```",
     ]
@@ -139,8 +139,8 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
         names = [f"`{e.name}`" for e in entries if e.task == "detection"]
         parts += [
             "## Detection",
-            "TAP-LSTM and its classifier: mAP in percent by the paper's rule, by method and least "
-            "overlap with the annotated action.",
+            "TAP-LSTM and its classifier: mAP in percent by the paper's rule, by method and "
+            "minimum overlap with the annotated action.",
             markdown(detecting.assign(name=names)),
             "```sh\npython run.py detect --weights weights/NAME --stream RECORDING\n```",
         ]
@@ -149,17 +149,17 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
     parts += ["## Commands", "\n".join(f"- `{e.name}`: `{e.command}`" for e in entries)]
     if lacking := absent(entries):
         parts += [
-            "## Not here",
-            "NTU RGB+D and PKU-MMD have to be asked for and could not be had where these weights "
-            "were made. With the data, these commands make them, and `run.py zoo --add` takes them "
-            "in:",
+            "## Missing weights",
+            "NTU RGB+D and PKU-MMD are available on request only and were not available for these "
+            "trainings. If you have the data, train with these commands and add the runs with "
+            "`python run.py zoo --add`:",
             "```sh\n" + "\n".join(lacking) + "\n```",
         ]
     return "\n\n".join(parts) + "\n"
 
 
 def write_zoo(entries: Sequence[Entry], folder: Path = ZOO) -> None:
-    """Writes the list, by name, and the README made from it."""
+    """Writes `zoo.json`, sorted by name, and `README.md`."""
     ordered = sorted(entries, key=lambda entry: entry.name)
     write_json(folder / LIST, {"entries": [asdict(entry) for entry in ordered]})
     write_text(folder / "README.md", readme(ordered, folder))

@@ -30,7 +30,7 @@ def row(**changes):
 
 def test_numbers_become_text_and_empty_columns_go():
     (found,) = readable(pd.DataFrame([row()])).to_dict("records")
-    assert found["deletion"] == found["saliency's insertion"] == "+10.0 [-2.0, +23.4]"
+    assert found["deletion"] == found["saliency insertion"] == "+10.0 [-2.0, +23.4]"
     assert found["agreement"] == "0.50 ± 0.25"
     assert "on the action" not in found
 
@@ -40,6 +40,6 @@ def test_what_one_row_lacks_is_a_dash():
                        agreement=np.nan, agreement_pairs=0, untrained_pairs=1)]  # fmt: skip
     first, second = readable(pd.DataFrame(rows)).to_dict("records")
     assert (first["on the action"], second["on the action"]) == ("-", "40.0")
-    assert (second["if uniform"], second["saliency"]) == ("30.0", "90.0")
+    assert (second["uniform"], second["saliency"]) == ("30.0", "90.0")
     assert second["agreement"] == "-"
     assert second["untrained"] == "0.50"  # one pair has no spread

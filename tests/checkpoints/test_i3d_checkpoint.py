@@ -109,7 +109,7 @@ def test_a_checkpoint(tmp_path):
 def test_every_tensor_is_compared_with_the_published_checksum(tmp_path, monkeypatch):
     source = randomized()
     tensors = write_checkpoint(source, tmp_path / "model.ckpt")
-    with pytest.raises(WeightsError, match="is not the published one .* verify=False"):
+    with pytest.raises(WeightsError, match="checksum.*verify=False"):
         load_i3d_weights(small(), tmp_path)
     import google_crc32c
 
@@ -152,7 +152,7 @@ def test_a_checkpoint_that_does_not_fit(tmp_path):
     with pytest.raises(WeightsError, match=r"model.ckpt.index: no such file"):
         load_i3d_weights(small(), tmp_path / "model.ckpt")
     write_checkpoint(randomized(channels=2), tmp_path / "model.ckpt", "Flow")
-    with pytest.raises(WeightsError, match="is it the other stream's checkpoint"):
+    with pytest.raises(WeightsError, match="inception_i3d/.*stream"):
         load_i3d_weights(small(), tmp_path, verify=False)
     (tmp_path / "model.ckpt.index").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="not a readable checkpoint"):
@@ -187,18 +187,18 @@ def test_an_h5_that_does_not_fit(tmp_path):
         load_i3d_weights(small(), tmp_path / "rgb.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = [1.0]
-    with pytest.raises(WeightsError, match="names no layers"):
+    with pytest.raises(WeightsError, match="no layer names"):
         load_i3d_weights(small(), tmp_path / "other.h5")
     write_port(small(channels=2), tmp_path / "flow.h5")
     with pytest.raises(WeightsError, match=r"'Conv3d_1a_7x7_conv' has shapes \[\(7, 7, 7, 2, 64\)"):
         load_i3d_weights(small(), tmp_path / "flow.h5")
     write_port(small(top=False, until="Mixed_4f"), tmp_path / "part.h5")
-    with pytest.raises(WeightsError, match=r"layer 'Conv3d_5b_\w+' is not in it"):
+    with pytest.raises(WeightsError, match=r"layer 'Conv3d_5b_\w+' is missing"):
         load_i3d_weights(small(), tmp_path / "part.h5")
     with h5py.File(tmp_path / "flow.h5", "a") as file:
         del file["Conv3d_1a_7x7_conv/Conv3d_1a_7x7_conv/kernel:0"]
         file["Conv3d_1a_7x7_conv/Conv3d_1a_7x7_conv/kernel:0"] = h5py.ExternalLink(
             str(tmp_path / "part.h5"), "Conv3d_1a_7x7_conv/Conv3d_1a_7x7_conv/kernel:0"
         )
-    with pytest.raises(WeightsError, match="points out of the file"):
+    with pytest.raises(WeightsError, match="outside the file"):
         load_i3d_weights(small(channels=2), tmp_path / "flow.h5")

@@ -138,7 +138,7 @@ def test_the_attention_was_never_stored(files):
     """Dense layers inside a Lambda: in no file, though they used up names."""
     model, file = network(attention="frozen"), files / "gated_wrapped.hdf5"
     before = [value.numpy() for value in model.weights]
-    with pytest.raises(WeightsError, match=r"missing 4: frame_attention/0.*never stored its frame"):
+    with pytest.raises(WeightsError, match=r"missing 4: frame_attention/0.*partial=True"):
         load_weights(model, file)
     for value, kept in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(value.numpy(), kept)
@@ -215,5 +215,5 @@ def test_nothing_of_another_shape_is_read(files, tmp_path):
         del file["bidirectional_4"][path]
         huge = {"chunks": (1024, 1024), "compression": 9}
         file["bidirectional_4"].create_dataset(path, (1 << 20, 1 << 20), "f", **huge)
-    with pytest.raises(WeightsError, match="are not of one shape and kind"):
+    with pytest.raises(WeightsError, match="differ in shape or data type"):
         load_weights(network(attention="none"), tmp_path / "w.h5", partial=True)

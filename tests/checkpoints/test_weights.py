@@ -384,14 +384,14 @@ def numbers_for_a_layer(tmp_path):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (external, "is a link"), (soft, "is a link"), (virtual, "points out of the file"),
-        (stored_outside, "points out of the file"), (huge, "in the file"),
+        (external, "is a link"), (soft, "is a link"), (virtual, "outside the file"),
+        (stored_outside, "outside the file"), (huge, "in the file"),
         (whole_numbers, "int64 in the file, float32"), (texts, "in the file"),
-        (cut, "not a readable file"), (circle, "more groups than"),
-        (no_weights, "neither layers nor"), (other_text, "not a readable file"),
+        (cut, "not a readable"), (circle, "too many groups"),
+        (no_weights, "neither layers nor"), (other_text, "not a readable"),
         (hidden_link, "is a link"),
         (link_in_the_middle, "is a link"), (model_elsewhere, "is a link"),
-        (numbers_for_a_layer, "has no parts"),
+        (numbers_for_a_layer, "is not a group"),
     ],
 )  # fmt: skip
 def test_harm_is_refused_in_one_sentence(make, why, tmp_path):

@@ -131,7 +131,7 @@ def test_every_kind_of_attention_has_a_page(model, attention, tmp_path):
     view, text = view_of(page), page.read_text("utf-8")
     assert (view["shares"] is None) == (model != "csta_cnn")
     assert (view["frames"] is None) == (model == "lstm")
-    assert ("how far they are from 0" in text) == (model == "csta_cnn")
+    assert ("attention weights are signed" in text) == (model == "csta_cnn")
     assert ("each coordinate on its own" in text) == (model == "mans9")
     assert page.exists()
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_drawn_is_said_at_once(attention, tmp_path, capsys):
         assert attention(*words) == 2
         return capsys.readouterr().err
 
-    assert "a.webm: ends in none of .html, .mp4, .gif, .png" in refused(
+    assert "a.webm: unknown format; choose one of .html, .mp4, .gif, .png" in refused(
         "sta_lstm", tmp_path / "a.webm"
     )
     assert "unknown clip 'a_wavee' of 'folder'. Did you mean 'a_wave.npy'" in refused(
@@ -158,13 +158,13 @@ def test_what_cannot_be_drawn_is_said_at_once(attention, tmp_path, capsys):
     )
     assert "unknown protocol 'csx'" in refused("sta_lstm", tmp_path / "a.html", "--protocol", "csx")
     several = refused("sta_lstm", tmp_path / "a.html", "--protocol", "loso")
-    assert "say with --fold which of the 4 folds" in several
+    assert "select with --fold the one of 4 folds" in several
     assert "no pretrained weights for 'sta_lstm' on folder" in refused(
         "sta_lstm", tmp_path / "a.html", "--weights", "pretrained"
     )
     words = "attention --model pose_i3d --dataset synthetic --protocol cs".split()
     assert main(words) == 2
-    assert "weighs body parts" in capsys.readouterr().err
+    assert "attends to body parts" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -195,19 +195,19 @@ def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsy
     assert view_of(tmp_path / "page.html")["frames"] is None  # no attention, as it was trained
     capsys.readouterr()
     for words, message in (
-        ([], "has best weights of 2 folds; name one with --fold"),
-        (["--recipe", "paper"], "run: a run brings its own network; leave --recipe out"),
-        (["--model", "lstm"], "run: of what network on what data? Add --dataset, --protocol"),
-        (["--weights", "run/run.json"], "Add --model, --dataset, --protocol"),
+        ([], "has best weights of 2 folds; choose one with --fold"),
+        (["--recipe", "paper"], "run: the run defines the network; omit --recipe"),
+        (["--model", "lstm"], "run: the network and dataset are unknown; add --dataset, --protocol"),
+        (["--weights", "run/run.json"], "add --model, --dataset, --protocol"),
         (["--weights", "none"], "none: no such file or folder"),
-        (["--weights", str(tmp_path)], "run.json: missing or damaged; name the folder of a"),
+        (["--weights", str(tmp_path)], "run.json: missing; give the folder of a run"),
     ):
         assert main([*more, *words]) == 2
         assert message in capsys.readouterr().err
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     for change, message in (
-        ({"task": "detection"}, "run: it detects actions; run.py detect draws"),
-        ({"model": "pose_i3d"}, "'pose_i3d' weighs body parts"),
+        ({"task": "detection"}, "run is a detection run"),
+        ({"model": "pose_i3d"}, "'pose_i3d' attends to body parts"),
     ):
         (tmp_path / "run" / "run.json").write_text(json.dumps({**about, **change}))
         assert main(more) == 2
@@ -215,7 +215,7 @@ def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsy
     del about["recipe"]
     (tmp_path / "run" / "run.json").write_text(json.dumps(about))
     assert main(more) == 2
-    assert "run.json: lacks recipe" in capsys.readouterr().err
+    assert "run.json: missing keys: recipe" in capsys.readouterr().err
 
 
 def test_without_names_it_is_the_zoos_sta_lstm(tmp_path, monkeypatch, capsys):

@@ -83,9 +83,9 @@ def test_the_zoo(work, tmp_path, capsys):
     run(words)
     out = capsys.readouterr().out
     assert "csta_synthetic: 4 test clips" in out
-    assert "not scored  csta_ut_kinect: 'ut_kinect' has to be downloaded" in out
-    assert "not scored  stcm_synthetic: it has no attention" in out
-    assert "not scored  tap: it proposes intervals" in out
+    assert "skipped csta_ut_kinect: 'ut_kinect'" in out
+    assert "skipped stcm_synthetic: the network has no attention" in out
+    assert "skipped tap: the network detects actions" in out
     found = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert found == [
         "attention_curves.csv", "attention_score.csv", "attention_score.json",
@@ -108,9 +108,9 @@ def test_the_zoo(work, tmp_path, capsys):
     assert record["networks"]["csta_synthetic"]["weights"] == sha256(work / "zoo/net.weights.h5")
     assert set(record["not_scored"]) == {"csta_ut_kinect", "stcm_synthetic", "tap"}
     for wrong, message in [
-        (words, "holds a score already"),
+        (words, "already holds a score"),
         ([*common, "--model", "csta"], "unknown model 'csta' of 'the zoo'. Did you mean 'csta_"),
-        ([*common, "--model", "stcm9", "--dataset", "ut_kinect"], "no network that is all of that"),
+        ([*common, "--model", "stcm9", "--dataset", "ut_kinect"], "no entry matches all arguments"),
         ([*common, "--model", "stcm9", "--out", str(tmp_path / "b")], "no network was scored"),
         (["--zoo", str(tmp_path)], "no trained weights here"),
     ]:
@@ -144,13 +144,13 @@ def test_what_does_not_go_together_is_refused(work, tmp_path):
     for words, message in [
         (["--weights", "x", "--runs", "y"], "not both"),
         (["--weights", "x", "--model", "mans9"], "add --dataset, --protocol"),
-        (["--attention", "none"], "leave --attention out"),
-        (["--option", "a=b"], "leave --option out"),
-        (["--runs", "x", "--model", "mans9"], "leave --model out"),
-        (["--fold", "1", "--fold", "2"], "name one fold"),
-        (["--runs", str(work / "seed1"), "--fold", "2"], "name a finished fold"),
-        (["--runs", str(tmp_path)], "lacks classes"),
-        (["--runs", "a", "a"], "names a folder twice"),
+        (["--attention", "none"], "omit --attention"),
+        (["--option", "a=b"], "omit --option"),
+        (["--runs", "x", "--model", "mans9"], "omit --model"),
+        (["--fold", "1", "--fold", "2"], "give --fold only once"),
+        (["--runs", str(work / "seed1"), "--fold", "2"], "choose a finished fold"),
+        (["--runs", str(tmp_path)], "missing keys: classes"),
+        (["--runs", "a", "a"], "a folder twice"),
     ]:
         with pytest.raises(UserError, match=message):
             run(words)

@@ -96,11 +96,11 @@ def test_one_recording(run, folder, tmp_path, capsys):
         ("--dataset synthetic --protocol cs", "did you mean|untrimmed"),
         ("--dataset synthetic", "needs --dataset and --protocol"),
         ("--dataset synthetic --protocol untrimmed --model mans9", "tap_lstm"),
-        ("--stream a.npy", "belong together"),
+        ("--stream a.npy", "no such file|given together"),
         ("--stream a.npy --weights nowhere", "no detection run"),
-        ("--dataset synthetic --protocol untrimmed --classifier pose_i3d", "watches videos"),
+        ("--dataset synthetic --protocol untrimmed --classifier pose_i3d", "has video inputs"),
         ("--dataset ut_kinect --protocol cs", "has to be downloaded"),
-        (f"--dataset synthetic --protocol untrimmed --out {__file__}", "is a file; --out takes"),
+        (f"--dataset synthetic --protocol untrimmed --out {__file__}", "is a file; --out must"),
     ],
 )
 def test_mistakes_are_explained(words, message, capsys, tmp_path, monkeypatch):

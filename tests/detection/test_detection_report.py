@@ -62,7 +62,8 @@ def test_folds_are_scored_together(folder):
 def test_methods_of_different_folds_are_not_compared_unsaid(folder):
     write_fold(folder, "tap_b", 2, ["v2", "v3"])
     text = write_report(folder, TRUTH)
-    assert "not comparable, tested on different recordings: TAP-U 4, TAP-B 2" in text
+    assert "not comparable" in text
+    assert "TAP-U 4, TAP-B 2" in text
     assert (folder / "attention.png").stat().st_size > 5000
 
 

@@ -186,7 +186,7 @@ def test_what_cannot_be_detected_with(tmp_path):
     np.save(tmp_path / "empty.npy", np.zeros((30, 1, 20, 3)))
     (tmp_path / "notes.doc").write_text("")
     for name, why in (
-        ("wide.npy", "joints"), ("empty.npy", "no body"), ("notes.doc", "is a .txt"),
+        ("wide.npy", "joints"), ("empty.npy", "no body"), ("notes.doc", "format"),
         ("absent.npy", "no such file"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=why):

@@ -155,16 +155,16 @@ def test_touching_intervals_do_not_meet():
 def test_refusals():
     good = TRUTH.assign(score=1.0)
     for table, why in (
-        (good.drop(columns="score"), "detections: lacks the columns score"),
+        (good.drop(columns="score"), "detections: missing columns: score"),
         (good.assign(score=[1, np.nan, 1]), "detections: row 1 has score = nan"),
-        (good.assign(end=[100, 200, 150]), "detections: row 1 ends at 200, not after its start"),
-        (good.assign(start=["x", 1, 2]), "'start' holds something else than numbers"),
+        (good.assign(end=[100, 200, 150]), "detections: row 1 .*ends at 200"),
+        (good.assign(start=["x", 1, 2]), "'start' is not numeric"),
     ):
         with pytest.raises(TableError, match=why):
             evaluate(table, TRUTH)
-    with pytest.raises(TableError, match="ground truth: holds no interval"):
+    with pytest.raises(TableError, match="ground truth: contains no intervals"):
         evaluate(good, TRUTH.iloc[:0])
-    with pytest.raises(ValueError, match="rule='voc' is unknown"):
+    with pytest.raises(ValueError, match="unknown rule 'voc'"):
         evaluate(good, TRUTH, rule="voc")
     with pytest.raises(ValueError, match="above 0 and at most 1"):
         evaluate(good, TRUTH, [0.0])
@@ -189,7 +189,7 @@ def test_precision_over_recall():
     assert curve["precision"].tolist() == [1, 1 / 2, 2 / 3, 2 / 4]
     assert precision_recall(found, truth, 0.9)["recall"].tolist() == [0.5] * 4
     assert len(precision_recall(found[:0], truth, 0.5)) == 0
-    with pytest.raises(TableError, match="holds no interval"):
+    with pytest.raises(TableError, match="contains no intervals"):
         precision_recall(found, truth[:0], 0.5)
 
 

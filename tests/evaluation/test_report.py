@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -126,7 +127,8 @@ def test_incomplete(tmp_path):
     assert merged["complete"] is False
     assert merged["folds_missing"] == [2]
     assert (merged["folds_done"], merged["folds_total"]) == (2, 3)
-    assert merged["notes"] == ["Begun but not finished: fold 2."]
+    (note,) = merged["notes"]
+    assert "not finished: fold 2." in note
 
 
 def test_a_fold_begun_in_one_part_and_finished_in_another_counts(tmp_path):
@@ -166,7 +168,7 @@ def test_the_same_folder_twice_counts_once(tmp_path, monkeypatch):
 def test_different_experiments_are_refused(tmp_path, changes, message):
     first = make_run(tmp_path / "a", folds=(1,))
     second = make_run(tmp_path / "b", folds=(), **changes)
-    with pytest.raises(ResultsError, match=f"(?s)a and .*b are not one experiment:.*{message}"):
+    with pytest.raises(ResultsError, match=f"(?s)a and .*b are different experiments:.*{message}"):
         merge_runs([first, second])
 
 
@@ -180,7 +182,7 @@ def test_other_software_is_noted(tmp_path):
 def test_the_same_fold_twice_is_refused(tmp_path):
     first = make_run(tmp_path / "a", folds=(1, 2))
     second = make_run(tmp_path / "b", folds=(2, 3))
-    with pytest.raises(ResultsError, match=r"fold 2 is there twice: .*a.fold_02 and .*b.fold_02"):
+    with pytest.raises(ResultsError, match=r"fold 2 .*twice: .*a.fold_02 and .*b.fold_02"):
         merge_runs([first, second])
 
 
@@ -188,14 +190,16 @@ def test_a_checkpoint_that_does_not_match_is_noted(tmp_path):
     run = make_run(tmp_path / "run")
     edit(run / "fold_02" / "metrics.json", accuracy=2 / 3)
     (note,) = merge_runs(run)["notes"]
-    assert note == "Fold 2: metrics.json says 66.7 %, the logits in scores.npz give 100.0 %."
+    assert re.search(r"Fold 2: .*66\.7 % in metrics\.json, .*100\.0 % .*scores\.npz", note)
 
 
 def test_a_fold_without_validation_clips_is_noted(tmp_path):
     run = make_run(tmp_path / "run")
     edit(run / "fold_02" / "metrics.json", validation_accuracy=None)
     merged = merge_runs(run)
-    assert merged["notes"] == ["Without validation clips, so nothing was selected: fold 2."]
+    (note,) = merged["notes"]
+    assert note.startswith("No validation clips")
+    assert note.endswith("fold 2.")
     assert merged["validation_accuracy"] is None
 
 
@@ -230,21 +234,21 @@ def broken(name: str, run: Path) -> None:
     ("name", "message"),
     [
         ("no run.json", r"run\.json: missing"),
-        ("garbled run.json", r"run\.json: not readable"),
-        ("run.json is a list", r"run\.json: holds a list"),
-        ("run.json without protocol", r"run\.json: lacks dataset, protocol"),
+        ("garbled run.json", r"run\.json: damaged"),
+        ("run.json is a list", r"run\.json: .*a list"),
+        ("run.json without protocol", r"run\.json: missing keys: dataset, protocol"),
         ("folds_total", r"folds_total is 'many'"),
-        ("garbled metrics", r"fold_01.metrics\.json: not readable"),
-        ("binary metrics", r"fold_01.metrics\.json: not readable"),
+        ("garbled metrics", r"fold_01.metrics\.json: damaged"),
+        ("binary metrics", r"fold_01.metrics\.json: damaged"),
         ("no accuracy", "accuracy is None, expected a fraction"),
         ("percent", r"accuracy is 66\.7, expected a fraction"),
         ("NaN accuracy", "accuracy is nan, expected a fraction"),
-        ("other fold", "says it is fold 2"),
+        ("other fold", r"fold_01.metrics\.json: fold is 2"),
         ("text for seconds", "seconds is 'long', expected a number"),
         ("list of clips", r"clips is \[1, 2\]"),
         ("no scores", r"scores\.npz: missing"),
-        ("other classes", r"scores\.npz: other classes"),
-        ("no clips", r"scores\.npz: holds no clips"),
+        ("other classes", r"scores\.npz: its classes differ"),
+        ("no clips", r"scores\.npz: contains no clips"),
     ],
 )
 def test_broken_files_are_named(tmp_path, name, message):
@@ -256,7 +260,7 @@ def test_broken_files_are_named(tmp_path, name, message):
 
 def test_a_fold_too_many(tmp_path):
     run = make_run(tmp_path / "run", folds_total=2)
-    with pytest.raises(ResultsError, match="fold 3 of 2"):
+    with pytest.raises(ResultsError, match="fold is 3, .*2 folds"):
         merge_runs(run)
 
 
@@ -354,7 +358,8 @@ def test_page(report):
 def test_console_text(report):
     _, text = report
     lines = text.splitlines()
-    assert lines[0] == "mans9 on ut_kinect (loocv), 1.0 hours"
+    assert lines[0].startswith("mans9 on ut_kinect (loocv)")
+    assert "1.0 hours" in lines[0]
     assert any(line.split()[:4] == ["1", "6", "2", "3"] for line in lines)
     assert any(
         line.startswith("selected on validation") and "66.7 ± 27.2 %" in line for line in lines
@@ -389,7 +394,7 @@ def test_report_into_the_run_folder_can_be_repeated(tmp_path):
     [
         (None, r"history\.csv: missing"),
         ("", r"history\.csv: not readable"),
-        ("epoch,loss\n1,2\n", r"history\.csv: lacks a column"),
+        ("epoch,loss\n1,2\n", r"history\.csv: missing column"),
         ("epoch,accuracy\n1,soon\n", r"history\.csv: not readable"),
     ],
 )

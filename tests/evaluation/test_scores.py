@@ -117,11 +117,11 @@ def test_softmax(problem, shift):
 @pytest.mark.parametrize(
     ("labels", "logits", "message"),
     [
-        ([0], [[np.nan, 1.0]], "logits of 1 of 1 clips hold NaN or infinity, the first in row 0"),
+        ([0], [[np.nan, 1.0]], "logits of 1 of 1 clips are NaN .*row 0"),
         ([0, 1], [[1.0, 2], [np.inf, 0]], "the first in row 1: the model has diverged"),
-        ([2], [[1.0, 2]], "labels run from 2 to 2, there are 2 classes"),
-        ([-1], [[1.0, 2]], "labels run from -1"),
-        ([0.5], [[1.0, 2]], "expected whole numbers"),
+        ([2], [[1.0, 2]], "labels range from 2 to 2, but there are 2 classes"),
+        ([-1], [[1.0, 2]], "labels range from -1"),
+        ([0.5], [[1.0, 2]], "expected integers"),
         ([0, 1], [[1.0, 2]], "2 labels for 1 rows"),
         ([[0]], [[1.0, 2]], r"labels have shape \(1, 1\)"),
         ([0], [1.0, 2], r"logits have shape \(2,\), expected \(n, C\)"),
@@ -138,7 +138,7 @@ def test_bad_arguments():
         top_k_accuracy(LOGITS, LABELS, 0)
     with pytest.raises(ValueError, match="2 class names for 3 logits"):
         per_class_table(LABELS, LOGITS, CLASSES[:2])
-    with pytest.raises(ValueError, match="predictions run from 0 to 9"):
+    with pytest.raises(ValueError, match="predictions range from 0 to 9"):
         confusion_matrix([0, 1], [0, 9], 3)
     with pytest.raises(ValueError, match="2 labels for 1 predictions"):
         confusion_matrix([0, 1], [0], 3)
@@ -172,7 +172,7 @@ def test_scores_file_refuses(tmp_path):
     with pytest.raises(ResultsError, match=r"scores\.npz: not a readable scores file"):
         read_scores(path)
     np.savez(path, names=["a"], labels=[0])
-    with pytest.raises(ResultsError, match=r"holds no array .*logits"):
+    with pytest.raises(ResultsError, match=r"no array .*logits"):
         read_scores(path)
     arrays = {"labels": LABELS, "logits": LOGITS, "classes": list(CLASSES), "fold": 1}
     np.savez(path, names=np.array(["a", None, "c", "d"], object), **arrays)

@@ -88,9 +88,9 @@ def test_crop_keeps_order_and_stays_inside():
 
 
 def test_wrong_shapes_and_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"takes \(B, T, ..., 3\)"):
+    with pytest.raises(ValueError, match=r"\(B, T, ..., 3\)"):
         RandomScale()(np.zeros((2, 5, 4), "float32"), training=True)
-    with pytest.raises(ValueError, match=r"stddev=-1 is below 0"):
+    with pytest.raises(ValueError, match="stddev=-1"):
         RandomJitter(-1)
     with pytest.raises(ValueError, match=r"smallest=0 is not in \(0, 1\]"):
         RandomTemporalCrop(0)
@@ -119,7 +119,7 @@ def test_symmetry_counts_the_joints_of_all_people():
 
 
 def test_symmetry_refuses_what_is_none():
-    with pytest.raises(ValueError, match="does not name each joint once"):
+    with pytest.raises(ValueError, match="each joint exactly once"):
         RandomSymmetry([0, 0, 1], (1, 1, 1))
-    with pytest.raises(ValueError, match="the order of 3 joints"):
+    with pytest.raises(ValueError, match="order of 3 joints"):
         RandomSymmetry([0, 1, 2], (1, 1, 1))(clips())

@@ -85,7 +85,7 @@ def test_mixed_precision_and_a_training_step(kind):
 
 
 def test_wrong_shapes_and_choices_are_refused():
-    with pytest.raises(ValueError, match=r"takes \(B, T, M, V, C\)"):
+    with pytest.raises(ValueError, match=r"\(B, T, M, V, C\)"):
         JointScores()(np.zeros((2, 5, 25, 3)))
     with pytest.raises(ValueError, match=r"with known T, V and C"):
         FrameScores()(keras.Input((None, M, V, 3)))

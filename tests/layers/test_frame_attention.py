@@ -66,7 +66,7 @@ def test_serialization_and_mixed_precision():
 
 
 def test_wrong_shapes_and_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"takes \(B, T, G, K\)"):
+    with pytest.raises(ValueError, match=r"\(B, T, G, K\)"):
         FrameAttention()(np.zeros((2, 50, 3), "float32"))
     with pytest.raises(ValueError, match="needs a fixed T"):
         FrameAttention().build((None, None, 3, 8))

@@ -72,9 +72,9 @@ def test_saved_and_restored_and_shapes():
     video = keras.Input((3, None, None, 3), dtype="uint8")
     boxes = keras.Input((3, 3, 4))
     assert layer(video, boxes).shape == (None, 3, 3, 9, 9, 3)
-    with pytest.raises(ValueError, match="takes video"):
+    with pytest.raises(ValueError, match="expects video"):
         Glimpse(4)(np.zeros((1, 2, 3, 3), "uint8"), np.zeros((1, 2, 1, 4), "float32"))
-    with pytest.raises(ValueError, match="takes boxes"):
+    with pytest.raises(ValueError, match="expects boxes"):
         Glimpse(4)(VIDEO, np.zeros((2, 3, 4), "float32"))
     with pytest.raises(ValueError, match="size=0"):
         Glimpse(0)

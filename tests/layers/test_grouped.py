@@ -143,13 +143,13 @@ def test_mixed_precision(layer_class):
 
 
 def test_wrong_shapes_and_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"takes \(B, T, G, N\)"):
+    with pytest.raises(ValueError, match=r"\(B, T, G, N\)"):
         GroupedDense(K)(np.zeros((2, 3, 4), "float32"))
-    with pytest.raises(ValueError, match=r"takes \(B, T, G, N\)"):
+    with pytest.raises(ValueError, match=r"\(B, T, G, N\)"):
         GroupedBiGRU(K)(np.zeros((2, 3, 4), "float32"))
     with pytest.raises(ValueError, match="recurrent_activation='relu' is unknown"):
         GroupedBiGRU(K, recurrent_activation="relu")
-    with pytest.raises(ValueError, match=r"dropout=1.5 is not in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"dropout=1.5 must be in \[0, 1\)"):
         GroupedBiGRU(K, dropout=1.5)
 
 

@@ -43,7 +43,7 @@ def test_the_weighted_sum():
 
 
 def test_wrong_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"takes \(B, D\) with a known D"):
+    with pytest.raises(ValueError, match=r"\(B, D\) with a known D"):
         PartAttention(3)(np.zeros((2, 3, 4), "float32"))
 
 

@@ -25,7 +25,7 @@ def test_people_are_folded_and_their_maximum_unfolds_them():
             np.testing.assert_array_equal(folded[2 * b + m], x[b, :, m])
     found = np.asarray(MaxOverBodies(2)(folded.reshape(6, -1)))
     np.testing.assert_array_equal(found, x.transpose(0, 2, 1, 3, 4).reshape(3, 2, -1).max(axis=1))
-    with pytest.raises(ValueError, match=r"takes \(B, T, M, V, C\)"):
+    with pytest.raises(ValueError, match=r"\(B, T, M, V, C\)"):
         BodiesToBatch()(x[:, :, 0])
 
 

@@ -122,19 +122,19 @@ def test_saved_and_restored(name, tmp_path):
 
 
 def test_rows_say_which_frames_are_seen():
-    rows = MODELS["csta_cnn"].rows(50, 80)
+    rows = MODELS["csta_cnn"].frame_index(50, 80)
     np.testing.assert_array_equal(rows, segment_rows(50, SAMPLED))
-    assert MODELS["csta_cnn"].rows(200, 80).max() <= 199
+    assert MODELS["csta_cnn"].frame_index(200, 80).max() <= 199
 
 
 def test_clips_are_read_with_zeros_at_their_end():
-    read = MODELS["csta_cnn"].read(get_skeleton("kinect_v1"), 60, coordinates="hips")
+    read = MODELS["csta_cnn"].preprocess(get_skeleton("kinect_v1"), 60, coordinates="hips")
     out = read(np.random.default_rng(0).normal(size=(45, 1, 20, 3)).astype("float32"))
     assert out.shape == (60, 1, 20, 3)
     assert out.dtype == np.float32
     assert (out[45:] == 0).all()
     with pytest.raises(ValueError, match="coordinates='room' is unknown"):
-        MODELS["csta_cnn"].read(get_skeleton("sbu"), 10, coordinates="room")(np.ones((3, 2, 15, 3)))
+        MODELS["csta_cnn"].preprocess(get_skeleton("sbu"), 10, coordinates="room")(np.ones((3, 2, 15, 3)))
 
 
 def test_unknown_topology_is_refused():

@@ -102,9 +102,9 @@ def test_every_skeleton_can_be_read(skeleton):
 
     layout = get_skeleton(skeleton)
     clip = np.random.default_rng(0).normal(size=(70, 1, layout.size, 3))
-    read = MODELS["mans9"].read(layout, time="interpolate", joints="interpolate")
+    read = MODELS["mans9"].preprocess(layout, time="interpolate", joints="interpolate")
     assert read(clip).shape == (50, 50, 3)
-    rows = MODELS["mans9"].rows(70, time="interpolate")
+    rows = MODELS["mans9"].frame_index(70, time="interpolate")
     assert rows[0] == 0
     assert rows[-1] == 69
 

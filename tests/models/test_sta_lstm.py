@@ -98,21 +98,21 @@ def test_learns_a_rule_and_attends_where_it_is():
 def test_clips_are_read_at_their_own_length(coordinates):
     layout = get_skeleton("sbu")
     clip = np.random.default_rng(0).normal(size=(20, 2, 15, 3)) + [0, 0, 2]
-    read = MODELS["sta_lstm"].read(layout, 30, coordinates=coordinates)
+    read = MODELS["sta_lstm"].preprocess(layout, 30, coordinates=coordinates)
     out = read(clip)
     assert out.shape == (30, 30, 3)
     assert out.dtype == np.float32
     assert np.any(out[:20] != 0, axis=(1, 2)).all()
     assert (out[20:] == 0).all()
-    rows = MODELS["sta_lstm"].rows(20, 30)
+    rows = MODELS["sta_lstm"].frame_index(20, 30)
     np.testing.assert_array_equal(rows[:20], np.arange(20))
     assert np.isnan(rows[20:]).all()
-    assert MODELS["sta_lstm"].read(layout, 10)(clip).shape == (10, 30, 3)
+    assert MODELS["sta_lstm"].preprocess(layout, 10)(clip).shape == (10, 30, 3)
 
 
 def test_unknown_coordinates_are_refused():
     with pytest.raises(ValueError, match="coordinates='room' is unknown"):
-        MODELS["lstm"].read(get_skeleton("sbu"), 10, coordinates="room")(np.ones((3, 2, 15, 3)))
+        MODELS["lstm"].preprocess(get_skeleton("sbu"), 10, coordinates="room")(np.ones((3, 2, 15, 3)))
 
 
 def test_gain_makes_equal_attention_the_plain_input():

@@ -22,10 +22,10 @@ def experiment(folder, rate=0.01, failing=None):
     recipe = get_recipe("lstm", "sbu")
     recipe = replace(
         recipe, epochs=2, stages=(), jit=False, learning_rate=rate, clipnorm=None,
-        read={"coordinates": "hips"}, model={"units": 6}, frames=20,
+        preprocessing={"coordinates": "hips"}, model={"units": 6}, frames=20,
     )  # fmt: skip
     whole = Experiment(
-        "lstm", make_dataset(), "cs", "paper", recipe, 0, folder, "test", log=lambda line: None
+        "lstm", make_dataset(), "cs", recipe, folder=folder, command="test", log=lambda line: None
     )
     (fold,) = whole.folds
     parts = [np.roll(fold.train, 7 * k)[:24] for k in range(FOLDS)]
@@ -49,13 +49,15 @@ def weights(folder, number):
 
 def test_as_one_after_the_other(tmp_path):
     alone, beside = tmp_path / "alone", tmp_path / "beside"
-    table = experiment(alone).train()
+    result = experiment(alone).fit()
     jobs = Jobs(2, partial(experiment, beside), start_keras)
     said = []
     whole = experiment(beside)
     whole.log = said.append
-    assert whole.train(jobs=jobs).splitlines()[0] == table.splitlines()[0]
-    assert any(line.startswith(f"{FOLDS} of {FOLDS} folds done") for line in said)
+    found = whole.fit(jobs=jobs)
+    assert found.folder == beside
+    assert found.accuracy == pytest.approx(result.accuracy, abs=0.1)
+    assert any(line.startswith(f"{FOLDS} of {FOLDS} folds") for line in said)
     for number in range(1, FOLDS + 1):
         for a, b in zip(weights(alone, number), weights(beside, number), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)
@@ -66,8 +68,9 @@ def test_what_is_finished_stays_where_another_fold_fails(tmp_path):
     jobs = Jobs(2, partial(experiment, tmp_path / "run", failing=1), start_keras)
     whole = experiment(tmp_path / "run")
     with pytest.raises(DivergedError, match="fold 1"):
-        whole.train(jobs=jobs)
+        whole.fit(jobs=jobs)
     assert whole.finished(2)
     assert not whole.finished(1)
-    whole.train(resume=True, jobs=replace(jobs, make=partial(experiment, tmp_path / "run")))
-    assert (tmp_path / "run" / "report.html").is_file()
+    jobs = replace(jobs, make=partial(experiment, tmp_path / "run"))
+    result = whole.fit(resume=True, jobs=jobs)
+    assert [fold["fold"] for fold in result.metrics["folds"]] == [1, 2, 3]

@@ -60,7 +60,7 @@ def test_epochs_and_views_differ_and_repeat(studio):
     rows = segment_rows(crops.frames[name], 8)
     expected = read_video(crops.video("left_hand", name))[rows] / 127.5 - 1
     np.testing.assert_allclose(even.batch(clips)["left_hand"][0], expected, atol=1e-6)
-    with pytest.raises(ValueError, match="rule='odd' is unknown"):
+    with pytest.raises(ValueError, match="'odd'"):
         PartInputs(dataset, SHAPE, read(dataset), Videos(crops), rule="odd")
     draws = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)]
     seen = [inputs.batch(clips, draw)["skeleton"].tobytes() for draw in draws]
@@ -101,7 +101,7 @@ def test_features_in_place_of_videos(studio):
 
 def test_videos_that_do_not_fit_are_named(studio, tmp_path):
     dataset, crops, clips = studio
-    with pytest.raises(UserError, match=r"no crops here .* run.py crops"):
+    with pytest.raises(UserError, match=r"no crops .*keras-skeleton crops"):
         open_crops(tmp_path)
     name = dataset.samples["name"].iloc[clips[0]]
     path = tmp_path / "left_hand" / f"{name}.avi"
@@ -111,8 +111,8 @@ def test_videos_that_do_not_fit_are_named(studio, tmp_path):
     table.write_text("name,frames,size,held_left_hand,held_right_hand,held_full_body\n" + line)
     shape = {"left_hand": SHAPE["left_hand"]}
     for frames, memory, why in (
-        (np.zeros((20, 32, 32, 3), np.uint8), 1 << 30, "frames of .32, 32, 3., crops.csv says 16"),
-        (np.zeros((9, 16, 16, 3), np.uint8), 1 << 30, "has 9 frames, crops.csv says"),
+        (np.zeros((20, 32, 32, 3), np.uint8), 1 << 30, r"32, 32, 3\), .*crops.csv.* 16"),
+        (np.zeros((9, 16, 16, 3), np.uint8), 1 << 30, "9 frames, .*crops.csv"),
         (np.zeros((9, 16, 16, 3), np.uint8), 0, "has 9 frames, frame"),
     ):
         write_video(path, frames)

@@ -11,11 +11,12 @@ import pytest
 from conftest import make_dataset
 
 from keras_skeleton.attention.parts import acting_hands
+from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.evaluation.run_record import RunError
 from keras_skeleton.models import i3d as i3d_module
 from keras_skeleton.models.i3d import Small, i3d
-from keras_skeleton.recipes.pose_i3d import aggregated, pose_joint_training, with_aggregate
-from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recipes.pose_i3d import aggregated, pose_joint_training
+from keras_skeleton.recipes.registry import get_recipe, with_arguments
 from keras_skeleton.training import features as features_module
 from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training.experiment import Experiment
@@ -64,15 +65,15 @@ def experiment(folder, crops, stages=STAGES, aggregate="attention", said=None, *
     recipe = replace(
         get_recipe("pose_i3d", "ntu"),
         model={"steps": 4, "units": 6, "lambda1": 1e-3, "width": 0.05, "momentum": 0.5},
-        read={"coordinates": "camera"},
+        preprocessing={"coordinates": "camera"},
         frames=8,
         batch_size=8,
         views=2,
         stages=stages,
     )
-    recipe = with_aggregate(replace(recipe, **changes), aggregate)
+    recipe = with_arguments(replace(recipe, **changes), "pose_i3d", {"aggregate": aggregate})
     return Experiment(
-        "pose_i3d", make_dataset(24), "cs", "paper", recipe, 0, folder, "test",
+        "pose_i3d", make_dataset(24), "cs", recipe, folder=folder, command="test",
         log=(said if said is not None else []).append, crops=crops,
     )  # fmt: skip
 
@@ -98,7 +99,7 @@ def test_the_steps_of_algorithm_1():
     (alone,) = aggregated(recipe.stages, "full_image")
     assert alone.model == {"only": "full_image"}
     with pytest.raises(ValueError, match="Did you mean 'sum_1'"):
-        with_aggregate(recipe, "sum1")
+        with_arguments(recipe, "pose_i3d", {"aggregate": "sum1"})
 
 
 def test_streams_that_end_earlier_take_the_blocks_they_have(crops, tmp_path):
@@ -126,20 +127,21 @@ def finished(crops, tmp_path_factory):
 
     patch.setattr(fold_module.FoldFit, "finish_epoch", stopping)
     with pytest.raises(KeyboardInterrupt):
-        experiment(folder, crops, said=said).train()
+        experiment(folder, crops, said=said).fit()
     patch.undo()
     before = len(said)
     features = {p: (folder / "fold_01/features" / f"{p}.npy").read_bytes() for p in PARTS}
     trained = (folder / "fold_01/left_hand/last.weights.h5").read_bytes()
-    experiment(folder, crops, said=said).train(resume=True)
+    run = experiment(folder, crops, said=said)
+    run.fit(resume=True)
+    write_run_report(run)
     assert (folder / "fold_01/left_hand/last.weights.h5").read_bytes() == trained
     return folder, said, before, features
 
 
 def test_a_run_leaves_every_stage_and_the_weights_of_parts(finished):
     folder, said, before, _ = finished
-    assert said[0].startswith("left out, without crops in ")
-    assert said[0].endswith(": clips 1")
+    assert said[0].startswith("skipped 1 clips without crops in ")
     assert sum("features of" in line for line in said[:before]) == 3
     assert not any("features of" in line for line in said[before:])  # they were kept
     fold = folder / "fold_01"
@@ -153,7 +155,7 @@ def test_a_run_leaves_every_stage_and_the_weights_of_parts(finished):
     parts = pd.read_csv(folder / "parts.csv")
     np.testing.assert_allclose(parts[list(PARTS)].sum(axis=1), 1, atol=1e-3)
     assert parts["acting_hand"].isna().all()  # not known of this dataset
-    assert "Weights of the parts" in (folder / "report.html").read_text("utf-8")
+    assert "acting hand" in (folder / "report.html").read_text("utf-8")
     assert len(list((folder / "attention").glob("*.png"))) == 3
 
 
@@ -237,7 +239,8 @@ def test_one_track_alone(crops, tmp_path):
     said = []
     run = experiment(tmp_path / "r", crops, STAGES, "full_image", said)
     assert [stage.name for stage in run.recipe.stages] == ["full_image"]
-    run.train()
+    run.fit()
+    write_run_report(run)
     assert not (tmp_path / "r" / "parts.csv").exists()
     metrics = json.loads((tmp_path / "r/fold_01/metrics.json").read_text())
     assert [stage["name"] for stage in metrics["stages"]] == ["full_image"]
@@ -258,7 +261,7 @@ def test_published_weights_reach_the_streams(tmp_path, crops):
         for a, b in zip(layer.weights, stream.get_layer(layer.name).weights, strict=True):
             np.testing.assert_array_equal(a, b)
     narrow = experiment(tmp_path, crops).build(only="full_body")
-    with pytest.raises(UserError, match="does not fit this network"):
+    with pytest.raises(UserError, match="not fit this network"):
         start(narrow)
 
 
@@ -278,7 +281,7 @@ def write_port(model, path):
 
 
 def test_refusals(tmp_path, crops):
-    with pytest.raises(RunError, match="watches videos of hands and body"):
+    with pytest.raises(RunError, match="videos of hands and body.* --crops"):
         experiment(tmp_path, None)
 
 

@@ -10,6 +10,7 @@ from conftest import make_dataset
 
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.recipes.sta_lstm import sta_joint_training, without
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.transfer import freeze, take_over
@@ -17,17 +18,17 @@ from keras_skeleton.training.transfer import freeze, take_over
 STAGES = sta_joint_training(n1=4, n2=2)
 
 
-def experiment(folder, stages=STAGES):
+def experiment(folder, stages=STAGES, model="sta_lstm"):
     recipe = replace(
         get_recipe("sta_lstm", "sbu"),
         jit=False,  # compiling nine networks takes longer than training them here
-        read={"coordinates": "hips"},
+        preprocessing={"coordinates": "hips"},
         model={"units": 6, "lambda1": 1e-3, "lambda2": 1e-4, "lambda3": 1e-5},
         batch_size=8,
         stages=stages,
     )
     return Experiment(
-        "sta_lstm", make_dataset(), "cs", "paper", recipe, 0, folder, "test", log=lambda text: None
+        model, make_dataset(), "cs", recipe, folder=folder, command="test", log=lambda text: None
     )
 
 
@@ -82,14 +83,14 @@ def same(one, other):
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("staged") / "run"
     run = experiment(folder)
-    run.train()
+    run.fit()
     return run, folder
 
 
 def test_titles_name_the_weights_of_the_run(finished):
     run, _ = finished
-    trained = run.trained(1)
-    title = trained.title(int(trained.test[0]))
+    recognizer = Recognizer.of_run(run, 1)
+    title = recognizer.title(int(recognizer.test[0]))
     assert title.endswith("\nweights run/fold_01/best.weights.h5")
 
 
@@ -125,8 +126,7 @@ def test_the_fold_reports_its_last_step(finished):
 def test_one_attention_alone_is_a_part_of_the_whole_training(finished, tmp_path):
     """So the ablation's rows can be read off the steps 4 and 7 of one run."""
     run, folder = finished
-    alone = replace(experiment(tmp_path, without(STAGES, True, False)), model="sa_lstm")
-    alone.train()
+    experiment(tmp_path, without(STAGES, True, False), "sa_lstm").fit()
     one, other = (weights(run, f, "step7", "best") for f in (folder, tmp_path))
     assert all(same(one[name], other[name]) for name in one)
 
@@ -139,7 +139,7 @@ def test_a_stopped_run_goes_on_in_its_step_to_the_same_end(tmp_path, monkeypatch
     stages = without(STAGES, False, True)  # three steps are enough, and build in a third of time
     monkeypatch.setattr(fold_module, "SAVE_EVERY", -1.0)
     straight = experiment(tmp_path / "straight", stages)
-    straight.train()
+    straight.fit()
     finish = fold_module.FoldFit.finish_epoch
 
     def stop(self, logs, started):
@@ -149,10 +149,10 @@ def test_a_stopped_run_goes_on_in_its_step_to_the_same_end(tmp_path, monkeypatch
 
     monkeypatch.setattr(fold_module.FoldFit, "finish_epoch", stop)
     with pytest.raises(StopError):
-        experiment(tmp_path / "stopped", stages).train()
+        experiment(tmp_path / "stopped", stages).fit()
     assert (tmp_path / "stopped" / "fold_01" / "step2" / "metrics.json").exists()
     assert not (tmp_path / "stopped" / "fold_01" / "step3" / "metrics.json").exists()
     monkeypatch.setattr(fold_module.FoldFit, "finish_epoch", finish)
-    experiment(tmp_path / "stopped", stages).train(resume=True)
+    experiment(tmp_path / "stopped", stages).fit(resume=True)
     one, other = (weights(straight, tmp_path / f, "step4") for f in ("straight", "stopped"))
     assert all(same(one[name], other[name]) for name in one)

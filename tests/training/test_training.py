@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from conftest import make_dataset
 
+from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe
@@ -220,7 +221,7 @@ def test_a_state_of_another_network_is_refused(tmp_path):
 
 
 def test_divergence_says_what_to_try(tmp_path):
-    with pytest.raises(DivergedError, match=r"NaN or infinity after epoch \d.*learning rate"):
+    with pytest.raises(DivergedError, match=r"NaN .*epoch \d.*learning rate"):
         fit(tmp_path / "f", augment=(), rate=1e38)
 
 
@@ -242,30 +243,35 @@ def test_metrics_are_plain_json(tmp_path):
 def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     recipe = replace(
         get_recipe("csta_cnn", "sbu"),
-        read={"coordinates": "hips"}, augment=(), epochs=1, batch_size=16, test_copies=3,
+        preprocessing={"coordinates": "hips"}, augment=(), epochs=1, batch_size=16, test_copies=3,
     )  # fmt: skip
-    run = Experiment(
-        "csta_cnn", make_dataset(), "cs", "paper", recipe, 0, tmp_path / "run", "test",
-        log=lambda text: None,
-    )  # fmt: skip
-    run.train()
+
+    def experiment(folder):
+        return Experiment(
+            "csta_cnn", make_dataset(), "cs", recipe, folder=folder, log=lambda text: None
+        )
+
+    run = experiment(tmp_path / "run")
+    result = run.fit()
     (fold,) = make_dataset().folds("cs")
     model = run.build()
     model.load_weights(tmp_path / "run" / "fold_01" / "best.weights.h5")
     logits = copies_logits(model, run.inputs().batch(fold.test), 3, seed=0)
     expected = (logits.argmax(axis=1) == make_dataset().labels[fold.test]).mean()
+    assert result.metrics["accuracy_copies"] == pytest.approx(expected)
+    write_run_report(run)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["accuracy_copies"] == pytest.approx(expected)
     assert "test_copies=3" in metrics["notes"][-1]
-    weights, again = tmp_path / "run/fold_01/best.weights.h5", replace(run, folder=tmp_path / "s")
+    weights, again = tmp_path / "run/fold_01/best.weights.h5", experiment(tmp_path / "scored")
     text = again.scored_line(again.evaluate(weights), weights)
-    assert "3 copies a clip" in text
+    assert "3 copies per clip" in text
     assert f"{100 * expected:.2f} %" in text
 
 
 def test_as_many_steps_at_a_time_as_divide_the_epochs_of_all_folds(tmp_path):
     def together(*clips):
-        return Trainer(small_network, fit_recipe(), clips).together
+        return Trainer(small_network, fit_recipe(), clips).steps_per_execution
 
     found = [together(clips) for clips in (1, 32, 176, 177, 200, 256)]
     assert found == [1, 4, 11, 1, 5, 16]
@@ -277,7 +283,7 @@ def test_as_many_steps_at_a_time_as_divide_the_epochs_of_all_folds(tmp_path):
     fit(tmp_path / "together", trainer=four)
     for a, b in zip(alone.weights(), four.weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
-    with pytest.raises(ValueError, match="4 steps cannot be taken 16 at a time"):
+    with pytest.raises(ValueError, match="4 steps .*steps_per_execution=16"):
         fit(tmp_path / "wrong", trainer=Trainer(small_network, fit_recipe(), [128]))
 
 

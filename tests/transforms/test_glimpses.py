@@ -75,7 +75,7 @@ def test_what_cannot_be_cropped_says_why():
         part_boxes(np.zeros((4, 25, 2)))
     points = standing()
     points[:, layout.hands[1]] = np.inf
-    with pytest.raises(ValueError, match="'right_hand' is not seen in any of the 30 frames"):
+    with pytest.raises(ValueError, match="'right_hand' .* the 30 frames"):
         part_boxes(points)
     with pytest.raises(ValueError, match="tracked has shape"):
         part_boxes(standing(), tracked=np.ones((30, 24), bool))

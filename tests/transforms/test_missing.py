@@ -88,7 +88,7 @@ def test_one_joint_is_enough(skeleton, only):
 def test_wrong_clips_are_refused():
     with pytest.raises(ValueError, match=r"expected \(T, M, 25, 3\)"):
         fill_missing(np.zeros((4, 20, 3)))
-    with pytest.raises(ValueError, match="infinity first in frame 2"):
+    with pytest.raises(ValueError, match="infinity, first in frame 2"):
         bad = clip_of(V=25)
         bad[2, 0, 0, 0] = np.inf
         fill_missing(bad)

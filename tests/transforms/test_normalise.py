@@ -110,7 +110,7 @@ def test_an_actor_seen_once_is_found():
     clip[2, 1] = clip_of()[0, 0]
     assert main_actor(clip) == 1
     np.testing.assert_allclose(to_actor_frame(clip)[2, 1, 1], 0, atol=1e-12)
-    with pytest.raises(ValueError, match="actor=2: no such body in any frame"):
+    with pytest.raises(ValueError, match="actor=2"):
         to_actor_frame(clip, actor=2)
     with pytest.raises(ValueError, match="actor=-1"):
         to_actor_frame(clip, actor=-1)
@@ -210,12 +210,12 @@ def test_wrong_clips_are_refused():
             function(np.zeros((4, 20, 3)))
         bad = clip_of()
         bad[3, 0, 2, 1] = np.nan
-        with pytest.raises(ValueError, match="NaN or infinity first in frame 3"):
+        with pytest.raises(ValueError, match="infinity, first in frame 3"):
             function(bad)
     with pytest.raises(ValueError, match="reference='last' is unknown"):
         to_actor_frame(clip_of(), reference="last")
     for nothing in (np.zeros((4, 1, 25, 3)), np.ones((4, 1, 25, 3))):
-        with pytest.raises(ValueError, match="no torso to measure by"):
+        with pytest.raises(ValueError, match="length of the torso is 0"):
             per_torso(nothing)
 
 

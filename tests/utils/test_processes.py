@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,11 @@ def test_a_process_that_was_killed_is_told_in_words():
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 def test_it_ends_with_the_command_that_started_it():
-    code = "import time; from keras_skeleton.utils.processes import apart; "
-    code += "apart(bool, time.sleep, 600)"
-    command = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    code = "import time; from keras_skeleton.utils.processes import run_in_process; "
+    code += "run_in_process(bool, time.sleep, 600)"
+    command = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE
+    )
     listed = Path(f"/proc/{command.pid}/task/{command.pid}/children")
 
     def workers():
@@ -58,14 +61,17 @@ def test_it_ends_with_the_command_that_started_it():
         return [int(pid) for pid, line in lines.items() if b"spawn_main" in line]
 
     def until(condition):
-        end = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < end
+        while not condition():  # a minute at least, however busy the machine
+            assert command.poll() in (None, -signal.SIGKILL), command.stderr.read()
+            assert next(tries) < 600
             time.sleep(0.1)
 
-    until(workers)
-    (worker,) = workers()
-    until(lambda: len(list(Path(f"/proc/{worker}/task").iterdir())) > 1)  # it has begun
-    command.send_signal(signal.SIGKILL)
-    command.wait()
+    tries = count()
+    try:
+        until(workers)
+        (worker,) = workers()
+        until(lambda: len(list(Path(f"/proc/{worker}/task").iterdir())) > 1)  # it has begun
+    finally:
+        command.send_signal(signal.SIGKILL)
+        command.communicate()
     until(lambda: not Path(f"/proc/{worker}").exists())

@@ -31,14 +31,14 @@ def test_rows_in_any_order_also_twice(video):
 
 
 def test_videos_that_cannot_be_read_say_why(video, tmp_path):
-    with pytest.raises(VideoError, match="none.avi: no such video"):
+    with pytest.raises(VideoError, match="none.avi: no such file"):
         read_video(tmp_path / "none.avi")
     (tmp_path / "text.avi").write_text("not a video at all")
-    with pytest.raises(VideoError, match="text.avi: does not decode from its beginning"):
+    with pytest.raises(VideoError, match="text.avi: decoding failed at the first frame"):
         read_video(tmp_path / "text.avi")
-    with pytest.raises(VideoError, match="has 9 frames, frame 12 was asked for"):
+    with pytest.raises(VideoError, match="9 frames.*frame 12"):
         read_video(video, [3, 12])
-    with pytest.raises(ValueError, match="one frame at least"):
+    with pytest.raises(ValueError, match="at least one frame"):
         read_video(video, [])
     with pytest.raises(ValueError, match="no frames to write"):
         write_video(tmp_path / "empty.avi", [])

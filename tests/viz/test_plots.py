@@ -162,7 +162,7 @@ def test_attention_and_strip_share_their_frames(tmp_path):
         shade = ax.patches[0].get_extents().transformed(ax.transData.inverted())
         assert (shade.x0, shade.x1) == pytest.approx((9.5, 19.5))
     entries = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert entries == ["left limbs", "right limbs", "trunk and head", "labelled action"]
+    assert entries == ["left limbs", "right limbs", "trunk and head", "labeled action"]
 
 
 def test_attention_by_coordinate(tmp_path):

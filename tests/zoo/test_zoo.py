@@ -186,6 +186,6 @@ def test_weights_pretrained(real_data, tmp_path, capsys):
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert metrics["accuracy"] == accuracy
     assert main([*words, "--attention", "none", "--model", "mans9"]) == 2
-    assert "leave --attention out" in capsys.readouterr().err
+    assert "omit --attention" in capsys.readouterr().err
     assert main([*words, "--recipe", "released"]) == 2
     assert "'csta_cnn' on ut_kinect, cs, recipe 'released'" in capsys.readouterr().err

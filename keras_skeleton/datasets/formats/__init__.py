@@ -1,1 +1,1 @@
-"""Readers of file formats that know nothing of datasets."""
+"""Readers of file formats, independent of datasets."""

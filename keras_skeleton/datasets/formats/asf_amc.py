@@ -1,4 +1,4 @@
-"""Acclaim motion capture: a skeleton (`.asf`) and its motions (`.amc`) to joint positions.
+"""Reads Acclaim motion capture, a skeleton (`.asf`) and its motions (`.amc`), as joint positions.
 
     :units                      # .asf
       length 0.45
@@ -22,19 +22,19 @@
       end
 
     :DEGREES                    # .amc
-    1                           a frame's number, then one line for the root and each bone with dof
+    1                           frame number, then one line for the root and each bone with dof
     root -1.3 17.1 2.1 168.3 -0.6 -174.5
     lfemur -2.1 -1.1 -14.7
 
 Rotations are listed in the order in which they are applied, about fixed axes
 (http://graphics.cs.cmu.edu/nsp/course/cs229/info/ACCLAIMdef.html): "dof rx ry rz" is the matrix
 M = Rz Ry Rx, and "axis 0 0 20 XYZ" is C = Rz(20) Ry(0) Rx(0), the bone's own frame at rest. A bone
-turns by C M C^-1 within its parent; its end point lies at `direction * length`, turned by all
-rotations from the root down, from its parent's end. "length 0.45" says that the file's lengths are
-inches times 0.45 (http://mocap.cs.cmu.edu/faqs.php); here they become metres.
+rotates by C M C^-1 relative to its parent. Its end point is the end point of its parent plus
+`direction * length`, rotated by all rotations from the root to the bone. "length 0.45" means that
+lengths are in inches times 0.45 (http://mocap.cs.cmu.edu/faqs.php); they are converted to meters.
 
-Not supported: bones that move or change length (dof tx, ty, tz, l), a root that is turned at rest
-(programs disagree on what that means), and skins. No file at hand has any of them.
+Not supported: bones that move or change length (dof tx, ty, tz, l), a root that is rotated at rest
+(its interpretation differs between programs), and skins. None of the available files has them.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ from scipy.spatial.transform import Rotation
 
 from keras_skeleton.datasets.formats.line_error import LineError
 
-INCH = 0.0254  # metres
-# Far beyond any body or angle; keeps what is computed from it within float32.
-LIMIT = 1e9
+INCH = 0.0254  # meters
+LIMIT = 1e9  # far above any length or angle, and low enough for results in float32
 
 
 class MotionTextError(LineError):
-    """The text is not what the format says; `line` is where, counted from 1."""
+    """The text does not have the ASF or AMC format."""
 
 
 class Bone(NamedTuple):
     """One bone, or the root.
 
     Attributes:
-        name: As in the file; "root" for the root.
-        parent: Index of the bone at whose end it starts; -1 for the root.
-        offset: float64 (3,), its vector at rest, in metres (the root's: its place at rest).
-        axis: Its own frame at rest.
-        channels: What a line of motion holds, in order: "tx ty tz" (the root only), "rx ry rz".
+        name: Name in the file; "root" for the root.
+        parent: Index of the parent bone; -1 for the root.
+        offset: float64 (3,), the bone's vector at rest in meters; for the root its position.
+        axis: The bone's own frame at rest.
+        channels: The values of a line of motion, in order: "tx ty tz" (only for the root),
+            "rx ry rz".
     """
 
     name: str
@@ -77,13 +77,13 @@ class Bone(NamedTuple):
 
 @dataclass(frozen=True)
 class Body:
-    """An `.asf` file.
+    """The content of an `.asf` file.
 
     Attributes:
-        bones: V bones: the root, then the others in the file's order.
-        order: Indices of all bones, every parent before its children.
-        metre: Metres in one of the file's units of length.
-        degrees: Whether its angles, and those of its motions, are in degrees.
+        bones: The V bones: the root, then the others in the file's order.
+        order: Indices of all bones, with parents before their children.
+        metre: The file's unit of length in meters.
+        degrees: Whether the angles of the file and of its motions are in degrees.
     """
 
     bones: tuple[Bone, ...]
@@ -93,17 +93,17 @@ class Body:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The V bones' names."""
+        """The names of the V bones."""
         return tuple(bone.name for bone in self.bones)
 
 
 class Motion(NamedTuple):
-    """An `.amc` file.
+    """The content of an `.amc` file.
 
     Attributes:
-        values: float64 (T, D), the channels of all bones in the body's order, in metres and
+        values: float64 (T, D), the channels of all bones in the body's order, in meters and
             radians.
-        problems: (line, what is wrong) of the frames that were left out.
+        problems: Line number and error message of each skipped frame.
     """
 
     values: np.ndarray
@@ -111,7 +111,7 @@ class Motion(NamedTuple):
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields (line number, words) of every line that says something."""
+    """Yields (line number, words) of each line that is not empty or a comment."""
     for line, row in enumerate(text.split("\n"), start=1):
         if words := row.partition("#")[0].split():
             yield line, words
@@ -121,7 +121,7 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _numbers(line: int, words: list[str], count: int) -> list[float]:
-    """The numbers after a line's first word."""
+    """The numbers after the first word of a line."""
     if len(words) != count + 1:
         raise MotionTextError(line, f"'{words[0]}' has {len(words) - 1} values, expected {count}")
     try:
@@ -134,25 +134,25 @@ def _numbers(line: int, words: list[str], count: int) -> list[float]:
 
 
 def _turn_order(line: int, word: str) -> str:
-    """'XYZ' or any other order of the three axes, in small letters."""
+    """An order of the three axes, such as 'xyz', in lower case."""
     if sorted(word.lower()) != ["x", "y", "z"]:
         raise MotionTextError(line, f"'{word[:20]}' is not an order of the axes X, Y and Z")
     return word.lower()
 
 
 def _channels(line: int, words: list[str], allowed: str) -> tuple[str, ...]:
-    """The degrees of freedom after a line's first word."""
+    """The degrees of freedom after the first word of a line."""
     channels = tuple(word.lower() for word in words[1:])
     for channel in channels:
         if channel not in allowed.split():
-            raise MotionTextError(line, f"degree of freedom '{channel[:20]}' is not supported here")
+            raise MotionTextError(line, f"degree of freedom '{channel[:20]}' is not supported")
     if len(set(channels)) < len(channels):
         raise MotionTextError(line, "a degree of freedom is listed twice")
     return channels
 
 
 class _Rest:
-    """A bone at rest, as its block in the file says it."""
+    """A bone at rest, as described by its block in the file."""
 
     def __init__(self, line: int, name: str = "", channels: tuple[str, ...] = ()) -> None:
         self.line = line
@@ -164,7 +164,7 @@ class _Rest:
         self.turns = "xyz"
 
     def read(self, line: int, words: list[str]) -> None:
-        """Takes one line of the block; what is not about the geometry (id, limits) is ignored."""
+        """Parses one line of the block; lines not about the geometry (id, limits) are ignored."""
         key = words[0].lower()
         if key == "name":
             if len(words) != 2:
@@ -181,19 +181,19 @@ class _Rest:
             self.channels = _channels(line, words, "rx ry rz")
 
     def read_root(self, line: int, words: list[str]) -> None:
-        """Takes one line of the section about the root."""
+        """Parses one line of the root's section."""
         key = words[0].lower()
         if key == "order":
             self.channels = _channels(line, words, "tx ty tz rx ry rz")
-        elif key == "axis":  # of a rotation that is zero: only checked
+        elif key == "axis":  # the rotation at rest is zero, so it is only checked
             _turn_order(line, words[-1])
         elif key == "position":
             self.direction = _numbers(line, words, 3)
         elif key == "orientation" and any(_numbers(line, words, 3)):
-            raise MotionTextError(line, "a root that is turned at rest is not supported here")
+            raise MotionTextError(line, "a root that is rotated at rest is not supported")
 
     def bone(self, parent: int, metre: float, degrees: bool) -> Bone:
-        """The bone, once its parent and the units are known."""
+        """Builds the bone, given its parent and the units."""
         if self.direction is None or self.length is None:
             raise MotionTextError(self.line, f"bone '{self.name}' has no direction or no length")
         offset = np.array(self.direction) * self.length * metre
@@ -202,10 +202,10 @@ class _Rest:
 
 
 def parse_asf(text: str) -> Body:
-    """Reads an `.asf` file.
+    """Parses the text of an `.asf` file.
 
     Raises:
-        MotionTextError: Where and why the text is none that can be used.
+        MotionTextError: The text is not valid or not supported.
     """
     section = ""
     length, degrees = 1.0, True
@@ -222,7 +222,7 @@ def parse_asf(text: str) -> Body:
         elif section == ":units" and key == "length":
             (length,) = _numbers(line, words, 1)
             if length < 1 / LIMIT:
-                raise MotionTextError(line, f"the unit of length is {length}")
+                raise MotionTextError(line, f"invalid unit of length {length}")
         elif section == ":units" and key == "angle":
             unit = words[-1].lower()
             if not unit.startswith(("deg", "rad")):
@@ -244,9 +244,9 @@ def parse_asf(text: str) -> Body:
                     raise MotionTextError(line, f"bone '{child}' has two parents")
                 parents[child] = (line, words[0])
     if block is not None:
-        raise MotionTextError(block.line, "a bone begins here that does not end")
+        raise MotionTextError(block.line, "the bone that begins here has no 'end'")
     if len(rests) == 1:
-        raise MotionTextError(line, "there are no bones (':bonedata' is missing or empty)")
+        raise MotionTextError(line, "no bones (':bonedata' is missing or empty)")
     metre = INCH / length
     bones = tuple(
         rest.bone(parent, metre, degrees)
@@ -256,30 +256,30 @@ def parse_asf(text: str) -> Body:
 
 
 def _parent_indices(rests: list[_Rest], parents: dict[str, tuple[int, str]]) -> list[int]:
-    """Index of every bone's parent; -1 for the root."""
+    """Index of each bone's parent; -1 for the root."""
     at: dict[str, int] = {}
     for i, rest in enumerate(rests):
         if not rest.name or rest.name in at:
-            raise MotionTextError(rest.line, f"'{rest.name}' is no name for a bone, or is taken")
+            raise MotionTextError(rest.line, f"bone name '{rest.name}' is empty or not unique")
         at[rest.name] = i
     for child, (line, parent) in parents.items():
         for name in (child, parent):
             if name not in at:
-                raise MotionTextError(line, f"the hierarchy names '{name}', which is no bone")
+                raise MotionTextError(line, f"unknown bone '{name}' in the hierarchy")
     for rest in rests[1:]:
         if rest.name not in parents:
-            raise MotionTextError(rest.line, f"the hierarchy does not name '{rest.name}'")
+            raise MotionTextError(rest.line, f"bone '{rest.name}' is not in the hierarchy")
     return [-1] + [at[parents[rest.name][1]] for rest in rests[1:]]
 
 
 def _parents_first(bones: tuple[Bone, ...], line: int) -> tuple[int, ...]:
-    """Indices of all bones, every parent before its children."""
+    """Indices of all bones, with parents before their children."""
     order = [0]
     for i in order:
         order += [j for j, bone in enumerate(bones) if bone.parent == i]
     if len(order) < len(bones):
         lost = next(bone.name for i, bone in enumerate(bones) if i not in order)
-        raise MotionTextError(line, f"the hierarchy does not lead from the root to '{lost}'")
+        raise MotionTextError(line, f"the hierarchy does not connect '{lost}' to the root")
     return tuple(order)
 
 
@@ -287,7 +287,7 @@ def _parents_first(bones: tuple[Bone, ...], line: int) -> tuple[int, ...]:
 
 
 def _frames(text: str) -> Iterator[list[tuple[int, list[str]]]]:
-    """Yields lines as `_lines` does, in groups: what comes before the first frame, then frames."""
+    """Yields the lines as `_lines` does, in groups: the header, then one group per frame."""
     group: list[tuple[int, list[str]]] = []
     for line, words in _lines(text):
         if len(words) == 1 and words[0].isdecimal() and len(words[0]) < 10:
@@ -298,14 +298,14 @@ def _frames(text: str) -> Iterator[list[tuple[int, list[str]]]]:
 
 
 def _frame_values(frame: list[tuple[int, list[str]]], counts: dict[str, int]) -> list[float]:
-    """The numbers of one frame, bone by bone in the order of `counts`."""
+    """The values of one frame, bone by bone in the order of `counts`."""
     start, (number,) = frame[0]
     found: dict[str, list[str]] = {}
     for line, (name, *values) in frame[1:]:
         if name not in counts:
-            raise MotionTextError(line, f"frame {number}: '{name[:20]}' is no bone that moves")
+            raise MotionTextError(line, f"frame {number}: '{name[:20]}' is not a movable bone")
         if name in found:
-            raise MotionTextError(line, f"frame {number}: '{name}' is there twice")
+            raise MotionTextError(line, f"frame {number}: '{name}' occurs twice")
         if len(values) != counts[name]:
             raise MotionTextError(
                 line, f"frame {number}: '{name}' has {len(values)} values, expected {counts[name]}"
@@ -321,11 +321,11 @@ def _frame_values(frame: list[tuple[int, list[str]]], counts: dict[str, int]) ->
 
 
 def parse_amc(text: str, body: Body) -> Motion:
-    """Reads an `.amc` file; a frame with anything wrong in it is left out as a whole.
+    """Parses the text of an `.amc` file; bad frames are skipped.
 
     Args:
-        text: The file.
-        body: The skeleton that it moves.
+        text: The content of the file.
+        body: The skeleton to which the motion belongs.
     """
     counts = {bone.name: len(bone.channels) for bone in body.bones if bone.channels}
     degrees = body.degrees
@@ -363,14 +363,14 @@ def parse_amc(text: str, body: Body) -> Motion:
 
 
 def positions(body: Body, values: np.ndarray) -> np.ndarray:
-    """Forward kinematics of a motion: float64 (T, V, 3) in metres.
+    """Forward kinematics of a motion: float64 (T, V, 3) in meters.
 
     Args:
         body: The skeleton.
         values: (T, D), `Motion.values`.
 
     Returns:
-        The root and, in the order of `body.bones`, the end point of every bone.
+        The positions of the root and of the end points of all bones, in the order of `body.bones`.
     """
     T = len(values)
     points = np.zeros((T, len(body.bones), 3))
@@ -384,7 +384,7 @@ def positions(body: Body, values: np.ndarray) -> np.ndarray:
         turns = [k for k, channel in enumerate(bone.channels) if channel[0] == "r"]
         local = Rotation.identity()
         if turns:
-            sequence = "".join(bone.channels[k][1] for k in turns)  # small letters: fixed axes
+            sequence = "".join(bone.channels[k][1] for k in turns)  # lower case: fixed axes
             motion = Rotation.from_euler(sequence, own[:, turns])
             local = bone.axis * motion * bone.axis.inv()
         if bone.parent < 0:

@@ -1,7 +1,7 @@
-"""One clip of a folder: .npy, .npz, .json or .csv to float32 (T, M, V, 3).
+"""Reads one clip from a .npy, .npz, .json or .csv file as float32 (T, M, V, 3).
 
-Files are a user's own, or a stranger's: nothing is unpickled, sizes are bounded, and whatever is
-wrong becomes a `ClipError` that says what.
+Files may be untrusted: nothing is unpickled, sizes are limited, and any error in a file raises a
+`ClipError`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
 from keras_skeleton.utils.files import FileError, open_arrays, read_bytes, read_text, reason
 
-MAX_BYTES = 256 << 20  # a quarter of an hour of Kinect v2 takes 8 MiB of float32
-# Of JSON, where a number takes 32 bytes of memory and a list 80. Two hours of Kinect v2 fit in.
+MAX_BYTES = 256 << 20  # 15 minutes of Kinect v2 take 8 MiB in float32
+# Limits of JSON, where a number takes 32 bytes of memory and a list 80; enough for two hours of
+# Kinect v2.
 MAX_VALUES, MAX_LISTS = 1 << 24, 6 << 20
 
 
 class ClipError(Exception):
-    """A clip's file cannot be used; `line` is 0 where lines mean nothing."""
+    """The file of a clip cannot be used; `line` is 0 if there is no line number."""
 
     def __init__(self, why: str, line: int = 0) -> None:
         super().__init__(why)
@@ -41,10 +42,11 @@ class ClipError(Exception):
 
 
 def read_array(path: Path) -> np.ndarray:
-    """float64: the numbers in a clip's file, in whatever shape they have.
+    """Reads the numbers in a clip's file as float64, in their original shape.
 
     Raises:
-        ClipError: Too large, of another format than its name says, or not only numbers.
+        ClipError: The file is too large, does not match its extension, or contains values that are
+            not numbers.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -76,7 +78,7 @@ def _read_numpy(path: Path) -> np.ndarray:
     if zipped:
         with open_arrays(path, "a clip", MAX_BYTES) as arrays:
             if not arrays.files:
-                raise ClipError("holds no array")
+                raise ClipError("contains no array")
             data = arrays["clip" if "clip" in arrays.files else arrays.files[0]]
     else:
         data = np.load(path, allow_pickle=False)
@@ -92,19 +94,19 @@ def _read_json(path: Path) -> np.ndarray:
     data = json.loads(text.decode("utf-8-sig"))
     if isinstance(data, dict):
         if "skeletons" not in data:
-            raise ClipError("is neither a list of frames nor an object that has 'skeletons'")
+            raise ClipError("is neither a list of frames nor an object with the key 'skeletons'")
         data = data["skeletons"]
     try:
         return np.array(data, np.float64)  # null becomes NaN
     except (ValueError, TypeError):
-        raise ClipError("frames differ in shape, or hold something that is not a number") from None
+        raise ClipError("frames differ in shape, or contain a value that is not a number") from None
 
 
 def _read_csv(path: Path) -> np.ndarray:
     values = array("d")
     columns = 0
     separator: str | None = None
-    header = True  # may the next line be one?
+    header = True  # whether the next line may be a header
     content = read_text(path, "a clip", "utf-8-sig", most=MAX_BYTES)
     for line, text in enumerate(content.splitlines(), start=1):
         if not text.strip():
@@ -115,7 +117,7 @@ def _read_csv(path: Path) -> np.ndarray:
         numbers = [_number(word) for word in words]
         if header:
             header = False
-            # Names of columns, or 0, 1, 2, ... as pandas writes them.
+            # Column names, or 0, 1, 2, ... as pandas writes them.
             counted = len(numbers) > 2 and numbers == list(range(len(numbers)))
             if counted or all(number is None for number in numbers):
                 continue
@@ -123,12 +125,12 @@ def _read_csv(path: Path) -> np.ndarray:
             raise ClipError(f"'{words[numbers.index(None)][:40]}' is not a number", line)
         columns = columns or len(numbers)
         if len(numbers) != columns:
-            raise ClipError(f"{len(numbers)} columns, {columns} in the lines before", line)
+            raise ClipError(f"{len(numbers)} columns, but {columns} in the previous lines", line)
         if len(values) > MAX_BYTES // values.itemsize:
             raise ClipError(f"holds more than {len(values):,} numbers", line)
         values.extend(number for number in numbers if number is not None)
     if not columns:
-        raise ClipError("holds no frames")
+        raise ClipError("contains no frames")
     return np.array(values).reshape(-1, columns)
 
 
@@ -148,21 +150,21 @@ READERS: dict[str, Callable[[Path], np.ndarray]] = {
 
 
 def as_points(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, str]:
-    """Joints (T, M, K, C) in the file's own layout, and what its C coordinates are.
+    """Reshapes a file's array to points (T, M, K, C); also returns the C coordinates' names.
 
     Raises:
-        ClipError: A shape that does not fit the layout.
+        ClipError: The shape does not fit the layout.
     """
     K, coordinates = layout.size, layout.coordinates
     if array.size == 0 or not 2 <= array.ndim <= 4:
         raise ClipError(f"has shape {array.shape}; expected (T, {K}, 3) or (T, M, {K}, 3)")
-    if array.ndim == 2:  # all joints of a frame in a row
+    if array.ndim == 2:  # one row per frame
         columns = array.shape[1]
         C = len(coordinates) if coordinates else columns // K
         if C not in (2, 3, 4) or columns % (C * K) or (coordinates is None and C == 4):
             raise ClipError(
-                f"has {columns} columns; {K} joints have {2 * K} (x, y) or {3 * K} (x, y, z), "
-                f"all else needs 'coordinates' in {FILE}"
+                f"has {columns} columns; {K} joints have {2 * K} (x, y) or {3 * K} (x, y, z); "
+                f"for other formats set 'coordinates' in {FILE}"
             )
         array = array.reshape(len(array), -1, K, C)
     elif array.ndim == 3:
@@ -173,24 +175,27 @@ def as_points(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, str]:
     if coordinates is None:
         if C == 3 and layout.pose not in (None, MEDIAPIPE33):
             raise ClipError(
-                "three numbers a key point are x, y, z or x, y, confidence: "
-                f'say coordinates = "xyz" or "xyc" in {FILE}'
+                "three numbers per keypoint may be x, y, z or x, y, confidence: "
+                f'set coordinates = "xyz" or "xyc" in {FILE}'
             )
         coordinates = {2: "xy", 3: "xyz", 4: "xyzc"}.get(C, "xyz")
     if len(coordinates) != C:
-        raise ClipError(f"has {C} numbers a joint, expected {len(coordinates)} ({coordinates})")
+        raise ClipError(f"has {C} numbers per joint, expected {len(coordinates)} ({coordinates})")
     return array, coordinates
 
 
 def finish_clip(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """A clip float32 (T, M, V, 3) from a file's numbers, and which joints were filled (T, M, V).
+    """Converts a file's array to a clip.
+
+    Returns:
+        The clip, float32 (T, M, V, 3), and the joints that were filled, bool (T, M, V).
 
     Raises:
-        ClipError: Wrong shape, infinity, no body in any frame, or no torso to scale by.
+        ClipError: Wrong shape, infinity, no body in any frame, or a torso of length 0.
     """
     points, coordinates = as_points(array, layout)
     if (infinite := np.isinf(points)).any():
-        raise ClipError(f"holds infinity first in frame {np.argwhere(infinite)[0, 0]}")
+        raise ClipError(f"contains infinity, first in frame {np.argwhere(infinite)[0, 0]}")
     clip = split_coordinates(points, coordinates, layout.min_confidence)
     clip = to_kinect_v2(clip, layout.pose) if layout.pose else clip
     clip = image_to_camera(clip) if layout.down else clip
@@ -204,9 +209,9 @@ def finish_clip(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarr
         try:
             clip = per_torso(clip, layout.skeleton)
         except ValueError as error:
-            raise ClipError(f'{error}; {FILE} can say scale = "none"') from None
+            raise ClipError(f'{error}; set scale = "none" in {FILE} to keep the unit') from None
     with np.errstate(over="ignore"):
         clip = (clip * UNITS[layout.unit]).astype(np.float32)
     if not np.isfinite(clip).all():
-        raise ClipError("holds a number that is too large")
+        raise ClipError("contains a number that is too large")
     return clip, filled

@@ -1,10 +1,15 @@
-"""What the readers of text formats raise."""
+"""The error class of readers of text formats."""
 
 from __future__ import annotations
 
 
 class LineError(ValueError):
-    """The text is not what it should be; `line` is where, counted from 1, `message` says what."""
+    """A text does not have the expected format.
+
+    Attributes:
+        line: Line number, counted from 1.
+        message: What is wrong there.
+    """
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(line, message)

@@ -1,20 +1,20 @@
-"""The text of one NTU RGB+D `.skeleton` file, to arrays.
+"""Parses the text of an NTU RGB+D `.skeleton` file.
 
     103                              frames
     1                                bodies in this frame
-    72057594037931101 0 1 ... 2      10 values a body; the first is its tracking id
+    72057594037931101 0 1 ... 2      10 values of a body; the first is its tracking id
     25                               joints
-    0.2181153 0.1725972 ... 2        12 values a joint: x y z (metres), depth x y, colour x y
+    0.2181153 0.1725972 ... 2        12 values of a joint: x y z (meters), depth x y, color x y
                                      (pixels), orientation w x y z, tracking state
     ...
 
-Lines end in LF or CRLF; trailing blanks and blank lines at the end do not matter.
+Lines end in LF or CRLF; trailing blanks and blank lines at the end are ignored.
 
-A file is 300 kB of decimal numbers, of which three in twelve are wanted, and there are 114,480
-files. So there are two readers of the same rules. `_read_fast` handles all lines at once with
-NumPy and gives up (None) at anything out of the ordinary. `_read_carefully` then goes line by
-line, and either succeeds or says which line is wrong. Both check the whole structure and the
-number of values on every line, and interpret only the columns asked for.
+A file has 300 kB of decimal numbers, of which three in twelve are needed, and there are 114,480
+files. Therefore there are two parsers of the same format. `_read_fast` parses all lines at once
+with NumPy and returns None for any irregularity. `_read_carefully` then parses line by line, and
+either succeeds or raises an error with the line number. Both check the whole structure and the
+number of values in each line, and convert only the requested columns.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ JOINTS = 25
 BODY_VALUES = 10  # on the line that starts a body
 JOINT_VALUES = 12  # on the line of a joint
 POSITION = (0, 1, 2)  # columns of x, y, z
-COLOR = (5, 6)  # columns of the pixel in the 1920 x 1080 colour frame
+COLOR = (5, 6)  # columns of the pixel in the 1920 x 1080 color frame
 STATE = 11  # column of the tracking state: 0 not tracked, 1 inferred, 2 tracked
 
 _LINE, _SPACE, _RETURN, _MINUS, _POINT, _ZERO = b"\n \r-.0"
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.I)
-_FLOAT32_END = 2.0**128 - 2.0**103  # from here on a float32 is infinite
-_COUNT_DIGITS = 18  # more than any file could hold, and safe for int()
+_FLOAT32_END = 2.0**128 - 2.0**103  # the smallest number that is infinite in float32
+_COUNT_DIGITS = 18  # more than any file needs, and safe for int()
 _ID_DIGITS = 20  # an unsigned 64-bit number
 
 
-# glibc returns a large freed block to the system, and taking the memory again costs a page fault
-# every 4 kB: half of the reading time. It keeps blocks smaller than the largest one freed so far
-# (mallopt(3), "dynamic mmap threshold"), so one block is taken, never touched, and freed.
+# glibc returns large freed blocks to the system, and allocating them again costs a page fault per
+# 4 kB: half of the reading time. It keeps blocks smaller than the largest one freed so far
+# (mallopt(3), "dynamic mmap threshold"), so one large block is allocated and freed here, untouched.
 _ = np.empty(1 << 24, np.uint8)
 del _
 
 
 class SkeletonTextError(LineError):
-    """The text is not a `.skeleton` file; `line` is where, counted from 1."""
+    """The text does not have the format of a `.skeleton` file."""
 
 
 class SkeletonText(NamedTuple):
-    """What a file says. B = `bodies.sum()` bodies, frame by frame, in the file's order.
+    """The content of a file: B = `bodies.sum()` bodies, frame by frame, in the file's order.
 
     Attributes:
         bodies: int64 (T,), the number of bodies in each frame.
-        ids: B tracking ids.
-        values: float32 (B, 25, C), the C columns asked for.
+        ids: The B tracking ids.
+        values: float32 (B, 25, C), the C requested columns.
     """
 
     bodies: np.ndarray
@@ -67,17 +67,18 @@ class SkeletonText(NamedTuple):
 
 
 def parse_skeleton(data: bytes, columns: Sequence[int] = POSITION) -> SkeletonText:
-    """Reads the text of a `.skeleton` file.
+    """Parses the text of a `.skeleton` file.
 
-    Every value is the float32 nearest to the float64 that `float(token)` gives.
+    Each value is the float32 nearest to `float(token)`.
 
     Args:
-        data: The whole file.
-        columns: Which of the 12 values of a joint, in this order. Positions (0, 1, 2) must be
-            finite; other columns may hold NaN or infinity (the sensor's "no such pixel").
+        data: The content of the file.
+        columns: The requested columns of the 12 values of a joint, in order. Positions (0, 1, 2)
+            must be finite; other columns may be NaN or infinite, which the sensor writes for
+            missing pixels.
 
     Raises:
-        SkeletonTextError: The file breaks the format; says on which line, what was found and
+        SkeletonTextError: The text is invalid; the message states the line, what was found and
             what was expected.
     """
     if any(not 0 <= column < JOINT_VALUES for column in columns):
@@ -90,14 +91,14 @@ def parse_skeleton(data: bytes, columns: Sequence[int] = POSITION) -> SkeletonTe
 
 
 class _Tokens(NamedTuple):
-    """Where the tokens of a text are.
+    """The positions of the tokens of a text.
 
     Attributes:
         data: The text; every line ends in LF.
-        stop: int64, the position of the separator behind each token.
+        stop: int64, the position of the separator after each token.
         first: int64 (lines,), the number of each line's first token.
-        size: int64 (lines,), how many tokens each line has.
-        cr: bool (lines,), whether a CR ends the line; it counts as part of the last token.
+        size: int64 (lines,), the number of tokens in each line.
+        cr: bool (lines,), whether the line ends in CR LF; the CR is part of the last token.
     """
 
     data: bytes
@@ -112,7 +113,7 @@ class _Tokens(NamedTuple):
 
 
 def _read_fast(data: bytes, columns: Sequence[int]) -> SkeletonText | None:
-    """The file's content if it is regular throughout, else None."""
+    """Parses a regular file; returns None for any other file."""
     if (tokens := _find_tokens(data)) is None or (places := _find_bodies(tokens)) is None:
         return None
     bodies, line, joints = places
@@ -144,7 +145,7 @@ def _read_fast(data: bytes, columns: Sequence[int]) -> SkeletonText | None:
 
 
 def _find_tokens(data: bytes) -> _Tokens | None:
-    """Splits a text whose tokens are separated by one space or one line end each, else None."""
+    """Splits a text whose tokens are separated by single spaces or line ends; None for others."""
     if not data.endswith(b"\n") or data[-2:].isspace():
         data = data.rstrip() + b"\n"
     text = np.frombuffer(data, np.uint8)
@@ -167,20 +168,22 @@ def _find_tokens(data: bytes) -> _Tokens | None:
         np.count_nonzero(text == _RETURN) != np.count_nonzero(cr)
         or (text.take(end - 2, mode="clip")[cr] <= _SPACE).any()
     ):
-        return None  # a CR inside a line, or nothing before one
+        return None  # a CR inside a line, or in an empty line
     return _Tokens(data, stop, first, last - first + 1, cr)
 
 
 def _find_bodies(tokens: _Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Number of bodies in each frame int64 (T,), lines where bodies start int64 (B,), lines of
-    their joints int64 (B * 25,).
+    """Finds the lines of bodies and joints.
 
-    None if any line is not where it has to be, or has too few or too many values.
+    Returns:
+        The number of bodies in each frame, int64 (T,), the lines where bodies start, int64 (B,),
+        and the lines of their joints, int64 (B * 25,); None if any line is misplaced or has the
+        wrong number of values.
     """
     text = np.frombuffer(tokens.data, np.uint8)
     frames = tokens.data[: tokens.stop[0]].rstrip(b"\r")
-    # Lines of one token are the frame count, body counts and joint counts. The body counts say
-    # where all lines must be, the joint counts among them.
+    # Lines of one token are the frame count, body counts and joint counts. The body counts
+    # determine the position of all lines, including the joint counts.
     single = np.flatnonzero(tokens.size == 1)
     if single[:1].tolist() != [0] or not frames.isdigit() or len(frames) > _COUNT_DIGITS:
         return None
@@ -193,14 +196,14 @@ def _find_bodies(tokens: _Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray] |
     counts = np.where(digits == 1, high, high * 10 + low).astype(np.int64)
     is_joints = counts == JOINTS
     bodies = counts[~is_joints]
-    T, B, lines = len(bodies), int(bodies.sum()), 2 + JOINTS  # lines of a body
+    T, B, lines = len(bodies), int(bodies.sum()), 2 + JOINTS  # lines per body
     if int(frames) != T or len(tokens.size) != 1 + T + lines * B:
-        return None  # before anything is allocated for B bodies
+        return None  # checked before allocating memory for B bodies
     before = np.cumsum(bodies) - bodies
     frame_line = 1 + np.arange(T) + lines * before
     body_line = np.repeat(frame_line + 1 - lines * before, bodies) + lines * np.arange(B)
     joints = np.flatnonzero(tokens.size == JOINT_VALUES)
-    # With all other lines in their places, that many joints leave no line over.
+    # If all other lines are in place, this number of joint lines accounts for the rest.
     if (
         not np.array_equal(single[~is_joints], frame_line)
         or not np.array_equal(single[is_joints], body_line + 1)
@@ -211,14 +214,14 @@ def _find_bodies(tokens: _Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray] |
     return bodies, body_line, joints
 
 
-# Decimals are decoded in whole numbers: "-0.2181153" is -2181153 / 10**7. Both are exact in
-# float64 (below 2**53 and 10**22), so their quotient is the float64 nearest to the decimal, which
-# is what float() returns.
-_WHOLE = 4  # most digits before the point: pixels have up to four, metres one
-_FRACTION = 11  # most digits behind it: 4 + 11 digits stay below 2**53
+# Decimals are decoded as integers: "-0.2181153" is -2181153 / 10**7. Both are exact in float64
+# (below 2**53 and 10**22), so their quotient is the float64 nearest to the decimal, which is what
+# float() returns.
+_WHOLE = 4  # most digits before the point: pixels have up to four, meters one
+_FRACTION = 11  # most digits after it: 4 + 11 digits stay below 2**53
 _POWERS = 10.0 ** np.arange(_FRACTION + 1)
 _SIGNS = np.array([1.0, -1.0])
-_FEW = 16  # tokens for which float() is quicker than setting up arrays
+_FEW = 16  # number of tokens for which float() is faster than setting up arrays
 
 
 def _numbers(data: bytes, start: np.ndarray, end: np.ndarray) -> np.ndarray | None:
@@ -234,7 +237,7 @@ def _numbers(data: bytes, start: np.ndarray, end: np.ndarray) -> np.ndarray | No
         values[rest], regular = _decimals(data, begin[rest], end[rest], whole)
         rest = rest[~regular]
     values *= _SIGNS.take(negative)
-    # An exponent, no point, very many digits, or not a number at all:
+    # The rest has an exponent, no point or too many digits, or is not a number.
     tokens = zip(rest.tolist(), start[rest].tolist(), end[rest].tolist(), strict=True)
     for i, a, b in tokens:
         number = _number(data[a:b])
@@ -250,7 +253,7 @@ def _decimals(
     """Decodes unsigned tokens that have `whole` digits, a point and 1 to 11 more digits.
 
     Returns:
-        float64 (n,) values, and bool (n,): which tokens have that form. Other values are rubbish.
+        The values, float64 (n,), and bool (n,), the tokens of that form; other values are invalid.
     """
     text = np.frombuffer(data, np.uint8)
     fraction = end - begin - (whole + 1)
@@ -258,7 +261,7 @@ def _decimals(
     regular &= (fraction >= 1) & (fraction <= _FRACTION)
     values = np.zeros(len(begin))
     for i in range(whole):
-        digit = text.take(begin + i, mode="clip") - _ZERO  # wraps round below '0'
+        digit = text.take(begin + i, mode="clip") - _ZERO  # wraps around below '0'
         regular &= digit <= 9
         values = values * 10.0 + digit
 
@@ -286,18 +289,20 @@ _KEEP = np.array([(1 << 64) - (1 << 8 * (8 - n)) for n in range(9)], np.uint64)
 
 
 def _last_digits(data: bytes, end: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The whole numbers (n,) that the `count` bytes before `end` (no more than 8) spell, and
-    bool (n,): whether all of those are digits.
+    """Decodes the `count` bytes (at most 8) before `end` as integers.
 
     Eight bytes are one 64-bit word, whose lowest byte is the leftmost digit.
+
+    Returns:
+        The integers, uint64 (n,), and bool (n,), whether all of the bytes are digits.
     """
     words = np.ndarray(len(data) - 7, "<u8", data, strides=(1,))
-    x = words[end - 8]  # a joint's line is never among the first 8 bytes
+    x = words[end - 8]  # lines of joints never start within the first 8 bytes
     x ^= _ZEROS
     x &= _KEEP.take(count, mode="clip")  # earlier bytes become leading zeros
     digits = ((x + _NINE_FITS | x) & _HIGH_BITS) == 0
     x = (x * np.uint64(10) + (x >> np.uint64(8))) & _LOW_1  # four pairs
-    x = (x * np.uint64(100) + (x >> np.uint64(16))) & _LOW_2  # two fours
+    x = (x * np.uint64(100) + (x >> np.uint64(16))) & _LOW_2  # two groups of four
     x = (x * np.uint64(10_000) + (x >> np.uint64(32))) & _LOW_4
     return x, digits
 
@@ -306,28 +311,28 @@ def _last_digits(data: bytes, end: np.ndarray, count: np.ndarray) -> tuple[np.nd
 
 
 def _number(token: bytes) -> float | None:
-    """`float(token)`, or None if it is not a number (float() alone allows '1_0')."""
+    """`float(token)`, or None if it is not a number (float() also accepts '1_0')."""
     return float(token) if _NUMBER.fullmatch(token) else None
 
 
 def _show(token: bytes) -> str:
-    """A token for an error message: quoted, short, printable."""
+    """A token for an error message, quoted, shortened and printable."""
     text = token.decode("ascii", errors="backslashreplace")
     return repr(text if len(text) <= 40 else text[:40] + "...")
 
 
 class _Lines:
-    """Hands out the lines' tokens one after the other, and knows where it is."""
+    """Iterates over the lines' tokens and keeps the line number."""
 
     def __init__(self, data: bytes) -> None:
         self.lines = data.rstrip().split(b"\n") if data.strip() else []
-        self.number = 0  # of the line handed out last, from 1
+        self.number = 0  # of the current line, from 1
 
     def error(self, found: str, expected: str) -> SkeletonTextError:
         return SkeletonTextError(self.number, f"found {found}, expected {expected}")
 
     def values(self, count: int, expected: str) -> list[bytes]:
-        """The next line's tokens; there must be `count` of them."""
+        """The tokens of the next line, which must have `count` of them."""
         self.number += 1
         if self.number > len(self.lines):
             raise self.error("the end of the file", expected)
@@ -342,7 +347,7 @@ class _Lines:
         return tokens
 
     def count(self, expected: str) -> int:
-        """The next line's only token, a whole number."""
+        """The next line, which must be an integer."""
         (token,) = self.values(1, expected)
         if not token.isdigit() or len(token) > _COUNT_DIGITS:
             raise self.error(_show(token), expected)
@@ -350,12 +355,12 @@ class _Lines:
 
 
 def _read_carefully(data: bytes, columns: Sequence[int]) -> SkeletonText:
-    """The file's content; the first thing that is wrong raises a SkeletonTextError."""
+    """Parses a file line by line; the first error raises a SkeletonTextError."""
     lines = _Lines(data)
     bodies: list[int] = []
     ids: list[int] = []
     values: list[list[list[float]]] = []
-    # Counts are believed only as far as lines follow: nothing is allocated from them.
+    # No memory is allocated from the counts, which may be wrong.
     T = lines.count("the number of frames")
     while len(bodies) < T:
         place = f"frame {len(bodies) + 1} of {T}"
@@ -383,7 +388,7 @@ def _read_carefully(data: bytes, columns: Sequence[int]) -> SkeletonText:
 
 
 def _read_joint(lines: _Lines, j: int, body: str, columns: Sequence[int]) -> list[float]:
-    """The values of one joint's line."""
+    """The values of the line of one joint."""
     joint = f"joint {j + 1} of {body}"
     tokens = lines.values(JOINT_VALUES, f"{JOINT_VALUES} values of {joint}")
     values = []
@@ -401,6 +406,6 @@ def _read_joint(lines: _Lines, j: int, body: str, columns: Sequence[int]) -> lis
 
 
 def _to_float32(values: object) -> np.ndarray:
-    """float32 of the same shape; what is too large becomes infinite, without a warning."""
+    """Converts to float32; values that are too large become infinite, without a warning."""
     with np.errstate(over="ignore"):
         return np.array(values, np.float64).astype(np.float32)

@@ -1,13 +1,13 @@
-"""Reads pickles of plain data and NumPy arrays, and refuses all others.
+"""Reads pickles of plain data and NumPy arrays without unpickling.
 
-`pickle.Unpickler` runs what a file tells it to. With a `find_class` that allows little it still
-lets nine bytes take a gigabyte (a large memo index) and 300 bytes take hours (the hash of
-nested tuples). So nothing is unpickled here: `pickletools` takes the file apart into its opcodes,
-and `load` follows the few that such data need. No name of the file is ever looked up or called.
+`pickle.Unpickler` executes code from a file. Even with a restrictive `find_class`, nine bytes can
+allocate a gigabyte (a large memo index), and 300 bytes can run for hours (the hash of nested
+tuples). Therefore nothing is unpickled here: `pickletools` splits the file into opcodes, and `load`
+interprets the few that plain data needs. Names in the file are never imported or called.
 
-Read are protocols 2 to 5 with None, booleans, numbers, strings, bytes, tuples, lists, dicts whose
-keys are strings, and NumPy arrays and scalars of booleans, whole numbers and floats. Arrays are
-views of the bytes that the file holds: a shape that promises more is refused.
+Supported are protocols 2 to 5 with None, booleans, numbers, strings, bytes, tuples, lists, dicts
+with string keys, and NumPy arrays and scalars of booleans, integers and floats. Arrays are views of
+bytes in the file; a shape that does not match their number raises an error.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from typing import Any
 
 import numpy as np
 
-MAX_BYTES = 16 * 2**30  # all of it goes to memory
-MAX_OPCODES = 20_000_000  # the 114,000 clips of NTU RGB+D 120 take some five million
+MAX_BYTES = 16 * 2**30  # the whole file is loaded into memory
+MAX_OPCODES = 20_000_000  # the 114,000 clips of NTU RGB+D 120 take about five million
 NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
 
 
 class PickleError(ValueError):
-    """The file is not a pickle, is damaged, or holds something else than plain data."""
+    """The file is not a pickle, is damaged, or contains more than plain data."""
 
 
 def load(path: str | Path) -> Any:
-    """The data in the file; its arrays cannot be written to.
+    """Loads the data of a file; its arrays are read-only.
 
     Raises:
-        PickleError: Anything that is not plain data; the message is one sentence with the file
-            and the byte where it is.
+        PickleError: The file is damaged or contains more than plain data; the message states the
+            file and the byte.
         OSError: The file cannot be opened.
     """
     path = Path(path)
     size = path.stat().st_size
     if not 0 < size <= MAX_BYTES:
         raise PickleError(f"{path}: {size} bytes long, expected 1 to {MAX_BYTES}")
-    # A memory map gives no more than it has, however much an opcode claims to hold.
+    # A memory map returns no more bytes than it has, whatever size an opcode claims.
     with (
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # pickletools about odd names, NumPy about odd comparisons
+        warnings.simplefilter("ignore")  # of pickletools about names, of NumPy about comparisons
         machine = _Machine(size)
         after: int | None = 0
         try:
@@ -65,7 +65,7 @@ def load(path: str | Path) -> Any:
             raise PickleError(f"{path}: byte {after}: {why}") from None
 
 
-# What GLOBAL and STACK_GLOBAL may name, and what they then stand for.
+# The names allowed in GLOBAL and STACK_GLOBAL, and their meanings.
 _NAMES = {
     ("numpy", "dtype"): "dtype",
     ("numpy", "ndarray"): "ndarray",
@@ -75,35 +75,35 @@ _NAMES = {
     ("numpy._core.multiarray", "scalar"): "scalar",
     ("numpy.core.numeric", "_frombuffer"): "buffer",
     ("numpy._core.numeric", "_frombuffer"): "buffer",
-    ("_codecs", "encode"): "encode",  # protocol 2 writes bytes as a string to be encoded
+    ("_codecs", "encode"): "encode",  # protocol 2 writes bytes as a string to encode
     ("__builtin__", "bytes"): "no bytes",
 }
 
 
 class _Name:
-    """A name of `_NAMES` on the stack."""
+    """A name from `_NAMES` on the stack."""
 
     def __init__(self, meaning: str) -> None:
         self.meaning = meaning
 
 
 class _Unfinished:
-    """An array, or with `code` a data type, whose BUILD opcode is still to come."""
+    """An array, or with `code` a data type, before its BUILD opcode."""
 
     def __init__(self, code: str | None = None) -> None:
         self.code = code
-        self.memos: list[int] = []  # where the finished one has to go, too
+        self.memos: list[int] = []  # memo indices that must get the finished object
 
 
 class _Machine:
-    """The stack and the memo that opcodes work on."""
+    """The stack and the memo on which opcodes operate."""
 
     def __init__(self, size: int) -> None:
         self.stack: list[Any] = []
-        self.marks: list[int] = []  # how long the stack was at each
+        self.marks: list[int] = []  # length of the stack at each mark
         self.memo: dict[int, Any] = {}
         self.result: Any = None
-        self.left_to_encode = size  # a string that is encoded again and again would fill the memory
+        self.left_to_encode = size  # repeated encoding of one string would fill the memory
         push = self.stack.append
         self.steps: dict[str, Callable[[Any], object]] = {
             "PROTO": lambda version: None,
@@ -153,17 +153,17 @@ class _Machine:
     def follow(self, opcode: str, argument: Any) -> None:
         step = self.steps.get(opcode)
         if step is None:
-            raise PickleError(f"holds more than plain data (opcode {opcode})")
+            raise PickleError(f"contains more than plain data (opcode {opcode})")
         step(argument)
 
     def pop(self, count: int) -> list[Any]:
-        """The last values, all of them since the last mark."""
+        """Pops the last `count` values, which must all be above the last mark."""
         if len(self.stack) - count < (self.marks[-1] if self.marks else 0):
             raise PickleError("is damaged (an opcode without its values)")
         return self.cut(len(self.stack) - count)
 
     def pop_mark(self) -> list[Any]:
-        """The values since the last mark."""
+        """Pops the values above the last mark."""
         return self.cut(self.marks.pop())
 
     def cut(self, start: int) -> list[Any]:
@@ -181,7 +181,7 @@ class _Machine:
         if type(self.stack[-1]) is not dict or len(values) % 2:
             raise PickleError("is damaged (an item without a dict)")
         if not all(type(key) is str for key in keys):
-            raise PickleError("holds a dict whose keys are no strings")
+            raise PickleError("contains a dict whose keys are not strings")
         self.stack[-1].update(zip(keys, values[1::2], strict=True))
 
     def put(self, index: int) -> None:
@@ -190,17 +190,17 @@ class _Machine:
             value.memos.append(index)
 
     def name(self, module: Any, name: Any) -> None:
-        # The types first: the hash of a tuple may take forever.
+        # Check the types first, because hashing a nested tuple may take forever.
         if type(module) is not str or type(name) is not str or (module, name) not in _NAMES:
             what = f"{module}.{name}" if type(module) is type(name) is str else "?"
-            raise PickleError(f"names {what!a:.80}, which is neither plain data nor an array")
+            raise PickleError(f"refers to {what!a:.80}, which is neither plain data nor an array")
         self.stack.append(_Name(_NAMES[module, name]))
 
     def stop(self) -> None:
         (self.result,) = self.stack
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """REDUCE: what calling the name with these arguments would give."""
+        """REDUCE: the result of a call of the name with these arguments."""
         match name.meaning if isinstance(name, _Name) else None, arguments:
             case "array", (_Name(meaning="ndarray"), tuple(), bytes()):
                 return _Unfinished()
@@ -213,14 +213,14 @@ class _Machine:
             case "encode", (str(text), "latin1"):
                 self.left_to_encode -= len(text)
                 if self.left_to_encode < 0:
-                    raise PickleError("unpacks to more than the file holds")
+                    raise PickleError("unpacks to more data than the file contains")
                 return text.encode("latin1")
             case "no bytes", ():
                 return b""
-        raise PickleError("calls something with arguments that no array has")
+        raise PickleError("contains a call that does not build an array")
 
     def build(self, unfinished: Any, state: Any) -> None:
-        """BUILD: finishes an array or a data type, here and in the memo."""
+        """BUILD: completes an array or a data type, on the stack and in the memo."""
         finished: Any
         match unfinished, state:
             case _Unfinished(code=None), (1, shape, np.dtype() as kind, order, bytes(data)):
@@ -228,11 +228,11 @@ class _Machine:
             case _Unfinished(code=str(code)), (3, str(order), None, None, None, *_):
                 finished = _dtype(code, order)
             case _Unfinished(code=str(code)), _:
-                raise PickleError(f"holds an array of type {code!a:.20} with fields")
+                raise PickleError(f"contains an array of type {code!a:.20} with fields")
             case _Unfinished(code=None), (1, _, _, _, list()):
-                raise PickleError("holds an array of Python objects")
+                raise PickleError("contains an array of Python objects")
             case _:
-                raise PickleError("sets the state of something that is no array")
+                raise PickleError("sets the state of an object that is not an array")
         self.stack.append(finished)
         for index in unfinished.memos:
             if self.memo[index] is unfinished:
@@ -242,7 +242,7 @@ class _Machine:
 def _dtype(code: str, order: str) -> np.dtype:
     if code not in NUMBERS or order not in tuple("<>|="):
         what = "of Python objects" if code.startswith("O") else f"of type {code!a:.20}"
-        raise PickleError(f"holds an array {what}, where only numbers are read")
+        raise PickleError(f"contains an array {what}; only numbers are supported")
     return np.dtype(order + code)
 
 
@@ -252,10 +252,10 @@ def _array(data: bytes | bytearray, kind: np.dtype, shape: Any, fortran: bool) -
         or len(shape) > 32
         or not all(type(n) is int and n >= 0 for n in shape)
     ):
-        raise PickleError("holds an array with a wrong shape")
+        raise PickleError("contains an array with an invalid shape")
     if math.prod(shape) * kind.itemsize != len(data):
         raise PickleError(
-            f"holds an array of shape {shape!s:.60} and type {kind} in {len(data)} bytes"
+            f"contains an array of shape {shape!s:.60} and type {kind} in {len(data)} bytes"
         )
     values = np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
     values.flags.writeable = False

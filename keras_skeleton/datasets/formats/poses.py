@@ -1,16 +1,17 @@
-"""Key points of pose estimators as Kinect v2 skeletons: COCO-17, OpenPose BODY-25, MediaPipe-33.
+"""Converts keypoints of COCO-17, OpenPose BODY-25 and MediaPipe-33 to Kinect v2 skeletons.
 
-Every Kinect v2 joint is a weighted sum of key points. Where the sensor has a joint that the
-estimator has not, it is derived: the spine's base is the middle of the hips, the hand lies
-beyond the wrist on the line from the elbow, and so on. The weights are rounded from the least
-squares fit over 13 bodies of ten NTU RGB+D recordings (hand 1.23 and 1.24, its tip 1.40 and 1.44,
-middle of the spine 0.60, neck 0.46 of the way to the head). Two joints cannot be had: the thumb
-of COCO and OpenPose lies in line with the hand, and the foot of COCO in line with the shin, so
-which way the toes point is unknown. Kinect's hips and shoulders lie nearer to the spine than
-an estimator's; they are left as they are.
+Each Kinect v2 joint is a weighted sum of keypoints. Joints that the estimator does not have are
+derived: the base of the spine is the middle of the hips, the hand is beyond the wrist on the line
+from the elbow, and so on. The weights are rounded from a least-squares fit over 13 bodies of ten
+NTU RGB+D recordings (hand 1.23 and 1.24, its tip 1.40 and 1.44, middle of the spine 0.60, neck 0.46
+of the way to the head). Two joints cannot be estimated: the thumb of COCO and OpenPose is placed in
+line with the hand, and the foot of COCO in line with the shin, so the direction of the toes is
+unknown. Kinect's hips and shoulders are closer to the spine than those of the estimators; this is
+not corrected.
 
-Left and right are the person's own, in all of these formats. Images have x to the right and y
-down, a Kinect has y up and x to its own left: `image_to_camera` turns one into the other.
+Left and right are from the person's perspective in all of these formats. In images x points right
+and y down; in Kinect coordinates x points to the sensor's left and y up. `image_to_camera` converts
+between them.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from keras_skeleton.utils.errors import UnknownNameError
 
 COORDINATES = ("xy", "xyz", "xyc", "xyzc")
 
-# A joint, then weights and key points. `*` stands for left and right. A joint that has several
-# lines takes the first whose key points are seen in at least half of the frames.
+# A joint, then weights and keypoints. `*` stands for left and right. If a joint has several lines,
+# the first one is used whose keypoints are found in at least half of the frames.
 _COMMON = """
 spine_base      0.5 left_hip        0.5 right_hip
 spine_mid       0.2 left_hip        0.2 right_hip       0.3 left_shoulder   0.3 right_shoulder
@@ -49,8 +50,8 @@ head            1 nose
 *_foot          1.07 *_ankle        -0.07 *_knee
 """
 
-# Before the common lines: these two formats have toes, OpenPose the middle of hips and shoulders,
-# MediaPipe knuckles.
+# Lines that precede the common ones: both formats have toes, OpenPose has the middle of the hips
+# and shoulders, MediaPipe has knuckles.
 _OPENPOSE = """
 spine_base      1 mid_hip
 spine_mid       0.4 mid_hip         0.6 neck
@@ -71,13 +72,13 @@ Weights = dict[int, float]
 
 @dataclass(frozen=True)
 class Pose:
-    """The key points of a pose estimator.
+    """The keypoints of a pose estimator.
 
     Attributes:
         name: `"coco17"`, `"openpose_body25"` or `"mediapipe33"`.
-        points: K names in storage order.
-        table: For every Kinect v2 joint its definitions, the best first, each
-            `{index of a key point: weight}` with weights that sum to 1.
+        points: The K names in storage order.
+        table: Maps each Kinect v2 joint to its definitions, in order of preference. A definition
+            maps indices of keypoints to weights with sum 1.
     """
 
     name: str
@@ -86,12 +87,12 @@ class Pose:
 
     @property
     def size(self) -> int:
-        """K, the number of key points."""
+        """The number of keypoints K."""
         return len(self.points)
 
 
 def _pose(name: str, points: str, own: str = "") -> Pose:
-    """Builds a format from its key points in order and the lines that it has before the common."""
+    """Builds a format from its keypoints in order and the lines that precede the common ones."""
     names = tuple(points.split())
     table: dict[str, list[Weights]] = {joint: [] for joint in KINECT_V2.joints}
     for line in (own + _COMMON).split("\n"):
@@ -103,7 +104,7 @@ def _pose(name: str, points: str, own: str = "") -> Pose:
     return Pose(name, names, {joint: tuple(lines) for joint, lines in table.items()})
 
 
-# COCO key points (T.-Y. Lin et al., 2014): most 2D estimators, and what lifts them to 3D.
+# COCO keypoints (T.-Y. Lin et al., 2014), used by most 2D estimators and by 2D-to-3D lifting.
 COCO17 = _pose(
     "coco17",
     """
@@ -141,7 +142,7 @@ POSES = {pose.name: pose for pose in (COCO17, OPENPOSE_BODY25, MEDIAPIPE33)}
 
 
 def get_pose(pose: str | Pose) -> Pose:
-    """The format of that name; a `Pose` is handed back as it is."""
+    """Returns a keypoint format by name; a `Pose` is returned unchanged."""
     if isinstance(pose, Pose):
         return pose
     if pose not in POSES:
@@ -152,17 +153,17 @@ def get_pose(pose: str | Pose) -> Pose:
 def split_coordinates(
     points: np.ndarray, coordinates: str, min_confidence: float = 0.0
 ) -> np.ndarray:
-    """Positions float64 (..., 3) from points (..., C); NaN where a point was not found.
+    """Extracts positions from keypoints with a confidence: float64 (..., 3), NaN if missing.
 
     Args:
-        points: C coordinates in the last axis.
-        coordinates: What they are, one letter each: `"xy"`, `"xyz"`, or with a confidence last,
-            `"xyc"`, `"xyzc"`. A flat point has z = 0.
-        min_confidence: Points with less become NaN, and so do those of confidence 0, which is
-            how OpenPose says that it found none.
+        points: (..., C).
+        coordinates: Meaning of the C values: `"xy"`, `"xyz"`, or with the confidence as last value
+            `"xyc"`, `"xyzc"`. 2D points get z = 0.
+        min_confidence: Points with a lower confidence become NaN, as do those with confidence 0,
+            which OpenPose writes for missing points.
 
     Raises:
-        ValueError: Unknown coordinates, or C is not their number.
+        ValueError: Unknown coordinates, or C does not match them.
     """
     if coordinates not in COORDINATES:
         raise UnknownNameError("coordinates", coordinates, COORDINATES)
@@ -183,27 +184,27 @@ def split_coordinates(
 
 
 def image_to_camera(clip: np.ndarray) -> np.ndarray:
-    """Points with x to the image's right, y down, z away, in a Kinect's axes: y up, x to its left.
+    """Converts points from image axes (x right, y down, z away) to Kinect axes (x left, y up).
 
-    Half a turn about the line of sight: x and y change their signs, z stays. To change y alone
-    would turn everybody into their mirror image, left-handers for right-handers. The image must
-    not be mirrored itself (as a selfie camera's, or a Kinect's own, is).
+    This is a rotation by 180 degrees about the line of sight: x and y change their signs, z does
+    not. Changing only y would mirror people, so that left-handed ones become right-handed. The
+    image must not be mirrored, as those of selfie cameras and of the Kinect itself are.
     """
     return np.asarray(clip, np.float64) * (-1.0, -1.0, 1.0)
 
 
 def to_kinect_v2(points: np.ndarray, pose: str | Pose) -> np.ndarray:
-    """Kinect v2 joints float64 (T, M, 25, 3) from key points (T, M, K, 3).
+    """Converts keypoints to Kinect v2 joints: float64 (T, M, 25, 3), NaN for missing joints.
 
-    NaN is a point that was not found, and so is (0, 0, 0), the corner of the image, where OpenPose
-    puts it. A joint is found where all points of its definition are; of several definitions a
-    body takes the first that is found in at least half of its frames, else the one found most
-    often, and keeps to it in the whole clip, lest the joint jump from one to the other. Joints
-    that are not found are NaN; see `transforms.missing.fill_missing`.
+    A keypoint is missing if it is NaN or (0, 0, 0), which OpenPose writes. A joint is missing if
+    any keypoint of its definition is. If a joint has several definitions, each body uses the first
+    one that is found in at least half of its frames, otherwise the one found most often. The same
+    definition is used for the whole clip, so that joints do not jump. To fill missing joints, see
+    `transforms.missing.fill_missing`.
 
     Args:
-        points: (T, M, K, 3), axes as they are; M bodies, all NaN or zero where absent.
-        pose: The format, or its name.
+        points: (T, M, K, 3), in any axes; absent bodies are all NaN or zero.
+        pose: The format or its name.
 
     Raises:
         ValueError: Wrong shape, infinity or unknown format.
@@ -216,13 +217,13 @@ def to_kinect_v2(points: np.ndarray, pose: str | Pose) -> np.ndarray:
             f"for '{layout.name}'"
         )
     if np.isinf(points).any():
-        raise ValueError("points hold infinity")
+        raise ValueError("points contain infinity")
     points[(points == 0).all(axis=-1)] = np.nan
     found = ~np.isnan(points).any(axis=-1)  # (T, M, K)
     frames = found.any(axis=2).sum(axis=0)  # (M,)
     out = np.empty((*points.shape[:2], KINECT_V2.size, 3))
     for joint, definitions in layout.table.items():
-        # (definitions, M): in how many frames all key points of each are found
+        # (definitions, M), the number of frames in which all keypoints of each are found
         counts = np.array([found[:, :, list(d)].all(axis=2).sum(axis=0) for d in definitions])
         chosen = np.argmax(np.where(2 * counts >= frames, len(points) + 1, counts), axis=0)
         for m, d in enumerate(chosen):
@@ -239,23 +240,22 @@ def pose_clip(
     min_confidence: float = 0.0,
     scale: str | None = None,
 ) -> np.ndarray:
-    """A finished Kinect v2 clip, float64 (T, M, 25, 3), from a pose estimator's key points.
+    """Converts keypoints of a pose estimator to a Kinect v2 clip: float64 (T, M, 25, 3).
 
-    Points that were not found are filled (`fill_missing`), y points up, and the unit of a flat
-    clip is the person's torso: it is divided by the median distance from the shoulders' middle to
-    the hips' (`per_torso`). A clip in three dimensions keeps its unit. MediaPipe's normalised
-    landmarks are to be multiplied by the image's width and height first (its world landmarks,
-    in metres, are better).
+    Missing points are filled (`fill_missing`), and y points up. A 2D clip is divided by the
+    person's median torso length (`per_torso`); a 3D clip keeps its unit. Multiply MediaPipe's
+    normalized landmarks by the image's width and height first, or better use its world landmarks,
+    which are in meters.
 
     Args:
-        points: (T, M, K, C), or (T, K, C) for one person; absent people all NaN or zero.
+        points: (T, M, K, C), or (T, K, C) for one person; absent people are all NaN or zero.
         pose: `"coco17"`, `"openpose_body25"` or `"mediapipe33"`.
-        coordinates: `"xy"`, `"xyz"`, `"xyc"` or `"xyzc"`; c is a confidence.
-        min_confidence: Points with less count as not found; see `split_coordinates`.
-        scale: `"torso"` or `"none"`; by default `"torso"` for a flat clip only.
+        coordinates: `"xy"`, `"xyz"`, `"xyc"` or `"xyzc"`, where c is a confidence.
+        min_confidence: Points with a lower confidence are missing; see `split_coordinates`.
+        scale: `"torso"` or `"none"`; by default `"torso"` for a 2D clip, else `"none"`.
 
     Raises:
-        ValueError: Wrong shape, infinity, or an unknown choice.
+        ValueError: Wrong shape, infinity, or an unknown option.
 
     Example:
         >>> points = np.random.default_rng(0).uniform(100, 400, (60, 17, 3))

@@ -1,17 +1,19 @@
-"""`skeleton.toml`: what the numbers in the clips of a folder mean.
+"""`skeleton.toml`, the file that describes the joints and coordinates of the clips in a folder.
 
-One of three:
+It has one of:
     skeleton = "kinect_v2"        a known layout
-    skeleton = "coco17"           key points, which become Kinect v2 joints (`formats/poses.py`)
+    skeleton = "coco17"           keypoints, converted to Kinect v2 joints (`formats/poses.py`)
     joints, bones, root, [roles]  a layout of your own, see `EXAMPLE`
-and, where they are needed:
-    units = "mm"                  m, cm and mm become metres; pixels and other stay (default)
-    coordinates = "xyc"           the numbers of a joint: xy, xyz, xyc, xyzc (c: confidence)
-    min_confidence = 0.2          joints with less were not seen (default: only those with 0)
-    y = "down"                    as in images (default for key points, else "up"): x and y are
-                                  turned, see `poses.image_to_camera`
-    scale = "torso"               lengths in torsos, see `normalise.per_torso` (default for flat
-                                  key points, else "none")
+and optionally:
+    units = "mm"                  m, cm and mm are converted to meters; pixels and other (default)
+                                  are kept
+    coordinates = "xyc"           the numbers of a joint: xy, xyz, xyc or xyzc (c: confidence)
+    min_confidence = 0.2          joints with a lower confidence are missing (default: only those
+                                  with 0)
+    y = "down"                    as in images (default for keypoints, else "up"): x and y are
+                                  flipped, see `poses.image_to_camera`
+    scale = "torso"               divide by the torso length, see `normalise.per_torso` (default
+                                  for 2D keypoints, else "none")
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ ROLES = ("hips", "shoulders", "spine", "hands")
 
 EXAMPLE = """\
   skeleton = "kinect_v2"    (or kinect_v1, sbu, hdm05, coco17, openpose_body25, mediapipe33)
-or a layout of your own, joints in the order of the files:
+or a layout of your own, with joints in the order of the files:
   joints = ["pelvis", "chest", "left_hip", "left_knee", ...]
   bones = [["pelvis", "chest"], ["pelvis", "left_hip"], ...]   # parent, child
   [roles]
@@ -47,21 +49,21 @@ or a layout of your own, joints in the order of the files:
   shoulders = ["left_shoulder", "right_shoulder"]
   spine = ["pelvis", "chest"]                                  # lower, upper
   hands = ["left_wrist", "right_wrist"]
-  feet = [["left_ankle", "left_toes"], ["right_ankle", "right_toes"]]   # if there are any"""
+  feet = [["left_ankle", "left_toes"], ["right_ankle", "right_toes"]]   # optional"""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the numbers in the clips' files mean; see the top of this file.
+    """The content of a `skeleton.toml`; see the module's docstring.
 
     Attributes:
-        skeleton: The joints of a finished clip.
-        pose: The key points in the files, where they are not the skeleton's joints.
-        coordinates: As declared; None where the shape of a clip says it.
-        min_confidence: Joints with less were not seen.
-        down: y points down in the files.
+        skeleton: The joint layout of the resulting clips.
+        pose: The keypoint format of the files, if it differs from the skeleton.
+        coordinates: As declared; None to derive them from the shape of a clip.
+        min_confidence: Joints with a lower confidence are missing.
+        down: Whether y points down in the files.
         scale: `"torso"`, `"none"`, or None for the default.
-        unit: Key of `UNITS`.
+        unit: A key of `UNITS`.
     """
 
     skeleton: Skeleton
@@ -79,10 +81,14 @@ class Layout:
 
 
 def read_layout(root: Path, skeleton: str | None = None) -> Layout:
-    """What the folder's `skeleton.toml` says; `skeleton` takes the place of the joints in it.
+    """Reads the `skeleton.toml` of a folder.
+
+    Args:
+        root: The folder.
+        skeleton: A known layout or keypoint format that replaces the joints in the file.
 
     Raises:
-        DatasetError: No file and no `skeleton`, or something in it that is wrong.
+        DatasetError: The file has an error, or is missing and `skeleton` is not given.
     """
     path = root / FILE
     table: dict[str, Any] = {}
@@ -96,7 +102,7 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
         except ValueError as error:  # both bad UTF-8 and bad TOML
             raise DatasetError(f"{path}: {error}") from None
     elif skeleton is None:
-        raise DatasetError(f"{path}: missing; it says what the joints are, in one line:\n{EXAMPLE}")
+        raise DatasetError(f"{path}: missing; it describes the joints, in one line:\n{EXAMPLE}")
     if skeleton is not None:
         table = {key: value for key, value in table.items() if key not in OWN_KEYS}
         table["skeleton"] = skeleton
@@ -113,7 +119,7 @@ def _layout(table: dict[str, Any]) -> Layout:
     pose = None
     if "skeleton" in table:
         if both := [key for key in OWN_KEYS if key in table]:
-            raise ValueError(f"'skeleton' names a known layout: take out {both} or 'skeleton'")
+            raise ValueError(f"'skeleton' is a known layout: remove {both} or 'skeleton'")
         name = str(_choice(table, "skeleton", (*SKELETONS, *POSES)))
         pose = POSES.get(name)
         skeleton = KINECT_V2 if pose else SKELETONS[name]
@@ -121,7 +127,7 @@ def _layout(table: dict[str, Any]) -> Layout:
         skeleton = own_skeleton(table)
     confidence = table.get("min_confidence", 0.0)
     if type(confidence) not in (int, float) or not 0 <= confidence <= 1:
-        raise ValueError(f"min_confidence = {confidence!r}: it is a number from 0 to 1")
+        raise ValueError(f"min_confidence = {confidence!r}: must be a number from 0 to 1")
     return Layout(
         skeleton=skeleton,
         pose=pose,
@@ -143,20 +149,22 @@ def _choice(
 
 
 def own_skeleton(table: dict[str, Any]) -> Skeleton:
-    """A layout from the keys joints, bones and roles, and if they are there name and root.
+    """Builds a layout from the keys joints, bones and roles, and optionally name and root.
 
     Raises:
-        ValueError: Something is missing, of the wrong kind, or the bones are no tree.
+        ValueError: A key is missing or invalid, or the bones do not form a tree.
     """
     joints = _names(table.get("joints"), "joints")
     if not 2 <= len(joints) <= MAX_JOINTS or "" in joints:
-        raise ValueError(f"joints: a list of 2 to {MAX_JOINTS} names")
+        raise ValueError(f"joints: must be a list of 2 to {MAX_JOINTS} names")
     if twice := [joint for joint, count in Counter(joints).items() if count > 1]:
-        raise ValueError(f"joints: {twice} are there more than once")
+        raise ValueError(f"joints: {twice} occur more than once")
     for joint in joints:
         for side, other in (("left_", "right_"), ("right_", "left_")):
             if joint.startswith(side) and other + joint.removeprefix(side) not in joints:
-                raise ValueError(f"joints: '{joint}' has no '{other}{joint.removeprefix(side)}'")
+                raise ValueError(
+                    f"joints: '{joint}' has no counterpart '{other}{joint.removeprefix(side)}'"
+                )
 
     def at(value: Any, what: str) -> tuple[int, ...]:
         names = _names(value, what)
@@ -174,17 +182,17 @@ def own_skeleton(table: dict[str, Any]) -> Skeleton:
     bones = tuple(pair(bone, "bones") for bone in _items(table.get("bones"), "bones"))
     root = _tree_root(joints, bones)
     if "root" in table and at([table["root"]], "root") != (root,):
-        raise ValueError(f"root = '{table['root']}': the bones start from '{joints[root]}'")
+        raise ValueError(f"root = '{table['root']}': the root of the bones is '{joints[root]}'")
     roles = table.get("roles")
     if not isinstance(roles, dict):
-        raise ValueError("[roles] is missing: it names hips, shoulders, spine and hands")
+        raise ValueError("[roles] is missing: it must name hips, shoulders, spine and hands")
     for role in roles:
         if role not in (*ROLES, "torso", "feet"):
             raise UnknownNameError("role", role, (*ROLES, "torso", "feet"))
     hips, shoulders, spine, hands = (pair(roles.get(role), f"roles.{role}") for role in ROLES)
     name = table.get("name", "own")
     if not isinstance(name, str) or not name or name in SKELETONS or name in POSES:
-        raise ValueError(f"name = {name!r}: any text that is not a known layout's name")
+        raise ValueError(f"name = {name!r}: must be a text other than the names of known layouts")
     feet = _items(roles.get("feet", []), "roles.feet")
     return Skeleton(
         name=name,
@@ -204,29 +212,29 @@ def own_skeleton(table: dict[str, Any]) -> Skeleton:
 
 def _items(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{what}: a list is expected, not {value!r}")
+        raise ValueError(f"{what}: expected a list, not {value!r}")
     return value
 
 
 def _names(value: Any, what: str) -> list[str]:
     if not all(isinstance(name, str) for name in _items(value, what)):
-        raise ValueError(f"{what}: a list of joint names is expected, not {value!r}")
+        raise ValueError(f"{what}: expected a list of joint names, not {value!r}")
     return value
 
 
 def _tree_root(joints: Sequence[str], bones: Sequence[tuple[int, int]]) -> int:
-    """The joint that all others hang from, or a ValueError that says why there is none."""
+    """Index of the root of the tree of bones; a ValueError if they do not form a tree."""
     parents = Counter(child for _, child in bones)
     if twice := [joints[child] for child, count in parents.items() if count > 1]:
         raise ValueError(f"bones: {twice} have more than one parent")
     roots = [j for j in range(len(joints)) if j not in parents]
     if len(roots) != 1:
         names = [joints[j] for j in roots]
-        raise ValueError(f"bones: all joints but the root have a parent; without one are {names}")
+        raise ValueError(f"bones: exactly one joint must have no parent, but {names} have none")
     reached = {roots[0]}
     for _ in joints:
         reached |= {child for parent, child in bones if parent in reached}
     if len(reached) < len(joints):
         names = [joint for j, joint in enumerate(joints) if j not in reached]
-        raise ValueError(f"bones: {names} go in a circle")
+        raise ValueError(f"bones: {names} form a cycle")
     return roots[0]

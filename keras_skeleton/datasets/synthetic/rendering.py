@@ -1,8 +1,8 @@
-"""The studio's people as RGB video: shaded capsules in a plain room.
+"""Renders synthetic clips as RGB video: shaded capsules in a plain room.
 
-The camera is the Kinect's colour camera as `synthetic.pixels` has it, so a joint is drawn where
-its 2D coordinates are. For trying out networks that watch video on any machine; nobody would
-mistake it for a real recording.
+The camera is the Kinect's color camera as in `synthetic.dataset.pixels`, so joints are drawn at
+their 2D coordinates. The videos are intended for testing networks with video input; they are not
+realistic.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from keras_skeleton.datasets.synthetic.dataset import COLOUR, pixels
 from keras_skeleton.datasets.synthetic.studio import generator
 from keras_skeleton.skeletons import KINECT_V2
 
-CLOTHES, ROOM = 5, 6  # what a generator of colours is for; studio.py has 0 to 4
+CLOTHES, ROOM = 5, 6  # purposes of random generators; studio.py uses 0 to 4
 
 OUTFITS = 12
 
-# Metres: radius at either end of a bone, by the joint that ends it; others have LIMB.
+# Radii in meters at both ends of a bone, by the joint at its end; others have LIMB.
 LIMB = 0.045
 RADII = {
     "spine_mid": (0.13, 0.12), "spine_shoulder": (0.12, 0.12), "neck": (0.05, 0.05),
@@ -41,13 +41,17 @@ def render(
     seed: int = 0,
     wearing: Sequence[int] = (1,),
 ) -> np.ndarray:
-    """uint8 (T, height, width, 3): a clip as the colour camera sees it.
+    """Renders a clip as video of the color camera: uint8 (T, height, width, 3).
 
     Args:
-        clip: (T, M, 25, 3), Kinect v2 joints in metres, camera coordinates; absent bodies zero.
-        height, width: Of the video; 1080 x 1920 is the camera's own size.
-        seed: Of the colours of skin, clothes and room.
-        wearing: Numbers that the colours of skin and clothes are drawn by, with each body's own.
+        clip: (T, M, 25, 3), Kinect v2 joints in meters in camera coordinates; absent bodies are
+            zero.
+        height, width: Size of the video; the camera's own is 1080 x 1920.
+        seed: Seed of the colors of skin, clothes and room.
+        wearing: Further seeds of the colors of skin and clothes, combined with the body's index.
+
+    Raises:
+        ValueError: Wrong shape.
     """
     clip = np.asarray(clip, np.float64)
     if clip.ndim != 4 or clip.shape[2:] != (KINECT_V2.size, 3):
@@ -65,12 +69,12 @@ def render(
 
 
 def place(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pixels (..., 2), x and y, of camera coordinates (..., 3) in a video of that size."""
+    """Projects camera coordinates (..., 3) to pixels (..., 2), x and y, of a video of this size."""
     return pixels(points, COLOUR) * (width / VIDEO_SIZE[1], height / VIDEO_SIZE[0])
 
 
 def _room(height: int, width: int, seed: int) -> np.ndarray:
-    """A wall and a floor, each darker towards its far end: (height, width, 3), 0 to 255."""
+    """Renders a wall and a floor with a color gradient: (height, width, 3), 0 to 255."""
     rng = generator(seed, ROOM)
     wall, floor = rng.uniform(150, 220, 3), rng.uniform(70, 130, 3)
     y = np.linspace(0, 1, height)[:, None, None]
@@ -80,7 +84,7 @@ def _room(height: int, width: int, seed: int) -> np.ndarray:
 
 
 def _colours(seed: int, wearing: Sequence[int]) -> np.ndarray:
-    """One colour a joint (25, 3), of the bone that ends in it."""
+    """Colors (25, 3) of the bones, by the joint at their end."""
     rng = generator(seed, CLOTHES, *wearing)
     skin = np.array([225, 175, 145]) * rng.uniform(0.5, 1.05)
     shirt, trousers = rng.uniform(20, 230, 3), rng.uniform(20, 150, 3)
@@ -97,13 +101,13 @@ def _colours(seed: int, wearing: Sequence[int]) -> np.ndarray:
 
 
 def _draw(image: np.ndarray, depth: np.ndarray, body: np.ndarray, colours: np.ndarray) -> None:
-    """Draws one body (25, 3), bone by bone; what is nearer hides what is behind."""
+    """Draws one body (25, 3), bone by bone, with a depth buffer."""
     height, width = depth.shape
     at = place(body, height, width)
-    scale = COLOUR["focal"][0] * width / VIDEO_SIZE[1]  # pixels a metre at one metre
+    scale = COLOUR["focal"][0] * width / VIDEO_SIZE[1]  # pixels per meter at 1 m
     for parent, child in KINECT_V2.bones:
         if (body[[parent, child], 2] < 0.3).any():
-            continue  # behind the camera or at its lens
+            continue  # behind the camera or too close to it
         radii = RADII.get(KINECT_V2.joints[child], (LIMB, LIMB))
         _capsule(
             image,
@@ -125,13 +129,16 @@ def _capsule(
     scale: float,
     colour: np.ndarray,
 ) -> None:
-    """Draws a bone with round ends.
+    """Draws a bone as a capsule.
 
     Args:
+        image: (height, width, 3), changed in place.
+        depth: (height, width), the depth buffer, changed in place.
         ends: (2, 2), x and y in pixels.
-        far: (2,), z in metres.
-        radii: (2,) in metres.
-        scale: Pixels a metre at one metre.
+        far: (2,), z in meters.
+        radii: (2,), in meters.
+        scale: Pixels per meter at a distance of 1 m.
+        colour: (3,), 0 to 255.
     """
     wide = radii * scale / far
     low = np.floor((ends - wide[:, None]).min(axis=0)).astype(int)
@@ -139,13 +146,13 @@ def _capsule(
     (left, top), (right, bottom) = np.maximum(low, 0), np.minimum(high, depth.shape[::-1])
     if left >= right or top >= bottom:
         return
-    y, x = np.mgrid[top:bottom, left:right] + 0.5  # the middle of each pixel
+    y, x = np.mgrid[top:bottom, left:right] + 0.5  # centers of the pixels
     along = ends[1] - ends[0]
     length = max(float(along @ along), 1e-12)
     share = np.clip(((x - ends[0, 0]) * along[0] + (y - ends[0, 1]) * along[1]) / length, 0, 1)
     aside = np.hypot(x - ends[0, 0] - share * along[0], y - ends[0, 1] - share * along[1])
     radius = wide[0] + share * (wide[1] - wide[0])
-    towards = np.sqrt(np.maximum(1 - (aside / radius) ** 2, 0))  # 1 in the middle, 0 at the rim
+    towards = np.sqrt(np.maximum(1 - (aside / radius) ** 2, 0))  # 1 on the axis, 0 at the edge
     metres = radii[0] + share * (radii[1] - radii[0])
     surface = far[0] + share * (far[1] - far[0]) - towards * metres
     window = (slice(top, bottom), slice(left, right))

@@ -1,17 +1,17 @@
-"""A simulated Kinect v2 studio: people of 25 joints act, three cameras watch, a sensor errs.
+"""Simulation of a Kinect v2 studio: people with 25 joints, actions, three cameras, sensor noise.
 
-A performance is made in four steps, each a section of this file:
+A performance is generated in four steps, each in its own section of this file:
 
-    person     bone lengths, pace, posture and handedness, drawn from a subject's number
-    script     what a person does when: minimum-jerk moves of a few named channels
-    joints     channels to 25 joint positions: a chain for the trunk, two-bone limbs
-    camera     studio to camera coordinates; then noise and joints that the sensor loses
+    person     bone lengths, pace, posture and handedness, drawn from the subject's number
+    script     the actions over time, as minimum-jerk movements of named channels
+    joints     from channels to 25 joint positions: a chain for the trunk, two-bone limbs
+    camera     from studio to camera coordinates; then noise and lost joints
 
-Axes are right-handed with y up, in metres. In a person's own frame x points to the person's left
-and z to the front; in the studio the floor is y = 0; in camera coordinates x points to the
-sensor's left and z away from it, as the Kinect SDK has it. Time is in seconds at 30 frames a
-second. Every random draw comes from a generator that is keyed by what it is for, so a clip never
-depends on which others are made.
+Coordinates are right-handed with y up, in meters. In a person's own frame x points to the person's
+left and z to the front; in the studio the floor is y = 0; in camera coordinates x points to the
+sensor's left and z away from it, as in the Kinect SDK. Time is in seconds, at 30 frames per second.
+Each random generator is seeded by its purpose and the clip's numbers, so a clip does not depend on
+other clips.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ V = KINECT_V2.size
 SIDES = {"left": 1.0, "right": -1.0}  # the sign of x
 
 Rng = np.random.Generator
-PERSON, PERFORMANCE, SETUP, SENSOR, STREAM = range(5)  # what a generator is for
+PERSON, PERFORMANCE, SETUP, SENSOR, STREAM = range(5)  # purposes of random generators
 
 
 def generator(seed: int, purpose: int, *indices: int) -> Rng:
-    """The random generator for one purpose and one set of indices."""
+    """Returns the random generator for a purpose and indices."""
     return np.random.default_rng((seed, purpose, *indices))
 
 
 # ---------------------------------------------------------------------------------------- person
 
-# Metres, of a person of medium height; a limb's bones are as long on the left as on the right.
+# Bone lengths in meters, of a person of medium height; both sides have the same lengths.
 BONES = {
     "lower_trunk": 0.27, "upper_trunk": 0.22, "neck": 0.07, "head": 0.14,
     "shoulder": 0.17, "upper_arm": 0.26, "forearm": 0.24, "hand": 0.075, "hand_tip": 0.075,
@@ -51,16 +51,16 @@ ANKLE_HEIGHT = 0.085
 
 @dataclass(frozen=True)
 class Person:
-    """What stays the same about a subject.
+    """The constant properties of a subject.
 
     Attributes:
         number: The subject's number, from 1.
-        bones: Bone name to its length in metres.
+        bones: Maps a bone's name to its length in meters.
         handed: `"right"` or `"left"`.
-        pace: 1.1 does everything a tenth faster.
-        size: 1.1 makes gestures a tenth larger.
-        lean: Degrees that the trunk leans (forward, to the left) when standing.
-        sway: Scale of the swaying of a person who stands still.
+        pace: Relative speed of movements.
+        size: Relative size of gestures.
+        lean: Lean of the trunk when standing (forward, to the left), in degrees.
+        sway: Relative amount of sway when standing still.
     """
 
     number: int
@@ -73,17 +73,17 @@ class Person:
 
     @property
     def arm(self) -> float:
-        """Metres from shoulder to wrist of a stretched arm."""
+        """Length of a stretched arm from shoulder to wrist, in meters."""
         return self.bones["upper_arm"] + self.bones["forearm"]
 
     @property
     def leg(self) -> float:
-        """Metres from hip to ankle of a stretched leg."""
+        """Length of a stretched leg from hip to ankle, in meters."""
         return self.bones["thigh"] + self.bones["shin"]
 
 
 def draw_person(seed: int, number: int) -> Person:
-    """The person behind a subject's number; every fifth one (3, 8, ...) is left-handed."""
+    """Draws the person of a subject's number; every fifth one (3, 8, ...) is left-handed."""
     rng = generator(seed, PERSON, number)
     height = np.clip(rng.normal(1.0, 0.04), 0.92, 1.08)
     bones = {
@@ -104,14 +104,14 @@ def draw_person(seed: int, number: int) -> Person:
 # ---------------------------------------------------------------------------------------- script
 
 # The channels of a person and their values when standing.
-#   pelvis   metres (left, up, front) from where the person stands
-#   trunk    degrees (forward, to the left, twist to the left)
-#   head     degrees of nodding forward
-#   *_hand   the wrist as seen from its shoulder: (out, up, front) in arm lengths; 'out' is away
-#            from the body's midline on either side; leaning and twisting do not turn it
-#   *_elbow  degrees that the elbow is raised sideways
-#   *_foot   metres (out, front) from where the foot stands
-#   *_lift   metres that the foot is off the floor
+#   pelvis   offset from the standing position (left, up, front), in meters
+#   trunk    angles (forward, to the left, twist to the left), in degrees
+#   head     forward tilt, in degrees
+#   *_hand   the wrist relative to its shoulder (out, up, front), in arm lengths; 'out' points away
+#            from the body's midline on both sides; lean and twist of the trunk do not rotate it
+#   *_elbow  sideways elevation of the elbow, in degrees
+#   *_foot   offset from the foot's standing position (out, front), in meters
+#   *_lift   height of the foot above the floor, in meters
 STANDING: dict[str, tuple[float, ...]] = {
     "pelvis": (0, 0, 0), "trunk": (0, 0, 0), "head": (0,),
     "left_hand": (0.16, -0.95, 0.08), "right_hand": (0.16, -0.95, 0.08),
@@ -119,21 +119,21 @@ STANDING: dict[str, tuple[float, ...]] = {
     "left_foot": (0, 0), "right_foot": (0, 0), "left_lift": (0,), "right_lift": (0,),
 }  # fmt: skip
 
-# What a hand does that does nothing: its wrist, its elbow, and how often.
+# Positions of an idle hand: its wrist, its elbow, and the probability.
 IDLE_HANDS = (
-    ((0.15, -0.92, 0.08), 0.0, 0.90),  # hangs
+    ((0.15, -0.92, 0.08), 0.0, 0.90),  # hanging down
     ((0.16, -0.66, -0.02), 35.0, 0.04),  # on the hip
-    ((-0.22, -0.66, 0.34), 15.0, 0.04),  # before the belly
+    ((-0.22, -0.66, 0.34), 15.0, 0.04),  # in front of the belly
     ((-0.02, -0.14, 0.34), 5.0, 0.02),  # at the strap of a bag
 )
 
-# How much the way of standing differs between clips (standard deviations, channels' units).
+# Variation of the stance between clips (standard deviations, in the channels' units).
 STANCE: dict[str, tuple[float, ...]] = {
     "trunk": (2.0, 1.0, 6.0), "head": (5.0,),
     "left_foot": (0.015, 0.03), "right_foot": (0.015, 0.03),
 }  # fmt: skip
 
-# How far each channel wanders when nothing happens, in the channel's own unit.
+# Amplitude of each channel's sway, in the channel's unit.
 SWAY: dict[str, tuple[float, ...]] = {
     "pelvis": (0.007, 0.0, 0.006), "trunk": (0.8, 0.5, 1.2), "head": (1.5,),
     "left_hand": (0.015, 0.01, 0.02), "right_hand": (0.015, 0.01, 0.02),
@@ -155,7 +155,7 @@ _LIMBS = {
 }
 _ON_FLOOR = _joints("left_ankle left_foot right_ankle right_foot")
 
-# The joints that a channel carries along.
+# The joints that a channel moves.
 CARRIES: dict[str, tuple[int, ...]] = {
     "pelvis": tuple(i for i in range(V) if i not in _ON_FLOOR),
     "trunk": (
@@ -170,13 +170,16 @@ CARRIES: dict[str, tuple[int, ...]] = {
 
 
 def minimum_jerk(phase: np.ndarray) -> np.ndarray:
-    """0 to 1 over phases 0 to 1 with no speed and no acceleration at the ends; flat outside."""
+    """Minimum-jerk profile from 0 to 1 for phases 0 to 1; constant outside.
+
+    Velocity and acceleration are zero at both ends.
+    """
     x = np.clip(phase, 0.0, 1.0)
     return x**3 * (10 - 15 * x + 6 * x**2)
 
 
 class Move(NamedTuple):
-    """One channel's minimum-jerk move: from `start` to `end` seconds it adds `change`."""
+    """A minimum-jerk movement that adds `change` to a channel from `start` to `end` seconds."""
 
     channel: str
     start: float
@@ -185,17 +188,17 @@ class Move(NamedTuple):
 
 
 class Script:
-    """What one person does when.
+    """The movements of one person over time.
 
-    A channel's course is its first value plus all of its moves, so moves may overlap. `begin`
-    starts a move and stays at the same instant; `move` also lets its time pass.
+    The value of a channel over time is its first value plus all of its moves, so moves may overlap.
+    `begin` starts a move without advancing the current time; `move` also advances it.
 
     Args:
-        person: Who acts.
-        rng: Draws what differs between repetitions.
-        pace: Divides every duration that is asked for.
-        side: The hand that acts, `"left"` or `"right"`.
-        stance: What is added to channels throughout, see `draw_stance`.
+        person: The person.
+        rng: Random generator for differences between repetitions.
+        pace: Divisor of all durations.
+        side: The acting hand, `"left"` or `"right"`.
+        stance: Constant offsets of channels, see `draw_stance`.
     """
 
     def __init__(
@@ -218,19 +221,19 @@ class Script:
             wrist, elbow, _ = IDLE_HANDS[rng.choice(len(IDLE_HANDS), p=[p for *_, p in IDLE_HANDS])]
             self.first[f"{name}_hand"] = self.near(wrist, 0.02)
             self.first[f"{name}_elbow"] = np.array([elbow])
-        self.pose = dict(self.first)  # where the channels will be when all moves are over
+        self.pose = dict(self.first)  # values of the channels after all moves
         self.moves: list[Move] = []
 
     def channel(self, name: str) -> str:
-        """`hand` and `elbow` mean those of the side that acts, `other_hand` the other hand."""
+        """Resolves `hand` and `elbow` to the acting side, and `other_hand` to the other side."""
         if name == "other_hand":
             return "left_hand" if self.side == "right" else "right_hand"
         return f"{self.side}_{name}" if name in ("hand", "elbow") else name
 
     def begin(self, seconds: float, *, after: Any = 0.0, **targets: Any) -> None:
-        """Starts moving channels to their targets, `after` seconds from now.
+        """Starts to move channels to their targets, `after` seconds from the current time.
 
-        A target may be shorter than its channel: the rest of the channel stays.
+        A target may have fewer values than its channel; the other values do not change.
         """
         start = self.now + after / self.pace
         for name, target in targets.items():
@@ -245,39 +248,42 @@ class Script:
             self.moves.append(Move(channel, start, end, change))
             self.pose[channel] = goal
             if channel in ("left_hand", "right_hand") and abs(change[1]) > 0.5:
-                # Far up or down, a hand passes in front of its shoulder, not through it.
+                # A large vertical movement makes an arc in front of the shoulder.
                 arc, middle = np.array((0.0, 0.0, 0.3 * abs(change[1]))), (start + end) / 2
                 self.moves.append(Move(channel, start, middle, arc))
                 self.moves.append(Move(channel, middle, end, -arc))
 
     def move(self, seconds: float, **targets: Any) -> None:
-        """Moves channels to their targets and lets the time pass."""
+        """Moves channels to their targets and advances the time."""
         self.begin(seconds, **targets)
         self.wait(seconds)
 
     def rest(self, seconds: float, *names: str) -> None:
-        """Moves channels back to their first values and lets the time pass."""
+        """Moves channels back to their first values and advances the time."""
         self.move(seconds, **{name: self.first[self.channel(name)] for name in names})
 
     def wait(self, seconds: float) -> None:
-        """Lets time pass."""
+        """Advances the time."""
         self.now += seconds / self.pace
 
     def delay(self, seconds: float) -> None:
-        """Puts everything off."""
+        """Delays all moves."""
         self.now += seconds
         self.moves = [m._replace(start=m.start + seconds, end=m.end + seconds) for m in self.moves]
 
     def near(self, point: Sequence[float], spread: float = 0.03) -> np.ndarray:
-        """A point close to the given one."""
+        """Draws a point near the given one."""
         return np.asarray(point) + np.clip(
             self.rng.normal(0, spread, len(point)), -2 * spread, 2 * spread
         )
 
     def wrist_at(self, side: str, point: Sequence[float] | np.ndarray, lean: float) -> np.ndarray:
-        """The hand channel's value for a wrist at `point`, metres in the person's own frame.
+        """The value of the hand channel that puts the wrist at `point`.
 
-        The person leans forward by `lean` degrees.
+        Args:
+            side: `"left"` or `"right"`.
+            point: (3,), in meters in the person's own frame.
+            lean: Forward lean of the person, in degrees.
         """
         pose = {channel: np.array([value], float) for channel, value in STANDING.items()}
         pose["trunk"][0, 0] = lean
@@ -287,7 +293,7 @@ class Script:
         return (np.asarray(point) - shoulder) * (SIDES[side], 1, 1) / self.person.arm
 
     def channels(self, times: np.ndarray) -> dict[str, np.ndarray]:
-        """Every channel (T, size) at the given seconds, without sway."""
+        """All channels (T, size) at the given times in seconds, without sway."""
         course = {
             channel: np.tile(value + self.stance.get(channel, 0.0), (len(times), 1))
             for channel, value in self.first.items()
@@ -299,7 +305,7 @@ class Script:
 
 
 def moved_joints(moves: Sequence[Move]) -> np.ndarray:
-    """bool (V,): the joints that these moves carry."""
+    """The joints that these moves affect, bool (V,)."""
     moved = np.zeros(V, bool)
     for move in moves:
         moved[list(CARRIES[move.channel])] = True
@@ -307,12 +313,12 @@ def moved_joints(moves: Sequence[Move]) -> np.ndarray:
 
 
 def draw_stance(rng: Rng) -> dict[str, np.ndarray]:
-    """How a person stands this time: what is added to some channels throughout."""
+    """Draws constant offsets of channels, which vary the stance between clips."""
     return {channel: rng.normal(0, extent) for channel, extent in STANCE.items()}
 
 
 def sway(person: Person, rng: Rng, times: np.ndarray) -> dict[str, np.ndarray]:
-    """What a person who stands still adds to the channels (T, size): slow sums of three waves."""
+    """Draws the sway of the channels (T, size), each a sum of three slow waves."""
     added = {}
     for channel, extent in SWAY.items():
         scale = np.array(extent) * person.sway
@@ -325,14 +331,14 @@ def sway(person: Person, rng: Rng, times: np.ndarray) -> dict[str, np.ndarray]:
 
 # --------------------------------------------------------------------------------------- actions
 
-# Where the wrist goes, in the units of the hand channels.
+# Positions of the wrist, in the units of the hand channels.
 EAR = (0.10, 0.22, 0.16)
 HOLDING = (-0.02, -0.42, 0.62)
 LAP = (-0.05, -0.76, 0.42)
 
 
 def wave(s: Script, side: str) -> None:
-    """One hand goes up and swings two to four times; the other does nothing."""
+    """Raises one hand and swings it two to four times; the other hand is idle."""
     hand, elbow = f"{side}_hand", f"{side}_elbow"
     out, up, front = s.near((0.34, 0.40, 0.36))
     swing = 0.22 * s.size
@@ -344,7 +350,7 @@ def wave(s: Script, side: str) -> None:
 
 
 def answer_phone(s: Script) -> None:
-    """A hand takes something from before the belly to the ear and stays there; the head bows."""
+    """Moves an object from in front of the belly to the ear and keeps it there; the head tilts."""
     s.move(0.5, hand=s.near(HOLDING), elbow=0)
     s.wait(s.rng.uniform(0.1, 0.4))
     s.begin(0.5, after=0.3, head=10)
@@ -352,7 +358,7 @@ def answer_phone(s: Script) -> None:
 
 
 def clap(s: Script) -> None:
-    """Both hands come up and meet three to six times."""
+    """Raises both hands and claps three to six times."""
     up, front = s.near((-0.22, 0.60))
     together, apart = -0.27, -0.27 + 0.34 * s.size
     s.begin(0.5, left_elbow=0, right_elbow=0)
@@ -365,14 +371,14 @@ def clap(s: Script) -> None:
 
 
 def nod(s: Script) -> None:
-    """The head alone moves, one to three times."""
+    """Nods one to three times; only the head moves."""
     for _ in range(s.rng.integers(1, 4)):
         s.move(0.25, head=34 * s.size)
         s.move(0.27, head=0)
 
 
 def sit_down(s: Script) -> None:
-    """The pelvis goes back and down to a chair while the trunk leans forward and comes up again."""
+    """Moves the pelvis back and down to a chair; the trunk leans forward and straightens again."""
     seat = np.array((0.0, -0.43, -0.42)) * s.person.leg
     s.begin(1.3, after=0.15, pelvis=seat)
     s.begin(1.0, after=0.3, left_hand=s.near(LAP), right_hand=s.near(LAP))
@@ -382,7 +388,7 @@ def sit_down(s: Script) -> None:
 
 
 def pick_up(s: Script) -> None:
-    """A hand fetches something from the floor and ends up holding it before the belly."""
+    """Picks up an object from the floor and holds it in front of the belly."""
     low = np.array((0.0, -0.45, -0.26)) * s.person.leg
     s.begin(0.9, trunk=s.rng.uniform(60, 70), head=-15, pelvis=low)
     s.begin(0.9, other_hand=(0.16, -0.70, 0.30), elbow=0)
@@ -393,14 +399,14 @@ def pick_up(s: Script) -> None:
 
 
 def walk(s: Script, metres: float, seconds: float) -> None:
-    """Three steps forward; the arms swing against the legs."""
+    """Walks three steps forward; the arms swing opposite to the legs."""
     steps = 3
     feet = ["left", "right"] if s.rng.random() < 0.5 else ["right", "left"]
     step = seconds / steps
     s.begin(seconds, pelvis=(0, 0, metres))
     for i in range(steps):
         foot, arm = feet[i % 2], feet[(i + 1) % 2]
-        # The foot lands as far ahead of the body as it will be behind it when it leaves.
+        # The foot lands as far ahead of the body as it is behind the body when it is lifted.
         phase = 1.0 if i >= steps - 2 else (i + 1.5) / steps
         ahead = metres * float(minimum_jerk(np.array(phase)))
         s.begin(step, **{f"{foot}_foot": (0, ahead)})
@@ -413,14 +419,14 @@ def walk(s: Script, metres: float, seconds: float) -> None:
     s.rest(0.3, "left_hand", "right_hand")
 
 
-REACHING = 6.0  # degrees that people lean who reach out for each other
+REACHING = 6.0  # forward lean of people who reach out for each other, in degrees
 
 
 def _between(a: Script, b: Script, gap: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where the right wrists of two people are when their hands meet: hand channels' values."""
+    """Values of the right hand channels of two people whose hands meet."""
     heights = [place_standing(s.person)[AT["spine_mid"], 1] for s in (a, b)]
     meet = a.near((0.0, float(np.mean(heights)), gap / 2), 0.02)
-    points = meet, meet * (-1, 1, -1) + (0, 0, gap)  # as either of them sees it
+    points = meet, meet * (-1, 1, -1) + (0, 0, gap)  # in the frame of each person
     one, other = (
         s.wrist_at("right", point - (0, 0, s.person.bones["hand"]), REACHING)
         for s, point in zip((a, b), points, strict=True)
@@ -429,10 +435,10 @@ def _between(a: Script, b: Script, gap: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shake_hands(a: Script, b: Script, gap: float) -> None:
-    """Right hands meet halfway, whoever is left-handed, and go up and down three to five times."""
+    """Right hands meet halfway, regardless of handedness, and shake three to five times."""
     beats = int(a.rng.integers(3, 6))
     for s, wrist in zip((a, b), _between(a, b, gap), strict=True):
-        s.pace = a.pace  # they move together
+        s.pace = a.pace  # both move at the same pace
         up = np.array((0.0, 0.08 * a.size / s.person.arm, 0.0))
         s.begin(0.6, trunk=REACHING)
         s.move(0.6, right_hand=wrist, right_elbow=0)
@@ -444,7 +450,7 @@ def shake_hands(a: Script, b: Script, gap: float) -> None:
 
 
 def hand_over(a: Script, b: Script, gap: float) -> None:
-    """One holds something and gives it to the other, who takes it a little later."""
+    """One person holds an object and gives it to the other, who reaches out slightly later."""
     if a.rng.random() < 0.5:
         a, b = b, a
     b.pace = a.pace
@@ -462,7 +468,7 @@ def hand_over(a: Script, b: Script, gap: float) -> None:
 
 
 def approach(a: Script, b: Script, gap: float) -> None:
-    """Both walk towards each other until they are an arm's length apart."""
+    """Both people walk towards each other until they are an arm's length apart."""
     share = a.rng.uniform(0.4, 0.6)
     metres = gap - a.rng.uniform(0.9, 1.05)
     for s, part in ((a, share), (b, 1 - share)):
@@ -471,14 +477,15 @@ def approach(a: Script, b: Script, gap: float) -> None:
 
 @dataclass(frozen=True)
 class Action:
-    """One class.
+    """A class.
 
     Attributes:
-        name: The class's name.
-        play: Writes the action into the script of a person, or of two and the gap between them.
-        people: 1 or 2.
-        gap: Metres between two people at the outset, (least, most).
-        reverse: The class is `play` run backwards in time, and nothing else tells it from that.
+        name: Name of the class.
+        play: Adds the action to the script of one person, or to those of two people, given the gap
+            between them.
+        people: Number of people, 1 or 2.
+        gap: Initial distance between two people in meters, (minimum, maximum).
+        reverse: Whether the class is `play` reversed in time.
     """
 
     name: str
@@ -509,10 +516,10 @@ ACTIONS = (
 def play(
     action: Action, scripts: Sequence[Script], gap: float = 0.0
 ) -> tuple[float, float, np.ndarray]:
-    """Plays an action in the scripts of its people, from where they are now.
+    """Adds an action to the scripts of its people, at their current time.
 
     Returns:
-        The seconds of its start and its end, and bool (2, V), the joints that carry it.
+        Its start and end in seconds, and the joints that it moves, bool (2, V).
     """
     drafts = [Script(s.person, s.rng, s.pace, s.side, s.stance) for s in scripts]
     action.play(*drafts, *([gap] if action.people == 2 else []))
@@ -524,7 +531,7 @@ def play(
             begin, end = end, begin
             moves = [Move(m.channel, length - m.end, length - m.start, -m.change) for m in moves]
         if s.moves:
-            s.move(0.5, **begin)  # take the pose first in which the action begins
+            s.move(0.5, **begin)  # move to the initial pose of the action
         else:
             s.first = dict(begin)
         s.moves += [m._replace(start=s.now + m.start, end=s.now + m.end) for m in moves]
@@ -556,11 +563,17 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def two_bones(
     start: np.ndarray, goal: np.ndarray, upper: float, lower: float, pole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A limb of two bones that reaches for a goal (T, 3) and bends towards `pole` (T, 3).
+    """Inverse kinematics of a limb of two bones that reaches for a goal.
+
+    Args:
+        start: (T, 3), the start of the limb.
+        goal: (T, 3), the target of its end.
+        upper, lower: Lengths of the two bones.
+        pole: (T, 3), the direction in which the middle joint bends.
 
     Returns:
-        The positions (T, 3) of its middle and its end. The end stops short of a goal that is out
-        of reach; the bones never change their lengths.
+        The positions (T, 3) of the middle joint and of the end. If the goal is out of reach, the
+        end is as close to it as the bone lengths permit.
     """
     axis = goal - start
     distance = np.linalg.norm(axis, axis=-1, keepdims=True)
@@ -584,13 +597,13 @@ def place_joints(person: Person, channels: dict[str, np.ndarray]) -> np.ndarray:
     def put(joint: str, parent: str, frame: np.ndarray, offset: Any) -> None:
         joints[:, AT[joint]] = joints[:, AT[parent]] + frame @ np.asarray(offset)
 
-    # The pelvis takes part of a lean and of a twist, the chest all of it.
+    # The pelvis follows a part of the lean and twist, the chest follows them completely.
     pelvis = _rotation(0.25 * twist, 1) @ _rotation(0.35 * lean, 0)
     waist = _rotation(0.5 * twist, 1) @ _rotation(0.75 * lean, 0) @ _rotation(-0.5 * side, 2)
     twisted = _rotation(twist, 1)
     chest = twisted @ _rotation(lean, 0) @ _rotation(-side, 2)
 
-    # Feet first: where they stand decides how high the pelvis can be.
+    # Feet first, because their positions limit the height of the pelvis.
     hip = bones["hip"] * _unit(np.array((1.0, -0.35, 0.0)))
     base = channels["pelvis"].copy()
     base[:, 1] += ANKLE_HEIGHT + 0.985 * person.leg - hip[1]
@@ -602,7 +615,7 @@ def place_joints(person: Person, channels: dict[str, np.ndarray]) -> np.ndarray:
         apart = base + pelvis @ (hip * (sign, 1, 1)) - ankles[name]
         level = apart[:, 0] ** 2 + apart[:, 2] ** 2
         excess.append(apart[:, 1] - np.sqrt(np.maximum((0.99 * person.leg) ** 2 - level, 0.0)))
-    # A smooth maximum: the body sinks as far as the farther foot asks.
+    # Smooth maximum: lower the pelvis until both feet can be reached.
     base[:, 1] -= 0.004 * np.logaddexp.reduce(np.array(excess) / 0.004, axis=0)
 
     joints[:, AT["spine_base"]] = base
@@ -612,7 +625,7 @@ def place_joints(person: Person, channels: dict[str, np.ndarray]) -> np.ndarray:
     put("head", "neck", chest @ _rotation(nodding, 0), (0, bones["head"], 0))
 
     for name, sign in SIDES.items():
-        # Leg: the knee bends to the front and a little outwards; the sole stays level.
+        # Leg: the knee bends forward and slightly outward; the sole stays level.
         put(f"{name}_hip", "spine_base", pelvis, hip * (sign, 1, 1))
         forward = np.broadcast_to((0.12 * sign, 0.0, 1.0), (T, 3))
         hip_at = joints[:, AT[f"{name}_hip"]]
@@ -622,8 +635,8 @@ def place_joints(person: Person, channels: dict[str, np.ndarray]) -> np.ndarray:
         toes = _unit(np.array((0.2 * sign, -0.5, 0.9)))
         joints[:, AT[f"{name}_foot"]] = ankle + bones["foot"] * toes
 
-        # Arm: the elbow points down, to the back under a hanging hand and to the front under a
-        # raised one, and sideways as far as its channel says.
+        # Arm: the elbow points down, backward for a lowered hand and forward for a raised one, and
+        # sideways according to its channel.
         across = bones["shoulder"] * _unit(np.array((sign, -0.25, 0.0)))
         put(f"{name}_shoulder", "spine_shoulder", chest, across)
         up = minimum_jerk(channels[f"{name}_hand"][:, 1:2] + 0.95)
@@ -637,7 +650,7 @@ def place_joints(person: Person, channels: dict[str, np.ndarray]) -> np.ndarray:
         joints[:, AT[f"{name}_elbow"]] = elbow
         joints[:, AT[f"{name}_wrist"]] = wrist
 
-        # Hand: it goes on from the forearm, bent a little inwards; the thumb stands off.
+        # Hand: it continues the forearm, bent slightly inward; the thumb points away.
         forearm = (wrist - elbow) / bones["forearm"]
         inwards = -sign * twisted[:, :, 0]
         hand = wrist + bones["hand"] * _unit(forearm + 0.2 * inwards)
@@ -651,7 +664,7 @@ def place_joints(person: Person, channels: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def place_standing(person: Person) -> np.ndarray:
-    """Joint positions (25, 3) of the person standing still, in the own frame."""
+    """Joint positions (25, 3) of the person standing still, in the person's own frame."""
     return place_joints(person, {c: np.array([v], float) for c, v in STANDING.items()})[0]
 
 
@@ -659,7 +672,7 @@ def place_standing(person: Person) -> np.ndarray:
 
 
 class Interval(NamedTuple):
-    """One action of a performance: frames [start, end) and the joints (2, V) that carry it."""
+    """An action of a performance: its frames [start, end) and the joints (2, V) that it moves."""
 
     label: int
     start: int
@@ -672,9 +685,9 @@ class Performance:
     """Noise-free motion in the studio.
 
     Attributes:
-        joints: (T, M, V, 3) in metres; the floor is y = 0.
-        intervals: The actions, in their order.
-        setup: Which arrangement of the cameras it was recorded with.
+        joints: (T, M, V, 3) in meters; the floor is y = 0.
+        intervals: The actions, in order.
+        setup: Number of the camera setup.
     """
 
     joints: np.ndarray
@@ -683,14 +696,14 @@ class Performance:
 
 
 def setup_of(subject: int) -> int:
-    """The cameras are set up anew for every fourth subject."""
+    """The camera setup of a subject; it changes after every fourth subject."""
     return 1 + (subject - 1) // 4
 
 
 def partner_of(subject: int) -> int:
-    """Who acts with a subject: 1 with 3, 2 with 4, 5 with 7, ...
+    """The partner of a subject in actions of two people: 1 and 3, 2 and 4, 5 and 7, ...
 
-    Both numbers are odd or both even, so a split by odd and even subjects also separates people.
+    Both numbers are odd or both are even, so a split by odd and even subjects separates people.
     """
     return subject + 2 if (subject - 1) % 4 < 2 else subject - 2
 
@@ -698,10 +711,10 @@ def partner_of(subject: int) -> int:
 def _stage(
     scripts: Sequence[Script], frames: int, gap: float, facing: float, rng: Rng
 ) -> np.ndarray:
-    """Joints (T, M, V, 3) of people who play their scripts, in the studio.
+    """Computes the joints (T, M, V, 3) of people in the studio from their scripts.
 
-    One person looks along `facing` degrees (0 is along z, 90 along x); two stand `gap` metres
-    apart on a line across it and look at each other.
+    One person faces the direction `facing` in degrees (0 is along z, 90 along x). Two people stand
+    `gap` meters apart on a line perpendicular to it and face each other.
     """
     times = np.arange(frames) / FRAME_RATE
     centre = np.array((rng.uniform(-0.12, 0.12), 0.0, rng.uniform(-0.12, 0.12)))
@@ -719,30 +732,30 @@ def _stage(
 
 
 def acting_hand(person: Person, rng: Rng) -> str:
-    """`"left"` or `"right"`: the better hand, three times in four."""
+    """Draws the acting hand, `"left"` or `"right"`: the dominant one with probability 0.75."""
     other = "left" if person.handed == "right" else "right"
     return person.handed if rng.random() < 0.75 else other
 
 
 def _cast(seed: int, subject: int, rng: Rng) -> Script:
-    """A subject who is ready to act."""
+    """Creates the script of a subject."""
     person = draw_person(seed, subject)
     pace, side = person.pace * rng.uniform(0.92, 1.08), acting_hand(person, rng)
     return Script(person, rng, pace, side, draw_stance(rng))
 
 
 def perform(seed: int, label: int, subject: int, repetition: int) -> Performance:
-    """One action, with a little standing (sitting, holding) still before and after it.
+    """Generates one action, with short still phases before and after it.
 
-    In odd repetitions the subject looks at camera 2, in even ones at camera 3, give or take ten
-    degrees; two people stand across that line.
+    In odd repetitions the subject faces camera 2, in even ones camera 3, within 10 degrees; two
+    people stand on a line perpendicular to this direction.
     """
     action = ACTIONS[label]
     rng = generator(seed, PERFORMANCE, label, subject, repetition)
     scripts = [_cast(seed, n, rng) for n in (subject, partner_of(subject))[: action.people]]
     gap = float(rng.uniform(*action.gap))
     _, seconds, joints = play(action, scripts, gap)
-    length = int(np.ceil(seconds * FRAME_RATE))  # at most 106: 2.85 s at a pace of 0.81
+    length = int(np.ceil(seconds * FRAME_RATE))  # at most 106 (2.85 s at a pace of 0.81)
     before = int(rng.integers(4, min(31, 117 - length)))
     after = int(rng.integers(4, min(31, 121 - length - before)))
     after = max(after, 30 - length - before)
@@ -756,15 +769,17 @@ def perform(seed: int, label: int, subject: int, repetition: int) -> Performance
     )
 
 
-# What has to come next: who sat down stands up.
+# Actions that must be followed by a certain other one.
 FOLLOWS = {"sit_down": "stand_up", "pick_up": "put_down", "answer_phone": "hang_up"}
 
 
 def idle(s: Script, seconds: float) -> None:
-    """What people do who do nothing: they look round or down, shift their weight, lift a foot or a
-    hand that hangs, and take it back."""
+    """Adds idle movements, each followed by its reverse.
+
+    People turn or lean, shift their weight, look down, or lift a foot or a hanging hand.
+    """
     over = s.now + seconds / s.pace
-    while s.now + 4.3 / s.pace < over:  # the longest of these moves, with its pauses
+    while s.now + 4.3 / s.pace < over:  # duration of the longest move with its pauses
         side = str(s.rng.choice(list(SIDES)))
         sign = SIDES[side]
         moves = [
@@ -792,8 +807,15 @@ def perform_stream(
     actions: int = 8,
     pause: tuple[float, float] = (0.3, 1.5),
 ) -> Performance:
-    """An untrimmed performance: a subject's `actions` actions with pauses of so many seconds
-    between them, the longer ones with idle moves."""
+    """Generates an untrimmed performance of several actions of one subject.
+
+    Args:
+        seed: An integer from 0.
+        subject: Number of the subject, from 1.
+        take: Number of the performance, from 1.
+        actions: Number of actions.
+        pause: Range of the pauses between them in seconds; longer pauses have idle movements.
+    """
     rng = generator(seed, STREAM, subject, take)
     script = _cast(seed, subject, rng)
     pace = script.pace
@@ -823,31 +845,31 @@ def perform_stream(
 
 # ---------------------------------------------------------------------------------------- camera
 
-# The direction each camera looks in, degrees as for people. As in NTU RGB+D, camera 1 stands in
-# the middle and cameras 2 and 3 to its sides, and a subject looks at camera 2 or at camera 3: so
-# camera 1 always sees people from 45 degrees, the others see them from the front or from the side.
+# Viewing direction of each camera in degrees, as for people. As in NTU RGB+D, camera 1 is in the
+# middle between cameras 2 and 3, and a subject faces camera 2 or camera 3. Thus camera 1 always
+# records people from 45 degrees, the others record them from the front or from the side.
 CAMERA_ANGLES = {1: 0.0, 2: 45.0, 3: -45.0}
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A Kinect's place in the studio.
+    """Position and orientation of a camera in the studio.
 
     Attributes:
-        position: (3,) metres in the studio.
-        axes: (3, 3), rows are the camera's x (to its left), y and z (where it looks).
+        position: (3,), in meters.
+        axes: (3, 3), with the camera's x (to its left), y and z (viewing direction) as rows.
     """
 
     position: np.ndarray
     axes: np.ndarray
 
     def see(self, points: np.ndarray) -> np.ndarray:
-        """Studio coordinates (..., 3) to camera coordinates."""
+        """Converts studio coordinates (..., 3) to camera coordinates."""
         return (points - self.position) @ self.axes.T
 
 
 def place_camera(seed: int, setup: int, view: int) -> Camera:
-    """Camera `view` (1 to 3) of a setup, which decides the distance and height of all three."""
+    """Camera `view` (1 to 3) of a setup, which determines the distance and height of all cameras."""
     rng = generator(seed, SETUP, setup)
     distance, height, pitch = rng.uniform(3.3, 3.7), rng.uniform(0.6, 1.1), rng.uniform(-2, 2)
     axes = _rotation(np.array(CAMERA_ANGLES[view]), 1) @ _rotation(np.array(pitch), 0)
@@ -855,7 +877,7 @@ def place_camera(seed: int, setup: int, view: int) -> Camera:
     return Camera(position, axes.T)
 
 
-# Noise of a joint at 3.5 m, in metres (standard deviation over all three axes together).
+# Noise of a joint at a distance of 3.5 m, in meters (standard deviation over all three axes).
 _NOISE = {
     "spine head neck shoulder hip": 0.006, "elbow knee": 0.010, "wrist ankle": 0.013,
     "hand foot": 0.016, "tip thumb": 0.020,
@@ -867,7 +889,7 @@ NOISE = np.array(
     ]
 )
 
-# What is lost together, and the joint that the sensor still has to hang it on.
+# Joints that are lost together, and the joint to which they are attached.
 LOSABLE = [
     (_joints(" ".join(f"{side}_{joint}" for joint in lost.split())), AT[f"{side}_{parent}"])
     for side in SIDES
@@ -884,15 +906,15 @@ INFERRED, TRACKED = 1, 2  # the Kinect SDK's tracking states
 
 
 def record(points: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """What the sensor reports of bodies in camera coordinates (T, M, V, 3).
+    """Simulates the sensor for bodies (T, M, V, 3) in camera coordinates.
 
-    Half of the noise is new in every frame, half drifts over a third of a second; it grows with
-    the distance and is larger along the line of sight. Now and then a limb is lost for some
-    frames, four times as often where it is farther away than the trunk: it then keeps the
-    position that it had to its parent, with an error, and jumps back.
+    Half of the noise is independent in each frame, the other half drifts over a third of a second.
+    It is proportional to the distance and larger along the line of sight. A limb is sometimes lost
+    for several frames, four times as often if it is farther away than the trunk. It then keeps its
+    position relative to its parent, with an error, and jumps back.
 
     Returns:
-        float32 (T, M, V, 3) positions and uint8 (T, M, V) tracking states.
+        Positions, float32 (T, M, V, 3), and tracking states, uint8 (T, M, V).
     """
     T, M = points.shape[:2]
     white = rng.standard_normal((T, M, V, 3))

@@ -247,5 +247,5 @@ def test_wrong_points_are_refused():
         pose_clip(np.ones((4, 17, 3)), "coco17", scale="tors")
     with pytest.raises(ValueError, match="infinity"):
         pose_clip(np.full((4, 17, 3), np.inf), "coco17")
-    with pytest.raises(ValueError, match="no torso to measure by"):
+    with pytest.raises(ValueError, match="length of the torso is 0"):
         pose_clip(np.ones((4, 17, 2)), "coco17", "xy")
