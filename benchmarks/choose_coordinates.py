@@ -1,11 +1,11 @@
-"""Which coordinates suit UT-Kinect, chosen without the test clips.
+"""Select coordinates for UT-Kinect without using test clips.
 
     python benchmarks/choose_coordinates.py --data-dir PATH
 
-Every leave-one-sequence-out fold is decided from its own training clips: each of its training
-sequences is left out in turn, the others fit a kernel ridge classifier on clips interpolated to
-50 frames, and the coordinates with the highest accuracy are chosen. The fold's test sequence is
-never looked at for the choice. Takes about a minute; the result is stored as JSON.
+For every leave-one-sequence-out fold, the coordinates are selected on its training clips by an
+inner leave-one-sequence-out evaluation of a kernel ridge classifier, on clips interpolated to 50
+frames. The test sequence of the fold is not used. Takes about a minute; the result is stored as
+JSON.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ COORDINATES = ("body", "hips", "camera")
 
 
 def kernel(features: np.ndarray) -> np.ndarray:
-    """Gaussian kernel (n, n), its width set by the median distance."""
+    """Gaussian kernel (n, n) whose width is given by the median distance."""
     squares = (features**2).sum(axis=1)
     distances = squares[:, None] + squares - 2 * features @ features.T
     return np.exp(-2 * distances / np.median(distances))
 
 
 def correct(gram: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> int:
-    """How many test clips kernel ridge gets right."""
+    """Number of test clips that kernel ridge classifies correctly."""
     targets = np.eye(labels.max() + 1)[labels[train]]
     weights = np.linalg.solve(gram[np.ix_(train, train)] + 1e-3 * np.eye(len(train)), targets)
     return int(((gram[np.ix_(test, train)] @ weights).argmax(axis=1) == labels[test]).sum())
 
 
 def accuracy(gram: np.ndarray, labels: np.ndarray, groups: np.ndarray, used: np.ndarray) -> float:
-    """Leave-one-group-out accuracy over the clips `used`."""
+    """Leave-one-group-out accuracy on the clips `used`."""
     right = 0
     for group in np.unique(groups[used]):
         inside = groups[used] == group
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--cache-dir", type=Path)
-    parser.add_argument("--out", type=Path, help="where to store the table as JSON")
+    parser.add_argument("--out", type=Path, help="write the table to this JSON file")
     args = parser.parse_args()
 
     dataset = load_dataset("ut_kinect", args.data_dir, args.cache_dir)
@@ -77,7 +77,7 @@ def main() -> None:
         times = sum(fold["chosen"] == name for fold in folds)
         print(f"{name:<14}{100 * mean:>20.2f} %{times:>18}")
     test = 100 * np.mean([fold["test"] for fold in folds])
-    print(f"kernel ridge with the chosen ones, on the test sequences: {test:.2f} %")
+    print(f"accuracy of kernel ridge with the selected coordinates on test sequences: {test:.2f} %")
     if args.out:
         command = "python benchmarks/choose_coordinates.py --data-dir PATH"
         args.out.write_text(json.dumps({"command": command, "folds": folds}, indent=1) + "\n")

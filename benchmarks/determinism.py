@@ -1,11 +1,11 @@
-"""What `--deterministic` costs, and whether it gives the same bits.
+"""Measure the cost of `--deterministic`, and check that results are bit-identical.
 
     python benchmarks/determinism.py [--rounds 3] [--models mans9 sta_lstm csta_cnn]
 
-Each model is trained for a few epochs on synthetic clips by its recipe for them (without stages),
-with and without the flag in turn, each time in a process of its own from the same seed. Printed are
-the seconds of an epoch (the fastest one; the first, which compiles, not counted), their ratio round
-by round, and how many different final weights the rounds ended with: 1 means always the same bits.
+Each model is trained for a few epochs on synthetic clips with its recipe (without stages),
+alternately with and without the flag, each time in its own process and from the same seed. The
+table has the seconds per epoch (the fastest epoch, excluding the first, which compiles), their
+ratio per round, and the number of different final weights over the rounds; 1 means bit-identical.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MODELS, EPOCHS = ("mans9", "sta_lstm", "csta_cnn"), 4
 
 
 def measure(model: str, deterministic: bool) -> tuple[float, str]:
-    """Seconds of the fastest epoch, and a hash of the weights after the last."""
+    """Seconds of the fastest epoch, and a hash of the final weights."""
     if deterministic:
         from keras_skeleton.training.pipeline import make_deterministic
 
@@ -42,9 +42,9 @@ def measure(model: str, deterministic: bool) -> tuple[float, str]:
     dataset = load_dataset("synthetic", **recipe.dataset)
     with tempfile.TemporaryDirectory() as folder:
         run = Experiment(
-            model, dataset, "cs", "paper", recipe, 0, Path(folder) / "run", "", lambda line: None
+            model, dataset, "cs", recipe, 0, Path(folder) / "run", "", log=lambda line: None
         )
-        run.open_folder([1], resume=False)
+        run.open([1], resume=False)
         sys.stdout = sys.stderr  # progress lines
         run.train_folds([1], resume=False)
         sys.stdout = sys.__stdout__
@@ -79,7 +79,7 @@ def main() -> None:
             f"{bits['without']:<16}{bits['with']}"
         )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"\nseconds an epoch, synthetic clips, {args.rounds} rounds, {cores} cores")
+    print(f"\nseconds per epoch, synthetic clips, {args.rounds} rounds, {cores} cores")
     print(f"{'':<12}{'without':<24}{'--deterministic':<24}{'ratio':<24}{'ends, without':<16}with")
     print("\n".join(rows))
 

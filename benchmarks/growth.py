@@ -1,26 +1,27 @@
-"""How cost grows: with the size of files, the number of clips, T, B, V and the length of streams.
+"""Measure the growth of cost with file size, number of clips, T, B, V and length of streams.
 
-    python benchmarks/growth.py --out results/growth        growth.csv and growth.png
-    python benchmarks/growth.py --quick                     few points, to see whether it runs
+    python benchmarks/growth.py --out results/benchmarks/growth    growth.csv and growth.png
+    python benchmarks/growth.py --quick                            few points, as a test
 
-Measured, in milliseconds:
-    reading     the text of one NTU RGB+D file, over its size; files to a store on disk, by one
-                process, over their number (generated files of one person, about 300 kB)
-    loading     opening a store, and copying each of its clips once after that, in random order,
-                over the number of clips (synthetic; pages are in the system's cache)
-    detection   the attention curve (TAP-LSTM forwards) and the classification of candidates by
-                STA-LSTM, over the length of the recording; see detect_stream.py
-    training    a step, forwards and backwards, on random clips of two people, with the recipe for
-                NTU RGB+D: over T, over B, over V, each time with the two others at T = 100,
-                B = 32, V = 25. MANs reads images of 50 x 50, which have no T and V
+Measurements, in milliseconds:
 
-Every curve has a process of its own (of detection, every point), in which its points are measured
-in turn, round by round, after one round that does not count, so that a busy machine slows all of
-them. A point is the median of the rounds, `low` and `high` are the lowest and the highest.
+    reading     parsing one NTU RGB+D file, by its size; preparing a store in one process, by the
+                number of files (generated files of one person, about 300 kB)
+    loading     opening a store, and then copying each of its clips once in random order, by the
+                number of clips (synthetic; in the page cache)
+    detection   the attention curve (TAP-LSTM, unidirectional) and the classification of candidates
+                by STA-LSTM, by the length of the recording; see detect_stream.py
+    training    one training step on random clips of two bodies with the recipe for NTU RGB+D, by
+                T, B and V, with the other two at T = 100, B = 32, V = 25. The input of MANs is an
+                image of 50 x 50, which has no T and V
 
-An exponent of 1 means that the cost is proportional to what it is drawn over, of 0 that it does not
-depend on it: the slope of a straight line through the upper half of a curve's points, by least
-squares of the logarithms. The lower half is left to fixed costs.
+Every curve has its own process (for detection, every point). Its points are measured alternately
+in each round, so that other load affects all points; the first round is not counted. A point is
+the median of the rounds; `low` and `high` are the minimum and maximum.
+
+The exponent is the slope of a least-squares line through the upper half of a curve in logarithmic
+coordinates: 1 means proportional cost, 0 constant cost. The lower half is excluded, since fixed
+costs dominate there.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from read_ntu import generate
 CLASSES, BODIES = 60, 2
 BASE = {"T": 100, "B": 32, "V": 25}
 ROUNDS = {"reading": 5, "loading": 7, "detection": 3, "training": 5}
-FRAMES = (25, 50, 100, 200, 400, 800, 1600)  # of a file of one person; 2.8 kB each
+FRAMES = (25, 50, 100, 200, 400, 800, 1600)  # in a file of one person; 2.8 kB per frame
 FILES = (50, 100, 200, 400, 800, 1600)
 CLIPS = (500, 1000, 2000, 4000, 8000)
 MINUTES = (3, 6, 12, 24, 48)
@@ -56,7 +57,7 @@ COLUMNS = ("what", "network", "axis", "value", "ms", "low", "high")
 
 
 class Sweep(NamedTuple):
-    """What one process measures: `network` over the values of an axis of a training step."""
+    """A sweep measured by one process: a training step of `network` over values of an axis."""
 
     network: str
     axis: str
@@ -79,7 +80,7 @@ Curve = tuple[str, str, str]
 
 
 def in_turn(steps: dict[float, Callable[[], object]], rounds: int) -> dict[float, list[float]]:
-    """Milliseconds of every step, round by round; the first round is not counted."""
+    """Milliseconds of every step, measured alternately; the first round is not counted."""
     spent: dict[float, list[float]] = {value: [] for value in steps}
     for turn in range(rounds + 1):
         for value, step in steps.items():
@@ -100,7 +101,7 @@ def rows(what: str, network: str, axis: str, spent: dict[float, list[float]]) ->
 
 
 def reading(rounds: int, quick: bool) -> list[Row]:
-    """Text to arrays, and files to a store."""
+    """Parsing files, and preparing a store."""
     from keras_skeleton.datasets import ntu
     from keras_skeleton.datasets.formats.ntu_text import parse_skeleton
     from keras_skeleton.datasets.store import StoreWriter
@@ -135,7 +136,7 @@ def reading(rounds: int, quick: bool) -> list[Row]:
 
 
 def loading(rounds: int, quick: bool) -> list[Row]:
-    """Opening a store, and every clip once."""
+    """Opening a store, and copying every clip once."""
     from keras_skeleton import load_dataset
     from keras_skeleton.datasets.store import StoreWriter, open_store
 
@@ -162,7 +163,7 @@ def loading(rounds: int, quick: bool) -> list[Row]:
                 if turn:
                     opening[n].append(1e3 * (opened - start))
                     copying[n].append(1e3 * (end - opened))
-                del dataset  # unmapping takes its time, too
+                del dataset  # unmapping takes time as well
     return [
         *rows("opening a store", "", "clips", opening),
         *rows("copying its clips", "", "clips", copying),
@@ -170,7 +171,7 @@ def loading(rounds: int, quick: bool) -> list[Row]:
 
 
 def detection(minutes: int, rounds: int) -> list[Row]:
-    """A recording of one length."""
+    """Detection in a recording of the given length."""
     with TemporaryDirectory() as name:
         spent = detect_stream.measure(*detect_stream.stream(Path(name), minutes), rounds)
     found = []
@@ -184,7 +185,7 @@ def detection(minutes: int, rounds: int) -> list[Row]:
 
 
 def step(network: str, T: int, B: int, V: int) -> Callable[[], object]:
-    """One training step on the same random clips."""
+    """One training step on fixed random clips."""
     import keras
     import tensorflow as tf
 
@@ -208,7 +209,7 @@ def step(network: str, T: int, B: int, V: int) -> Callable[[], object]:
 
 
 def training(sweep: Sweep, rounds: int) -> list[Row]:
-    """A training step over one axis."""
+    """Training steps over one axis."""
     steps: dict[float, Callable[[], object]] = {
         value: step(sweep.network, **BASE | {sweep.axis: value}) for value in sweep.values
     }
@@ -216,7 +217,7 @@ def training(sweep: Sweep, rounds: int) -> list[Row]:
 
 
 def measured(quick: bool) -> pd.DataFrame:
-    """All points."""
+    """Measures all points."""
     rounds = dict.fromkeys(ROUNDS, 1) if quick else ROUNDS
     orders: list[tuple[Any, ...]] = [("reading",), ("loading",)]
     orders += [("detection", minutes) for minutes in (MINUTES[:2] if quick else MINUTES)]
@@ -229,7 +230,7 @@ def measured(quick: bool) -> pd.DataFrame:
 
 
 def measure(rounds: int, quick: bool, what: str, number: int = 0) -> list[Row]:
-    """What a process of `measured` does."""
+    """The work of one process of `measured`."""
     if what == "detection":
         return detection(number, rounds)
     if what == "training":
@@ -239,31 +240,31 @@ def measure(rounds: int, quick: bool, what: str, number: int = 0) -> list[Row]:
 
 
 def curves(table: pd.DataFrame) -> Iterator[tuple[Curve, pd.DataFrame]]:
-    """The curves, in the order in which they were measured."""
+    """The curves, in the order of measurement."""
     for key, own in table.groupby(["what", "network", "axis"], sort=False):
         yield key, own.sort_values("value")
 
 
 def exponent(own: pd.DataFrame) -> float:
-    """Slope of the upper half of a curve's points, both axes logarithmic."""
+    """Slope of the upper half of a curve in logarithmic coordinates."""
     upper = own.iloc[min(len(own) // 2, len(own) - 2) :]
     return float(np.polyfit(np.log(upper["value"]), np.log(upper["ms"]), 1)[0])
 
 
 def draw(table: pd.DataFrame, title: str) -> Any:
-    """A panel for every axis; returns the figure."""
+    """Draws a figure with one panel per axis."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     from keras_skeleton.viz.style import COLOURS, SMALL, TITLE, WIDTH
 
-    axes_of = {  # axis to what the panel is called and what its axis says
+    axes_of = {  # axis: panel title and axis label
         "file, kB": ("reading a file", "size of the file (kB)"),
         "clips": ("reading and loading clips", "number of clips"),
         "recording, minutes": ("detection", "length of the recording (minutes)"),
-        "T": ("training step over T", "T, frames of a clip"),
-        "B": ("training step over B", "B, clips of a batch"),
-        "V": ("training step over V", "V, joints of a body"),
+        "T": ("training step by T", "T, frames per clip"),
+        "B": ("training step by B", "B, clips per batch"),
+        "V": ("training step by V", "V, joints per body"),
     }
     colour_of = {"mans9": 3, "sta_lstm": 1, "csta_cnn": 2}
     fig = Figure(figsize=(WIDTH, 6.4), layout="constrained")
@@ -288,7 +289,7 @@ def draw(table: pd.DataFrame, title: str) -> Any:
         low, high = both["low"].min() / 1.3, both["high"].max() * 1.3
         panel.set_ylim(low, high * (high / low) ** (0.14 * len(key)))  # room for the legend
         shown = [ticks[0]]
-        for x in ticks[1:]:  # numbers need a fifth of the axis each
+        for x in ticks[1:]:  # each label needs a fifth of the axis
             if x / shown[-1] > (ticks[-1] / ticks[0]) ** 0.19:
                 shown.append(x)
         panel.set_xticks(shown, [f"{x:,.0f}" for x in shown])
@@ -308,8 +309,8 @@ def draw(table: pd.DataFrame, title: str) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--out", type=Path, help="folder of growth.csv and growth.png")
-    parser.add_argument("--quick", action="store_true", help="few points, one round")
+    parser.add_argument("--out", type=Path, help="write growth.csv and growth.png to this folder")
+    parser.add_argument("--quick", action="store_true", help="measure few points in one round")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -323,7 +324,7 @@ def main() -> None:
 
         arguments.out.mkdir(parents=True, exist_ok=True)
         table.round(4).to_csv(arguments.out / "growth.csv", index=False, lineterminator="\n")
-        title = "Cost over size; dashed: proportional to it (slope 1)"
+        title = "Cost by size; dashed: proportional growth (slope 1)"
         save_figure(draw(table, title), arguments.out / "growth.png")
     print(machine("tensorflow", "keras"))
     print("\n| what | network | over | from | to | exponent |")

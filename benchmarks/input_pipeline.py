@@ -1,26 +1,26 @@
-"""Whether the input pipeline is fast enough for the networks: who waits for whom.
+"""Compare the speed of the input pipeline with that of training.
 
     python benchmarks/input_pipeline.py [--rounds 3] [--networks mans9 sta_lstm csta_cnn]
 
-Each measurement is made in a process of its own, all in turn, round by round:
+Each measurement has its own process; measurements alternate in each round:
 
-    loading     clips a second out of the store, each copied into an array of its own, in random
-                order: the store just opened (its pages are in the system's cache), the same map
-                once more, and rows that are in memory
-    layers      clips a second through the random layers of `keras_skeleton.layers`, on whole
-                batches: of clips (64, 300, 2, 25, 3), and of MANs' images (64, 50, 50, 3)
-    feeds       clips a second that the pipeline makes, with the recipe for NTU RGB+D: clips out of
-                the store (or out of memory) to what the network reads, gathered into batches, then
-                the random layers in front of it (of CSTA-CNN: its sampling of 30 frames)
-    trains      clips a second on which the network trains, end to end, given such batches
+    loading     clips per second from the store, each copied to an array in random order: from a
+                newly opened store (in the page cache), from the same memory map again, and from
+                rows in memory
+    layers      clips per second through the random layers of `keras_skeleton.layers`, for batches
+                of clips (64, 300, 2, 25, 3) and of MANs' images (64, 50, 50, 3)
+    feeds       clips per second of the whole pipeline with the recipe for NTU RGB+D: preprocessing
+                of clips from the store (or from memory), batching, and the random layers in front
+                of the network (for CSTA-CNN the sampling of 30 frames)
+    trains      clips per second of training on such batches
 
-The clips are synthetic, of NTU's skeleton and two bodies. In memory are what the network reads of
-each clip, after the first epoch, where 4 GB hold them all: MANs' images of NTU RGB+D (1.7 GB), not
-the 300 frames of the others (10 GB), which are read anew in every epoch. Both figures have all
-cores to themselves; in a training the two share them. The goal is a pipeline of at least five times
-the network's speed.
+The clips are synthetic, with the skeleton of NTU RGB+D and two bodies. Preprocessed inputs are
+cached in memory after the first epoch if they fit into 4 GB. For NTU RGB+D, this is the case for
+MANs' images (1.7 GB), but not for the 300 frames of the other networks (10 GB), which are
+preprocessed again in every epoch. Both speeds are measured with all cores; in training, they share
+the cores. The goal is a pipeline with at least five times the speed of training.
 
-How fast text is read is measured by read_ntu.py.
+The speed of reading text files is measured by read_ntu.py.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from measuring import cell, in_own_process, machine, ratios
 
 NETWORKS = ("mans9", "sta_lstm", "csta_cnn")
 CLASSES, BODIES, CLIPS = 60, 2, 640
-GOAL = 5  # times as fast as the network trains
-WARM, STEPS, SECONDS = 2, 3, 2.0  # batches before a measurement, in it and its time, at least
-LOADING = ("store just opened", "the same map again", "rows in memory")
-FEEDS = {"store": "store, each clip read anew", "memory": "memory, after the first epoch"}
+GOAL = 5  # required ratio of pipeline speed to training speed
+WARM, STEPS, SECONDS = 2, 3, 2.0  # warm-up batches, and minimum batches and time of a measurement
+LOADING = ("newly opened store", "same memory map again", "rows in memory")
+FEEDS = {"store": "store, without caching", "memory": "memory, after the first epoch"}
 SHAPES = {"clips": (64, 300, BODIES, 25, 3), "images": (64, 50, 50, 3)}
 LAYERS = (
     "RandomRotation", "RandomScale", "RandomJitter", "RandomTemporalCrop", "RandomSymmetry",
@@ -54,7 +54,7 @@ LAYERS = (
 
 
 def rate(step: Callable[[], object], clips: int) -> float:
-    """Clips a second of a step that takes so many."""
+    """Clips per second of a step that processes `clips` clips."""
     for _ in range(WARM):
         step()
     steps, start = 0, time.perf_counter()
@@ -65,7 +65,7 @@ def rate(step: Callable[[], object], clips: int) -> float:
 
 
 def loading() -> dict[str, float]:
-    """Clips a second of `SkeletonDataset.clip`, from three places."""
+    """Clips per second of `SkeletonDataset.clip` for the three cases of `LOADING`."""
     from keras_skeleton import load_dataset
     from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.datasets.store import open_store
@@ -108,7 +108,7 @@ def random_layer(name: str) -> Any:
 
 
 def augmentation(name: str) -> dict[str, float]:
-    """Clips a second through a random layer."""
+    """Clips per second through a random layer."""
     import tensorflow as tf
 
     found = {}
@@ -123,7 +123,7 @@ def augmentation(name: str) -> dict[str, float]:
 
 
 def network_of(name: str) -> Any:
-    """The network with the recipe for NTU RGB+D, as it is trained end to end."""
+    """The network with the recipe for NTU RGB+D, for end-to-end training."""
     from keras_skeleton.models.registry import MODELS, build_model
     from keras_skeleton.recipes.registry import get_recipe
 
@@ -133,7 +133,7 @@ def network_of(name: str) -> Any:
 
 
 def feeds(name: str, source: str) -> float:
-    """Clips a second out of the pipeline."""
+    """Clips per second of the pipeline."""
     import tensorflow as tf
 
     from keras_skeleton import layers, load_dataset
@@ -143,7 +143,7 @@ def feeds(name: str, source: str) -> float:
 
     recipe = get_recipe(name, "ntu")
     dataset = load_dataset("synthetic")
-    read = MODELS[name].read(dataset.skeleton, recipe.frames, **recipe.read)
+    read = MODELS[name].preprocess(dataset.skeleton, recipe.frames, **recipe.preprocessing)
     inputs = Inputs(dataset, read, **({"memory": 0} if source == "store" else {}))
     batches, steps = training_batches(inputs, np.arange(CLIPS), recipe.batch_size, seed=0)
     front = [getattr(layers, layer)(**arguments) for layer, arguments in recipe.augment]
@@ -156,13 +156,13 @@ def feeds(name: str, source: str) -> float:
         return x
 
     stream = iter(batches)
-    for _ in range(steps):  # an epoch, so that what is kept is there
+    for _ in range(steps):  # one epoch, which fills the cache
         next(stream)
     return rate(lambda: draw(next(stream)[0]).numpy(), recipe.batch_size)
 
 
 def trains(name: str) -> float:
-    """Clips a second of training on batches that are there already."""
+    """Clips per second of training on a fixed batch."""
     import keras
     import tensorflow as tf
 
@@ -195,7 +195,7 @@ MEASURES: dict[str, Callable[..., Any]] = {
 
 
 def measured(rounds: int, orders: list[tuple[str, ...]]) -> dict[tuple[str, ...], list[Any]]:
-    """Every measurement, each in a process of its own, in turn, round by round."""
+    """Runs every measurement in its own process, alternating in each round."""
     found: dict[tuple[str, ...], list[Any]] = {order: [] for order in orders}
     for _ in range(rounds):
         for order, values in found.items():
@@ -204,7 +204,7 @@ def measured(rounds: int, orders: list[tuple[str, ...]]) -> dict[tuple[str, ...]
 
 
 def show_loading(rounds: list[dict[str, float]]) -> None:
-    print("\n| clips out of | clips/s |")
+    print("\n| source of clips | clips/s |")
     print("|---|---|")
     for name in LOADING:
         print(f"| {name} | {cell([own[name] for own in rounds])} |")
@@ -219,7 +219,7 @@ def show_layers(found: dict[str, list[dict[str, float]]]) -> None:
 
 
 def show_networks(found: dict[tuple[str, ...], list[float]], networks: list[str]) -> None:
-    print("\n| network | what feeds it | feeds, clips/s | trains, clips/s | ratio | goal |")
+    print("\n| network | source of clips | feeds, clips/s | trains, clips/s | ratio | goal |")
     print("|---|---|---|---|---|---|")
     for name in networks:
         trained = found["trains", name]
@@ -254,7 +254,7 @@ def main() -> None:
     ]  # fmt: skip
     found = measured(arguments.rounds, orders)
     print(machine("tensorflow", "keras"))
-    print("Clips a second: median over the rounds (lowest to highest)")
+    print("Clips per second: median over the rounds (lowest to highest)")
     show_loading(found["loading",])
     show_layers({name: found["layers", name] for name in LAYERS})
     show_networks(found, networks)

@@ -1,15 +1,16 @@
-"""How near the networks come to what the processor can do, and where the rest of the time goes.
+"""Compare the compute rate of the networks with that of large matrix products.
 
     python benchmarks/limits.py [--rounds 3] [--seconds 5]
 
-First, for each case of throughput.py: clips a second of ours, times the multiplications and
-additions of a clip (`models.summary.flops`; a training step takes them three times: forwards, and
-backwards to inputs and to weights), beside those a second of one large matrix product, measured in
-the same round. What is left over to the product's rate are small products, memory, operations
-element by element, and the start of each.
+The first table has, for each case of throughput.py, the compute rate: clips per second times the
+FLOPs of a clip (`models.summary.flops`; three times for a training step: forward pass, input
+gradients, weight gradients). It is compared with the rate of one large matrix product, measured in
+the same round. The difference is due to small products, memory traffic, element-wise operations,
+and the overhead of launching operations.
 
-Then, for inference in the largest batch: the time of each stage of a network. A stage's time is
-that of the network up to its end, less that up to its beginning, all measured in turn.
+The second table has the time of each stage of a network, for inference with the largest batch. It
+is the difference of the times of the network up to the end and up to the start of the stage, all
+measured alternately.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from measuring import cell, in_own_process, machine
 from throughput import CASES, Case, network, ours
 
 SIZE, PRODUCTS = 2048, 20
-TURNS = 20  # of the stages
-LARGEST = 40  # batch of inference
-# Stage to the layers that end it; names are those of the first network of a process. The last ends
+TURNS = 20  # rounds of the stages
+LARGEST = 40  # batch size of inference
+# Stages with their last layers, by the names in the first network of a process. The last stage ends
 # with the network.
 STAGES: dict[str, dict[str, list[str]]] = {
     "mans9": {
@@ -56,7 +57,7 @@ STAGES: dict[str, dict[str, list[str]]] = {
 
 
 def large_product() -> float:
-    """GFLOP/s of a product of two square matrices: the best of some."""
+    """GFLOP/s of a product of two square matrices, the best of several runs."""
     import tensorflow as tf
 
     a, b = tf.random.normal((SIZE, SIZE)), tf.random.normal((SIZE, SIZE))
@@ -71,7 +72,7 @@ def large_product() -> float:
 
 
 def case(number: int, seconds: float) -> tuple[float, float]:
-    """Clips a second, and GFLOP of a clip."""
+    """Clips per second, and GFLOP per clip."""
     from keras_skeleton.models.summary import flops
 
     times = 3 if CASES[number].what == "train" else 1
@@ -80,7 +81,7 @@ def case(number: int, seconds: float) -> tuple[float, float]:
 
 
 def up_to(whole: Any, ends: list[str]) -> Any:
-    """The network up to some layers; the mean of each is the output, so that it costs nothing."""
+    """The network up to some layers, with the mean of each as output, whose cost is negligible."""
     import keras
 
     if not ends:
@@ -88,14 +89,13 @@ def up_to(whole: Any, ends: list[str]) -> Any:
     outputs = [whole.get_layer(name).output for name in ends]
     means = [keras.ops.mean(x, axis=range(1, len(x.shape)), keepdims=True) for x in outputs]
     flat = [keras.ops.reshape(x, (-1, 1)) for x in means]
-    inputs = whole.layers[
-        1
-    ].input  # `whole.input` is a copy where the layer that samples is cut off
+    # `whole.input` is a copy in networks whose sampling layer was removed.
+    inputs = whole.layers[1].input
     return keras.Model(inputs, keras.ops.concatenate(flat) if len(flat) > 1 else flat[0])
 
 
 def stages(number: int, seconds: float) -> dict[str, tuple[float, float]]:
-    """Milliseconds and GFLOP of a batch up to the end of each stage."""
+    """Milliseconds and GFLOP per batch up to the end of each stage."""
     from keras_skeleton import compiled
     from keras_skeleton.models.summary import flops
 
@@ -137,7 +137,7 @@ def stage_lines(case: Case, found: dict[str, tuple[float, float]], peak: float) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5, help="that each measurement takes")
+    parser.add_argument("--seconds", type=float, default=5, help="set the time per measurement")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -165,11 +165,11 @@ def main() -> None:
             parts += stage_lines(chosen, found, statistics.median(peaks))
     print(machine("tensorflow", "keras"))
     print("\nMedian over the rounds (lowest to highest)\n")
-    print("| network | what | batch | GFLOP/s | of a large product | % of it |")
+    print("| network | what | batch | GFLOP/s | large product, GFLOP/s | % of it |")
     print("|---|---|---|---|---|---|")
     print("\n".join(lines))
-    print(f"\nInference by stages, in batches of {LARGEST}\n")
-    print("| network | stage | ms a batch | % of the time | GFLOP/s | % of a large product |")
+    print(f"\nInference by stages, batches of {LARGEST}\n")
+    print("| network | stage | ms per batch | % of the time | GFLOP/s | % of a large product |")
     print("|---|---|---|---|---|---|")
     print("\n".join(parts))
 

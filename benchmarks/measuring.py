@@ -1,4 +1,4 @@
-"""What the benchmarks share: one measurement in a process of its own, and how figures are shown."""
+"""Shared code of the benchmarks: measurements in separate processes, and formatting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keras_skeleton.utils.processes import cores
 
 
 def machine(*packages: str) -> str:
-    """Processor with its widest vectors, cores and versions, in a line."""
+    """A line with the processor, its vector extension, cores and package versions."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -37,7 +37,7 @@ def machine(*packages: str) -> str:
 
 
 def in_own_process(script: str, *words: object) -> Any:
-    """What `script --measure words` prints last, as JSON: a number, mostly."""
+    """Runs `script --measure words` and returns the last line it prints, parsed as JSON."""
     done = subprocess.run(
         [sys.executable, script, "--measure", *map(str, words)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -55,5 +55,5 @@ def cell(values: list[float], digits: int = 0) -> str:
 
 
 def ratios(mine: list[float], theirs: list[float], digits: int) -> str:
-    """The ratio, round by round, as a `cell`."""
+    """The ratio per round, formatted by `cell`."""
     return cell([a / b for a, b in zip(mine, theirs, strict=True)], digits)

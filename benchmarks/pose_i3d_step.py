@@ -1,12 +1,12 @@
-"""What one clip costs the whole pose-driven network at full size: seconds and memory.
+"""Measure the time and memory of the whole pose-driven network at full size, for one clip.
 
     python benchmarks/pose_i3d_step.py [--data-dir NTU] [--frames 64] [--size 224] [--rounds 3]
 
-Three I3D streams on videos of the three crops, three LSTMs of 512 on 20 frames of two skeletons,
-attention, classifier; a batch of one clip: the first recording with video and skeletons in a folder
-of NTU RGB+D, cropped here, or random numbers without a folder. Cropping, a forward pass, and a
-training step of everything with Adam. The first pass and step (tracing) are left out. Memory is the
-largest resident size of the process.
+The network has three I3D streams on videos of the three crops, three LSTMs of 512 units on 20
+frames of two skeletons, attention and a classifier. The batch is one clip: the first recording with
+video and skeletons in a folder of NTU RGB+D, or random numbers without a folder. Cropping, a
+forward pass, and a training step of all weights with Adam are timed; the first pass and step
+(tracing) are excluded. Memory is the maximum resident size of the process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STEPS, VALUES, CLASSES = 20, 150, 60
 
 
 def seconds(work: Callable[[], object], rounds: int) -> list[float]:
-    """Seconds of each round, after one that is not counted."""
+    """Seconds of each round, after a warm-up round."""
     work()
     found = []
     for _ in range(rounds):
@@ -48,7 +48,7 @@ def seconds(work: Callable[[], object], rounds: int) -> list[float]:
 
 
 def peak() -> float:
-    """Largest resident size of this process so far, GB."""
+    """Maximum resident size of this process so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
@@ -62,7 +62,7 @@ def made_up(shapes: dict[str, tuple[int, ...]]) -> Batch:
 
 
 def recorded(shapes: dict[str, tuple[int, ...]], root: Path, rounds: int) -> tuple[Batch, list]:
-    """The first recording's inputs; seconds of cropping it."""
+    """Inputs of the first recording, and the seconds of cropping it."""
     with TemporaryDirectory() as name:
         folder, size = Path(name), shapes[PARTS[0]][1]
         pair = find_pairs(root, ReadReport())[0]
@@ -73,11 +73,11 @@ def recorded(shapes: dict[str, tuple[int, ...]], root: Path, rounds: int) -> tup
         spent = seconds(lambda: crop_recording(pair, folder / "again", size), rounds)
         prepare_crops(only, folder / "crops", size)
         dataset = load_dataset("ntu", only, folder / "cache")
-        read = MODELS["pose_i3d"].read(dataset.skeleton, coordinates="actor")
+        read = MODELS["pose_i3d"].preprocess(dataset.skeleton, coordinates="actor")
         crops = Videos(open_crops(folder / "crops"))
         (clip,) = np.flatnonzero(dataset.samples["name"] == pair.name)
         batch = PartInputs(dataset, shapes, read, crops).batch(np.array([clip]))
-    joints = batch["skeleton"]  # two people, of whom one is there
+    joints = batch["skeleton"]  # padded to two bodies, of which one is present
     batch["skeleton"] = np.pad(joints, ((0, 0), (0, 0), (0, VALUES - joints.shape[-1])))
     return batch, spent
 
@@ -116,7 +116,7 @@ def main() -> None:
         f"\n{arguments.frames} frames of {arguments.size} x {arguments.size}, one clip, three parts"
     )
     print(f"{model.count_params():,} parameters; {before:.1f} GB before the first pass")
-    print("| | seconds a clip: median (lowest to highest) | peak memory, GB |")
+    print("| | seconds per clip: median (lowest to highest) | peak memory, GB |")
     print("|---|---|---|")
     for name, found, memory in rows:
         print(f"| {name} | {cell(found, 1)} | {memory:.1f} |")

@@ -1,10 +1,10 @@
-"""How much memory preparing NTU RGB+D takes, and how fast the store is opened afterwards.
+"""Measure the memory needed to prepare NTU RGB+D, and the time to open the store.
 
     python benchmarks/prepare_memory.py
 
 Writes 2,200 `.skeleton` files of the synthetic studio (about 700 MB in the temporary folder),
-prepares growing parts of them, each in a process of its own, and extrapolates the line through
-the peaks to the 56,880 files of NTU RGB+D 60.
+prepares subsets of increasing size, each in its own process, and extrapolates the peak memory
+linearly to the 56,880 files of NTU RGB+D 60.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from keras_skeleton.utils.processes import cores
 
 FULL = 56_880
 
-# Prints peak resident memory in MB (this process, and the largest of its reading processes),
-# seconds to prepare and to open again, and bytes of the store.
+# Prints the peak resident memory in MB (of this process, and of its largest reader process), the
+# seconds to prepare and to open the store, and the size of the store in bytes.
 MEASURE = """
 import json, resource, sys, time
 from pathlib import Path
@@ -49,7 +49,7 @@ if __name__ == "__main__":
 
 
 def measure(data: Path, cache: Path) -> dict:
-    """One preparation in a process of its own."""
+    """Prepares a folder in a separate process."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(data), str(cache)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -66,7 +66,7 @@ def main() -> None:
     files = parser.parse_args().files
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        # 14 actions, 3 cameras and 2 repetitions: 84 files a subject.
+        # 14 actions, 3 cameras and 2 repetitions: 84 files per subject.
         synthetic.write_skeleton_files(folder / "all", subjects=-(-files // 84))
         paths = sorted((folder / "all").rglob("*.skeleton"))[:files]
         rows = []
@@ -77,8 +77,8 @@ def main() -> None:
                 os.link(path, part / path.name)
             rows.append((count, measure(part, folder / f"cache{count}")))
 
-    print(f"\n{cores()} cores; peaks in MB, the reading processes' is the largest one's")
-    print("| files | peak, main | peak, a reader | prepare, s | open, s | store, MB |")
+    print(f"\n{cores()} cores; peak memory in MB, of the main process and of the largest reader")
+    print("| files | peak, main | peak, reader | prepare, s | open, s | store, MB |")
     print("|---|---|---|---|---|---|")
     for count, m in rows:
         print(
@@ -90,7 +90,7 @@ def main() -> None:
     readers = cores() * max(m["peak"][1] for _, m in rows)
     print(
         f"\n{FULL} files, extrapolated: main process {start + max(slope, 0) * FULL:.0f} MB, "
-        f"readers together at most {readers:.0f} MB"
+        f"all readers at most {readers:.0f} MB"
     )
     last = rows[-1][1]
     print(f"store of {NTU.clips} clips: {last['bytes'] / last['clips'] * NTU.clips / 1e9:.2f} GB")

@@ -1,11 +1,11 @@
-"""What a training step spends its time on, by kinds of operations.
+"""Profile a training step by kinds of operations.
 
     python benchmarks/profile_training.py [--model csta_cnn] [--rounds 3]
 
-TensorFlow's profiler writes down when each operation of a step began and ended. The table has the
-shares of their sum, with oneDNN's kernels and without (`TF_ENABLE_ONEDNN_OPTS=0`), in turn. Cases
-are those of throughput.py that train in large batches: a step of a small one is a single operation
-for TensorFlow, compiled by XLA.
+TensorFlow's profiler records the time of each operation of a step. The table has the shares of the
+kinds of operations in their total time, measured alternately with and without oneDNN kernels
+(`TF_ENABLE_ONEDNN_OPTS=0`). The cases are those of throughput.py that train with large batches: a
+step with a small batch is compiled by XLA and is a single operation for TensorFlow.
 """
 
 from __future__ import annotations
@@ -30,37 +30,39 @@ from throughput import CASES, STEPS, network
 
 from keras_skeleton.training.trainer import FEW, Trainer
 
-WARM, CALLS = 1, 1  # calls of TensorFlow, each of up to 16 steps
+WARM, CALLS = 1, 1  # TensorFlow calls, each of up to 16 steps
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-KERNELS = {"1": "oneDNN", "0": "TensorFlow's own"}
-# The first pattern that an operation's name matches tells its kind.
+KERNELS = {"1": "oneDNN", "0": "TensorFlow"}
+# An operation belongs to the kind of the first pattern that its name matches.
 KINDS = {
-    "convolutions, backwards to weights": r"Conv2DBackpropFilter",
-    "convolutions, backwards to inputs": r"Conv2DBackpropInput",
-    "convolutions, forwards": r"Conv2D",
-    "pooling, backwards": r"PoolGrad",
-    "pooling, forwards": r"Pool",
+    "convolutions, weight gradients": r"Conv2DBackpropFilter",
+    "convolutions, input gradients": r"Conv2DBackpropInput",
+    "convolutions, forward": r"Conv2D",
+    "pooling, gradients": r"PoolGrad",
+    "pooling, forward": r"Pool",
     "matrix products": r"MatMul|Einsum",
     "random numbers": r"Random",
-    "element by element": (
+    "element-wise": (
         r"^(Mul|Add|AddV2|AddN|Sub|RealDiv|Square|SquaredDifference|Select|SelectV2|Greater|Greater"
         r"Equal|Equal|Maximum|Minimum|Sqrt|Rsqrt|Neg|Exp|Tanh|TanhGrad|Sigmoid|SigmoidGrad|Relu"
         r"|ReluGrad|_UnaryOpsComposition|Cast|Softmax)$"
     ),
-    "sums and means": r"^(Sum|Mean|Max|Prod|BiasAddGrad)$",
-    "optimizer's writes": r"VariableOp$",
+    "reductions": r"^(Sum|Mean|Max|Prod|BiasAddGrad)$",
+    "optimizer updates": r"VariableOp$",
     "copies": r"",
 }
-CALLERS = {"While", "If", "PartitionedCall", "StatefulPartitionedCall"}  # their time is others'
-OPERATION = re.compile(r"^[\w./-]+:(?:_MklNative|_Mkl)?(\w+)$")  # oneDNN's are Mkl's by name
+# Their time is that of the operations they call.
+CALLERS = {"While", "If", "PartitionedCall", "StatefulPartitionedCall"}
+OPERATION = re.compile(r"^[\w./-]+:(?:_MklNative|_Mkl)?(\w+)$")  # Mkl: operations of oneDNN
 
 
 def kind(operation: str) -> str:
+    """The kind of an operation."""
     return next(name for name, pattern in KINDS.items() if re.search(pattern, operation))
 
 
 def operations(folder: Path) -> Iterator[tuple[str, float]]:
-    """Name and seconds of each operation that the profiler saw."""
+    """Yields the name and seconds of each profiled operation."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     (path,) = folder.rglob("*.xplane.pb")
@@ -74,17 +76,17 @@ def operations(folder: Path) -> Iterator[tuple[str, float]]:
 
 
 def step(number: int) -> tuple[float, dict[str, float]]:
-    """Seconds of a step by the clock, and seconds of all by kinds of operations."""
+    """Wall-clock seconds per step, and total seconds by kind of operation."""
     import tensorflow as tf
 
     case = CASES[number]
     trainer = Trainer(lambda: network(case), case.recipe, [STEPS * case.batch])
-    untuned = tf.data.Options()  # as in our pipeline: tuned, the last step may end much later
+    untuned = tf.data.Options()  # as in our pipeline: with autotuning, the last step may be delayed
     untuned.autotune.enabled = False
     data = tf.data.Dataset.from_tensors(case.data()).repeat().with_options(untuned)
 
     def fit(calls: int) -> None:
-        steps = calls * trainer.together
+        steps = calls * trainer.steps_per_execution
         trainer.training_model.fit(data, steps_per_epoch=steps, verbose=0)
 
     fit(WARM)
@@ -96,7 +98,7 @@ def step(number: int) -> tuple[float, dict[str, float]]:
         sums: Counter[str] = Counter()
         for operation, seconds in operations(Path(folder)):
             sums[kind(operation)] += seconds
-    return took / (CALLS * trainer.together), sums
+    return took / (CALLS * trainer.steps_per_execution), sums
 
 
 def main() -> None:
@@ -122,7 +124,7 @@ def main() -> None:
             found[choice].append(in_own_process(__file__, number))
         title = f"{case.title}, {case.batch}"
         clocks = [cell([1e3 * took for took, _ in rounds]) for rounds in found.values()]
-        lines.append(f"| {title} | **milliseconds a step** | {' | '.join(clocks)} |")
+        lines.append(f"| {title} | **milliseconds per step** | {' | '.join(clocks)} |")
         for name in KINDS:
             shares = [
                 100
@@ -133,7 +135,7 @@ def main() -> None:
                 cells = " | ".join(f"{share:.0f}" for share in shares)
                 lines.append(f"| {title} | {name}, % | {cells} |")
     print(f"{machine('tensorflow', 'keras')}\n")
-    print("Medians of the rounds (lowest to highest); shares of the operations' time\n")
+    print("Medians over the rounds (lowest to highest); % of the operations' time\n")
     print(f"| network, batch | operations | {' | '.join(KERNELS.values())} |\n|---|---|---|---|")
     print("\n".join(lines))
 

@@ -1,19 +1,20 @@
-"""How fast NTU RGB+D `.skeleton` files are read, and how large their store becomes.
+"""Measure the speed of reading NTU RGB+D `.skeleton` files, and the size of their store.
 
-    python benchmarks/read_ntu.py --data-dir PATH     the release, or a part of it
-    python benchmarks/read_ntu.py                     on generated files of 300 kB
+    python benchmarks/read_ntu.py --data-dir PATH     with the dataset, or a part of it
+    python benchmarks/read_ntu.py                     with generated files of 300 kB
 
-Measured, in one run:
-    parse     text to arrays, one core, beside two plain readers. Each file is parsed by all in
-              turn, so that a busy machine slows all; medians count. `lines` turns three words of
-              a line into numbers. `dictionaries` turns every word into a number and keeps all 12
-              of a joint in a dictionary, then gathers the positions: the habit of the public
-              preparation scripts for this dataset (MMAction2's, ST-GCN's), written anew here;
-              it is not their code
-    profile   where the time of `parse_skeleton` goes, by Python's profiler
-    prepare   files to a store on disk, by one process and by one a core. Small sets are read
-              several times over (from the system's cache, then)
-    store     bytes a clip, and what 56,578 clips of that length take
+Measurements of one run:
+
+    parse     parsing on one core, compared with two plain readers. Each file is parsed by all
+              readers alternately, so that other load affects all of them; medians are reported.
+              `lines` converts three words of each line to numbers. `dictionaries` converts every
+              word to a number and stores the 12 numbers of each joint in a dictionary, before
+              collecting the positions. This is the approach of public preparation scripts for this
+              dataset (MMAction2, ST-GCN), reimplemented here
+    profile   the steps of `parse_skeleton`, by Python's profiler
+    prepare   preparing a store, with one process and with one per core. Small datasets are read
+              several times (from the page cache)
+    store     bytes per clip, and the size of 56,578 clips of that length
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.formats.ntu_text import parse_skeleton
 from keras_skeleton.datasets.store import StoreWriter
 
-KILOBYTES = 300  # the size of file that times are given for
-GOAL, TIMES = 0.45, 10  # ms a file of that size, and times as fast as dictionaries
-FRAMES = 107  # of one person: about 300 kB
+KILOBYTES = 300  # times are scaled to this file size
+GOAL, TIMES = 0.45, 10  # goals: ms per file of that size, and speed-up over `dictionaries`
+FRAMES = 107  # frames of a file of one person of about 300 kB
 BODY = (
     "tracking_id", "clipped_edges", "left_confidence", "left_state", "right_confidence",
     "right_state", "restricted", "lean_x", "lean_y", "tracking",
@@ -52,7 +53,7 @@ JOINT = (
 
 
 def plain_reader(data: bytes) -> list[list[tuple[int, np.ndarray]]]:
-    """The straightforward way: a line, its words, float() of three of them."""
+    """A straightforward reader: splits each line and converts three words by float()."""
     lines = iter(data.decode("ascii").splitlines())
     frames = []
     for _ in range(int(next(lines))):
@@ -68,7 +69,7 @@ def plain_reader(data: bytes) -> list[list[tuple[int, np.ndarray]]]:
 
 
 def dictionaries(data: bytes) -> np.ndarray:
-    """float32 (T, M, V, 3): every number of the text in a dictionary first."""
+    """A reader that stores every number in a dictionary first, float32 (T, M, V, 3)."""
     lines = iter(data.decode("ascii").splitlines())
     frames: list[list[dict[str, Any]]] = []
     for _ in range(int(next(lines))):
@@ -95,7 +96,7 @@ def dictionaries(data: bytes) -> np.ndarray:
 
 
 def generate(folder: Path, files: int, T: int = FRAMES) -> None:
-    """Writes files of one person and T frames, with numbers as the Kinect writes them."""
+    """Writes files of one person and T frames, with numbers formatted as in the dataset."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     for i in range(files):
@@ -126,15 +127,15 @@ READERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
-STEPS = {  # of parse_skeleton, by the functions of formats/ntu_text.py
-    "where tokens end": "_find_tokens",
-    "where bodies are": "_find_bodies",
-    "digits to numbers": "_numbers",
+STEPS = {  # steps of parse_skeleton with their functions in formats/ntu_text.py
+    "finding tokens": "_find_tokens",
+    "finding bodies": "_find_bodies",
+    "converting digits": "_numbers",
 }
 
 
 def profile_parsing(texts: list[bytes], rounds: int) -> dict[str, float]:
-    """Shares of the time of `parse_skeleton`, in percent."""
+    """Shares of the steps in the time of `parse_skeleton`, in percent."""
     with cProfile.Profile() as profile:
         for data in texts * rounds:
             parse_skeleton(data)
@@ -144,13 +145,13 @@ def profile_parsing(texts: list[bytes], rounds: int) -> dict[str, float]:
 
 
 def measure_parsing(texts: list[bytes], rounds: int) -> tuple[dict[str, list[float]], float]:
-    """Ms a 300 kB file of every reader, file by file and round by round; mean kB."""
+    """Milliseconds per 300 kB file of every reader, by file and round; and the mean size in kB."""
     times: dict[str, list[float]] = {name: [] for name in READERS}
     for turn in range(rounds + 1):
         for data in texts:
             for name, reader in READERS.items():
                 value = seconds(partial(reader, data))
-                if turn:  # the first is a warm-up
+                if turn:  # the first round is a warm-up
                     times[name].append(value * 1e3 * KILOBYTES * 1e3 / len(data))
     return times, statistics.mean(len(data) for data in texts) / 1e3
 
@@ -158,7 +159,7 @@ def measure_parsing(texts: list[bytes], rounds: int) -> tuple[dict[str, list[flo
 def measure_preparing(
     paths: list[Path], processes: int, folder: Path
 ) -> tuple[float, float, float]:
-    """Seconds until the first clip, clips a second from then on, and store bytes a clip."""
+    """Seconds until the first clip, clips per second after that, and store bytes per clip."""
     clips = 0
     first = start = time.perf_counter()
     with StoreWriter(folder / f"store{processes}", "kinect_v2", ntu.CLASSES) as writer:
@@ -177,9 +178,9 @@ def measure_preparing(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data-dir", type=Path, help="folder of the release")
-    parser.add_argument("--files", type=int, default=3000, help="files to prepare (at least)")
-    parser.add_argument("--rounds", type=int, default=15, help="times that each file is parsed")
+    parser.add_argument("--data-dir", type=Path, help="read the dataset from this folder")
+    parser.add_argument("--files", type=int, default=3000, help="prepare at least N files")
+    parser.add_argument("--rounds", type=int, default=15, help="parse each file N times")
     options = parser.parse_args()
 
     print(machine("numpy"))
@@ -189,7 +190,7 @@ def main() -> None:
             root = Path(temporary) / "generated"
             print("no --data-dir: writing 30 generated files")
             generate(root, 30)
-        paths = ntu.NTU120.find(root)
+        paths = ntu.find_files(root, 120)
         print(f"{len(paths)} files")
         texts = [path.read_bytes() for path in paths[:: max(1, len(paths) // 20)][:20]]
         times, size = measure_parsing(texts, options.rounds)
@@ -200,7 +201,7 @@ def main() -> None:
             n: measure_preparing(many, n, Path(temporary)) for n in sorted({1, ntu.cores()})
         }
 
-    print(f"\nparsing, one core, ms a {KILOBYTES} kB file (median; files of {size:.0f} kB):")
+    print(f"\nparsing, one core, ms per {KILOBYTES} kB file (median; files of {size:.0f} kB):")
     print("| reader | ms | times as fast as lines | times as fast as dictionaries | goal |")
     print("|---|---|---|---|---|")
 
@@ -218,12 +219,12 @@ def main() -> None:
     print("| " + " | ".join(shares) + " |\n" + "|---" * len(shares) + "|")
     print("| " + " | ".join(f"{share:.0f}" for share in shares.values()) + " |")
     print(f"\npreparing {len(many)} files:")
-    print("| processes | seconds to the first clip | clips a second after it | times as fast |")
+    print("| processes | seconds to the first clip | clips per second after it | speed-up |")
     print("|---|---|---|---|")
     for n, (first, rate, _) in prepared.items():
         print(f"| {n} | {first:.2f} | {rate:.0f} | {rate / prepared[1][1]:.2f} |")
     per_clip = prepared[1][2]
-    print(f"\nstore: {per_clip:,.0f} bytes a clip")
+    print(f"\nstore: {per_clip:,.0f} bytes per clip")
     print(f"NTU RGB+D (56,578 clips) at that length: {per_clip * ntu.NTU.clips / 1e9:.2f} GB")
 
 

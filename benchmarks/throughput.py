@@ -1,21 +1,22 @@
-"""How fast MANs-9, STA-LSTM and CSTA-CNN train and answer, beside PyTorch twins of them.
+"""Measure the training and inference speed of MANs-9, STA-LSTM and CSTA-CNN, compared with PyTorch.
 
-    pip install torch        only for this benchmark; without it our figures stand alone
+    pip install torch        optional, for the comparison
     python benchmarks/throughput.py [--model mans9] [--what infer] [--rounds 3] [--seconds 10]
 
-Clips a second on random clips of NTU's size, 60 classes. Each measurement is a process of its own,
-ours and the twin in turn. Steps are timed one by one, after some that are left out (tracing,
-memory); the rate is that of the median step, so that work of others on the machine counts little.
+Speed is given in clips per second, on random clips of the size of NTU RGB+D with 60 classes. Each
+measurement has its own process; our network and the PyTorch twin alternate. Steps are timed
+individually, after warm-up steps (tracing, memory); the speed is that of the median step, so that
+other load on the machine has little effect.
 
-    train   `Trainee` by a recipe for NTU, without augmentation and clipping, from end to end.
-            CSTA-CNN trains on batches that are sampled already. All frames are valid: a twin with
-            `nn.LSTM` needs packed sequences for shorter ones, our masks cost the same whatever
-            the lengths
-    infer   `keras_skeleton.compiled`, arrays to arrays
+    train   `Trainer` with a recipe for NTU RGB+D, end to end, without augmentation and gradient
+            clipping. CSTA-CNN trains on batches with sampled frames. All frames are valid: for
+            shorter clips, a twin with `nn.LSTM` would need packed sequences, while our masks cost
+            the same for all lengths
+    infer   `keras_skeleton.compiled`, from arrays to arrays
 
-The twins (`twins.py`) have the same loss and optimizer. Each is tried with contiguous weights, with
-channels last and with torch.compile, on all cores and on one, in its first round; the fastest
-counts and is named in the line of its measurement.
+The twins (`twins.py`) have the same loss and optimizer. In the first round, each is tested with
+contiguous weights, channels last and torch.compile, on all cores and on one; the fastest mode is
+used and printed with its measurements.
 """
 
 from __future__ import annotations
@@ -43,15 +44,15 @@ if TYPE_CHECKING:
 
 CLASSES = 60
 WARM_STEPS, WARM_SECONDS = 3, 2.0
-STEPS = 24  # of an epoch of ours, as on small data: 200 clips, 8 in a batch
-TIMED_STEPS = 5  # at least
-TRY_SECONDS = 1.0  # for each way of the twin, after half of it
+STEPS = 24  # steps per epoch of our training, as for 200 clips in batches of 8
+TIMED_STEPS = 5  # minimum number of timed steps
+TRY_SECONDS = 1.0  # time to test each mode of the twin, after a warm-up of half of it
 PEERS = {"ours": "keras_skeleton", "twin": "PyTorch twin"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table; `goal` is the ratio that we want."""
+    """A row of the table; `goal` is the required ratio of speeds."""
 
     model: str
     what: str
@@ -91,11 +92,11 @@ CASES = [
 
 
 class Clock:
-    """Times steps: a `tick` after each.
+    """Times steps; call `tick` after each step.
 
     Args:
-        seconds: How long steps are timed.
-        warm: Seconds before that, which begin after the first steps.
+        seconds: Duration of the measurement.
+        warm: Seconds of warm-up before it, which start after the first steps.
     """
 
     def __init__(self, seconds: float, warm: float = WARM_SECONDS) -> None:
@@ -104,7 +105,7 @@ class Clock:
         self.ticks: list[float] = []
 
     def tick(self) -> bool:
-        """Whether it is time to stop."""
+        """Records a step; returns whether the measurement is finished."""
         now = time.perf_counter()
         self.steps += 1
         if self.steps == WARM_STEPS:
@@ -114,11 +115,11 @@ class Clock:
         return now >= self.start + self.seconds and len(self.ticks) > TIMED_STEPS
 
     def median(self) -> float:
-        """Seconds of a step."""
+        """Median seconds per step."""
         return statistics.median(b - a for a, b in pairwise(self.ticks))
 
     def time(self, step: Callable[[], object]) -> float:
-        """Seconds of a step, which is taken until the time is over."""
+        """Runs a step until the measurement is finished; returns its median seconds."""
         step()
         while not self.tick():
             step()
@@ -126,7 +127,7 @@ class Clock:
 
 
 def network(case: Case) -> Any:
-    """Ours; CSTA-CNN without the layer that samples frames."""
+    """Our network; CSTA-CNN without its sampling layer."""
     import keras
 
     from keras_skeleton.models.csta_cnn import csta_cnn
@@ -141,11 +142,11 @@ def network(case: Case) -> Any:
         return sta_lstm("sta_lstm", axes[0], CLASSES, T, **arguments)
     whole = csta_cnn("csta_cnn", axes[1], CLASSES, T, axes[0], **arguments)
     rest = keras.Model(whole.get_layer("sampling").output, whole.output)
-    return keras.models.clone_model(rest)  # whose layers are in one network only
+    return keras.models.clone_model(rest)  # so that its layers belong to one network only
 
 
 def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
-    """Clips a second, and nothing to add."""
+    """Clips per second of our network, and an empty mode."""
     import keras
     import tensorflow as tf
 
@@ -164,9 +165,9 @@ def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
             self.model.stop_training = clock.tick()
 
     data = tf.data.Dataset.from_tensors((x, y)).repeat()
-    steps = 10**9 * trainer.together
+    steps = 10**9 * trainer.steps_per_execution
     trainer.training_model.fit(data, steps_per_epoch=steps, callbacks=[Ticks()], verbose=0)
-    return trainer.together * case.batch / clock.median(), ""
+    return trainer.steps_per_execution * case.batch / clock.median(), ""
 
 
 def twin_network(case: Case, channels_last: bool) -> Any:
@@ -182,7 +183,7 @@ def twin_network(case: Case, channels_last: bool) -> Any:
 
 
 def twin_step(case: Case, channels_last: bool, compiled: bool) -> Callable[[], object]:
-    """A step of a new twin: of training, or from arrays to arrays."""
+    """A training or inference step of a new twin."""
     import torch
     from twins import optimizer
 
@@ -210,7 +211,7 @@ def twin_step(case: Case, channels_last: bool, compiled: bool) -> Callable[[], o
 
 
 def ways(case: Case) -> dict[str, tuple[bool, bool, int]]:
-    """How the twin may run: channels last, compiled, threads."""
+    """Modes of the twin by name: channels last, compiled, number of threads."""
     import torch
 
     layouts = {"contiguous": (False, False)}
@@ -226,7 +227,7 @@ def ways(case: Case) -> dict[str, tuple[bool, bool, int]]:
 
 
 def twin(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
-    """Clips a second of the twin in a way, by default its fastest one, and which that is."""
+    """Clips per second of the twin, and its mode; by default the fastest mode is used."""
     import torch
 
     found = ways(case)
@@ -241,16 +242,16 @@ def twin(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
         for name in found:
             try:
                 tried[name] = run(name, Clock(TRY_SECONDS, TRY_SECONDS / 2))
-            except Exception as error:  # torch.compile wants a C++ compiler
-                print(f"not {name}: {type(error).__name__}", file=sys.stderr)
+            except Exception as error:  # e.g. torch.compile without a C++ compiler
+                print(f"skipped {name}: {type(error).__name__}", file=sys.stderr)
         way = min(tried, key=tried.__getitem__)
     return case.batch / run(way, Clock(seconds)), way
 
 
 def table(found: dict[Case, dict[str, list[float]]]) -> Iterator[str]:
-    """Its lines."""
+    """Yields the lines of the table."""
     titles = [f"{name}, clips/s" for name in PEERS.values()]
-    yield f"| network | what | batch | {' | '.join(titles)} | ratio, round by round | goal |"
+    yield f"| network | what | batch | {' | '.join(titles)} | ratio per round | goal |"
     yield "|---|---|---|---|---|---|---|"
     for case, rates in found.items():
         cells = [cell(values) for values in rates.values()]
@@ -264,7 +265,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", choices=sorted({case.model for case in CASES}))
     parser.add_argument("--what", action="append", choices=("train", "infer"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10, help="that each measurement takes")
+    parser.add_argument("--seconds", type=float, default=10, help="set the time per measurement")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -281,7 +282,7 @@ def main() -> None:
         if case.what not in (options.what or [case.what]):
             continue
         rates = found.setdefault(case, {peer: [] for peer in peers})
-        ways: dict[str, str] = {}  # the twin's best is looked for once
+        ways: dict[str, str] = {}  # the twin's fastest mode is determined once
         for _, peer in product(range(options.rounds), peers):
             known = [ways[peer]] if ways.get(peer) else []
             rate, how = in_own_process(__file__, peer, number, options.seconds, *known)

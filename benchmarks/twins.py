@@ -1,17 +1,17 @@
-"""MANs-9, STA-LSTM and CSTA-CNN in PyTorch, for `throughput.py` to compare speed with.
+"""MANs-9, STA-LSTM and CSTA-CNN in PyTorch, for the speed comparison in `throughput.py`.
 
-They are the networks of `keras_skeleton.models` with the same sizes, inputs, penalties and
-optimizers, written with PyTorch's own modules. What differs lies in these modules:
+These are the networks of `keras_skeleton.models` with the same sizes, inputs, penalties and
+optimizers, built from PyTorch's modules. The only differences are in these modules:
 
-    nn.GRU, nn.LSTM  add two biases where Keras has one (`bias_hh` more parameters), which are equal
-                     to one
-    nn.GRU           applies the reset gate after the product, not before it, and drops none of its
-                     states; its two directions share a dropout mask of the inputs
-    first 5 x 5 convolution of MANs-9   pads two zeros on every side; Keras pads one before, two
-                     behind
+    nn.GRU, nn.LSTM  add two biases, which are equivalent to the one of Keras but have more
+                     parameters (`bias_hh`)
+    nn.GRU           applies the reset gate after the product, not before it, and has no recurrent
+                     dropout; its two directions share a dropout mask of the inputs
+    first 5 x 5 convolution of MANs-9   pads two zeros on every side; Keras pads one before and two
+                     after
 
-Weight decay is left to the optimizer: the gradient of Keras' L2 terms, without their value. Padded
-frames are not masked: clips are to have their full length.
+Weight decay is done by the optimizer: it adds the gradient of Keras' L2 terms, but not their value
+in the loss. Padded frames are not masked: clips must have full length.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Decayed = dict[nn.Parameter, float]
 
 
 class Twin(nn.Module):
-    """A network from clips to logits (B, classes).
+    """A network that maps clips to logits (B, classes).
 
     Args:
-        memory_format: Of images in front of convolutions.
+        memory_format: Memory format of the inputs of convolutions.
     """
 
     def __init__(self, memory_format: torch.memory_format = torch.contiguous_format) -> None:
@@ -37,7 +37,7 @@ class Twin(nn.Module):
         self.memory_format = memory_format
 
     def decayed(self) -> Decayed:
-        """Parameters with an L2 term, and its weight."""
+        """Parameters with an L2 penalty, and its weight."""
         return {}
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class Twin(nn.Module):
 
 
 def optimizer(network: Twin, recipe: Any) -> torch.optim.Optimizer:
-    """SGD or Adam of a recipe of ours; the gradient of `l2 * w ** 2` is a decay of `2 * l2`."""
+    """SGD or Adam of one of our recipes; the gradient of `l2 * w ** 2` is a decay of `2 * l2`."""
     decayed = network.decayed()
     plain = [p for p in network.parameters() if p not in decayed]
     groups: list[dict[str, Any]] = [{"params": plain}]
@@ -81,7 +81,7 @@ class Coordinate(nn.Module):
     def forward(self, o: Tensor) -> Tensor:
         x = self.enter(o)
         attention = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(-1)))))  # (B, T)
-        keep = self.dropout(torch.ones_like(x[:, :1]))  # one mask a clip
+        keep = self.dropout(torch.ones_like(x[:, :1]))  # one mask per clip
         forwards, backwards = self.memory(x * keep)[0].chunk(2, -1)
         return o + self.leave((forwards + backwards) * attention[..., None])
 
@@ -91,7 +91,7 @@ def norm(channels: int) -> nn.Module:
 
 
 class Block(nn.Module):
-    """Two pre-activated convolutions beside a shortcut."""
+    """A residual block of two pre-activated convolutions."""
 
     def __init__(self, before: int, channels: int, stride: int, first: bool) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Block(nn.Module):
 
 
 class Mans9(Twin):
-    """(B, T, N, 3) to (B, classes)."""
+    """Maps images (B, T, N, 3) to logits (B, classes)."""
 
     def __init__(
         self,
@@ -147,12 +147,12 @@ class Mans9(Twin):
 
 
 def one_later(states: Tensor) -> Tensor:
-    """h(t-1) of (B, T, units); 0 before the first frame."""
+    """Shifts states (B, T, units) by one frame to h(t-1), with 0 before the first frame."""
     return nn.functional.pad(states[:, :-1], (0, 0, 1, 0))
 
 
 class StaLstm(Twin):
-    """(B, T, K, 3) to (B, classes)."""
+    """Maps clips (B, T, K, 3) to logits (B, classes)."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class StaLstm(Twin):
         self.frame_state = nn.Linear(units, 1, bias=False)
         nn.init.ones_(self.frame_input.bias)
         self.main = nn.LSTM(D, units, num_layers=3, batch_first=True, dropout=dropout)
-        self.dropout = nn.Dropout(dropout)  # after the last of the three
+        self.dropout = nn.Dropout(dropout)  # after the last of the three layers
         self.main_scores = nn.Linear(units, classes)
 
     def gated(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -196,7 +196,7 @@ class StaLstm(Twin):
         return self.gated(x)[0]
 
     def connections(self) -> list[nn.Parameter]:
-        """The matrices that the L1 norm of Eq. 7 is taken of."""
+        """The matrices in the L1 norm of Eq. 7."""
         return [p for name, p in self.named_parameters() if "bias" not in name]
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
@@ -212,12 +212,12 @@ class StaLstm(Twin):
 
 
 class Scores(nn.Module):
-    """A weight for every joint, or for every frame: a dense layer with one output (Eq. 1).
+    """Scores of all joints or of all frames: a dense layer with one output (Eq. 1).
 
     Args:
-        equation: From (B, T, M, V, 3) and the kernel to scores.
-        summed: Size of the axis that is summed over, with the coordinates.
-        scored: Number of joints or frames; each has its bias.
+        equation: Einsum equation from (B, T, M, V, 3) and the kernel to scores.
+        summed: Size of the axis that is summed over together with the coordinates.
+        scored: Number of joints or frames; each has its own bias.
     """
 
     def __init__(self, equation: str, summed: int, scored: int) -> None:
@@ -231,7 +231,7 @@ class Scores(nn.Module):
 
 
 class Stream(nn.Module):
-    """Positions or motion (B, T, M, V, 3) to features (B, 1024)."""
+    """Maps positions or motion (B, T, M, V, 3) to features (B, 1024)."""
 
     def __init__(self, frames: int, joints: int, interpolated: int, dropout: float) -> None:
         super().__init__()
@@ -255,7 +255,7 @@ class Stream(nn.Module):
 
 
 class CstaCnn(Twin):
-    """Sampled clips (B, T, M, V, 3) to (B, classes); streams join late."""
+    """Maps sampled clips (B, T, M, V, 3) to logits (B, classes), with late fusion of streams."""
 
     def __init__(
         self,
@@ -280,7 +280,7 @@ class CstaCnn(Twin):
 
     @staticmethod
     def features(*size: int) -> int:
-        """How many numbers three convolutions and maxima leave of an image."""
+        """Number of features after three convolutions with max pooling."""
         height, width = size
         for _ in range(3):
             height, width = (height - 2) // 2, (width - 2) // 2

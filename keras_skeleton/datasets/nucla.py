@@ -115,7 +115,7 @@ def read_frame(joints: object) -> np.ndarray | str:
     if frame.shape != (JOINTS, 3):
         return f"has shape {frame.shape}, expected ({JOINTS}, 3)"
     if not np.isfinite(frame).all():
-        return "holds NaN or infinity"
+        return "contains NaN or infinity"
     return frame
 
 

@@ -145,7 +145,7 @@ def _read_lines(content: str, path: Path, report: ReadReport) -> np.ndarray:
                 f"{len(words)} numbers, expected {NUMBERS} (2 bodies x 25 x x y z)",
             )
         elif not (np.abs(given) < 1e9).all():  # also False for NaN
-            report.skip(f"{path}:{line}", "holds something that is not a number in metres")
+            report.skip(f"{path}:{line}", "contains a value that is not a number in meters")
         else:
             values = given
         frames.append(values)

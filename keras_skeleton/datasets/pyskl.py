@@ -126,7 +126,7 @@ def read_clip(annotation: Any) -> np.ndarray | str:
     with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
         clip = points.transpose(1, 0, 2, 3).astype(np.float32)
     if not np.isfinite(clip).all():
-        return f"{name:.40} holds NaN or infinity"
+        return f"{name:.40} contains NaN or infinity"
     if not clip.any():
         return f"{name:.40} has no skeleton in any of its {len(clip)} frames"
     return clip

@@ -95,10 +95,10 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray:
         try:
             values = np.array(words, np.float64)
         except ValueError:
-            report.skip(f"{path}:{line}", "holds something that is not a number")
+            report.skip(f"{path}:{line}", "contains a value that is not a number")
             continue
         if not (np.abs(values) < 1e9).all():  # also False for NaN
-            report.skip(f"{path}:{line}", "holds NaN, infinity or a number out of range")
+            report.skip(f"{path}:{line}", "contains NaN, infinity or a number out of range")
         elif values[0] <= last:
             report.skip(f"{path}:{line}", f"frame {values[0]:g} comes after {last:g}")
         else:

@@ -84,7 +84,9 @@ def read_clip(path: Path) -> np.ndarray:
     frames = values.transpose(2, 0, 1)[:, None]
     usable = (np.abs(frames) < 1e9).all(axis=(1, 2, 3))  # also False for NaN
     if not usable.all():
-        raise MatFileError(f"frame {int(np.argmin(usable)) + 1} holds NaN or a number out of range")
+        raise MatFileError(
+            f"frame {int(np.argmin(usable)) + 1} contains NaN or a number out of range"
+        )
     if not frames.any():
         raise MatFileError(f"no skeleton in any of its {len(frames)} frames")
     return frames.astype(np.float32)

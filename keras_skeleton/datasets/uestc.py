@@ -139,7 +139,7 @@ def read_lines(path: Path, report: ReadReport) -> np.ndarray:
             try:
                 frames.append(np.array(words, np.float64).reshape(JOINTS, 3))
             except ValueError:
-                report.skip(f"{path}:{line}", "holds something that is not a number")
+                report.skip(f"{path}:{line}", "contains a value that is not a number")
     return np.stack(frames) if frames else np.zeros((0, JOINTS, 3))
 
 
@@ -156,7 +156,7 @@ def read_block(lines: Sequence[str], where: str, report: ReadReport) -> np.ndarr
     try:
         return np.array([point[:3] for point in points], np.float64)
     except ValueError:
-        report.skip(where, "this frame holds something that is not a number")
+        report.skip(where, "this frame contains a value that is not a number")
         return None
 
 
@@ -170,7 +170,7 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
     usable = (np.abs(frames) < 1e9).all(axis=(1, 2))  # also False for NaN
     if not usable.all():
         first = int(np.argmin(usable)) + 1
-        report.skip(path, f"frame {first} holds NaN or a number out of range")
+        report.skip(path, f"frame {first} contains NaN or a number out of range")
         return None
     if not frames.any():
         report.skip(path, f"no skeleton in any of its {len(frames)} frames")

@@ -94,10 +94,10 @@ def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarra
         try:
             values = np.array(words, np.float64)
         except ValueError:
-            report.skip(f"{path}:{line}", "holds something that is not a number")
+            report.skip(f"{path}:{line}", "contains a value that is not a number")
             continue
         if not (np.abs(values) < 1e9).all():  # also False for NaN
-            report.skip(f"{path}:{line}", "holds NaN, infinity or a number out of range")
+            report.skip(f"{path}:{line}", "contains NaN, infinity or a number out of range")
             continue
         number = int(values[0])
         if numbers and number <= numbers[-1]:

@@ -60,7 +60,7 @@ class Glimpse(Elementwise, keras.layers.Layer):
         boxes = ops.cast(boxes, "float32")
         top, left, bottom, right = (boxes[..., i, None] for i in range(4))
         place = (ops.arange(self.size, dtype="float32") + 0.5) / self.size
-        # (B, T, K, size). Clipping is safe: more than one pixel outside, everything is grey.
+        # (B, T, K, size). Clipping is safe: beyond one pixel outside, the value is constant.
         y = ops.clip(top + place * (bottom - top) - 0.5, -1.0, ops.cast(H, "float32"))
         x = ops.clip(left + place * (right - left) - 0.5, -1.0, ops.cast(W, "float32"))
         pixels = ops.reshape(video, (-1, 3))

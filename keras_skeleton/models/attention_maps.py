@@ -39,15 +39,37 @@ def attention_maps(model: keras.Model, batch: Any) -> dict[str, np.ndarray]:
         >>> {name: values.shape for name, values in maps.items()}
         {'frames': (2, 50, 3)}
     """
-    names = {layer.name for layer in model.layers}
-    coupled = names & set(COUPLED_LAYERS.values())
-    wanted = COUPLED_LAYERS if coupled else ATTENTION_LAYERS
-    outputs = {key: model.get_layer(name).output for key, name in wanted.items() if name in names}
+    outputs = attention_outputs(model)
     if not outputs:
         return {}
     maps = keras.Model(model.input, outputs)(batch, training=False)
-    found = {key: keras.ops.convert_to_numpy(value) for key, value in maps.items()}
-    return csta_cnn.maps(found) if coupled else found
+    return readable_maps(
+        model, {key: keras.ops.convert_to_numpy(value) for key, value in maps.items()}
+    )
+
+
+def attention_outputs(model: keras.Model) -> dict[str, Any]:
+    """Symbolic outputs of a model's attention layers, by kind of attention.
+
+    Use them to build a network that also returns attention; `readable_maps` converts their values
+    to the form of `attention_maps`.
+    """
+    names = {layer.name for layer in model.layers}
+    wanted = COUPLED_LAYERS if _is_coupled(model) else ATTENTION_LAYERS
+    return {key: model.get_layer(name).output for key, name in wanted.items() if name in names}
+
+
+def readable_maps(model: keras.Model, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Converts values of `attention_outputs` to the form of `attention_maps`; keeps other keys."""
+    if not _is_coupled(model):
+        return outputs
+    own = {key: value for key, value in outputs.items() if key in COUPLED_LAYERS}
+    others = {key: value for key, value in outputs.items() if key not in COUPLED_LAYERS}
+    return {**others, **csta_cnn.maps(own)}
+
+
+def _is_coupled(model: keras.Model) -> bool:
+    return bool({layer.name for layer in model.layers} & set(COUPLED_LAYERS.values()))
 
 
 def attention_on_frames(attention: ArrayLike, rows: ArrayLike, frames: int) -> np.ndarray:

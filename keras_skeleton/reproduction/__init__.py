@@ -1,10 +1,10 @@
-"""The papers' tables, run again: `python run.py reproduce --table mans5 --data-dir PATH`.
+"""Reproduce the tables of the papers: `python run.py reproduce --table mans5 --data-dir PATH`.
 
-tables/        what the papers report, one file a table, as plain data
-tables.py      reads them: which training each figure needs
-stored.py      what was run, in results/: found by its content, kept
-page.py        a table with the papers' figures and ours beside each other
-needs.py       what a training needs of this machine: data, crops, weights, hours
+tables/        the published numbers, one data file per table
+tables.py      reads these files and determines the training of each row
+stored.py      finds and stores results of runs in results/
+page.py        writes tables with the published numbers and ours
+needs.py       checks the requirements of trainings: data, crops, weights, time
 train.py       runs one training
-reproduce.py   all of it together
+reproduce.py   combines all of these
 """

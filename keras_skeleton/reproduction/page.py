@@ -1,4 +1,4 @@
-"""A table with the paper's figures and ours beside each other: as Markdown for people, as CSV."""
+"""Write tables with the published numbers and ours, as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ from keras_skeleton.reproduction.stored import Result, figures, seeds_of
 from keras_skeleton.reproduction.tables import Row, Table, Training
 from keras_skeleton.utils.files import write_text
 
-FOLDER = "tables"  # of the results
+FOLDER = "tables"  # subfolder of the results
 Spread = tuple[float, float | None]  # mean and standard deviation over seeds
 EXPLAINED = """\
-In percent. *The paper*: as printed. *Paper's convention*: the best test accuracy of any epoch, as \
-published figures are made; it looks at the test clips and is too high by construction. *Selected \
-on validation*: the epoch that is best on clips held out of the training clips. Ours are means \
-over seeds, each a mean over the folds, ± the standard deviation over the seeds where there are \
-several. *Hours*: of one seed, all folds and stages of the training that the row is read off, on \
-one or two cores."""
+All accuracies are in percent. *The paper*: as printed. *Paper's convention*: the best test \
+accuracy of any epoch; it is biased upwards, since the epoch is selected on the test clips. \
+*Selected on validation*: test accuracy of the epoch with the best accuracy on validation clips, \
+which are held out from the training clips. Our numbers are means over seeds of the mean over \
+folds, ± the standard deviation over seeds if there are several. *Hours*: training time of one \
+seed, all folds and stages, on one or two cores."""
 DETECTS = """\
-*The paper*: as printed, over the least overlap {overlaps}. *Ours* are means over seeds, ± the \
-standard deviation where there are several."""
+*The paper*: as printed, for the minimum overlaps {overlaps}. *Ours*: means over seeds, ± the \
+standard deviation if there are several."""
 UNSEEN = """\
-No result with {datasets} is stored, in this table or another: their recordings are needed first. \
-`python run.py prepare --dataset NAME` says what to download."""
+No results are stored for {datasets}, in this table or another, because the recordings were not \
+available. `python run.py prepare --dataset NAME` prints what to download."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a table with what was run for it.
+    """A row of a table with the stored results.
 
     Attributes:
         row: The row.
-        results: By seed.
-        convention, validation: Our figures, one for each overlap: mean and standard deviation over
-            the seeds (None of one seed alone), or None.
+        results: Stored results by seed.
+        convention: Our numbers by the papers' convention, one per overlap (a single one for
+            accuracies): mean and standard deviation over seeds (None for one seed), or None.
+        validation: The same for the epoch selected on validation clips.
     """
 
     row: Row
@@ -55,12 +56,12 @@ class Line:
 
     @property
     def hours(self) -> float | None:
-        """Of one seed."""
+        """Mean training time of one seed."""
         return mean_hours([result.hours for result in self.results.values()])
 
 
 def lines_of(table: Table, results: Sequence[Result]) -> list[Line]:
-    """The rows of a table with what is stored for them."""
+    """The rows of a table with their stored results."""
     lines = []
     for row in table.rows:
         found = seeds_of(results, row.training)
@@ -87,7 +88,7 @@ def _over_seeds(seeds: Sequence[Sequence[float | None]]) -> list[Spread | None]:
 
 
 def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> str:
-    """The table itself as Markdown; `why` says what to write where nothing was run."""
+    """The table as Markdown; `why` has the reason for each training without results."""
     rows = []
     for line in lines:
         training = line.row.training
@@ -107,7 +108,7 @@ def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> st
             "folds": f"{line.folds}" if line.results else "-",
             "hours": "-" if line.hours is None else f"{line.hours:.2f}",
         }
-        if table.overlaps:  # the same networks for all rows, and nothing chosen on test recordings
+        if table.overlaps:  # all rows use the same networks, and nothing is selected on test data
             del row["network"], row["ours, paper's convention"]
         rows.append(row)
     text = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
@@ -128,7 +129,7 @@ def _ours(table: Table, values: Sequence[Spread | None]) -> str:
 
 
 def _slashed(figures: Iterable[str]) -> str:
-    """One figure for each overlap; one dash where there is none."""
+    """Joins the numbers of all overlaps; a single dash if there are none."""
     found = list(figures)
     return " / ".join(found) if set(found) != {"-"} else "-"
 
@@ -138,17 +139,19 @@ def _unit(table: Table) -> int:
 
 
 def markdown(table: Table, lines: Sequence[Line], datasets: Collection[str]) -> str:
-    """The whole page: what it is, the table, and the commands of what was not run.
+    """The page of a table: description, table, and commands of missing trainings.
 
     Args:
-        datasets: Those of which anything is stored, in this table or another.
+        table: The table.
+        lines: Its rows with results.
+        datasets: Datasets with stored results, in this table or another.
     """
-    of = f"{table.paper}, {table.number}" if table.paper else "our own table, in no paper"
+    of = f"{table.paper}, {table.number}" if table.paper else "not in a paper"
     overlaps = ", ".join(f"{overlap:g}" for overlap in table.overlaps)
     command = f"python run.py reproduce --table {table.name}"
     parts = [
         f"# {table.title}",
-        f"`{table.name}`: {of}. Made from `results/` by `{command} --no-train`; do not edit.",
+        f"`{table.name}`: {of}. Generated from `results/` by `{command} --no-train`; do not edit.",
         DETECTS.format(overlaps=overlaps) if table.overlaps else EXPLAINED,
         *([table.note.replace("\n", " ")] if table.note else []),
         grid(table, lines, {}),
@@ -159,15 +162,15 @@ def markdown(table: Table, lines: Sequence[Line], datasets: Collection[str]) -> 
         parts += [
             "## Not run",
             *([UNSEEN.format(datasets=", ".join(unseen))] if unseen else []),
-            f"With the data, `{command} --data-dir PATH{_also(lines)}` runs what is missing; "
-            "one by one:",
+            f"`{command} --data-dir PATH{_also(lines)}` runs the missing trainings. The individual "
+            "commands are:",
             "```sh\n" + "\n".join(absent) + "\n```",
         ]
     return "\n\n".join(parts) + "\n"
 
 
 def _also(lines: Sequence[Line]) -> str:
-    """What reproduce must be told for these rows, beside the folder of the data."""
+    """Further options of `reproduce` that the missing trainings need."""
     absent = _not_run(lines)
     crops = " --crops FOLDER" if any(training.watches for training in absent) else ""
     return crops + (" --i3d PATH" if any(training.i3d for training in absent) else "")
@@ -178,12 +181,13 @@ def _not_run(lines: Sequence[Line]) -> list[Training]:
 
 
 def commands(lines: Sequence[Line]) -> list[str]:
-    """What trains the rows for which nothing was run."""
+    """The commands of trainings without results."""
     return list(dict.fromkeys(training.command() for training in _not_run(lines)))
 
 
 def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
-    """One row a figure, in the paper's unit: accuracies in percent, detections' as fractions."""
+    """A table with one row per number, in the paper's unit: accuracies in percent, detection scores
+    as fractions."""
     rows, unit = [], _unit(table)
     for line in lines:
         training = line.row.training
@@ -221,7 +225,7 @@ def _columns(name: str, value: Spread | None, unit: float) -> dict[str, float | 
 
 
 def write_table(table: Table, results: Sequence[Result], folder: Path) -> list[Line]:
-    """Writes NAME.md and NAME.csv, each whole or not at all; returns the lines."""
+    """Writes NAME.md and NAME.csv atomically; returns the rows."""
     lines = lines_of(table, results)
     datasets = {result.about["dataset"] for result in results}
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Tables from what is stored and what is run now: which runs lack, running them, the pages."""
+"""Plan and run the missing trainings of tables, store their results, and write the tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keras_skeleton.utils.processes import map_processes, run_in_process
 
 
 class Run(NamedTuple):
-    """A training with a seed, and the hours that it is expected to take, if they are known."""
+    """A training with a seed and its expected hours (None if unknown)."""
 
     training: Training
     seed: int
@@ -30,34 +30,34 @@ def _nothing() -> None:
 
 
 def folder_of(run: Run, out: Path) -> Path:
-    """Where a run is trained."""
+    """The folder of a run."""
     return out / f"{run.training.name}_seed{run.seed}"
 
 
 def train_one(
     run: Run, place: Place, out: Path, log: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Trains one; returns what should be added to the notes of its result."""
+    """Runs one training; returns entries to add to its stored result."""
     log(f"\n{run.training.command(run.seed)}")
     return train(run.training, run.seed, place, folder_of(run, out), log)
 
 
 @dataclass
 class Reproduction:
-    """Some tables.
+    """Reproduces a list of tables.
 
     Attributes:
-        tables: Which.
-        place: What the user has.
-        results: Folder of what is kept: runs in its `runs`, tables in its `tables`.
+        tables: The tables.
+        place: Locations of the user's data.
+        results: Folder of stored results, with the subfolders `runs` and `tables`.
         out: Folder of the runs.
-        seeds: How many of each training, None for the default.
-        most_hours: Longer trainings are left out.
-        models: Only these are trained; none for all.
-        log: Receives lines for the console.
-        init_process: Each training has a process of its own, which starts with this and whose
-            memory is free again after it; None to train in this one.
-        jobs: How many train at the same time, each on its part of the cores.
+        seeds: Number of seeds of each training; None for the default.
+        most_hours: Longer trainings are skipped.
+        models: Train only these models; empty for all.
+        log: Called with each line of console output.
+        init_process: Called first in the process of each training, which frees its memory at the
+            end; None to train in this process.
+        jobs: Number of trainings in parallel; they share the cores.
     """
 
     tables: Sequence[Table]
@@ -74,20 +74,20 @@ class Reproduction:
 
     @property
     def folder(self) -> Path:
-        """Where the tables are written."""
+        """Output folder of the tables."""
         return self.results / FOLDER
 
     @cached_property
     def trainings(self) -> list[Training]:
-        """What all rows need, each once."""
+        """The trainings of all rows, without duplicates."""
         return list(dict.fromkeys(t for table in self.tables for t in table.trainings))
 
     @cached_property
     def wanted(self) -> list[Training]:
-        """Those of them that may be trained.
+        """The trainings of the selected models.
 
         Raises:
-            UnknownNameError: A model that is in none of the tables.
+            UnknownNameError: If a model is in none of the tables.
         """
         names = dict.fromkeys(training.model for training in self.trainings)
         for model in self.models:
@@ -98,11 +98,11 @@ class Reproduction:
 
     @cached_property
     def lacks(self) -> dict[Training, str]:
-        """Why trainings cannot be run here; of those that can it is empty."""
+        """The reason why each training cannot be run; empty if it can."""
         return {training: self.place.lacks(training) for training in self.trainings}
 
     def missing(self, results: Sequence[Result]) -> list[Run]:
-        """What can be run here and was not; first seeds before second ones."""
+        """Runs that can be started and have no results; first seeds come before second seeds."""
         found = []
         for training in self.wanted:
             if not self.lacks[training]:
@@ -113,42 +113,42 @@ class Reproduction:
         return [run for _, run in sorted(found, key=lambda pair: pair[0])]
 
     def _hours(self, training: Training, results: Sequence[Result]) -> float | None:
-        """Estimated once: a training's own hours, when they are known, count."""
+        """Expected hours, estimated once; replaced by measured hours as soon as there are some."""
         if training not in self._estimates or seeds_of(results, training):
             self._estimates[training] = expected_hours(training, results, self.place)
         return self._estimates[training]
 
     def short(self, run: Run) -> bool:
-        """Whether it may be run."""
+        """Whether a run is within the limit of hours."""
         return self.most_hours is None or (run.hours is not None and run.hours <= self.most_hours)
 
     def plan(self) -> str:
-        """What lacks, for people: what can be run here with its hours, and what cannot."""
+        """A text that lists the missing runs with their hours, and those that cannot be run."""
         results = read_results(self.results)
         lines, total, unknown = [], 0.0, 0
         for run in self.missing(results):
             took = "? h" if run.hours is None else f"{run.hours:.2f} h"
-            left = "" if self.short(run) else "   (left out: --most-hours)"
+            left = "" if self.short(run) else "   (skipped: --most-hours)"
             lines.append(f"  {took:>8}  {run.training.command(run.seed)}{left}")
             if self.short(run):
                 total += run.hours or 0
                 unknown += run.hours is None
         if lines:
             rest = f", and {unknown} runs of unknown length" if unknown else ""
-            lines.insert(0, f"to be run here: about {total:.1f} hours{rest}")
+            lines.insert(0, f"missing runs: about {total:.1f} hours{rest}")
         else:
-            lines.append("nothing is left to be run here")
+            lines.append("no missing runs can be started")
         absent = [t for t in self.wanted if self.lacks[t] and not seeds_of(results, t)]
         if absent:
-            lines.append("not run, and cannot be run here:")
+            lines.append("missing runs that cannot be started:")
             lines += [f"  {self.lacks[t]}: {t.command()}" for t in absent]
         return "\n".join(lines)
 
     def run(self) -> None:
-        """Runs what lacks, keeps each result and writes the tables after it."""
+        """Runs the missing trainings; stores each result and updates the tables."""
         tried: set[tuple[Training, int]] = set()
         while True:
-            results = read_results(self.results)  # anew: hours are known now, or others ran some
+            results = read_results(self.results)  # again: hours or results may be new
             todo = [
                 run
                 for run in self.missing(results)
@@ -161,11 +161,11 @@ class Reproduction:
             for run, more in self._trained(todo):
                 folder = folder_of(run, self.out)
                 stored = keep(folder, run.training, run.seed, self.results, **more)
-                self.log(f"kept in {stored}")
+                self.log(f"stored in {stored}")
                 self.write()
 
     def _trained(self, runs: Sequence[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
-        """Each run with what should be added to its notes, once it is trained."""
+        """Trains runs; yields each with the entries to add to its stored result."""
         if self.jobs > 1:
             work = partial(train_one, place=self.place, out=self.out)
             yield from map_processes(
@@ -183,7 +183,7 @@ class Reproduction:
         )
 
     def write(self) -> list[str]:
-        """Writes the tables from what is stored; returns them as text."""
+        """Writes the tables from stored results; returns them as text."""
         results = read_results(self.results)
         return [
             f"{table.title} ({table.name})\n\n"
@@ -195,7 +195,7 @@ class Reproduction:
         return {training: reason for training, reason in self.lacks.items() if reason}
 
     def try_out(self) -> None:
-        """Runs a little of everything in a folder for trials; results and tables stay untouched."""
+        """Tests every training on a few clips and epochs; results and tables are not changed."""
         for training in self.wanted:
             if reason := self.lacks[training]:
                 self.log(f"{reason}: {training.command()}")
@@ -203,4 +203,4 @@ class Reproduction:
             self.log(f"\nquick: {training.command()}")
             folder = self.out / "quick" / training.name
             self._do(quick_run, training, self.place, folder, self.log)
-        self.log(f"\nonly tried, nothing kept; the runs are in {self.out / 'quick'}")
+        self.log(f"\ntest runs are in {self.out / 'quick'}; no results were stored")

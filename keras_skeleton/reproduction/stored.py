@@ -1,16 +1,16 @@
-"""What was run and kept, in `results/`: a folder a run, found by its content and not by its name.
+"""Stored results in `results/`, with one folder per run. Runs are found by content, not by name.
 
     RESULTS/runs/NAME/metrics.json               of a run of `run.py --model ...`
-    RESULTS/runs/NAME/run.json and scores.csv    of `run.py detect --table ...`
-    RESULTS/runs/NAME/attention.csv              of either, where the joints and frames that carry
-                                                 the actions are known
+    RESULTS/runs/NAME/run.json and scores.csv    of a run of `run.py detect --table ...`
+    RESULTS/runs/NAME/attention.csv              of either, if the joints and frames that carry the
+                                                 actions are known
 
-Runs that lie directly in RESULTS, as before version 0.2, are read, too.
+Runs directly in RESULTS, as stored before version 0.2, are read as well.
 
-A result belongs to a training if model, dataset, protocol, recipe, settings and reader's options
-are the same, if all folds are there, and if it saw the whole dataset (where the reader's options
-choose the clips, what they choose). Of the recipe every number counts, as it is today: what was
-made with another number of epochs, or before a recipe was changed, is another training.
+A result belongs to a training if model, dataset, protocol, recipe, settings and reader options are
+equal, all folds are finished, and the whole dataset was used (or, with reader options that select
+clips, the whole selection). All values of the recipe must equal the current ones: a run with
+another number of epochs, or with an older version of the recipe, is a different training.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from keras_skeleton.reproduction.needs import is_whole
 from keras_skeleton.reproduction.tables import DETECTOR, Row, Training
 from keras_skeleton.utils.files import read_json, read_text, reason, write_json
 
-RUNS = "runs"  # folder of the runs, in that of the results
+RUNS = "runs"  # subfolder of the results
 METRICS, RUN, SCORES = "metrics.json", "run.json", "scores.csv"
-# Attention to what is known to carry the actions, weights of body parts: not every run has them.
+# Attention on the action and weights of body parts; optional.
 LOOKS = ("attention.csv", "parts.csv")
-KEPT = {False: (METRICS,), True: (RUN, SCORES)}  # by whether it detects
-CLASSIFIER = "sta_lstm"  # of detections
+KEPT = {False: (METRICS,), True: (RUN, SCORES)}  # stored files; True for detection
+CLASSIFIER = "sta_lstm"  # classifier of detection runs
 REQUIRED = {"dataset": str, "protocol": str, "recipe": str, "seed": int, "command": str,
             "folds_total": int}  # fmt: skip
 RECOGNIZES = {"model": str, "settings": dict, "folds": list, "complete": bool, "clips": int,
@@ -53,12 +53,12 @@ COLUMNS = ("method", "rule", "theta", "map_action", "f1")
 
 @dataclass(frozen=True)
 class Result:
-    """One stored run.
+    """A stored run.
 
     Attributes:
-        folder: Where it is.
-        about: The content of its metrics.json or run.json.
-        scores: Of a detection: scores.csv.
+        folder: Its folder.
+        about: Content of `metrics.json` (recognition) or `run.json` (detection).
+        scores: Content of `scores.csv` (detection).
     """
 
     folder: Path
@@ -67,22 +67,21 @@ class Result:
 
     @property
     def hours(self) -> float | None:
-        """Of all folds, one after the other; None where it was not measured."""
+        """Total training time of all folds; None if it was not measured."""
         return self.about.get("hours")
 
 
 def read_results(folder: Path) -> list[Result]:
-    """All stored runs in `folder/runs` or directly in `folder`, by name; none where there is no
-    such folder.
+    """Reads all stored runs in `folder/runs` or directly in `folder`, sorted by name.
 
     Raises:
-        ResultsError: A file that is damaged.
+        ResultsError: If a file is damaged.
     """
     found = []
     places = (folder / RUNS, folder)
     paths = [path for own in places for name in (METRICS, SCORES) for path in own.glob(f"*/{name}")]
     for path in sorted(paths, key=lambda path: path.parent.name):
-        if path.parent.name.startswith("."):  # not finished
+        if path.parent.name.startswith("."):  # incomplete
             continue
         if path.name == METRICS:
             found.append(Result(path.parent, _about(path, RECOGNIZES)))
@@ -95,17 +94,17 @@ def _about(path: Path, own: Mapping[str, type]) -> dict[str, Any]:
     try:
         about = upgraded(read_json(path, "a stored result"))
         if not isinstance(about, dict):
-            raise ValueError(f"holds a {type(about).__name__}, not an object")
+            raise ValueError(f"expected an object, got a {type(about).__name__}")
         for key, kind in {**REQUIRED, **own}.items():
             value = about.get(key)
             if type(value) is not kind and (kind, type(value)) != (float, int):
-                raise ValueError(f"its '{key}' is {str(value)[:40]!r}, not a {kind.__name__}")
+                raise ValueError(f"'{key}' is {str(value)[:40]!r}, expected {kind.__name__}")
         if own is RECOGNIZES:
             _check_figures(about)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ResultsError(
-            f"{path}: not the result of a run ({reason(error)}); get it again, or delete its "
-            "folder to run this anew"
+            f"{path}: not the result of a run ({reason(error)}); restore it, or delete its "
+            "folder to repeat the run"
         ) from None
     return about
 
@@ -114,11 +113,11 @@ def _check_figures(about: Mapping[str, Any]) -> None:
     for place in [about, *about["folds"], *_stages(about)]:
         for value in (place["accuracy"], place.get("best_test_accuracy")):
             if value is not None and not (type(value) in (int, float) and 0 <= value <= 1):
-                raise ValueError(f"an accuracy is {str(value)[:40]!r}, not a fraction")
+                raise ValueError(f"an accuracy is {str(value)[:40]!r}, expected a fraction")
     for fold in about["folds"]:
         for value in (fold["seconds"], fold["epochs"], fold["clips"]["train"]):
             if type(value) not in (int, float) or value <= 0:
-                raise ValueError(f"a fold's time, epochs or clips are {str(value)[:40]!r}")
+                raise ValueError(f"seconds, epochs or clips of a fold are {str(value)[:40]!r}")
 
 
 def _stages(about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -132,25 +131,25 @@ def _scores(path: Path) -> pd.DataFrame:
         return table[list(COLUMNS)].astype(dict.fromkeys(COLUMNS[2:], float))
     except (OSError, ValueError, KeyError) as error:
         raise ResultsError(
-            f"{path}: not the scores of a run ({reason(error)}); get it again, or delete its "
-            "folder to run this anew"
+            f"{path}: not the scores of a run ({reason(error)}); restore it, or delete its "
+            "folder to repeat the run"
         ) from None
 
 
 def recipe_of(training: Training) -> Recipe:
-    """What it is trained by today."""
+    """The current recipe of a training."""
     recipe = get_recipe(training.model, training.dataset, training.recipe)
     return with_arguments(recipe, training.model, dict(training.settings))
 
 
 def recipes_of(training: Training) -> dict[str, Recipe]:
-    """Of a detection: those of all its networks."""
+    """The current recipes of all networks of a detection run."""
     names = (DETECTOR, CLASSIFIER, "jcr_rnn")
     return {name: get_recipe(name, training.dataset, training.recipe) for name in names}
 
 
 def belongs(result: Result, training: Training) -> bool:
-    """Whether the result is one of this training, with whatever seed."""
+    """Whether a result belongs to a training, for any seed."""
     about = result.about
     place = (training.dataset, training.protocol, training.recipe)
     if (about["dataset"], about["protocol"], about["recipe"]) != place:
@@ -175,8 +174,8 @@ def belongs(result: Result, training: Training) -> bool:
 
 
 def _plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's numbers: without words for people and what only makes it faster, and with the
-    defaults of fields that did not exist when it was stored."""
+    """The values of a recipe that affect results, without descriptions and speed settings. Fields
+    that did not exist when it was stored have their defaults."""
     defaults = Recipe("", 0.0, 1, 1).describe()
     stage = asdict(Stage("", "", {}, ()))
     found = {**defaults, **recipe, "sources": None, "jit": None}
@@ -186,7 +185,7 @@ def _plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seeds_of(results: Sequence[Result], training: Training) -> dict[int, Result]:
-    """The training's results by their seeds; of several with one seed the first by name."""
+    """The results of a training by seed; of several with the same seed, the first by name."""
     found: dict[int, Result] = {}
     for result in results:
         if belongs(result, training):
@@ -197,23 +196,25 @@ def seeds_of(results: Sequence[Result], training: Training) -> dict[int, Result]
 def figures(
     result: Result, row: Row, metric: str, overlaps: Sequence[float]
 ) -> tuple[list[float | None], list[float | None]]:
-    """A row's figures in one result: by the papers' convention (the best epoch on test clips), and
-    selected on validation. Of detections one for each overlap.
+    """The numbers of a row in one result: by the papers' convention (best epoch on the test clips)
+    and selected on validation clips. Detections have one number per overlap.
 
     Raises:
-        ResultsError: The stage or the method is not in it.
+        ResultsError: If the result does not contain the stage or method of the row.
     """
     if result.scores is not None:
         table = result.scores[result.scores["rule"] == "paper"]
         own = table[table["method"] == row.method].set_index("theta")[metric]
         if missing := [theta for theta in overlaps if theta not in own.index]:
-            raise ResultsError(f"{result.folder / SCORES}: lacks {row.method} at {missing[0]}")
+            raise ResultsError(
+                f"{result.folder / SCORES}: no scores of '{row.method}' at overlap {missing[0]}"
+            )
         return [None] * len(overlaps), [float(own[theta]) for theta in overlaps]
     places: list[Mapping[str, Any]] = [result.about]
     if row.stage:
         places = [stage for stage in _stages(result.about) if stage.get("name") == row.stage]
         if len(places) != result.about["folds_total"]:
-            raise ResultsError(f"{result.folder / METRICS}: lacks the stage '{row.stage}'")
+            raise ResultsError(f"{result.folder / METRICS}: stage '{row.stage}' is missing")
     return _mean(places, "best_test_accuracy"), _mean(places, "accuracy")
 
 
@@ -223,14 +224,18 @@ def _mean(places: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:
 
 
 def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -> Path:
-    """Copies what is small and needed of a finished run into the results; returns its new folder.
+    """Copies the small files of a finished run that tables need into the results.
 
     Args:
         run: Folder of the run.
-        training, seed: What it is.
-        results: Folder of the results; the run goes into its `runs`, and nothing there is
-            overwritten.
-        more: To be added to its notes.
+        training: The training.
+        seed: Its seed.
+        results: Folder of the results; the run is copied to its subfolder `runs` without
+            overwriting anything.
+        **more: Entries to add to the stored JSON file.
+
+    Returns:
+        The new folder.
     """
     name = f"{training.name}_seed{seed}"
     runs = results / RUNS
@@ -249,6 +254,6 @@ def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -
             shutil.copyfile(run / file, part / file)
     if more:
         path = part / KEPT[training.detection][0]
-        write_json(path, {**read_json(path, "a run's notes"), **more})
+        write_json(path, {**read_json(path, "a run's JSON file"), **more})
     part.rename(folder)
     return folder

@@ -1,15 +1,15 @@
-"""The tables of the papers as data: `tables/NAME.toml`, and what must be trained for each row.
+"""The tables of the papers (`tables/NAME.toml`) and the training of each row.
 
-    paper, table, title, note   of which paper, for people; empty where a table is our own
-    metric                      accuracy (default), or of detections map_action or f1
-    overlaps                    of detections: least overlap with the annotated action
+    paper, table, title, note   the source; paper and table are empty for our own tables
+    metric                      accuracy (default); for detection map_action or f1
+    overlaps                    for detection: minimum overlaps with the annotated action
     [columns]                   short name = { dataset, protocol, recipe, options, i3d }
-    [[rows]]                    name, model (or method, of detections), settings, stage, paper
+    [[rows]]                    name, model (for detection method), settings, stage, paper
 
-A row's `paper` gives, for each column in which it has a place, the paper's figure as it is printed
-(one for each overlap), or "-" where the paper has none or it could not be read. `stage` says that
-the row is read off a stage of the training. `settings` are what `--set` takes. Rows of models
-that this package does not build are left out.
+`paper` in a row has the published number for each column of the row as printed (one per overlap),
+or "-" if there is none or it is illegible. `stage` names the stage of the training whose accuracy
+the row has. `settings` are model settings, as given by `--set`. Rows of models that this package
+does not include are omitted.
 
 Needs neither Keras nor TensorFlow.
 """
@@ -31,19 +31,21 @@ DETECTOR = "tap_lstm"
 
 
 class PaperTableError(UserError):
-    """A file of `tables/` that is not a table."""
+    """Raised if a file of `tables/` is not a valid table."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What `run.py --model ...` (or `run.py detect --table ...`) trains, but for the seed.
+    """A training with `run.py --model ...` (or `run.py detect --table ...`), without its seed.
 
     Attributes:
-        model: Name; `tap_lstm` stands for all methods of detection together.
-        dataset, protocol, recipe: Names.
-        settings: Arguments of the model that differ from the recipe's, as pairs.
-        options: Of the dataset's reader, as pairs.
-        i3d: Starts from published I3D weights.
+        model: Model name; `tap_lstm` stands for detection with all methods.
+        dataset: Dataset name.
+        protocol: Protocol name.
+        recipe: Recipe name.
+        settings: Model arguments that differ from the recipe, as (name, value) pairs.
+        options: Reader options of the dataset, as (name, value) pairs.
+        i3d: Whether training starts from published I3D weights.
     """
 
     model: str
@@ -56,27 +58,27 @@ class Training:
 
     @property
     def detection(self) -> bool:
-        """Whether it is `run.py detect`."""
+        """Whether this is a detection run (`run.py detect`)."""
         return self.model == DETECTOR
 
     @property
     def watches(self) -> bool:
-        """Whether it needs videos."""
+        """Whether the model has video inputs."""
         return self.model == "pose_i3d"
 
     @property
     def setting_words(self) -> list[str]:
-        """The settings as one types them."""
+        """The settings as command-line words."""
         return [part for key, value in self.settings for part in ("--set", f"model.{key}={value}")]
 
     @property
     def option_words(self) -> list[str]:
-        """The reader's options as one types them."""
+        """The reader options as command-line words."""
         return [f"{name}={value}" for name, value in self.options]
 
     @property
     def name(self) -> str:
-        """For folders; different trainings have different ones."""
+        """A unique name, used for folders."""
         words = ["detect" if self.detection else self.model, self.dataset, self.protocol]
         words += [self.recipe] if self.recipe != "paper" else []
         words += [f"{key}_{value}" for key, value in self.settings]
@@ -84,7 +86,7 @@ class Training:
         return "_".join([*words, "i3d"] if self.i3d else words)
 
     def command(self, seed: int = 0) -> str:
-        """What one types to train it; PATH and FOLDER stand for the user's own."""
+        """The command of the training, with placeholders PATH and FOLDER."""
         words = ["python", "run.py"]
         words += ["detect", "--table"] if self.detection else ["--model", self.model]
         words += ["--dataset", self.dataset, "--protocol", self.protocol]
@@ -99,14 +101,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table on one dataset.
+    """A row of a table, for one dataset.
 
     Attributes:
-        name: As the paper calls it.
-        training: What must be trained.
-        paper: The paper's figures, one for each overlap (one alone of accuracies), or None.
-        stage: Of the training, empty for its end.
-        method: Of a detection.
+        name: Name in the paper.
+        training: The training of the row.
+        paper: Published numbers or None, one per overlap (a single one for accuracies).
+        stage: Stage of the training whose accuracy the row has; empty for the final one.
+        method: Detection method.
     """
 
     name: str
@@ -118,7 +120,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One table; the attributes are those of the file."""
+    """A table; see the module for its attributes."""
 
     name: str
     paper: str
@@ -131,7 +133,7 @@ class Table:
 
     @property
     def trainings(self) -> list[Training]:
-        """What its rows need, each once, in their order."""
+        """The trainings of all rows in order, without duplicates."""
         return list(dict.fromkeys(row.training for row in self.rows))
 
 
@@ -141,11 +143,11 @@ def table_names(folder: Path = TABLES) -> list[str]:
 
 
 def read_tables(names: Iterable[str], folder: Path = TABLES) -> list[Table]:
-    """Tables by their names, or all of them by `"all"`.
+    """Reads tables by name, or all tables for the name `"all"`.
 
     Raises:
-        UnknownNameError: There is no such table.
-        PaperTableError: A file that is not one.
+        UnknownNameError: If there is no such table.
+        PaperTableError: If a file is not a valid table.
     """
     known = table_names(folder)
     wanted: list[str] = []
@@ -157,7 +159,7 @@ def read_tables(names: Iterable[str], folder: Path = TABLES) -> list[Table]:
 
 
 def read_table(path: Path) -> Table:
-    """One table; errors as `read_tables`."""
+    """Reads one table; raises PaperTableError if the file is not valid."""
     try:
         content = tomllib.loads(path.read_text("utf-8"))
         overlaps = tuple(content.pop("overlaps", ()))
@@ -178,7 +180,9 @@ def read_table(path: Path) -> Table:
             **content,
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise PaperTableError(f"{path}: not a table ({type(error).__name__}: {error})") from None
+        raise PaperTableError(
+            f"{path}: not a valid table ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _row(row: dict[str, Any], column: dict[str, Any], figures: Any, count: int) -> Row:
@@ -188,6 +192,6 @@ def _row(row: dict[str, Any], column: dict[str, Any], figures: Any, count: int) 
     model = DETECTOR if "method" in own else own.pop("model")
     given = figures if isinstance(figures, list) else [figures] * (count if figures == "-" else 1)
     if len(given) != count:
-        raise ValueError(f"{row['name']} has {len(given)} figures in a column, not {count}")
+        raise ValueError(f"row '{row['name']}' has {len(given)} numbers in a column, not {count}")
     own["paper"] = tuple(None if figure == "-" else float(figure) for figure in given)
     return Row(training=Training(model, settings=settings, options=options, **place), **own)

@@ -1,5 +1,5 @@
-"""Runs one training of a table as `run.py --model ...` or `run.py detect --table` would: in a
-folder of its own, going on where it was stopped."""
+"""Run one training of a table, like `run.py --model ...` or `run.py detect --table`, in its own
+folder. An interrupted training is resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.utils.processes import THREADS
 from keras_skeleton.video.crops import open_crops
 
-QUICK_EPOCHS, QUICK_CLIPS = 2, 64  # of each stage; of training, validation and test clips each
+QUICK_EPOCHS, QUICK_CLIPS = 2, 64  # epochs per stage; maximum clips per split
 
 
 def train(
@@ -39,15 +39,18 @@ def train(
     log: Callable[[str], None] = print,
     quick: bool = False,
 ) -> dict[str, Any]:
-    """Trains it; returns what should be added to the notes of its result.
+    """Runs a training.
 
     Args:
-        training: What is trained.
-        seed: Of the run.
-        place: Where its data is.
-        folder: Of the run: `folder` of the same training that was stopped is continued.
-        log: Receives lines for the console.
-        quick: Only the first fold, few clips and few epochs; of a detection all recordings.
+        training: The training.
+        seed: Its seed.
+        place: Locations of the user's data.
+        folder: Run folder; an interrupted run of the same training is resumed.
+        log: Called with each line of console output.
+        quick: Use only the first fold, few clips and few epochs (for detection all recordings).
+
+    Returns:
+        Entries to add to the stored result.
     """
     fresh, begun = not folder.exists(), time.monotonic()
     numbers = [1] if quick else None
@@ -62,14 +65,14 @@ def train(
             experiment.folds[0] = Fold(*(_few(clips) for clips in experiment.folds[0]))
         experiment.fit(numbers, resume=True)
         write_run_report(experiment)
-    # A run's folds are timed by the run itself; the hours of a detection only from start to end.
+    # Recognition runs record the time of each fold; for detection, the total time is measured here.
     return {"hours": (time.monotonic() - begun) / 3600} if training.detection and fresh else {}
 
 
 def quick_run(
     training: Training, place: Place, folder: Path, log: Callable[[str], None] = print
 ) -> None:
-    """Trains it in a folder for trials, anew each time."""
+    """Runs a short test of a training, from the start each time."""
     shutil.rmtree(folder, ignore_errors=True)
     train(training, 0, place, folder, log, quick=True)
 
@@ -87,7 +90,7 @@ def experiment_of(
     folder: Path,
     log: Callable[[str], None] = print,
 ) -> Experiment:
-    """The experiment that stands for a training, its dataset loaded."""
+    """Creates the experiment of a training and loads its dataset."""
     recipe = recipe_of(training)
     own = get_source(training.dataset).protocol_options.get(training.protocol, {})
     crops = place.crops_of(training.dataset) if training.watches else None
@@ -128,31 +131,33 @@ def _detection(
 
 
 def _command(training: Training, seed: int) -> str:
-    """For the record, without the user's own folders: what is kept may be published."""
+    """The command line to store, without the user's paths, since results may be published."""
     threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     return " ".join([*threads, training.command(seed)])
 
 
 def _quick(recipe: Recipe) -> Recipe:
     stages = tuple(replace(stage, epochs=QUICK_EPOCHS, iterations=0) for stage in recipe.stages)
-    name = f"{recipe.name}, quick"  # no stored result of the recipe itself
+    name = f"{recipe.name}, quick"  # another name, so that the result does not count
     return replace(recipe, name=name, epochs=QUICK_EPOCHS, stages=stages)
 
 
 def _few(clips: np.ndarray) -> np.ndarray:
-    """At most so many, from all over: files are often sorted by class."""
+    """At most `QUICK_CLIPS` clips, evenly spaced, since files are often sorted by class."""
     return clips[:: max(1, -(-len(clips) // QUICK_CLIPS))]
 
 
 def expected_hours(training: Training, results: Sequence[Result], place: Place) -> float | None:
-    """Hours of one seed: as stored, or as long for each clip and epoch as the same network took, on
-    the same dataset if it can be; or else as another network of the same paper, by the ratio of
-    their FLOPs. None where nothing like it was run.
+    """Estimates the hours of one seed of a training.
+
+    The estimate is, in this order: the mean of its stored runs; the time per clip and epoch of the
+    same model, if possible on the same dataset; that of another model of the same paper, scaled by
+    the ratio of FLOPs. None if there is no such run.
 
     Args:
-        training: What; its data is there.
-        results: All that are stored.
-        place: Where its data is, for the number of clips.
+        training: A training whose data is available.
+        results: All stored results.
+        place: Locations of the user's data, from which clips are counted.
     """
     own = [result.hours for result in seeds_of(results, training).values()]
     if (hours := mean_hours(own)) is not None or training.detection:
@@ -184,7 +189,7 @@ def _plan(training: Training, place: Place) -> Experiment:
 
 
 def _seconds(result: Result) -> float:
-    """For each training clip and epoch."""
+    """Seconds per training clip and epoch."""
     folds = result.about["folds"]
     work = sum(fold["epochs"] * fold["clips"]["train"] for fold in folds)
     return sum(fold["seconds"] for fold in folds) / work

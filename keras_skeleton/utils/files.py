@@ -152,7 +152,7 @@ def open_arrays(path: str | Path, what: str, most: int) -> Iterator[np.lib.npyio
     with open(path, "rb") as file:  # opened here: np.load leaves a broken archive open
         # As a Python object, an entry of the archive's directory takes ten times its bytes.
         if sum(part.count(b"PK\1\2") for part in iter(lambda: file.read(1 << 20), b"")) > ARRAYS:
-            raise refuse(path, f"holds more than {ARRAYS:,} arrays, too many for {what}")
+            raise refuse(path, f"contains more than {ARRAYS:,} arrays, too many for {what}")
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > most:

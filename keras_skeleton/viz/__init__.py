@@ -1,1 +1,1 @@
-"""Figures, animations and pages."""
+"""Figures, animations and HTML pages."""

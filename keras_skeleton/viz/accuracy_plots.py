@@ -18,18 +18,24 @@ from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH, plain_
 
 
 def confusion_figure(matrix: ArrayLike, classes: Sequence[str], title: str) -> Figure:
-    """A confusion matrix: the colour is the share of a true class's clips.
+    """Plots a confusion matrix; colors show the share of each true class's clips.
 
-    Up to 20 classes every cell that is not empty shows its count. Above 30 the columns are
-    numbered instead of named; the rows show number and name. A class without clips is grey.
+    With up to 20 classes, every nonzero cell shows its count. With more than 30, columns have
+    numbers instead of names, and rows have both. Classes without clips are gray.
 
     Args:
-        matrix: Counts (C, C), rows are true classes.
-        classes: C names.
-        title: Says dataset, protocol and model.
+        matrix: Counts (C, C); rows are true classes.
+        classes: Names of the C classes.
+        title: Title; name the dataset, protocol and model.
 
     Raises:
-        ValueError: A matrix that is not (C, C), or names that are not C many.
+        ValueError: The matrix is not (C, C), or there are not C names.
+
+    Example:
+        >>> from keras_skeleton.viz.accuracy_plots import confusion_figure
+        >>> figure = confusion_figure([[9, 1], [2, 8]], ["wave", "sit"], "test clips")
+        >>> figure.axes[0].get_xlabel()
+        'predicted class'
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not len(counts):
@@ -48,14 +54,14 @@ def confusion_figure(matrix: ArrayLike, classes: Sequence[str], title: str) -> F
     columns = [str(i) for i in range(1, C + 1)] if numbered else names
 
     font = SMALL if C <= 20 else 8
-    # An inch is 72 points: a row must be a little higher than its label.
+    # A row must be slightly higher than its label; 72 points are an inch.
     cells = min(max(C * font * (3.0 if C <= 12 else 2.0 if C <= 20 else 1.12) / 72, 3.5), 16)
     longest = max(map(len, rows)) * font * 0.6 / 72
     below = max(map(len, columns)) * font * 0.6 / 72
     fig = Figure(figsize=(cells + longest + 1.6, cells + below + 1.1), layout="compressed")
     ax = fig.add_subplot()
     ax.set_facecolor("#D9D9D9")
-    # On a linear scale one clip of a hundred would look like none.
+    # On a linear scale 1 clip of 100 would look like 0.
     image = ax.imshow(np.ma.masked_invalid(share), cmap="cividis", norm=PowerNorm(0.5, 0, 1))
     ax.set_xticks(range(C), [plain_text(name) for name in columns], rotation=90, fontsize=font)
     ax.set_yticks(range(C), [plain_text(name) for name in rows], fontsize=font)
@@ -83,23 +89,23 @@ def confusion_figure(matrix: ArrayLike, classes: Sequence[str], title: str) -> F
 
 
 def _error(history: pd.DataFrame, column: str) -> pd.Series:
-    """Percent wrong by epoch, without the epochs that were not measured."""
+    """Error in percent by epoch, without epochs that were not measured."""
     if column not in history:
         return pd.Series(dtype=float)
     error = 100 * (1 - history.set_index("epoch")[column].astype(float)).dropna()
-    return error.groupby(level=0).last()  # a resumed training may have written an epoch twice
+    return error.groupby(level=0).last()  # resumed training may have written an epoch twice
 
 
 def _draw_folds(
     ax: Any, folds: Sequence[pd.DataFrame], column: str, colour: str, label: str | None, style: str
 ) -> bool:
-    """Mean line over folds and the band from the best to the worst; False if never measured."""
+    """Draws the mean over folds and the range over folds; returns False if never measured."""
     errors = pd.concat([_error(history, column) for history in folds], axis=1).sort_index()
     errors = errors.dropna(axis=1, how="all")
     if errors.empty:
         return False
     epochs = errors.index.to_numpy()
-    marker = "o" if len(epochs) == 1 else None  # a single epoch makes no line
+    marker = "o" if len(epochs) == 1 else None  # a single epoch gives no line
     ax.plot(
         epochs,
         errors.mean(axis=1),
@@ -116,7 +122,7 @@ def _draw_folds(
 
 
 def _highest(ax: Any) -> float:
-    """The largest value that a line or a band reaches; at least 1."""
+    """Largest value of all lines and bands; at least 1."""
     lines = [np.max(line.get_ydata()) for line in ax.lines if len(line.get_ydata())]
     bands = [band.get_datalim(ax.transData).y1 for band in ax.collections]
     return float(max([1.0, *lines, *bands]))
@@ -127,25 +133,35 @@ def curves_figure(
     title: str,
     selected: Mapping[str, int | Sequence[int]] | None = None,
 ) -> Figure:
-    """Training and testing error over epochs, as in Fig. 3 of the MANs paper (Li et al., 2018).
+    """Plots training and testing error over epochs, as in Fig. 3 of MANs (Xie et al., 2018).
 
-    Panel (a) shows the training error, panel (b) the testing error as a solid line and the
-    validation error as a dashed one, all in percent.
+    Panel (a) shows the training error, panel (b) the testing error (solid) and the validation error
+    (dashed), all in percent.
 
     Args:
-        histories: One line a name. A table has the columns `epoch` and `accuracy` (a fraction of
-            the training clips), and `test_accuracy` and `val_accuracy` where they were measured.
-            A list of tables is the folds of one experiment: the line is their mean, the band
-            reaches from the best to the worst of them.
-        title: Says dataset, protocol and model.
-        selected: The epoch whose checkpoint was kept, by the same names (one a fold for lists);
-            a dot marks each one's testing error.
+        histories: One line per name. A table has the columns `epoch` and `accuracy` (a fraction of
+            the training clips) and, where measured, `test_accuracy` and `val_accuracy`. A list of
+            tables holds the folds of one experiment: the line is their mean, the band their range.
+        title: Title; name the dataset, protocol and model.
+        selected: Epoch of the selected checkpoint, by the same names (one per fold for lists),
+            marked by a dot.
 
     Raises:
-        ValueError: No histories, or a table without `epoch` or `accuracy`.
+        ValueError: There are no histories, a table has no `epoch` or `accuracy`, or `selected` does
+            not fit.
+
+    Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.viz.accuracy_plots import curves_figure
+        >>> history = pd.DataFrame(
+        ...     {"epoch": [1, 2], "accuracy": [0.6, 0.8], "test_accuracy": [0.5, 0.7]}
+        ... )
+        >>> figure = curves_figure({"mans9": history}, "synthetic, cs")
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['training error (%)', 'testing error (%)']
     """
     if not histories:
-        raise ValueError("there are no histories to draw")
+        raise ValueError("there are no histories to plot")
     fig = Figure(figsize=(WIDTH, 3.9), layout="constrained")
     left, right = fig.subplots(1, 2, sharex=True)
     last = 1
@@ -154,7 +170,7 @@ def curves_figure(
         folds = [tables] if isinstance(tables, pd.DataFrame) else list(tables)
         for history in folds:
             if missing := {"epoch", "accuracy"} - set(history.columns):
-                raise ValueError(f"history of '{name}' lacks the columns {sorted(missing)}")
+                raise ValueError(f"history of '{name}': missing columns {sorted(missing)}")
             last = max(last, int(history["epoch"].max()))
         colour = COLOURS[i % len(COLOURS)]
         several |= len(folds) > 1
@@ -209,7 +225,7 @@ def curves_figure(
     if dashed:
         key.append(Line2D([], [], color="0.3", linewidth=1.2, linestyle="--", label="validation"))
     if several:
-        key.append(Patch(color="0.3", alpha=0.2, linewidth=0, label="best to worst fold"))
+        key.append(Patch(color="0.3", alpha=0.2, linewidth=0, label="range over folds"))
     if dotted:
         name = "selected on validation"
         key.append(Line2D([], [], color="0.3", marker="o", linestyle="", markersize=5, label=name))
@@ -217,6 +233,3 @@ def curves_figure(
         right.legend(handles=key, fontsize=SMALL, frameon=False)
     fig.suptitle(plain_text(title), fontsize=TITLE)
     return fig
-
-
-# Skeletons

@@ -1,10 +1,10 @@
-"""A clip as a moving picture: 3D skeletons on a floor, as GIF or MP4.
+"""Animations of a clip: 3D skeletons on a floor, as GIF or MP4.
 
     animate              the clip alone
-    animate_attention    with a network's attention and what it takes the clip for
+    animate_attention    with a network's attention and predictions
 
-A wrong joint order, swapped sides or a flipped axis are seen at once in motion. The three axes
-have one scale; the floor lies at the lowest joint of the clip.
+In motion, a wrong joint order, swapped sides or a flipped axis are easy to see. All three axes have
+the same scale; the floor is at the lowest joint of the clip.
 """
 
 from __future__ import annotations
@@ -43,20 +43,32 @@ def animate(
     unit: str = "m",
     frames: int | None = None,
 ) -> Path:
-    """Writes a clip as a moving picture.
+    """Writes an animation of a clip.
 
     Args:
-        clip: (T, M, V, 3), y up; absent bodies are zero and are not drawn.
+        clip: (T, M, V, 3), y upward; absent bodies are zero and are not drawn.
         skeleton: The joint layout, or its name.
-        path: Ends in `.gif` or `.mp4`.
-        title: Says dataset, class and clip.
-        fps: Frames a second of the clip.
-        unit: Unit of the coordinates, for the labels.
-        frames: Show only every n-th frame so that about this many remain, at the same pace.
+        path: Output file, `.gif` or `.mp4`.
+        title: Title; name the dataset, class and clip.
+        fps: Frames per second of the clip.
+        unit: Unit of the coordinates, for the labels; empty for none.
+        frames: Show only every n-th frame, so that about this many remain, at the same speed.
+
+    Returns:
+        The path.
 
     Raises:
-        ValueError: A clip that does not fit the skeleton or shows no body, or an ending that
-            cannot be written.
+        ValueError: The clip does not fit the skeleton or shows no body, or another suffix.
+
+    Example:
+        >>> import tempfile
+        >>> from keras_skeleton.datasets.synthetic.dataset import make_clips
+        >>> from keras_skeleton.viz.animation import animate
+        >>> clip = next(make_clips()).joints
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = animate(clip, "kinect_v2", f"{folder}/wave.gif", "synthetic: wave", frames=2)
+        >>> path.name
+        'wave.gif'
     """
     layout = get_skeleton(skeleton)
     array = np.asarray(clip, np.float64)
@@ -76,16 +88,22 @@ def animate(
 
 
 def animate_attention(seen: AttendedClip, path: str | Path, frames: int | None = None) -> Path:
-    """Writes a clip with what a network attends to as a moving picture: joints glow with their
-    attention, a line runs along the frames', bars are the probabilities had the clip ended there.
+    """Writes an animation of a clip with a network's attention and predictions.
+
+    Joints glow with their attention, a line moves along the frame attention, and bars show the
+    class probabilities if the clip ended at this frame.
 
     Args:
-        seen: The clip and its attention. Without a known pace it is shown at 30 frames a second.
-        path: Ends in `.gif` or `.mp4`.
-        frames: Show only every n-th frame so that about this many remain, at the same pace.
+        seen: The clip and its attention. If its frame rate is unknown, 30 frames per second are
+            assumed.
+        path: Output file, `.gif` or `.mp4`.
+        frames: Show only every n-th frame, so that about this many remain, at the same speed.
+
+    Returns:
+        The path.
 
     Raises:
-        ValueError: An ending that cannot be written.
+        ValueError: Another suffix.
     """
     figure = Figure(figsize=(10, 6.5), dpi=96)
     grid = figure.add_gridspec(
@@ -122,9 +140,9 @@ def animate_attention(seen: AttendedClip, path: str | Path, frames: int | None =
 
 
 class _Stage:
-    """3D axes with a floor, and the bodies on it.
+    """3D axes with a floor and the bodies on it.
 
-    Plotted axes: x to the side, z (depth) into the picture, y up.
+    Plotted axes: x to the side, z (depth) into the image, y upward.
     """
 
     def __init__(
@@ -168,7 +186,7 @@ class _Stage:
 
 
 class _Glow:
-    """Joints that grow and change colour with their attention."""
+    """Joints that are larger and change color with their attention."""
 
     def __init__(self, axes: Any, seen: AttendedClip) -> None:
         self.axes, self.seen = axes, seen
@@ -177,7 +195,7 @@ class _Glow:
         if seen.shares is not None:
             scale = ScalarMappable(self.norm, "cividis_r")
             bar = axes.figure.colorbar(scale, ax=axes, shrink=0.7, pad=0.1, extend="max")
-            bar.set_label("attention to the joint (1 = equal to all)", fontsize=SMALL)
+            bar.set_label("joint attention (1 = equal for all joints)", fontsize=SMALL)
             bar.ax.tick_params(labelsize=SMALL)
 
     def draw(self, t: int) -> None:
@@ -201,7 +219,7 @@ class _Glow:
 
 
 class _Bars:
-    """The probable classes, and the true one in blue."""
+    """Probabilities of the most probable classes and of the true class (blue)."""
 
     def __init__(self, axes: Any, seen: AttendedClip) -> None:
         self.shown = seen.shown_classes(8)
@@ -209,7 +227,7 @@ class _Bars:
         names = [str(seen.classes[k]).replace("$", r"\$") for k in self.shown]
         colours = [COLOURS[0] if k == seen.label else "0.6" for k in self.shown]
         self.bars = axes.barh(range(len(names)), seen.probabilities[self.shown], color=colours)
-        if seen.running is not None:  # what is said of the whole clip
+        if seen.running is not None:  # mark the prediction for the whole clip
             axes.scatter(
                 seen.probabilities[self.shown],
                 range(len(names)),
@@ -225,7 +243,7 @@ class _Bars:
         axes.spines[["top", "right"]].set_visible(False)
         so_far = "probability so far (mark: whole clip)"
         axes.set_xlabel("probability" if seen.running is None else so_far, fontsize=SMALL)
-        axes.set_title("blue: the true class", fontsize=SMALL)
+        axes.set_title("blue: true class", fontsize=SMALL)
 
     def draw(self, t: int) -> None:
         if self.running is not None:
@@ -234,8 +252,11 @@ class _Bars:
 
 
 def _time_line(axes: Any, seen: AttendedClip) -> Any:
-    """Draws attention over frames or, for a network without, the true class's probability so far;
-    the line to move is returned."""
+    """Plots frame attention or, without it, the probability of the true class so far.
+
+    Returns:
+        The line that marks the current frame.
+    """
     if seen.frames is not None:
         draw_attention(axes, seen.frames, np.zeros(0, int))
     elif seen.running is not None:
@@ -246,7 +267,7 @@ def _time_line(axes: Any, seen: AttendedClip) -> Any:
         first, last = seen.interval
         axes.axvspan(first - 0.5, last + 0.5, color="#E69F00", alpha=0.18, linewidth=0, zorder=0)
     axes.set_xlim(-0.5, len(seen.clip) - 0.5)
-    shaded = "; shaded: known to carry the action" if seen.interval is not None else ""
+    shaded = "; shaded: labeled action" if seen.interval is not None else ""
     axes.set_xlabel(f"frame{shaded}", fontsize=LABEL)
     axes.tick_params(labelsize=SMALL)
     axes.spines[["top", "right"]].set_visible(False)
@@ -257,7 +278,7 @@ def _time_line(axes: Any, seen: AttendedClip) -> Any:
 
 
 def _pictures(figure: Figure, frames: Iterable[int], draw: Any) -> Iterator[np.ndarray]:
-    """uint8 (H, W, 3) after each `draw(t)`."""
+    """Yields the figure after each `draw(t)`, uint8 (H, W, 3)."""
     canvas = FigureCanvasAgg(figure)
     for t in frames:
         draw(t)
@@ -266,9 +287,9 @@ def _pictures(figure: Figure, frames: Iterable[int], draw: Any) -> Iterator[np.n
 
 
 def _write(path: Path, pictures: Iterator[np.ndarray], fps: float) -> Path:
-    """Writes a movie, whole or not at all."""
+    """Writes an animation atomically."""
     if path.suffix not in MOVIES:
-        raise ValueError(f"{path}: a moving picture ends in {' or '.join(MOVIES)}")
+        raise ValueError(f"{path}: the file name of an animation must end in {' or '.join(MOVIES)}")
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(part: Path) -> None:

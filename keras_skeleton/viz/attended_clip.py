@@ -1,6 +1,6 @@
-"""A clip with what a network made of it: what the page and the movie of attention are drawn from.
+"""A clip with a network's attention and predictions: the data of attention pages and animations.
 
-Plain arrays; nothing here knows a network.
+Only arrays; nothing in this module depends on a network.
 """
 
 from __future__ import annotations
@@ -16,28 +16,44 @@ from keras_skeleton.skeletons import Skeleton
 
 @dataclass(frozen=True)
 class AttendedClip:
-    """One clip, where a network looks in it and what it takes it for.
+    """A clip with a network's attention and predictions.
 
     Attributes:
-        clip: (T, M, V, 3), y up; absent bodies are zero.
+        clip: (T, M, V, 3), y upward; absent bodies are zero.
         skeleton: The joint layout.
-        classes: C names.
+        classes: Names of the C classes.
         label: Index of the true class.
-        probabilities: (C,), of the whole clip.
-        name: Of the clip.
-        about: Where all this comes from, to be shown: `{"model": "sta_lstm", ...}`.
-        joints: Attention to joints (T, M * V), not negative; None for a network without.
-        frames: Attention to frames (T,), or (T, 3) with one a coordinate; None for a network
-            without.
-        running: (T, C), the probabilities had the clip ended with this frame; NaN in frames
-            before the first person. None where that is not known.
-        interval: First and last frame, both included, known to carry the action.
-        fps: Frames a second; None where that is not known.
-        unit: Of the coordinates.
-        note: What a reader must know of this network's attention.
+        probabilities: (C,), for the whole clip.
+        name: Name of the clip.
+        about: Where the data comes from, for display: `{"model": "sta_lstm", ...}`.
+        joints: Joint attention (T, M * V), not negative; None if the network has none.
+        frames: Frame attention (T,), or (T, 3) with one value per coordinate; None if the network
+            has none.
+        running: (T, C), probabilities if the clip ended with this frame; NaN in frames before the
+            first body appears. None if unknown.
+        interval: First and last frame (inclusive) of the labeled action; None if unknown.
+        fps: Frames per second; None if unknown.
+        unit: Unit of the coordinates.
+        note: A remark on this network's attention, for display.
 
     Raises:
-        ValueError: Shapes that do not fit, NaN or negative attention to joints, or nobody there.
+        ValueError: Shapes that do not fit, NaN, negative joint attention, or no body in the clip.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> from keras_skeleton.viz.attended_clip import AttendedClip
+        >>> seen = AttendedClip(
+        ...     clip=np.ones((60, 1, 25, 3)),
+        ...     skeleton=get_skeleton("kinect_v2"),
+        ...     classes=["wave", "sit"],
+        ...     label=0,
+        ...     probabilities=np.array([0.9, 0.1]),
+        ...     name="clip 1",
+        ...     joints=np.full((60, 25), 1 / 25),
+        ... )
+        >>> seen.title
+        "'wave', recognized with probability 0.90"
     """
 
     clip: np.ndarray
@@ -76,19 +92,19 @@ class AttendedClip:
             if what != "running" and not np.isfinite(values).all():
                 raise ValueError(f"{what} holds NaN or infinity")
         if self.joints is not None and self.joints.min() < 0:
-            raise ValueError("attention to joints is negative; give its absolute value")
+            raise ValueError("joint attention is negative; pass its absolute value")
         if not self.there.any():
             raise ValueError(f"clip '{self.name}' shows no body")
 
     @cached_property
     def there(self) -> np.ndarray:
-        """bool (T, M): who is in the frame."""
+        """Bodies present in each frame, bool (T, M)."""
         return np.isfinite(self.clip).all(axis=(2, 3)) & (self.clip != 0).any(axis=(2, 3))
 
     @cached_property
     def shares(self) -> np.ndarray | None:
-        """float64 (T, M, V): each joint's share of its frame's attention, times M * V: 1 is what
-        equal attention to all joints would give it."""
+        """Joint attention relative to equal attention, float64 (T, M, V): 1 if all joints are
+        equal."""
         if self.joints is None:
             return None
         total = self.joints.sum(axis=1, keepdims=True, dtype=np.float64)
@@ -98,9 +114,11 @@ class AttendedClip:
 
     @cached_property
     def top_share(self) -> float:
-        """Where the colour scale of `shares` ends. One in a hundred of those that are drawn is
-        above: one frame's outlier does not leave all others dark. It is 2 at least: nearly equal
-        attention does not look like a choice."""
+        """Upper end of the color scale of `shares`.
+
+        It is the 99th percentile of the drawn values, so that a single outlier does not darken all
+        others, and at least 2, so that nearly equal attention does not look like a preference.
+        """
         if self.shares is None:
             return 2.0
         return max(2.0, float(np.quantile(self.shares[self.there], 0.99)))
@@ -111,20 +129,20 @@ class AttendedClip:
         return int(np.argmax(self.probabilities))
 
     def shown_classes(self, most: int) -> list[int]:
-        """The `most` probable classes, and the true one."""
+        """Indices of the `most` most probable classes, and of the true class."""
         order = [int(i) for i in np.argsort(-self.probabilities, kind="stable")]
         shown = order[:most]
         return shown if self.label in shown else [*shown, self.label]
 
     @property
     def title(self) -> str:
-        """True and predicted class, in one line."""
+        """True class, predicted class and its probability, in one line."""
         true, said = self.classes[self.label], self.classes[self.predicted]
-        how = "recognized" if self.label == self.predicted else f"taken for '{said}'"
+        how = "recognized" if self.label == self.predicted else f"predicted as '{said}'"
         return f"'{true}', {how} with probability {self.probabilities[self.predicted]:.2f}"
 
     @property
     def caption(self) -> str:
-        """The clip, what it is taken for, and in a second line where that comes from."""
+        """Name of the clip and `title`; on a second line, where the data comes from."""
         about = "; ".join(f"{what} {value}" for what, value in self.about.items())
         return f"{self.name}: {self.title}\n{about}".rstrip()

@@ -1,5 +1,5 @@
 "use strict";
-// The player of attention_page.html: Plotly draws, this says which frame.
+// The player of attention_page.html: it selects the frame that Plotly draws.
 (() => {
   const view = JSON.parse(document.getElementById("view").textContent);
   const at = (id) => document.getElementById(id);
@@ -10,7 +10,7 @@
 
   // ------------------------------------------------------------------ one frame
 
-  // Joints of absent bodies are null, and Plotly leaves a gap there.
+  // Joints of absent bodies are null; Plotly draws nothing there.
   function joints(t) {
     const xyz = [[], [], []];
     for (const point of view.points[t]) {
@@ -37,7 +37,7 @@
   let wanted = null;
   async function drawScene(t) {
     wanted = t;
-    if (drawing) return; // the newest frame is drawn next, those between are left out
+    if (drawing) return; // the latest frame is drawn next, frames in between are skipped
     drawing = true;
     try {
       while (wanted !== null) {
@@ -53,15 +53,15 @@
     }
   }
 
-  // ------------------------------------------------------------------ turning it
+  // ------------------------------------------------------------------ the camera
 
-  // Plotly's own dragging rests for half a second after every drawing, so it would not turn a
-  // skeleton that plays. The camera goes round the upright axis here, and Plotly is told.
+  // Plotly ignores dragging for half a second after each drawing, so a playing skeleton could not
+  // be rotated. This code moves the camera around the vertical axis instead.
   let camera = view.views.front;
   let looking = false;
 
-  // Plotly fits the height. Where the scene is narrow, the eye steps back until the box and the
-  // names of its axes, 70 pixels on either side, fit the width.
+  // Plotly fits the height. If the scene is narrow, the camera moves back until the box and its
+  // axis labels, 70 pixels on either side, fit the width.
   function named(name) {
     const { eye, ...rest } = view.views[name];
     const back = Math.max(1, 1.15 * scene.clientHeight / Math.max(100, scene.clientWidth - 140));
@@ -89,14 +89,14 @@
     look({ eye: { x: to * eye[0], y: to * eye[1], z: to * eye[2] } });
   }
 
-  let held = [0, 0]; // where the pointer was
+  let held = [0, 0]; // last pointer position
   scene.addEventListener("pointerdown", (event) => {
     scene.setPointerCapture(event.pointerId);
     held = [event.clientX, event.clientY];
   });
   scene.addEventListener("pointermove", (event) => {
     if (!(event.buttons & 1)) return;
-    const share = Math.PI / scene.clientHeight; // a drag over the height is half a turn
+    const share = Math.PI / scene.clientHeight; // a drag over the full height is half a turn
     turn((event.clientX - held[0]) * share, (event.clientY - held[1]) * share);
     held = [event.clientX, event.clientY];
   });
@@ -108,7 +108,7 @@
     button.addEventListener("click", () => look(named(button.dataset.view)));
   }
 
-  // ------------------------------------------------------------------ beside it
+  // ------------------------------------------------------------------ the side panels
 
   const bars = view.classes.map((one) => {
     const row = document.createElement("div");
@@ -155,7 +155,7 @@
 
   // ------------------------------------------------------------------ the timeline
 
-  // The plot's margins and range are fixed, so where a frame lies is known without asking Plotly.
+  // Margins and range of the plot are fixed, so the position of a frame follows without Plotly.
   const { l, r, t: top, b } = view.margin;
   const [first, end] = view.range;
   const across = () => timeline.clientWidth - l - r;
@@ -185,12 +185,12 @@
     drawScene(shown);
   }
 
-  let began = null; // [time, frame] when playing began
-  let pending = 0; // the browser's frame in which playing goes on
+  let began = null; // [time, frame] at which playback started
+  let pending = 0; // id of the requested animation frame
   function step(now) {
     if (began === null) return;
     const passed = ((now - began[0]) / 1000) * (view.fps || 30) * Number(speed.value);
-    // The last frame is held for half a second, then the clip begins anew.
+    // Hold the last frame for half a second, then start again.
     const pause = Math.round((view.fps || 30) * Number(speed.value) / 2);
     const t = Math.floor(began[1] + Math.max(0, passed)) % (T + pause);
     if (Math.min(t, last) !== shown) show(t);
@@ -222,7 +222,7 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
-    if (event.key === " " && event.target.matches("button")) return; // its own click
+    if (event.key === " " && event.target.matches("button")) return; // the button is clicked
     const wide = event.shiftKey ? 10 : 1;
     const keys = {
       " ": () => setPlaying(began === null),
@@ -236,7 +236,7 @@
     keys[event.key]();
   });
 
-  drawBars(0); // what stands beside the plots decides how large they can be
+  drawBars(0); // fill the side panels first: their size determines that of the plots
   drawAttended(0);
   const config = { displayModeBar: false };
   Promise.all([
@@ -253,7 +253,7 @@
     }).observe(box);
     document.body.dataset.ready = "true";
   }).catch((error) => {
-    at("problem").textContent = `The skeleton cannot be drawn: ${error.message || error}. ` +
-      "It needs a browser with WebGL.";
+    at("problem").textContent = `Cannot draw the skeleton: ${error.message || error}. ` +
+      "A browser with WebGL is required.";
   });
 })();

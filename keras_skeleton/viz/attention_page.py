@@ -1,7 +1,7 @@
-"""A clip and a network's attention as one page that plays, turns and can be scrubbed through.
+"""An interactive HTML page of a clip with a network's attention.
 
-attention_page.html is its form, attention_page.js its player, Plotly draws; all of it, Plotly too,
-is in the one file that is written, and nothing is fetched when it is opened.
+attention_page.html is the template and attention_page.js the player; Plotly draws. The page is one
+file that contains everything, Plotly included, and loads nothing from the network.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from keras_skeleton.viz.attention_plots import joint_names
 from keras_skeleton.viz.poses import side_of
 from keras_skeleton.viz.style import AXES, COLOURS
 
-BARS = 10  # classes beside the skeleton, and the true one
-CURVES = 3  # classes on the timeline, and the true one
-# Bones by side, dim enough that the joints stand out on the dark ground.
+BARS = 10  # number of classes next to the skeleton, in addition to the true one
+CURVES = 3  # number of classes on the timeline, in addition to the true one
+# Bone colors by side, dim enough that joints stand out on the dark background.
 BONES = {"left": "#4F86B3", "right": "#B5774F", "trunk": "#8A94A6"}
 DARK, GRID, TEXT = "#141926", "#2E374A", "#C3CAD6"
-# Cividis without its darkest part, which would not be seen on the dark ground.
+# Cividis without its darkest part, which is invisible on the dark background.
 GLOW = ((0.0, "#54678F"), (0.35, "#85837D"), (0.7, "#C8B45C"), (1.0, "#FFEA46"))
 PLAIN = "#C3CAD6"  # joints without attention
 MARGIN = {"l": 64, "r": 16, "t": 22, "b": 40}
-ROW, GAP = 74, 30  # pixels: height of a row of the timeline, and between two for the legend
+ROW, GAP = 74, 30  # pixels: height of a timeline row, and space for the legend between rows
 
 
 def attention_page(seen: AttendedClip) -> str:
-    """The page as text, about 5 MB of it Plotly."""
+    """Returns the page as text; about 5 MB of it are Plotly."""
     T, M = seen.clip.shape[:2]
     shown = seen.shown_classes(BARS)
     title = f"{seen.classes[seen.label]}: {seen.name}"
@@ -69,20 +69,20 @@ def attention_page(seen: AttendedClip) -> str:
         "timeline": json.loads(_timeline(seen, range_).to_json()),
     }
     right = seen.label == seen.predicted
-    verdict = "recognized" if right else f"taken for {seen.classes[seen.predicted]}"
+    verdict = "recognized" if right else f"predicted as {seen.classes[seen.predicted]}"
     so_far = seen.running is not None
     words = {
         "title": title,
         "heading": title,
         "verdict": f"{verdict}, {100 * seen.probabilities[seen.predicted]:.1f} %",
-        "bars_title": "Class, had the clip ended here" if so_far else "Class of the whole clip",
+        "bars_title": "Prediction up to this frame" if so_far else "Prediction for the whole clip",
         "bars_note": _bars_note(seen, len(shown)),
-        "attended_title": "Most attention in this frame",
+        "attended_title": "Most attended joints in this frame",
         "attended_note": _attended_note(seen),
         "time_note": _time_note(seen),
         "last": str(T - 1),
     }
-    # No text in the data can end the script, whatever files and classes are called.
+    # Escaped so that names of files and classes cannot end the script element.
     data = json.dumps(view, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return render(
         Path(__file__).with_suffix(".html"),
@@ -100,7 +100,32 @@ def attention_page(seen: AttendedClip) -> str:
 
 
 def write_attention_page(seen: AttendedClip, path: str | Path) -> Path:
-    """Writes the page, whole or not at all."""
+    """Writes an interactive page of a clip with a network's attention.
+
+    The page is a single HTML file that works offline. It plays the clip in 3D and shows joint
+    attention, frame attention and class probabilities over time. The file is written atomically.
+
+    Args:
+        seen: The clip and its attention.
+        path: Output file.
+
+    Returns:
+        The path.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> from keras_skeleton.viz.attended_clip import AttendedClip
+        >>> from keras_skeleton.viz.attention_page import write_attention_page
+        >>> skeleton = get_skeleton("kinect_v2")
+        >>> clip, p = np.ones((60, 1, 25, 3)), np.array([0.9, 0.1])
+        >>> seen = AttendedClip(clip, skeleton, ["wave", "sit"], 0, p, "clip 1")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_attention_page(seen, f"{folder}/attention.html")
+        >>> path.name
+        'attention.html'
+    """
     path = Path(path)
     text = attention_page(seen)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +134,7 @@ def write_attention_page(seen: AttendedClip, path: str | Path) -> Path:
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[Any]:
-    """Nested lists for JSON, None for NaN."""
+    """Nested lists for JSON; NaN becomes None."""
     rounded = np.round(np.asarray(values, np.float64), digits).astype(object)
     rounded[np.isnan(np.asarray(values, np.float64))] = None
     return rounded.tolist()
@@ -120,12 +145,12 @@ def _mean(frames: np.ndarray) -> np.ndarray:
 
 
 def _drawn(seen: AttendedClip) -> np.ndarray:
-    """(T, M, V, 3) as Plotly's axes have it: to the side, depth, up."""
+    """The clip (T, M, V, 3) in Plotly's axes: side, depth, up."""
     return seen.clip.astype(np.float64)[..., [0, 2, 1]]
 
 
 def _points(seen: AttendedClip) -> list[Any]:
-    """T lists of M * V points, None for those of absent bodies."""
+    """T lists of M * V points; None for absent bodies."""
     V = seen.skeleton.size
     return [
         [point for m, body in enumerate(frame) for point in (body if there[m] else [None] * V)]
@@ -135,12 +160,12 @@ def _points(seen: AttendedClip) -> list[Any]:
 
 # ---------------------------------------------------------------- the skeleton
 
-# Where from the box is looked at, in its own diagonals.
+# Camera positions, in units of the box's diagonal.
 EYES = {"front": (-0.3, -1.06, 0.26), "side": (1.06, -0.2, 0.24), "above": (0.0, -0.25, 1.15)}
 
 
 def _views(aspect: np.ndarray) -> dict[str, Any]:
-    """A camera by the name of its view, far enough for the whole box."""
+    """Camera by name of the view, far enough away to show the whole box."""
     far = max(float(np.linalg.norm(aspect)), 1.4)
     return {
         name: {
@@ -153,10 +178,10 @@ def _views(aspect: np.ndarray) -> dict[str, Any]:
 
 
 def _box(seen: AttendedClip) -> np.ndarray:
-    """(2, 3): lowest and highest coordinates of the box around all people."""
+    """Box around all bodies, (2, 3): lowest and highest coordinates."""
     points = _drawn(seen)[seen.there].reshape(-1, 3)
     low, high = points.min(axis=0), points.max(axis=0)
-    # A slim box would be seen from far away, and a flat one has no scale.
+    # A minimum width: a slim box would look far away, and a flat one has no scale.
     least = 0.45 * max((high - low).max(), 1e-3)
     middle, reach = (low + high) / 2, np.maximum(high - low, least) / 2 * 1.06
     ends = np.stack([middle - reach, middle + reach])
@@ -165,13 +190,13 @@ def _box(seen: AttendedClip) -> np.ndarray:
 
 
 def _aspect(box: np.ndarray) -> np.ndarray:
-    """Its edges in one scale; the longest is 1."""
+    """Edge lengths of the box relative to the longest."""
     edges = box[1] - box[0]
     return edges / edges.max()
 
 
 def _scene(seen: AttendedClip) -> Any:
-    """Bones, halos and joints, empty as yet: the player fills them frame by frame."""
+    """Empty traces of bones, halos and joints; the player fills them frame by frame."""
     M = seen.clip.shape[1]
     colours = [BONES[side_of(seen.skeleton.joints[child])] for _, child in seen.skeleton.bones] * M
     figure = go.Figure()
@@ -192,7 +217,7 @@ def _scene(seen: AttendedClip) -> Any:
     if seen.joints is not None:
         marker |= {
             "colorbar": {
-                "title": {"text": "attention to the joint<br>(1 = equal to all)", "side": "right"},
+                "title": {"text": "joint attention<br>(1 = equal for all joints)", "side": "right"},
                 "thickness": 12,
                 "len": 0.75,
                 "x": 1,
@@ -243,7 +268,7 @@ def _scene(seen: AttendedClip) -> Any:
         scene={
             "aspectmode": "manual",
             "aspectratio": dict(zip(AXES, aspect.tolist(), strict=True)),
-            "dragmode": False,  # the player turns it
+            "dragmode": False,  # the player handles dragging
             "camera": _views(aspect)["front"],
             **axes,
         },
@@ -255,7 +280,7 @@ def _scene(seen: AttendedClip) -> Any:
 
 
 def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
-    """Frame attention above the probabilities so far, as there are."""
+    """Frame attention above the running probabilities, where available."""
     rows = [what for what in ("frames", "running") if getattr(seen, what) is not None]
     inner = max(len(rows), 1) * (ROW + GAP) - GAP
     figure = make_subplots(
@@ -348,20 +373,20 @@ def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
 
 def _bars_note(seen: AttendedClip, shown: int) -> str:
     rest = len(seen.classes) - shown
-    note = "\u2713 is the true class."
+    note = "\u2713 marks the true class."
     if seen.running is not None:
         note += (
-            " The network reads the clip up to the playhead only; a dark mark is what it says of "
-            "the whole clip."
+            " Bars show the prediction from the frames up to the playhead; dark marks show the "
+            "prediction for the whole clip."
         )
     return note + (f" {rest} less probable classes are not shown." if rest else "")
 
 
 def _attended_note(seen: AttendedClip) -> str:
     if seen.joints is None:
-        return "This network has no attention to joints; all are drawn alike."
+        return "This network has no attention to joints; all joints are drawn alike."
     return (
-        "Times the share that equal attention to all joints would give. The colours end at "
+        "Relative to equal attention to all joints (1.00). The color scale ends at "
         f"{seen.top_share:.1f}."
     )
 
@@ -371,10 +396,13 @@ def _time_note(seen: AttendedClip) -> str:
     if seen.frames is None:
         notes.append("This network has no attention to frames.")
     elif seen.frames.ndim == 2:
-        notes.append("The network weighs the frames of each coordinate on its own.")
+        notes.append("Each coordinate has its own attention to frames.")
     if seen.interval is not None:
-        notes.append("Shaded: the frames known to carry the action.")
+        notes.append("Shaded: the labeled action.")
     if not seen.fps:
-        notes.append("The clip's pace is not known; speed 1 is 30 frames a second.")
-    keys = "Click or drag to move; space plays, the arrow keys step, with shift by ten."
+        notes.append("The frame rate is unknown; speed 1 is 30 frames per second.")
+    keys = (
+        "Click or drag to seek. Space plays or pauses; the arrow keys step by one frame, with "
+        "Shift by ten."
+    )
     return " ".join(filter(None, [*notes, seen.note, keys]))

@@ -1,24 +1,26 @@
-"""Figures of attention over joints and frames, as in the STA-LSTM paper (Song et al., TIP 2018).
+"""Figures of attention, as in the papers.
+
+STA-LSTM (Song et al., TIP 2018):
 
     class_attention_figure    Fig. 10: a class's mean attention to joints and frames over time
-    engaged_joints_figure     Fig. 8: the joints that get most attention, on a skeleton
-    frame_curves_figure       Fig. 9: attention over frames for several settings
+    engaged_joints_figure     Fig. 8: the joints with the most attention, on a skeleton
+    frame_curves_figure       Fig. 9: frame attention over time for several settings
     parameter_figure          Fig. 7: accuracy over the weight of a penalty
 
-and in the CSTA-CNN paper (Wang, 2019):
+CSTA-CNN (Wang, 2019):
 
-    attended_poses_figure     Fig. 4: poses over time, joints and frames marked by their attention
+    attended_poses_figure     Fig. 4: poses over time, with attention to joints and frames
 
-and of MANs (Xie et al., IJCAI 2018):
+MANs (Xie et al., IJCAI 2018):
 
-    image_attention_figure    Fig. 1: the image of each coordinate and the attention to its rows
+    image_attention_figure    Fig. 1: the image of each coordinate, with attention to its rows
 
-and of the pose-driven network (Das et al., WACV 2019):
+Pose-driven attention (Das et al., WACV 2019):
 
-    parts_figure              Fig. 6: crops of the parts over time, with their weights
-    boxes_figure              where the parts' boxes are in the video
+    parts_figure              Fig. 6: crops of the body parts over time, with their weights
+    boxes_figure              boxes of the body parts in the video
 
-As in `plots`, every function returns a matplotlib Figure made without pyplot.
+Every function returns a Matplotlib `Figure`, created without pyplot.
 """
 
 from __future__ import annotations
@@ -39,24 +41,29 @@ from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
 
 
 def mean_attention(maps: Sequence[ArrayLike], size: int | None = None) -> np.ndarray:
-    """The mean of attention maps of clips of different lengths, each resized in time.
+    """Mean of the attention maps of clips of different lengths, each resized in time.
 
     Args:
-        maps: One array a clip, (T,) or (T, K), without padding.
-        size: Length to resize to, by linear interpolation; the mean length by default (the
-            paper's choice, about 85 frames for NTU RGB+D).
+        maps: One array per clip, (T,) or (T, K), without padding.
+        size: Common length; by default the mean length, as in the STA-LSTM paper (about 85 frames
+            on NTU RGB+D). The paper interpolates bicubically, this function linearly.
 
     Returns:
         float64 (size,) or (size, K).
 
     Raises:
-        ValueError: No maps, or maps that differ in K.
+        ValueError: There are no maps, or they differ in K.
+
+    Example:
+        >>> from keras_skeleton.viz.attention_plots import mean_attention
+        >>> mean_attention([[0.0, 1.0], [0.0, 0.5, 1.0, 1.5]], size=3).tolist()
+        [0.0, 0.625, 1.25]
     """
     arrays = [np.asarray(m, np.float64) for m in maps]
     if not arrays:
         raise ValueError("no attention maps to average")
     if len({a.shape[1:] for a in arrays}) > 1 or any(a.ndim not in (1, 2) for a in arrays):
-        raise ValueError("attention maps are (T,) or (T, K) with the same K")
+        raise ValueError("attention maps must be (T,) or (T, K) with the same K")
     size = size or round(np.mean([len(a) for a in arrays]))
     at = np.linspace(0, 1, size)
     resized = []
@@ -69,10 +76,10 @@ def mean_attention(maps: Sequence[ArrayLike], size: int | None = None) -> np.nda
 
 
 def joint_names(skeleton: str | Skeleton, joints: int) -> list[str]:
-    """Names for the rows of K = M * V joints; the second body's are marked."""
+    """Names of K = M * V joints; those of further bodies are numbered."""
     names = get_skeleton(skeleton).joints
     if joints % len(names):
-        raise ValueError(f"{joints} joints are not whole bodies of {len(names)}")
+        raise ValueError(f"{joints} joints are not a multiple of {len(names)}, those of one body")
     return [
         name.replace("_", " ") + (f" ({m + 1})" if joints > len(names) else "")
         for m in range(joints // len(names))
@@ -87,24 +94,34 @@ def class_attention_figure(
     title: str,
     xlabel: str = "frame (clips resized to their mean length)",
 ) -> Figure:
-    """Mean attention of a class over time: a heat map of joints below the curve of frames.
+    """Plots the mean attention of a class over time: frame curve above, joint heat map below.
 
     Args:
-        joints: (T, K) attention to joints, or None.
-        frames: (T,) attention to frames, or None.
-        skeleton: Of the joints; K = M * V.
-        title: Says dataset, class and model.
-        xlabel: What the time axis counts; of one clip, "frame".
+        joints: Joint attention (T, K), or None.
+        frames: Frame attention (T,), or None.
+        skeleton: Joint layout; K = M * V.
+        title: Title; name the dataset, class and model.
+        xlabel: Label of the time axis; for a single clip, use "frame".
 
     Raises:
         ValueError: Neither is given, or their lengths differ.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.viz.attention_plots import class_attention_figure
+        >>> joints, frames = np.full((85, 25), 1 / 25), np.ones(85)
+        >>> figure = class_attention_figure(joints, frames, "kinect_v2", "NTU RGB+D: drink water")
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['frame attention', '', 'joint attention']
     """
     heat = None if joints is None else np.asarray(joints, np.float64)
     curve = None if frames is None else np.asarray(frames, np.float64)
     if heat is None and curve is None:
-        raise ValueError("neither attention to joints nor to frames is given")
+        raise ValueError("give joint attention, frame attention, or both")
     if heat is not None and curve is not None and len(heat) != len(curve):
-        raise ValueError(f"attention to joints has {len(heat)} frames, to frames {len(curve)}")
+        raise ValueError(
+            f"joint attention has {len(heat)} frames, but frame attention has {len(curve)}"
+        )
     K = 0 if heat is None else heat.shape[1]
     ratios = ([1.2] if curve is not None else []) + ([0.16 * K] if K else [])
     fig = Figure(figsize=(WIDTH, sum(ratios) + 1.3), layout="constrained")
@@ -133,13 +150,28 @@ def class_attention_figure(
 def engaged_joints_figure(
     attention: Mapping[str, ArrayLike], pose: ArrayLike, skeleton: str | Skeleton, title: str
 ) -> Figure:
-    """The joints that get most attention, one skeleton a setting; larger and darker is more.
+    """Draws the joints with the most attention, one skeleton per setting; more is larger and
+    darker.
 
     Args:
-        attention: Setting (a class, a lambda) to (K,) mean attention to joints, K = M * V.
-        pose: (M, V, 3), the pose to draw them on; y up.
-        skeleton: The joint layout.
-        title: Says dataset and model.
+        attention: Setting (a class, or a value of lambda) to mean joint attention (K,), K = M * V.
+        pose: Pose to draw, (M, V, 3) with y upward.
+        skeleton: The joint layout, or its name.
+        title: Title; name the dataset and model.
+
+    Raises:
+        ValueError: Attention of another number of joints.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.synthetic.dataset import make_clips
+        >>> from keras_skeleton.viz.attention_plots import engaged_joints_figure
+        >>> pose = next(make_clips()).joints[0]
+        >>> figure = engaged_joints_figure(
+        ...     {"wave": np.linspace(0, 1, 25), "sit": np.ones(25)}, pose, "kinect_v2", "synthetic"
+        ... )
+        >>> [axes.get_title() for axes in figure.axes[:2]]
+        ['wave', 'sit']
     """
     poses = np.asarray(pose, np.float64)
     fig = Figure(figsize=(min(2.6 * len(attention) + 1, 14), 4.2), layout="constrained")
@@ -178,13 +210,19 @@ def frame_curves_figure(
     xlabel: str = "frame",
     from_zero: bool = True,
 ) -> Figure:
-    """Attention over frames, one curve a setting.
+    """Plots frame attention over time, one curve per setting.
 
     Args:
-        curves: `{"lambda2 = 0.001": (T,), ...}`.
-        title: Says dataset, class, model and weights.
-        xlabel: What the frames are.
-        from_zero: Without, the axis shows only the range that the curves take.
+        curves: Name of a setting to frame attention, `{"lambda2 = 0.001": (T,), ...}`.
+        title: Title; name the dataset, class, model and weights.
+        xlabel: Label of the time axis.
+        from_zero: Start the vertical axis at 0; otherwise it covers only the range of the curves.
+
+    Example:
+        >>> from keras_skeleton.viz.attention_plots import frame_curves_figure
+        >>> figure = frame_curves_figure({"lambda2 = 0.001": [0.5, 1.0, 0.8]}, "drink water")
+        >>> figure.axes[0].get_ylabel()
+        'frame attention'
     """
     fig = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     ax = fig.subplots()
@@ -202,19 +240,23 @@ def frame_curves_figure(
 def parameter_figure(
     accuracies: Mapping[str, Mapping[float, float]], name: str, title: str
 ) -> Figure:
-    """Accuracy over the weight of a penalty, on a logarithmic axis.
+    """Plots accuracy over the weight of a penalty, on a logarithmic axis.
 
     Args:
-        accuracies: Curve to {weight: accuracy as a fraction}; weights above 0.
-        name: Of the weight, for the axis ("lambda 1").
-        title: Says dataset, protocol and model.
+        accuracies: Name of a curve to {weight: accuracy}; weights are positive, accuracies are
+            fractions.
+        name: Name of the weight, for the axis ("lambda 1").
+        title: Title; name the dataset, protocol and model.
+
+    Raises:
+        ValueError: A weight is not positive.
     """
     fig = Figure(figsize=(0.6 * WIDTH, 3.6), layout="constrained")
     ax = fig.subplots()
     for i, (curve, points) in enumerate(accuracies.items()):
         weights = sorted(points)
         if weights[0] <= 0:
-            raise ValueError(f"'{curve}' has a weight of {weights[0]}: a logarithm needs above 0")
+            raise ValueError(f"'{curve}' has a weight of {weights[0]}; weights must be positive")
         values = [100 * points[w] for w in weights]
         ax.plot(weights, values, "o-", color=COLOURS[i % len(COLOURS)], label=curve)
     ax.set_xscale("log")
@@ -236,22 +278,33 @@ def attended_poses_figure(
     up: int = 1,
     unit: str = "m",
 ) -> Figure:
-    """Poses of a clip, evenly over time, with what a model attends to (CSTA-CNN, Fig. 4).
+    """Draws evenly spaced poses of a clip with joint and frame attention (CSTA-CNN, Fig. 4).
 
-    Joints grow and change colour with their attention in that frame; a frame's border grows with
-    the frame's attention, which is also written on top, as a share of the clip's largest.
+    Joints are larger and darker for more attention in their frame. The width of a frame's border
+    shows the frame's attention, which is also printed above as a percentage of the clip's maximum.
 
     Args:
         clip: (T, M, V, 3); absent bodies are zero.
-        skeleton: The joint layout.
-        joints: (T, M * V), not negative.
-        frames: (T,), not negative.
-        title: Says dataset, class, model and weights.
-        poses: How many frames are drawn.
+        skeleton: The joint layout, or its name.
+        joints: Joint attention (T, M * V), not negative.
+        frames: Frame attention (T,), not negative.
+        title: Title; name the dataset, class, model and weights.
+        poses: Number of frames to draw.
         side, up, unit: As for `draw_pose`.
 
     Raises:
-        ValueError: Shapes that do not fit, or negative attention.
+        ValueError: Shapes that do not fit, negative attention, or no body in the clip.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.synthetic.dataset import make_clips
+        >>> from keras_skeleton.viz.attention_plots import attended_poses_figure
+        >>> clip = next(make_clips()).joints
+        >>> figure = attended_poses_figure(
+        ...     clip, "kinect_v2", np.ones((len(clip), 25)), np.ones(len(clip)), "wave", poses=3
+        ... )
+        >>> [axes.get_title().split() for axes in figure.axes[:2]]
+        [['frame', '0', '100', '%'], ['frame', '47', '100', '%']]
     """
     layout = get_skeleton(skeleton)
     positions = np.asarray(clip, np.float64)
@@ -263,10 +316,10 @@ def attended_poses_figure(
             "expected (T, M, V, 3), (T, M * V) and (T,)"
         )
     if joint.min() < 0 or frame.min() < 0:
-        raise ValueError("attention is negative; give its absolute value")
+        raise ValueError("attention is negative; pass its absolute value")
     there = (positions != 0).any(axis=(2, 3))  # (T, M)
     if not there.any():
-        raise ValueError("the clip has no body in any frame")
+        raise ValueError("the clip shows no body")
     shown = np.unique(np.linspace(0, T - 1, min(poses, T)).round().astype(int))
     points = positions[..., [side, up]]
     used = points[there].reshape(-1, 2)
@@ -278,7 +331,7 @@ def attended_poses_figure(
 
     width, height = high - low + 2 * margin
     fig = Figure(
-        # Panels get about four fifths of the width, the scale and the labels the rest.
+        # Panels take about four fifths of the width, the color scale and labels the rest.
         figsize=(
             WIDTH,
             min(max(0.82 * WIDTH / len(shown) * height / width, 1.4), 4)
@@ -292,7 +345,7 @@ def attended_poses_figure(
         for body in np.flatnonzero(there[t]):
             bones = points[t, body][np.array(layout.bones)]
             ax.add_collection(LineCollection(bones, colors="0.75", linewidths=1.5, zorder=2))
-            order = np.argsort(size[t, body])  # the largest on top
+            order = np.argsort(size[t, body])  # largest on top
             dots = ax.scatter(
                 *points[t, body][order].T,
                 s=8 + 70 * norm(size[t, body][order]),
@@ -314,10 +367,10 @@ def attended_poses_figure(
         ax.set_xlabel(f"{'xyz'[side]} ({unit})" if unit else "xyz"[side], fontsize=SMALL)
     axes[0].set_ylabel(f"{'xyz'[up]} ({unit})" if unit else "xyz"[up], fontsize=LABEL)
     bar = fig.colorbar(dots, ax=axes, shrink=0.8, pad=0.01)
-    bar.set_label("attention to the joint", fontsize=LABEL)
+    bar.set_label("joint attention", fontsize=LABEL)
     bar.ax.tick_params(labelsize=SMALL)
     fig.suptitle(
-        f"{title}\nborders and percentages: attention to the frame, of the clip's largest",
+        f"{title}\nborders and percentages: frame attention relative to the clip's maximum",
         fontsize=TITLE,
         wrap=True,
     )
@@ -327,16 +380,23 @@ def attended_poses_figure(
 def image_attention_figure(
     image: ArrayLike, attention: ArrayLike, title: str, unit: str = "m"
 ) -> Figure:
-    """The image that MANs reads, a panel a coordinate, and the attention to its rows beside it.
+    """Plots the input image of MANs, one panel per coordinate, with the attention to its rows.
 
     Args:
         image: (S, S, 3) from `transforms.mans_image`: rows are time, columns are joints.
-        attention: (S, 3), of every coordinate to the rows.
-        title: Says dataset, class, model and weights.
-        unit: Of the coordinates; empty for none.
+        attention: (S, 3), attention of each coordinate to the rows.
+        title: Title; name the dataset, class, model and weights.
+        unit: Unit of the coordinates; empty for none.
 
     Raises:
         ValueError: Shapes that do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.viz.attention_plots import image_attention_figure
+        >>> figure = image_attention_figure(np.ones((50, 50, 3)), np.ones((50, 3)), "mans9")
+        >>> [axes.get_title() for axes in figure.axes[:2]]
+        ['x of the joints', 'attention']
     """
     pixels, weights = np.asarray(image, np.float64), np.asarray(attention, np.float64)
     S = len(pixels)
@@ -369,7 +429,7 @@ def image_attention_figure(
         right.grid(alpha=0.3)
         left.tick_params(labelsize=SMALL)
         right.tick_params(labelsize=SMALL - 2)
-    axes[0].set_ylabel("row (time, downwards)", fontsize=LABEL)
+    axes[0].set_ylabel("row (time, downward)", fontsize=LABEL)
     bar = fig.colorbar(shown, ax=list(axes), pad=0.01)
     bar.set_label(f"coordinate ({unit})" if unit else "coordinate", fontsize=LABEL)
     bar.ax.tick_params(labelsize=SMALL)
@@ -380,17 +440,28 @@ def image_attention_figure(
 def parts_figure(
     crops: Mapping[str, ArrayLike], frames: Sequence[int], weights: ArrayLike | None, title: str
 ) -> Figure:
-    """Crops of body parts with the part's weight (Das et al., Fig. 6).
+    """Draws crops of body parts over time with the parts' weights (Das et al., Fig. 6).
 
     Args:
-        crops: uint8 (n, H, W, 3) by the parts' names: what is drawn.
-        frames: The numbers of these n frames, for their titles.
-        weights: (K,), in the same order, or None.
-        title: Says dataset, class, model and clip.
+        crops: Part name to crops, uint8 (n, H, W, 3).
+        frames: Numbers of the n frames, for their titles.
+        weights: Weights (K,) in the order of `crops`, or None.
+        title: Title; name the dataset, class, model and clip.
+
+    Raises:
+        ValueError: A part does not have n crops.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.viz.attention_plots import parts_figure
+        >>> crops = {"left_hand": np.zeros((2, 8, 8, 3), "uint8")}
+        >>> figure = parts_figure(crops, frames=[0, 20], weights=[0.7], title="drink")
+        >>> figure.axes[0].get_ylabel().split()
+        ['left', 'hand', 'weight', '0.700']
     """
     videos = {name: np.asarray(video) for name, video in crops.items()}
     if lengths := {len(video) for video in videos.values()} - {len(frames)}:
-        raise ValueError(f"parts with {sorted(lengths)} frames, but {len(frames)} numbers of them")
+        raise ValueError(f"parts with {sorted(lengths)} frames, but {len(frames)} frame numbers")
     fig = Figure(
         figsize=(WIDTH, WIDTH * len(videos) / (len(frames) + 1) + 0.5), layout="compressed"
     )
@@ -415,20 +486,23 @@ def parts_figure(
 def boxes_figure(
     video: ArrayLike, boxes: ArrayLike, parts: Sequence[str], frames: Sequence[int], title: str
 ) -> Figure:
-    """Frames of a video with the boxes of the parts.
+    """Draws the boxes of body parts on frames of a video.
 
     Args:
-        video: uint8 (n, H, W, 3): what is drawn.
+        video: Frames uint8 (n, H, W, 3).
         boxes: (n, K, 4): top, left, bottom, right in pixels.
-        parts: Their K names.
-        frames: The numbers of these n frames, for their titles.
-        title: Says dataset and recording.
+        parts: Names of the K parts.
+        frames: Numbers of the n frames, for their titles.
+        title: Title; name the dataset and recording.
+
+    Raises:
+        ValueError: Shapes that do not fit.
     """
     pictures, edges = np.asarray(video), np.asarray(boxes)
     if edges.shape != (len(pictures), len(parts), 4) or len(frames) != len(pictures):
         raise ValueError(
-            f"boxes have shape {edges.shape}; expected ({len(pictures)}, {len(parts)}, 4) for as "
-            f"many frames and parts, and a number of each frame"
+            f"boxes have shape {edges.shape}, expected ({len(pictures)}, {len(parts)}, 4) for the "
+            f"frames and parts, and one number per frame"
         )
     height, width = pictures.shape[1:3]
     columns = min(len(frames), 3)

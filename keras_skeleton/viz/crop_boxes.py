@@ -1,4 +1,4 @@
-"""Which parts of a film are cropped, as a picture."""
+"""Pictures of the boxes in which body parts are cropped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from keras_skeleton.viz.style import save_figure
 
 
 def draw_boxes(pair: Pair, pixels: int | None = None) -> Figure:
-    """Some frames of a recording with the boxes of its parts; `pixels` makes them `coarse`."""
+    """Draws the boxes of a recording's parts on some of its frames.
+
+    Args:
+        pair: The recording.
+        pixels: Pixelate the frames to this number of rows, see `video.reading.coarse`.
+    """
     clip = RECORDINGS[pair.dataset].read(pair.skeleton)
     shown = np.linspace(0, len(clip.joints) - 1, 6).round().astype(int)
     video = read_video(pair.video, shown.tolist())
@@ -27,5 +32,5 @@ def draw_boxes(pair: Pair, pixels: int | None = None) -> Figure:
 
 
 def save_boxes(pair: Pair, path: Path) -> None:
-    """Saves `draw_boxes` of a recording."""
+    """Saves the figure of `draw_boxes`."""
     save_figure(draw_boxes(pair), path)

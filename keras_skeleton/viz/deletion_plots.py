@@ -1,10 +1,9 @@
-"""Figures of deletion and insertion: whether a network loses its class when frames or joints go in
-the order of its attention.
+"""Figures of deletion and insertion of frames or joints in the order of attention.
 
-    deletion_figure    one network's curves
-    gains_figure       the areas between curves of many networks, with their intervals
+    deletion_figure    curves of one network
+    gains_figure       areas between curves for many networks, with confidence intervals
 
-As in `plots`, every function returns a matplotlib Figure made without pyplot.
+Every function returns a Matplotlib `Figure`, created without pyplot.
 """
 
 from __future__ import annotations
@@ -16,20 +15,36 @@ from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
 
 STYLES = {  # order: name, colour, line
     "attention": ("attention", COLOURS[0], "-"),
-    "attention_shifted": ("attention, moved in time", COLOURS[0], ":"),
+    "attention_shifted": ("attention, shifted in time", COLOURS[0], ":"),
     "saliency": ("gradient saliency", COLOURS[1], "-"),
-    "saliency_shifted": ("saliency, moved in time", COLOURS[1], ":"),
+    "saliency_shifted": ("saliency, shifted in time", COLOURS[1], ":"),
     "random": ("random order", "#3A3A3A", "--"),
 }
 WAYS = {"deletion": "replaced", "insertion": "kept"}
 
 
 def deletion_figure(curves: pd.DataFrame, title: str) -> Figure:
-    """Probability of the true class while frames or joints go, and while they come back.
+    """Plots the probability of the true class against the share of deleted or inserted units.
+
+    One row per kind of unit (frames, joints); the left panel is deletion, the right insertion.
 
     Args:
-        curves: One network's: `kind`, `order`, `way`, `fraction`, `probability`.
-        title: Says dataset, clips, model and weights.
+        curves: Curves of one network, with the columns `kind`, `order`, `way`, `fraction` and
+            `probability`.
+        title: Title; name the dataset, clips, model and weights.
+
+    Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.viz.deletion_plots import deletion_figure
+        >>> rows = [
+        ...     {"kind": "frames", "order": order, "way": way, "fraction": x, "probability": 1 - x}
+        ...     for order in ("attention", "random")
+        ...     for way in ("deletion", "insertion")
+        ...     for x in (0.0, 0.5, 1.0)
+        ... ]
+        >>> figure = deletion_figure(pd.DataFrame(rows), "sta_lstm on SBU, test clips")
+        >>> [axes.get_title() for axes in figure.axes]
+        ['deletion of frames', 'insertion of frames']
     """
     kinds = list(dict.fromkeys(curves["kind"]))
     fig = Figure(figsize=(WIDTH, 2.9 * len(kinds) + 1.1), layout="constrained")
@@ -62,11 +77,13 @@ def deletion_figure(curves: pd.DataFrame, title: str) -> Figure:
 
 
 def gains_figure(table: pd.DataFrame, title: str) -> Figure:
-    """What the orders of attention and of saliency gain over their rivals, network by network.
+    """Plots the gain of attention and saliency orders over their controls, for many networks.
 
     Args:
-        table: Columns as `evaluation.attention_score` lists them, a row a network and kind.
-        title: Says what the networks have in common.
+        table: One row per network and kind, with the columns `network`, `kind` and, for each guide
+            (`attention`, `saliency`) and way (`deletion`, `insertion`), `{guide}_{way}`,
+            `{guide}_{way}_low` and `{guide}_{way}_high`.
+        title: Title; name what the networks have in common.
     """
     table = table.sort_values(["kind", "network"], ignore_index=True)
     fig = Figure(figsize=(WIDTH, 0.34 * len(table) + 1.9), layout="constrained")
@@ -88,7 +105,7 @@ def gains_figure(table: pd.DataFrame, title: str) -> Figure:
             )
         ax.axvline(0, color="#3A3A3A", linewidth=1)
         ax.set_title(way, fontsize=LABEL)
-        ax.set_xlabel("gain (points of probability)", fontsize=LABEL)
+        ax.set_xlabel("gain in probability (percentage points)", fontsize=LABEL)
         ax.grid(axis="x", alpha=0.3)
         ax.tick_params(labelsize=SMALL)
     names = [f"{row.network}: {row.kind}" for row in table.itertuples()]

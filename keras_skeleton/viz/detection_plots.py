@@ -1,11 +1,11 @@
 """Figures of action detection, as in the STA-LSTM paper (Song et al., TIP 2018, Sec. IV.C).
 
-    curve_figure              Fig. 11: attention over a recording, proposals and what is annotated
+    curve_figure              Fig. 11: attention over a recording, with proposals and ground truth
     recall_figure             Fig. 12: average recall over the number of proposals
-    precision_recall_figure   Fig. 13: precision over recall, a panel a method, a line a threshold
-    timeline_figure           what is annotated in a recording and what each method detects
+    precision_recall_figure   Fig. 13: precision over recall, per method and threshold
+    timeline_figure           ground truth and detections of each method in a recording
 
-As in `plots`, every function returns a matplotlib Figure made without pyplot.
+Every function returns a Matplotlib `Figure`, created without pyplot.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
 
-# A class is told by colour and hatching together: eight colours are not enough for all classes.
+# Color and hatching together identify a class, because there are more classes than colors.
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
 
 
@@ -43,7 +43,7 @@ def _draw_spans(
 ) -> None:
     lengths = table["end"] - table["start"]
     for span in table.iloc[np.argsort(-lengths.to_numpy(), kind="stable")].itertuples():
-        start, end = _seconds([span.start, span.end], fps)  # short ones over long ones
+        start, end = _seconds([span.start, span.end], fps)  # short spans are drawn over long ones
         ax.barh(
             row,
             end - start,
@@ -56,7 +56,7 @@ def _draw_spans(
 
 
 def _styles(labels: Sequence[int]) -> dict[int, dict[str, Any]]:
-    n = len(COLOURS) - 2  # not black, whose hatching cannot be seen, nor yellow
+    n = len(COLOURS) - 2  # without yellow, and without black, which hides the hatching
     colours = [c for c in COLOURS if c not in ("#000000", "#F0E442")]
     return {
         label: {"facecolor": colours[k % n], "hatch": HATCHES[k // n % len(HATCHES)]}
@@ -71,14 +71,22 @@ def timeline_figure(
     title: str,
     fps: float | None = None,
 ) -> Figure:
-    """A recording's intervals, one line for each source (the annotation first, say).
+    """Plots the intervals of a recording, one row per source (ground truth, methods).
 
     Args:
-        rows: Name of a line to its table: `label`, `start`, `end`.
+        rows: Row name to a table with the columns `label`, `start` and `end` (frames).
         frames: T of the recording.
-        classes: Names by label.
-        title: Says dataset, recording and weights.
-        fps: Frames a second; without, time is drawn in frames.
+        classes: Class names by label.
+        title: Title; name the dataset, recording and weights.
+        fps: Frames per second; without it the time axis counts frames.
+
+    Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.viz.detection_plots import timeline_figure
+        >>> truth = pd.DataFrame({"label": [0, 1], "start": [10, 120], "end": [60, 180]})
+        >>> figure = timeline_figure({"annotated": truth}, 240, ["wave", "sit"], "A03", fps=30)
+        >>> figure.axes[0].get_xlabel()
+        'time (s)'
     """
     labels = sorted({int(label) for table in rows.values() for label in table["label"]})
     styles = _styles(labels)
@@ -116,15 +124,15 @@ def curve_figure(
     title: str,
     fps: float | None = None,
 ) -> Figure:
-    """Attention over a recording, a panel a network, with its proposals and the annotation.
+    """Plots attention over a recording, one panel per network, with proposals and ground truth.
 
     Args:
-        curves: Name of a network to its smoothed curve (T,).
-        proposals: Name to its proposals, `start`, `end`.
-        truth: What is annotated, `start`, `end`.
-        thresholds: Name to epsilon, in units of the curve.
-        title: Says dataset, recording and weights.
-        fps: Frames a second; without, time is drawn in frames.
+        curves: Network name to its smoothed attention curve (T,).
+        proposals: Network name to its proposals, with the columns `start` and `end` (frames).
+        truth: Ground truth, with the columns `start` and `end` (frames).
+        thresholds: Network name to its threshold epsilon, in units of the curve.
+        title: Title; name the dataset, recording and weights.
+        fps: Frames per second; without it the time axis counts frames.
     """
     fig = Figure(figsize=(WIDTH, 0.8 + 1.7 * len(curves)), layout="compressed")
     axes = fig.subplots(len(curves), 1, squeeze=False, sharex=True)[:, 0]
@@ -163,12 +171,13 @@ def curve_figure(
 def recall_figure(
     panels: Mapping[str, Mapping[str, pd.DataFrame]], title: str, xlabel: str
 ) -> Figure:
-    """Average recall over the number of proposals.
+    """Plots average recall over the number of proposals.
 
     Args:
-        panels: What varies (epsilon, say) to its values' curves: `number` and `recall`.
-        title: Says dataset, network and weights.
-        xlabel: What the number counts.
+        panels: Varied parameter (for example epsilon) to curves by its value, with the columns
+            `number` and `recall`.
+        title: Title; name the dataset, network and weights.
+        xlabel: Label of the horizontal axis.
     """
     fig = Figure(figsize=(WIDTH, 3.4), layout="compressed")
     axes = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
@@ -188,11 +197,11 @@ def recall_figure(
 def precision_recall_figure(
     panels: Mapping[str, Mapping[float, pd.DataFrame]], title: str
 ) -> Figure:
-    """Precision over recall, a panel a method, a line a threshold.
+    """Plots precision over recall, one panel per method and one line per threshold.
 
     Args:
-        panels: Name of a method to the curves by least overlap: `recall` and `precision`.
-        title: Says dataset, protocol and weights.
+        panels: Method name to curves by IoU threshold, with the columns `recall` and `precision`.
+        title: Title; name the dataset, protocol and weights.
     """
     columns = min(len(panels), 4)
     rows = -(-len(panels) // columns)
@@ -205,7 +214,7 @@ def precision_recall_figure(
         ax = axes.ravel()[k]
         for (theta, curve), colour in zip(curves.items(), COLOURS, strict=False):
             (line,) = ax.plot(curve["recall"], curve["precision"], color=colour, lw=1.3)
-            keys[f"overlap {theta:g}"] = line
+            keys[f"IoU threshold {theta:g}"] = line
         ax.set_title(name, fontsize=LABEL)
         ax.set_xlim(0, 1)
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

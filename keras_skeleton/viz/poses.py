@@ -1,8 +1,8 @@
-"""Poses as stick figures.
+"""Draws poses as stick figures.
 
-Coordinates are drawn as stored: `side` (x by default) to the right, `up` (y by default) upwards;
-the third axis is the depth that a picture does not show. In Kinect coordinates this is the view in
-a mirror: the left hand of a subject who faces the sensor is drawn on the left.
+Coordinates are drawn as stored: `side` (x by default) to the right, `up` (y by default) upward; the
+third axis, the depth, is not shown. In Kinect coordinates the view is mirrored: the left hand of a
+subject facing the sensor is drawn on the left.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from keras_skeleton.viz.style import AXES, LABEL, SIDES, SMALL
 
 
 def check_clip(clip: ArrayLike, skeleton: str | Skeleton) -> tuple[np.ndarray, Skeleton]:
+    """Checks the shape of a clip; returns it as float64 (T, M, V, 3) with its skeleton."""
     layout = get_skeleton(skeleton)
     array = np.asarray(clip, np.float64)
     if array.ndim != 4 or array.shape[2:] != (layout.size, 3) or not array.shape[0]:
@@ -28,7 +29,7 @@ def check_clip(clip: ArrayLike, skeleton: str | Skeleton) -> tuple[np.ndarray, S
 
 
 def present_bodies(clip: np.ndarray) -> np.ndarray:
-    """Boolean (..., M): bodies that are there. An absent body is zero everywhere, or NaN."""
+    """Bodies that are present, bool (..., M); absent bodies are zero everywhere, or NaN."""
     return np.isfinite(clip).all(axis=(-2, -1)) & (clip != 0).any(axis=(-2, -1))
 
 
@@ -38,7 +39,7 @@ def side_of(joint: str) -> str:
 
 
 def draw_body(ax: Any, points: np.ndarray, layout: Skeleton, width: float, alpha: float) -> None:
-    """One body's bones from points (V, 2), coloured by side, and a dot for the head."""
+    """Draws a body's bones from points (V, 2), colored by side, and a dot for the head."""
     sides = [side_of(layout.joints[child]) for _, child in layout.bones]
     bones = LineCollection(
         points[np.array(layout.bones)],
@@ -55,7 +56,7 @@ def draw_body(ax: Any, points: np.ndarray, layout: Skeleton, width: float, alpha
 
 
 def body_key(bodies: int, width: float) -> list[Any]:
-    """Legend entries for the colours."""
+    """Legend entries for the colors."""
     names = {"left": "left limbs", "right": "right limbs", "trunk": "trunk and head"}
     key: list[Any] = [
         Line2D([], [], color=SIDES[s], linewidth=width, label=n) for s, n in names.items()
@@ -79,19 +80,28 @@ def draw_pose(
     unit: str = "m",
     width: float = 2.0,
 ) -> None:
-    """Draws one frame into matplotlib axes, at its own coordinates, with equal axes.
+    """Draws one frame into Matplotlib axes, in its own coordinates with equal scales.
 
     Args:
         ax: The axes.
-        pose: (M, V, 3); absent bodies (all zero) are left out, the second one is paler.
+        pose: (M, V, 3); absent bodies (all zero) are not drawn, further bodies are paler.
         skeleton: The joint layout, or its name.
-        side: Coordinate drawn to the right: 0, 1 or 2 for x, y, z. Give 2 for a view from the side.
-        up: Coordinate drawn upwards.
+        side: Coordinate drawn to the right: 0, 1 or 2 for x, y, z. Use 2 for a side view.
+        up: Coordinate drawn upward.
         unit: Unit of the coordinates, for the labels; empty for none.
         width: Line width in points.
 
     Raises:
-        ValueError: A pose that is not (M, V, 3) of this skeleton, or `side` equal to `up`.
+        ValueError: The pose is not (M, V, 3) for this skeleton, or `side` equals `up`.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from keras_skeleton.datasets.synthetic.dataset import make_clips
+        >>> from keras_skeleton.viz.poses import draw_pose
+        >>> ax = Figure().subplots()
+        >>> draw_pose(ax, next(make_clips()).joints[0], "kinect_v2")
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('x (m)', 'y (m)')
     """
     array = np.asarray(pose, np.float64)
     if array.ndim != 3:
@@ -109,7 +119,7 @@ def draw_pose(
 
 def check_view(side: int, up: int) -> None:
     if side not in (0, 1, 2) or up not in (0, 1, 2) or side == up:
-        raise ValueError(f"side={side} and up={up}: expected two different ones of 0, 1, 2")
+        raise ValueError(f"side={side} and up={up}: expected two different values of 0, 1, 2")
 
 
 def axis_label(axis: int, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""A clip as a strip of poses over time, alone or below its frame attention."""
+"""A clip as a strip of poses over time, optionally with its frame attention above."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from keras_skeleton.viz.style import AXES, LABEL, SMALL, TITLE, WIDTH, plain_tex
 
 
 def _choose_frames(frames: int, poses: int | None, fitting: float) -> np.ndarray:
-    """The frames to draw: `poses` of them, or by default the 6 to 12 that fit."""
+    """Frames to draw: `poses` of them or, by default, the 6 to 12 that fit."""
     if poses == 1:
         return np.array([frames // 2])
     if poses is not None:
@@ -35,33 +35,35 @@ def _choose_frames(frames: int, poses: int | None, fitting: float) -> np.ndarray
     if frames <= 12:
         return np.arange(frames)
     count = int(np.clip(fitting, 6, 12))
-    if frames < 4 * count:  # rounding would leave gaps that the eye takes for missing poses
+    if frames < 4 * count:  # equal steps: rounding would look like missing poses
         step = (frames - 1) // (count - 1)
         step += (frames - 1) // step >= 12
         return np.arange(0, frames, step)
     return np.round(np.linspace(0, frames - 1, count)).astype(int)
 
 
-LEFT, RIGHT = 0.85, 0.2  # inches beside the strip
-SCALE = 0.75  # inches that a colour scale takes
+LEFT, RIGHT = 0.85, 0.2  # margins of the strip in inches
+SCALE = 0.75  # width of a color scale in inches
 
 
 class _Strip:
-    """Where the poses of a clip go: each over its frame, all in one scale in both directions.
+    """Layout of a clip's poses above a frame axis, with the same scale in both directions.
 
-    The horizontal axis counts frames and the vertical one is in the clip's unit, so equal scale
-    is a matter of inches.
+    The horizontal axis counts frames and the vertical axis is in the clip's unit, so the common
+    scale is computed in inches.
 
     Attributes:
-        frames: The frames whose poses are drawn.
-        points: (T, M, V, 2), sideways from the pose's own centre and upwards, in the clip's unit.
-        present: Boolean (T, M), bodies that are there.
-        bodies: 1 + the last body that is ever there.
+        frames: Frames whose poses are drawn.
+        points: (T, M, V, 2), horizontal offset from the pose's center and height, in the clip's
+            unit.
+        present: Bodies that are present, bool (T, M).
+        bodies: 1 + index of the last body that is ever present.
         limits: First and last value of the frame axis.
-        low, high: Lowest and highest value of the vertical axis.
-        height: Inches that the vertical axis needs.
-        stretch: Frames that are as long on paper as one unit is high.
-        inches: Width of the frame axis.
+        low: Lowest value of the vertical axis.
+        high: Highest value of the vertical axis.
+        height: Height of the vertical axis in inches.
+        stretch: Number of frames whose width on paper equals one unit of height.
+        inches: Width of the frame axis in inches.
     """
 
     def __init__(
@@ -78,10 +80,10 @@ class _Strip:
         self.present = present_bodies(clip)
         seen: np.ndarray = np.any(self.present, axis=1)
         if not seen.any():
-            raise ValueError("no body is seen in the clip: every one is zero or NaN throughout")
+            raise ValueError("the clip shows no body: all are zero or NaN in every frame")
         self.bodies = 1 + int(np.flatnonzero(self.present.any(axis=0))[-1])
 
-        # A walk stays over its frame: sideways, every pose is centred on its bodies' roots.
+        # Poses are centered on the roots of their bodies, so that walking does not shift them.
         roots = np.where(self.present, clip[:, :, layout.root, side], 0).sum(axis=1)
         centre = roots / np.maximum(self.present.sum(axis=1), 1)
         self.points = clip[..., [side, up]].copy()
@@ -93,7 +95,7 @@ class _Strip:
         drawn = self.frames[seen[self.frames]]
         wide, low, high = self._extent(drawn if len(drawn) else np.flatnonzero(seen))
 
-        # The widest pose fills nine tenths of the room between two of them.
+        # The widest pose fills nine tenths of the space between two poses.
         room = inches / len(self.frames)
         inches_per_unit = min(0.9 * room / wide, 2.4 / (high - low))
         margin = room / 2 * (T - 1) / (inches - room) if len(self.frames) > 1 else T / 2
@@ -103,7 +105,7 @@ class _Strip:
         self.height = inches_per_unit * (self.high - self.low)
 
     def _extent(self, frames: np.ndarray) -> tuple[float, float, float]:
-        """Width around the centre, lowest and highest value of the bodies in these frames."""
+        """Width around the center, lowest and highest value of the bodies in these frames."""
         points = self.points[frames][self.present[frames]]
         low, high = points[..., 1].min(), points[..., 1].max()
         high = max(high, low + 1e-6)
@@ -113,14 +115,19 @@ class _Strip:
     def draw(
         self, ax: Any, shares: np.ndarray | None = None, norm: Normalize | None = None
     ) -> None:
-        """Draws the poses into axes that have the strip's limits and height; with `shares`
-        (T, M, V) a dot on every joint, larger and darker for more."""
+        """Draws the poses into axes with the strip's limits and height.
+
+        Args:
+            ax: The axes.
+            shares: Joint attention (T, M, V), drawn as dots that are larger and darker for more.
+            norm: Color scale of `shares`.
+        """
         for t in self.frames:
             for body in np.flatnonzero(self.present[t]):
                 points = self.points[t, body] * [self.stretch, 1.0] + [t, 0.0]
                 draw_body(ax, points, self.layout, 1.6, body_alpha(int(body)))
                 if shares is not None and norm is not None:
-                    order = np.argsort(shares[t, body])  # the largest on top
+                    order = np.argsort(shares[t, body])  # largest on top
                     own = shares[t, body][order]
                     ax.scatter(
                         *points[order].T,
@@ -172,7 +179,7 @@ def _strip(
             cax=fig.add_axes(place, label="scale"),
             extend="neither" if top is None else "max",
         )
-        bar.set_label("attention to the joint", fontsize=SMALL)
+        bar.set_label("joint attention", fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
     ax.set_ylim(strip.low, strip.high)
     ax.set_ylabel(axis_label(up, unit), fontsize=LABEL)
@@ -230,12 +237,12 @@ def _ticks(end: float, integer: bool = False) -> np.ndarray:
 
 
 def draw_attention(ax: Any, attention: np.ndarray, marks: np.ndarray) -> None:
-    """Attention over frames in axes of their own.
+    """Plots frame attention into axes.
 
     Args:
         ax: The axes.
-        attention: The curve (T,), or one curve a coordinate (T, 3), drawn with their mean.
-        marks: Frames that get a dot.
+        attention: One curve (T,), or one per coordinate (T, 3), plotted with their mean.
+        marks: Frames to mark with a dot.
     """
     frames = np.arange(len(attention))
     mean = attention if attention.ndim == 1 else attention.mean(axis=1)
@@ -262,24 +269,32 @@ def strip_figure(
     up: int = 1,
     unit: str = "m",
 ) -> Figure:
-    """A clip as a strip of poses, each above its frame, all in one scale.
+    """Draws a clip as a strip of poses, each above its frame, all to the same scale.
 
-    Sideways every pose is centred on the roots of its bodies, so a walk stays over its frame;
-    heights are as stored.
+    Horizontally, every pose is centered on the roots of its bodies; heights are as stored.
 
     Args:
         clip: (T, M, V, 3); absent bodies are zero and are not drawn.
         skeleton: The joint layout, or its name.
-        title: Says dataset, class and, if any, model.
-        poses: How many, spread evenly over the clip; by default 6 to 12, as their width allows.
-        fps: Frames a second: adds an axis in seconds.
-        interval: First and last frame, both included, known to carry the action: shaded.
+        title: Title; name the dataset, class and, if any, model.
+        poses: Number of poses, evenly spaced over the clip; by default 6 to 12, depending on their
+            width.
+        fps: Frames per second; adds an axis in seconds.
+        interval: First and last frame (inclusive) of the labeled action, to be shaded.
         side: Coordinate drawn to the right: 0, 1 or 2 for x, y, z.
-        up: Coordinate drawn upwards.
+        up: Coordinate drawn upward.
         unit: Unit of the coordinates, for the label; empty for none.
 
     Raises:
-        ValueError: A clip that does not fit the skeleton, or that shows no body.
+        ValueError: The clip does not fit the skeleton, or shows no body.
+
+    Example:
+        >>> from keras_skeleton.datasets.synthetic.dataset import make_clips
+        >>> from keras_skeleton.viz.strips import strip_figure
+        >>> clip = next(make_clips())
+        >>> figure = strip_figure(clip.joints, "kinect_v2", "synthetic: wave", fps=30)
+        >>> figure.axes[0].get_xlabel()
+        'frame'
     """
     return _strip(
         clip,
@@ -309,19 +324,29 @@ def attention_strip_figure(
     shares: ArrayLike | None = None,
     top: float | None = None,
 ) -> Figure:
-    """Attention over frames, drawn above the strip of the clip's poses on the same frame axis.
+    """Plots frame attention above the strip of the clip's poses, on the same frame axis.
 
     Args:
-        attention: (T,), or (T, 3) with one attention a coordinate: three curves and their mean.
-            See `attention_on_frames` for attention of another length than the clip. None for
-            a network without.
-        clip, skeleton, title, poses, fps, interval, side, up, unit: As `strip_figure`.
-        shares: (T, M, V), attention to joints, not negative: a dot on each, larger and darker for
+        attention: (T,), or (T, 3) with one value per coordinate: three curves and their mean. Use
+            `attention_on_frames` to resample attention of another length. None for a network
+            without frame attention.
+        clip, skeleton, title, poses, fps, interval, side, up, unit: As for `strip_figure`.
+        shares: Joint attention (T, M, V), not negative: dots on the joints, larger and darker for
             more.
-        top: Where their colours end; the largest one by default.
+        top: Upper end of the color scale of `shares`; their maximum by default.
 
     Raises:
-        ValueError: As `strip_figure`, or attention of another length, or not finite.
+        ValueError: As for `strip_figure`, or attention of another length or not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.synthetic.dataset import make_clips
+        >>> from keras_skeleton.viz.strips import attention_strip_figure
+        >>> clip = next(make_clips()).joints
+        >>> attention = np.linspace(0, 1, len(clip))
+        >>> figure = attention_strip_figure(clip, "kinect_v2", attention, "synthetic: wave")
+        >>> sorted(axes.get_label() for axes in figure.axes)
+        ['attention', 'strip']
     """
     joints = None if shares is None else np.asarray(shares, np.float64)
     if joints is not None and joints.shape != np.shape(clip)[:3]:
@@ -346,7 +371,7 @@ def attention_strip_figure(
     if values.shape not in ((T,), (T, 3)):
         raise ValueError(
             f"attention has shape {values.shape}, expected ({T},) or ({T}, 3) for a clip of {T} "
-            "frames; attention_on_frames resamples it"
+            "frames; use attention_on_frames to resample it"
         )
     if not np.isfinite(values).all():
         raise ValueError("attention holds NaN or infinity")

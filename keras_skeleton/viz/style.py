@@ -1,6 +1,7 @@
-"""Colours, sizes and saving, the same for every figure.
+"""Colors, sizes and saving, shared by all figures.
 
-Figures are made without pyplot: no display, no global state, nothing to close.
+Figures are created without pyplot: they need no display, have no global state, and need not be
+closed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from keras_skeleton.utils.files import write_atomic
 
-# Okabe and Ito's palette: eight colours that all common kinds of colour vision tell apart.
+# Palette of Okabe and Ito: eight colors that remain distinct with common color blindness.
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
 )  # fmt: skip
@@ -22,25 +23,34 @@ AXES = "xyz"
 
 
 def plain_text(text: object) -> str:
-    """Text that matplotlib draws as it is: names may hold dollar signs, which mean formulas."""
+    """Escapes dollar signs, which Matplotlib would interpret as formulas."""
     return str(text).replace("$", r"\$")
 
 
 def save_figure(fig: Figure, path: str | Path, dpi: int = 150) -> Path:
-    """Writes a figure, whole or not at all; the same figure always gives the same bytes.
+    """Writes a figure to a file atomically. The same figure always gives the same bytes.
 
     Args:
         fig: The figure.
-        path: Where to; the ending (`.png`, `.svg`, `.pdf`) says the format.
-        dpi: Pixels an inch.
+        path: The file; its suffix selects the format (`.png`, `.svg`, `.pdf`).
+        dpi: Pixels per inch.
 
     Returns:
         The path.
+
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.figure import Figure
+        >>> from keras_skeleton.viz.style import save_figure
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = save_figure(Figure(), f"{folder}/empty.png")
+        >>> path.name
+        'empty.png'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix.lstrip(".").lower() or "png"
-    # Version and date would differ between machines and days.
+    # Metadata such as version and date would change the bytes.
     metadata = {
         "png": {"Software": None},
         "svg": {"Date": None, "Creator": None},
@@ -48,6 +58,3 @@ def save_figure(fig: Figure, path: str | Path, dpi: int = 150) -> Path:
     }.get(kind)
     write_atomic(path, lambda part: fig.savefig(part, dpi=dpi, format=kind, metadata=metadata))
     return path
-
-
-# Confusion matrix

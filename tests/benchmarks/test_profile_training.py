@@ -22,7 +22,7 @@ def test_operations_of_a_profile(tmp_path):
             step(x, w)
     found = list(profile_training.operations(tmp_path))
     kinds = [profile_training.kind(name) for name, _ in found]
-    for kind in ("convolutions, forwards", "pooling, forwards", "sums and means"):
+    for kind in ("convolutions, forward", "pooling, forward", "reductions"):
         assert kinds.count(kind) == 3, found
     assert all(0 < seconds < 10 for _, seconds in found)
 
@@ -30,14 +30,14 @@ def test_operations_of_a_profile(tmp_path):
 @pytest.mark.parametrize(
     ("operation", "kind"),
     [
-        ("Conv2DBackpropFilterWithBias", "convolutions, backwards to weights"),
-        ("Conv2DBackpropInput", "convolutions, backwards to inputs"),
-        ("FusedConv2D", "convolutions, forwards"),
-        ("MaxPoolGrad", "pooling, backwards"),
+        ("Conv2DBackpropFilterWithBias", "convolutions, weight gradients"),
+        ("Conv2DBackpropInput", "convolutions, input gradients"),
+        ("FusedConv2D", "convolutions, forward"),
+        ("MaxPoolGrad", "pooling, gradients"),
         ("BatchMatMulV2", "matrix products"),
-        ("AddN", "element by element"),
-        ("BiasAddGrad", "sums and means"),
-        ("AssignSubVariableOp", "optimizer's writes"),
+        ("AddN", "element-wise"),
+        ("BiasAddGrad", "reductions"),
+        ("AssignSubVariableOp", "optimizer updates"),
         ("Transpose", "copies"),
     ],
 )

@@ -13,7 +13,9 @@ from keras_skeleton.attention import run_attention as looking
 from keras_skeleton.cli import main
 from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.models.attention_maps import attention_maps
+from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recipes.settings import with_settings
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.video.reading import read_video
 
@@ -43,10 +45,11 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-def experiment(clips, cache, model, protocol="cs"):
-    recipe = get_recipe(model, "folder", "paper")
+def experiment(clips, cache, model, protocol="cs", folder=None, settings=()):
     dataset = load_dataset("folder", clips, cache, log=lambda line: None)
-    return Experiment(model, dataset, protocol, "paper", recipe, 0, clips / "none", "")
+    recipe = with_settings(get_recipe(model, "folder"), model, settings)
+    folder = folder or clips / "none"
+    return Experiment(model, dataset, protocol, recipe=recipe, folder=folder, command="")
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +107,13 @@ def test_the_page_shows_what_the_network_does(attention, clips, cache, weights, 
     assert shown == pytest.approx(expected, abs=1e-4)
     # Had the clip ended at frame 5, the network would have read six frames.
     part = run.dataset.clip(i)[:6]
-    read = looking.MODELS["sta_lstm"].read(run.dataset.skeleton, run.frames, **run.recipe.read)
+    choices = run.recipe.preprocessing
+    read = MODELS["sta_lstm"].preprocess(run.dataset.skeleton, run.frames, **choices)
     sooner = softmax(network.predict_on_batch(read(part)[None]))[0]
     order = [run.dataset.classes.index(c["name"]) for c in view["classes"]]
     np.testing.assert_allclose(view["running"][5], sooner[order], atol=2e-4)
     assert view["running"][1] == [None, None]
-    assert "<li>clip <b>test, 9 frames" in page.read_text("utf-8")
+    assert "test, 9 frames" in page.read_text("utf-8")
 
 
 def test_long_clips_are_read_at_some_lengths(clips, cache, monkeypatch):
@@ -124,16 +128,15 @@ def test_long_clips_are_read_at_some_lengths(clips, cache, monkeypatch):
     np.testing.assert_allclose(some[4], (some[2] + 2 * some[5]) / 3, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["mans9", "csta_cnn", "lstm"])
-def test_every_kind_of_attention_has_a_page(model, attention, tmp_path):
-    page = tmp_path / "page.html"
-    assert attention(model, page) == 0
-    view, text = view_of(page), page.read_text("utf-8")
-    assert (view["shares"] is None) == (model != "csta_cnn")
-    assert (view["frames"] is None) == (model == "lstm")
-    assert ("attention weights are signed" in text) == (model == "csta_cnn")
-    assert ("each coordinate on its own" in text) == (model == "mans9")
-    assert page.exists()
+def test_every_kind_of_attention_has_a_page(attention, tmp_path):
+    for model in ("mans9", "csta_cnn", "lstm"):
+        page = tmp_path / f"{model}.html"
+        assert attention(model, page) == 0
+        view, text = view_of(page), page.read_text("utf-8")
+        assert (view["shares"] is None) == (model != "csta_cnn")
+        assert (view["frames"] is None) == (model == "lstm")
+        assert ("weights are signed" in text) == (model == "csta_cnn")
+        assert ("Each coordinate" in text) == (model == "mans9")
 
 
 def test_pictures_and_movies(attention, tmp_path):
@@ -146,25 +149,20 @@ def test_pictures_and_movies(attention, tmp_path):
 
 
 def test_what_cannot_be_drawn_is_said_at_once(attention, tmp_path, capsys):
-    def refused(*words):
-        assert attention(*words) == 2
-        return capsys.readouterr().err
-
-    assert "a.webm: unknown format; choose one of .html, .mp4, .gif, .png" in refused(
-        "sta_lstm", tmp_path / "a.webm"
-    )
-    assert "unknown clip 'a_wavee' of 'folder'. Did you mean 'a_wave.npy'" in refused(
-        "sta_lstm", tmp_path / "a.html", "--clip", "a_wavee"
-    )
-    assert "unknown protocol 'csx'" in refused("sta_lstm", tmp_path / "a.html", "--protocol", "csx")
-    several = refused("sta_lstm", tmp_path / "a.html", "--protocol", "loso")
-    assert "select with --fold the one of 4 folds" in several
-    assert "no pretrained weights for 'sta_lstm' on folder" in refused(
-        "sta_lstm", tmp_path / "a.html", "--weights", "pretrained"
-    )
+    page = tmp_path / "a.html"
+    for words, names in (
+        ((tmp_path / "a.webm",), ("a.webm: ", ".html, .mp4, .gif, .png")),
+        ((page, "--clip", "a_wavee"), ("'a_wavee'", "'folder'", "'a_wave.npy'")),
+        ((page, "--protocol", "csx"), ("'csx'", "loso")),
+        ((page, "--protocol", "loso"), ("--fold", "4 folds")),
+        ((page, "--weights", "pretrained"), ("'sta_lstm' on folder, cs",)),
+    ):
+        assert attention("sta_lstm", *words) == 2
+        error = capsys.readouterr().err
+        assert [name for name in names if name not in error] == [], (words, error)
     words = "attention --model pose_i3d --dataset synthetic --protocol cs".split()
     assert main(words) == 2
-    assert "attends to body parts" in capsys.readouterr().err
+    assert "'pose_i3d'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -184,38 +182,37 @@ def test_a_runs_folder_tells_the_fold(attention, weights, clips, cache, tmp_path
 
 def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    run = experiment(clips, cache, "mans9", "loso", tmp_path / "run", ["model.attention=none"])
+    run.open([2, 3], resume=False)
+    for number in (2, 3):
+        run.fold_folder(number).mkdir()
+        run.build().save_weights(run.fold_folder(number) / "best.weights.h5")
     data = ["--data-dir", str(clips), "--cache-dir", str(cache)]
-    network = "--model mans9 --attention none --dataset folder --protocol loso".split()
-    assert main([*network, *data, *"--epochs 1 --fold 2 --fold 3 --out run".split()]) == 0
     more = ["attention", "--weights", "run", *data, "--out", "page.html"]
     assert main([*more, "--fold", "3"]) == 0
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "folder, loso, fold 3" in page
     assert "run/fold_03/best.weights.h5" in page
     assert view_of(tmp_path / "page.html")["frames"] is None  # no attention, as it was trained
-    capsys.readouterr()
-    for words, message in (
-        ([], "has best weights of 2 folds; choose one with --fold"),
-        (["--recipe", "paper"], "run: the run defines the network; omit --recipe"),
-        (["--model", "lstm"], "run: the network and dataset are unknown; add --dataset, --protocol"),
-        (["--weights", "run/run.json"], "add --model, --dataset, --protocol"),
-        (["--weights", "none"], "none: no such file or folder"),
-        (["--weights", str(tmp_path)], "run.json: missing; give the folder of a run"),
-    ):
-        assert main([*more, *words]) == 2
-        assert message in capsys.readouterr().err
     about = json.loads((tmp_path / "run" / "run.json").read_text())
-    for change, message in (
-        ({"task": "detection"}, "run is a detection run"),
-        ({"model": "pose_i3d"}, "'pose_i3d' attends to body parts"),
+    lacking = {key: value for key, value in about.items() if key != "recipe"}
+    capsys.readouterr()
+    for words, record, names in (
+        ([], about, ("run", "2 folds", "--fold")),
+        (["--recipe", "paper"], about, ("run", "--recipe")),
+        (["--set", "model.ratio=4"], about, ("run", "--set")),
+        (["--model", "lstm"], about, ("run", "--dataset, --protocol")),
+        (["--weights", "run/run.json"], about, ("--model, --dataset, --protocol",)),
+        (["--weights", "none"], about, ("none: ",)),
+        (["--weights", str(tmp_path)], about, (f"{tmp_path}/run.json: ",)),
+        ([], {**about, "task": "detection"}, ("run", "detect")),
+        ([], {**about, "model": "pose_i3d"}, ("'pose_i3d'",)),
+        ([], lacking, ("run.json: ", "recipe")),
     ):
-        (tmp_path / "run" / "run.json").write_text(json.dumps({**about, **change}))
-        assert main(more) == 2
-        assert message in capsys.readouterr().err
-    del about["recipe"]
-    (tmp_path / "run" / "run.json").write_text(json.dumps(about))
-    assert main(more) == 2
-    assert "run.json: missing keys: recipe" in capsys.readouterr().err
+        (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+        assert main([*more, *words]) == 2
+        error = capsys.readouterr().err
+        assert [name for name in names if name not in error] == [], (words, error)
 
 
 def test_without_names_it_is_the_zoos_sta_lstm(tmp_path, monkeypatch, capsys):
@@ -229,9 +226,9 @@ def test_without_names_it_is_the_zoos_sta_lstm(tmp_path, monkeypatch, capsys):
     assert main(["attention", "--dataset", "ntu"]) == 2
     assert "ntu" in capsys.readouterr().err
     assert main(["attention", "--dataset", "sbuu"]) == 2
-    assert "unknown dataset 'sbuu'" in capsys.readouterr().err
+    assert "'sbuu'" in capsys.readouterr().err
     assert main(["attention", "--clip", "S001"]) == 2
-    assert "unknown clip 'S001' of 'synthetic'" in capsys.readouterr().err
+    assert "'S001' of 'synthetic'" in capsys.readouterr().err
 
 
 def test_the_zoos_network_on_real_recordings(real_data, tmp_path, capsys):
@@ -239,7 +236,7 @@ def test_the_zoos_network_on_real_recordings(real_data, tmp_path, capsys):
     where = ["--data-dir", str(real_data("ut_kinect")), "--cache-dir", str(tmp_path / "cache")]
     page = tmp_path / "page.html"
     assert main([*words, *where, "--clip", "s06_e01_waveHands", "--out", str(page)]) == 0
-    assert "'waveHands', recognized with probability" in capsys.readouterr().out
+    assert "s06_e01_waveHands: 'waveHands', " in capsys.readouterr().out
     shares = np.array(view_of(page)["shares"])
     np.testing.assert_allclose(shares.mean(axis=1), 1, atol=1e-3)
     names = view_of(page)["names"]

@@ -49,11 +49,11 @@ def ut(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def train(ut, tmp_path_factory):
-    """`train(out, *more)`: stcm9 on those files for two epochs; the exit status."""
+    """`train(out, *more)`: a small CNN on those files for two epochs; the exit status."""
     cache = tmp_path_factory.mktemp("cache")
 
     def run(out, *more):
-        common = "--model stcm9 --dataset ut_kinect --protocol loocv --epochs 2".split()
+        common = "--model two_stream_cnn --dataset ut_kinect --protocol loocv --epochs 2".split()
         where = ["--data-dir", str(ut), "--cache-dir", str(cache), "--out", str(out)]
         return main([*common, *where, *more])
 
@@ -89,10 +89,11 @@ def test_a_run_leaves_results_for_people_and_programs(whole):
     assert len(set(scores.names)) == 6
     run = json.loads((whole / "run.json").read_text())
     assert run["recipe"] == "paper"
-    assert run["settings"]["batch_size"] == 8
+    assert run["settings"]["batch_size"] == get_recipe("two_stream_cnn", "ut_kinect").batch_size
     assert run["settings"]["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_folds_one_by_one_merge_to_the_same(whole, train, tmp_path, capsys):
     assert train(tmp_path / "job1", "--fold", "1", "--fold", "3") == 0
     assert train(tmp_path / "job2", "--fold", "2") == 0
@@ -146,6 +147,7 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
 
 
 SYNTHETIC = "--dataset synthetic --protocol cs"
+FEW = "--cache-dir . --option subjects=1 --option repetitions=1"
 # What a user may type, and what the error names.
 MISTAKES = {
     "--model stcm9 --dataset ut_kinekt --protocol cs": "'ut_kinect'",
@@ -156,11 +158,11 @@ MISTAKES = {
     "--model stcm9 --dataset ntu --protocol cs": "S001C001P001R001A001.skeleton",
     "--model stcm9 --dataset ntu --protocol cs --data-dir nowhere": "nowhere: ",
     f"--model stcm9 {SYNTHETIC} --resume --out nowhere": "nowhere: ",
-    "--model stcm9 --dataset synthetic --protocol untrimmed --cache-dir .": "'untrimmed'",
+    f"--model stcm9 --dataset synthetic --protocol untrimmed {FEW}": "'untrimmed'",
     f"--model lstm {SYNTHETIC} --attention none": "'attention'",
     f"--model lstm {SYNTHETIC} --ratio 4": "'ratio'",
     f"--model lstm {SYNTHETIC} --test-copies 8": "recipe.test_copies=8",
-    f"--model mans9 {SYNTHETIC} --cache-dir . --attention soft": "model.attention=soft",
+    f"--model mans9 {SYNTHETIC} {FEW} --attention soft": "model.attention=soft",
     f"--model mans9 {SYNTHETIC} --set attention=none": "attention=none",
     f"--model mans9 {SYNTHETIC} --set model.atention=none": "'attention'",
     f"--model mans9 {SYNTHETIC} --set model.ratio=few": "model.ratio=few",
@@ -368,6 +370,7 @@ def test_info_of_a_model_in_a_file(tmp_path, capsys):
     assert "'biuld'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_crops_of_recordings(capsys, tmp_path):
     write_recordings(tmp_path / "ntu", 108, 192, 0, [1], [1], [0, 3], [1])
     words = ["crops", "--dataset", "ntu", "--data-dir", str(tmp_path / "ntu"), "--size", "32"]
@@ -394,6 +397,7 @@ def test_crops_of_the_synthetic_set_render_it_first(capsys, tmp_path, monkeypatc
     assert len(list((tmp_path / "right_hand").glob("*.avi"))) == 4
 
 
+@pytest.mark.slow
 def test_the_readmes_first_command_in_short(tmp_path):
     """run.py itself, in a process of its own, on the set that is made here; two epochs only."""
     environment = {**os.environ, "KERAS_SKELETON_CACHE": str(tmp_path / "cache")}

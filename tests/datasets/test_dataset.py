@@ -46,9 +46,9 @@ def test_clips_are_cut_out_of_the_rows_and_padded_to_the_same_bodies():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"frames": 50}, "clips reach to row"),
-        ({"label": 9, "start": 0, "frames": 1}, "labels run from 9 to 9"),
-        ({"start": -1, "frames": 1}, "clips reach to row"),
+        ({"frames": 50}, "clips extend to row"),
+        ({"label": 9, "start": 0, "frames": 1}, "labels range from 9 to 9"),
+        ({"start": -1, "frames": 1}, "clips extend to row"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(toy, change, message):
@@ -58,7 +58,7 @@ def test_tables_that_do_not_fit_are_refused(toy, change, message):
 
 
 def test_missing_columns_and_wrong_joints_are_refused(toy):
-    with pytest.raises(DatasetError, match=r"lack the columns \['view'\]"):
+    with pytest.raises(DatasetError, match=r"missing columns .*\['view'\]"):
         SkeletonDataset(
             "d", toy.skeleton, toy.classes, toy.rows, toy.samples.drop(columns="view"), {}
         )

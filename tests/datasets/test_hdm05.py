@@ -220,7 +220,7 @@ def test_another_table(folder, tmp_path):
     ("old", "new", "why"),
     [
         ("clap5Reps,clap\n", "clap5Reps\n", "csv:11: 'clap5Reps' is not 'motion,merged'"),
-        ("clap5Reps,clap\n", "clap1Reps,clap\n", "csv:11: 'clap1Reps' is there twice"),
+        ("clap5Reps,clap\n", "clap1Reps,clap\n", "csv:11: 'clap1Reps' occurs twice"),
         ("clap5Reps,clap\n", "clap9Reps,clap\n", "HDM05 has no class 'clap9Reps'"),
         ("clap5Reps,clap\n", "", "1 of 130 classes are missing: 'clap5Reps'"),
         ("motion,merged\n", "", "csv:6: the first line must be 'motion,merged'"),
@@ -234,7 +234,7 @@ def test_bad_tables_say_what_is_wrong(tmp_path, old, new, why):
     with pytest.raises(DatasetError) as error:
         read_mapping(path)
     assert why in str(error.value)
-    with pytest.raises(DatasetError, match="not a table of classes that can be read"):
+    with pytest.raises(DatasetError, match="cannot be read as a table of classes"):
         read_mapping(tmp_path / "none.csv")
 
 
@@ -258,7 +258,7 @@ def test_fewer_frames_a_second(folder, tmp_path):
     np.testing.assert_array_equal(third.clip(0), full.clip(0)[::3])
     assert third.info["notes"] == ["usable clips: 8 found, 2337 published"]
     for fps in (50, 0, 240, 60.0):
-        with pytest.raises(DatasetError, match=f"fps={fps} does not divide the 120 frames"):
+        with pytest.raises(DatasetError, match=f"fps={fps}: must be a divisor of the 120 frames"):
             load(HDM05, folder, tmp_path / "cache", fps=fps)
 
 
@@ -287,7 +287,7 @@ def test_bad_frames_are_reported_with_their_line(folder, tmp_path):
                for where, why in dataset.info["skipped"]]  # fmt: skip
     assert skipped == [
         "001 40 frame 2: 'lfoot' has 2 values, expected 3",
-        "001 67 frame 3 holds NaN, infinity or a number out of range",
+        "001 67 frame 3 contains NaN, infinity or a number out of range",
         "002 3 frame 1 has no line for 'lclavicle'; no frame is usable",
         "003 1 has no frames",
     ]
@@ -311,14 +311,14 @@ def test_what_cannot_be_placed_is_reported(folder, tmp_path):
         ("HDM_bd_turnSideways_001_120.amc", "'turnSideways' is not one of the 130 classes"),
         ("HDM_xx_turnLeft_001_120.amc", name),
         ("HDM_bd_turnLeft_002_120.amc", name),
-        ("HDM_mm.asf", "missing; the clips of actor mm are left out"),
+        ("HDM_mm.asf", "missing; the clips of actor mm are skipped"),
         (
             "HDM_dg.asf",
-            "its bones are not those of HDM05 (rthumb); the actor's clips are left out",
+            "its bones are not those of HDM05 (rthumb); the actor's clips are skipped",
         ),
         (
             "HDM_bk.asf:7",
-            "'direction' has 2 values, expected 3; the actor's clips are left out",
+            "'direction' has 2 values, expected 3; the actor's clips are skipped",
         ),
     }
     assert len(dataset.info["skipped"]) == 6  # one line an actor, not one a clip
@@ -326,13 +326,13 @@ def test_what_cannot_be_placed_is_reported(folder, tmp_path):
 
 def test_strict_stops_at_the_first(folder, tmp_path):
     write(folder / "HDM05_cut_amc", "turnRight", text=amc_text(2).replace("ltibia", "tibia", 1))
-    with pytest.raises(DatasetError, match=r"_120.amc:7: frame 1: 'tibia' is no bone that moves"):
+    with pytest.raises(DatasetError, match=r"_120.amc:7: frame 1: 'tibia' is not a movable bone"):
         load(HDM05, folder, tmp_path / "cache", strict=True)
 
 
 def test_wrong_folders_say_what_to_do(tmp_path):
     (tmp_path / "HDM_bd.asf").write_text(asf_text())
-    with pytest.raises(DatasetError, match="not one usable clip"):
+    with pytest.raises(DatasetError, match="no usable clips"):
         load(HDM05, tmp_path, tmp_path / "cache")
 
 

@@ -244,7 +244,7 @@ def test_samples_on_the_official_list_are_left_out_and_counted(root, tmp_path):
     write(folder, ["S001C002P005R002A008", "S001C001P001R001A061"])
     dataset = load(ntu.NTU, root, tmp_path / "cache", strict=True)
     assert len(dataset) == 12
-    assert dataset.info["notes"][0].startswith("1 files are left out")
+    assert dataset.info["notes"][0].startswith("1 files are skipped")
     assert "302 samples with missing skeletons" in dataset.info["notes"][0]
     dataset = load(ntu.NTU120, root, tmp_path / "cache", strict=True)
     assert len(dataset) == 13
@@ -298,7 +298,7 @@ def test_wrong_names_are_reported(root, tmp_path):
 
 
 def test_unknown_choices_are_refused(root, tmp_path):
-    with pytest.raises(DatasetError, match="bodies='nearest' is not known; choose one of tracking"):
+    with pytest.raises(DatasetError, match="bodies='nearest' is unknown; choose one of tracking"):
         load(ntu.NTU, root, tmp_path / "cache", bodies="nearest")
     with pytest.raises(DatasetError, match="no reader option"):
         load(ntu.NTU, root, tmp_path / "cache", body="file")
@@ -367,7 +367,7 @@ def test_a_killed_process_is_named(root, monkeypatch):
             raise BrokenProcessPool("ended abruptly")
 
     monkeypatch.setattr(ntu, "ProcessPoolExecutor", DyingPool)
-    with pytest.raises(DatasetError, match=r"out of memory\?"):
+    with pytest.raises(DatasetError, match=r"was killed"):
         list(ntu.read_clips(ntu.NTU.files(root), processes=2))
 
 

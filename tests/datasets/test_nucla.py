@@ -157,12 +157,12 @@ def test_bad_frames_are_left_out(tmp_path):
         "frame 2 has shape (19, 3), expected (20, 3)",
         "frame 3 is not an array of 20 x 3 numbers",
         "frame 4 is not an array of 20 x 3 numbers",
-        "frame 5 holds NaN or infinity",
+        "frame 5 contains NaN or infinity",
         "frame 6 is not an array of 20 x 3 numbers",
         "frame 7 has shape (), expected (20, 3)",
-        "frame 8 holds NaN or infinity",
+        "frame 8 contains NaN or infinity",
         "frame 9 is not an array of 20 x 3 numbers",
-        "frame 11 holds NaN or infinity",
+        "frame 11 contains NaN or infinity",
     ]
 
 

@@ -12,7 +12,7 @@ def lines(name, cache, data_dir=None):
 def test_what_is_there_and_what_is_missing(real_data, tmp_path):
     data = real_data("ntu").parent
     assert "found: 10 clips" in (text := lines("ntu", tmp_path, data))
-    assert "56,568 of those published are missing" in text
+    assert "56,568 of the published clips are missing" in text
     assert "found: 199 clips" in (text := lines("ut_kinect", tmp_path, data))
     assert "missing" not in text
     assert "found: 287 clips" in lines("hdm05", tmp_path, data)

@@ -91,7 +91,7 @@ def test_protocols_from_the_names_and_from_the_file(dataset):
     (fold,) = dataset.folds("cs")
     assert set(table["subject"][fold.validation]) == {4}
     for protocol in ("csub", "cset"):
-        with pytest.raises(DatasetError, match=f"'{protocol}' splits clips of 120 actions"):
+        with pytest.raises(DatasetError, match=f"'{protocol}' requires clips of 120 actions"):
             list(dataset.folds(protocol))
     with pytest.raises(DatasetError, match="the file has no splits 'xset_train' and 'xset_val'"):
         list(dataset.folds("xset"))
@@ -107,7 +107,7 @@ def test_120_actions(tmp_path):
     assert set(dataset.samples["setup"][fold.test]) == {1}
     (fold,) = dataset.folds("csub")
     assert set(dataset.samples["subject"][fold.test]) == {3}
-    with pytest.raises(DatasetError, match="'cs' splits clips of 60 actions, here are 120"):
+    with pytest.raises(DatasetError, match="'cs' requires clips of 60 actions, not of 120"):
         list(dataset.folds("cs"))
 
 
@@ -122,14 +122,14 @@ def test_other_names_and_plain_splits(tmp_path):
     assert list(dataset.samples["own"]) == [1, 1, 1, 1, 1, 0, 0, -1]
     (fold,) = dataset.folds("own")
     assert set(np.concatenate(fold)) == set(range(7))
-    with pytest.raises(DatasetError, match="'cs' needs clips with names as those of NTU"):
+    with pytest.raises(DatasetError, match="'cs' requires clips with names like those of NTU"):
         list(dataset.folds("cs"))
 
 
 def test_which_file(tmp_path):
     root = write(tmp_path / "data", content(ntu_names()), "b.pkl")
     write(root, content(ntu_names(subjects=(1, 3))), "a.pkl")
-    with pytest.raises(DatasetError, match=r"reader option 'file' as one of: a.pkl, b.pkl"):
+    with pytest.raises(DatasetError, match=r"reader option 'file' to one of: a.pkl, b.pkl"):
         load(PYSKL, root, tmp_path / "cache")
     with pytest.raises(DatasetError, match=r"reader option 'file'"):
         load(PYSKL, root, tmp_path / "cache", file="../data/a.pkl")
@@ -176,33 +176,33 @@ def test_bad_annotations_are_left_out(tmp_path):
     assert list(dataset.samples["name"]) == names[:3] + names[19:]
     why = {where.rsplit(" ", 1)[1]: why for where, why in dataset.info["skipped"]}
     texts = [
-        "is no dict",
-        "has no name that can be used ('frame_dir')",
-        "has no name that can be used ('frame_dir')",
+        "is not a dict",
+        "has no usable name ('frame_dir')",
+        "has no usable name ('frame_dir')",
         f"{names[6]} has no label",
         f"{names[7]} has no label",
         f"{names[8]} has no 'keypoint' of shape (M, T, 25, 3)",
         f"{names[9]} has no 'keypoint' of shape (M, T, 25, 3)",
         f"{names[10]} has no 'keypoint' of shape (M, T, 25, 3)",
-        f"{names[11]} has 6 frames, 'total_frames' says 77",
-        f"{names[12]} holds NaN or infinity",
+        f"{names[11]} has 6 frames, but 'total_frames' is 77",
+        f"{names[12]} contains NaN or infinity",
         f"{names[13]} has no skeleton in any of its 3 frames",
         f"{names[14]} has no skeleton in any of its 0 frames",
-        f"{names[15]} has label 58: its name says otherwise",
-        "another name has label 3: its name says otherwise",
-        f"{names[0]} is there twice",
-        f"{names[18]} holds NaN or infinity",
+        f"{names[15]} has label 58, which differs from its name",
+        "another name has label 3, which differs from its name",
+        f"{names[0]} occurs twice",
+        f"{names[18]} contains NaN or infinity",
     ]
     assert {k: v for k, v in why.items() if k.startswith("annotations")} == {
         f"annotations[{i}]": text for i, text in zip(broken, texts, strict=True)
     }
     splits = [why for where, why in dataset.info["skipped"] if "split 'xsub_val'" in where]
     assert splits == [
-        f"{names[0]} is in 'xsub_train', too: it trains",
-        "holds something that is no name",
+        f"{names[0]} is also in 'xsub_train'; used for training",
+        "contains an invalid name",
     ]
-    assert any(note.startswith("split 'xsub' names ") for note in dataset.info["notes"])
-    with pytest.raises(DatasetError, match="xsub_train', too"):
+    assert any(note.startswith("split 'xsub' lists ") for note in dataset.info["notes"])
+    with pytest.raises(DatasetError, match="also in 'xsub_train'"):
         load(PYSKL, root, tmp_path / "cache", strict=True)
 
 
@@ -216,11 +216,11 @@ FLAT = {
 @pytest.mark.parametrize(
     ("annotations", "why"),
     [
-        ([FLAT], r"annotations\[0\]: S001.* has 2D key points, only 3D skeletons are read"),
-        ([annotation(NAME, 0, keypoint=np.zeros((1, 4, 25, 2)))], "has 2D key points"),
+        ([FLAT], r"annotations\[0\]: S001.* has 2D keypoints"),
+        ([annotation(NAME, 0, keypoint=np.zeros((1, 4, 25, 2)))], "has 2D keypoints"),
         ([annotation(NAME, 0, keypoint=np.zeros((1, 4, 18, 3)))], "has 18 joints with 3 coord"),
-        ({}, "is no dict with a dict 'split' and a list 'annotations'"),
-        ([], "not one usable clip was found"),
+        ({}, "is not a dict with a dict 'split' and a list 'annotations'"),
+        ([], "no usable clips were found"),
     ],
 )
 def test_other_annotations_are_refused(tmp_path, annotations, why):
@@ -237,10 +237,10 @@ class Command:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (Command(), "names '(posix|nt).system', which is neither plain data nor an array"),
-        ({**content(ntu_names()), "extra": Command()}, "names '(posix|nt).system'"),
+        (Command(), "refers to '(posix|nt).system', which is neither plain data nor an array"),
+        ({**content(ntu_names()), "extra": Command()}, "refers to '(posix|nt).system'"),
         (content([NAME], extra=np.array([None, 1], object)), "an array of Python objects"),
-        ([1, 2], "is no dict with a dict 'split'"),
+        ([1, 2], "is not a dict with a dict 'split'"),
     ],
 )
 def test_a_file_with_a_program_is_refused_and_not_run(tmp_path, monkeypatch, data, why):

@@ -149,8 +149,8 @@ def test_bad_lines_are_reported_with_their_number(tmp_path):
     assert clip.shape == (2, 2, 15, 3)
     assert [(where.rsplit(":", 1)[1], why) for where, why in report.skipped] == [
         ("2", "3 numbers, expected 91 (frame, 30 x x y z)"),
-        ("3", "holds something that is not a number"),
-        ("4", "holds NaN, infinity or a number out of range"),
+        ("3", "contains a value that is not a number"),
+        ("4", "contains NaN, infinity or a number out of range"),
         ("6", "frame 5 comes after 5"),
         ("8", "86 numbers, expected 91 (frame, 30 x x y z)"),
     ]
@@ -166,7 +166,7 @@ def test_what_cannot_be_placed_is_reported(folder, tmp_path):
     assert skipped == {
         "s01s02/08/003/skeleton_pos.txt:1": "1 numbers, expected 91 (frame, 30 x x y z)",
         "s01s02/08/003/skeleton_pos.txt": "has no frames",
-        "s01s02/09/001/skeleton_pos.txt": "there is no class 09: they are 01 to 08",
+        "s01s02/09/001/skeleton_pos.txt": "unknown class 09: classes are 01 to 08",
         "s01s09/01/001/skeleton_pos.txt": "its folders are not sXXsYY/CC/NNN of a known pair",
     }
 

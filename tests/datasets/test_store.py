@@ -55,7 +55,7 @@ def test_a_killed_preparation_is_not_taken_for_whole(tmp_path):
     writer.__enter__()
     writer.add(np.ones((4, 1, 15, 3)), name="x", label=0)  # and no exit: as after SIGKILL
     assert not (tmp_path / "s").exists()
-    with pytest.raises(DatasetError, match="no prepared store here"):
+    with pytest.raises(DatasetError, match="not a prepared store"):
         open_store(tmp_path / "s", "toy", {})
     writer.__exit__(RuntimeError, None, None)
 
@@ -76,10 +76,10 @@ def test_damage_is_found(tmp_path):
     content[-1] ^= 1
     rows.write_bytes(content)
     open_store(tmp_path / "s", "toy", {})  # same size: only verify reads every byte
-    with pytest.raises(DatasetError, match="changed since it was made"):
+    with pytest.raises(DatasetError, match="changed since it was written"):
         verify_store(tmp_path / "s")
     rows.write_bytes(content[:-100])
-    with pytest.raises(DatasetError, match="missing or not"):
+    with pytest.raises(DatasetError, match="missing, or its size"):
         open_store(tmp_path / "s", "toy", {})
     (tmp_path / "s" / "manifest.json").write_text("{")
     with pytest.raises(DatasetError, match="delete the folder"):
@@ -90,7 +90,7 @@ def test_another_format_is_refused(tmp_path):
     write(tmp_path / "s")
     path = tmp_path / "s" / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
-    with pytest.raises(DatasetError, match=r"format 99, this one reads \d"):
+    with pytest.raises(DatasetError, match=r"format 99, expected \d"):
         open_store(tmp_path / "s", "toy", {})
 
 
@@ -176,14 +176,14 @@ def test_a_mended_file_is_read_again(folder, tmp_path):
     (folder / "3.txt").write_text("3.0")
     said = []
     assert len(load(text_source(), folder, tmp_path / "cache", log=said.append)) == 3
-    assert "a file that was left out has changed" in said[0]
+    assert "a skipped file has changed" in said[0]
 
 
 def test_a_complete_dataset_is_split_as_published(folder, tmp_path):
     protocols = {"loo": leave_one_out("subject", random_holdout())}
     load(text_source(protocols=protocols, test_clips={"loo": (2,)}), folder, tmp_path / "cache")
     wrong = text_source(protocols=protocols, test_clips={"loo": (1, 1)})
-    with pytest.raises(DatasetError, match=r"tests \[2\] clips .* published are \[1, 1\]"):
+    with pytest.raises(DatasetError, match=r"\[2\] test clips .* published \[1, 1\]"):
         load(wrong, folder, tmp_path / "cache")
 
 
@@ -247,5 +247,5 @@ def test_nothing_there_says_what_to_download(folder, tmp_path, monkeypatch):
             assert part in str(error.value)
     for path in folder.iterdir():
         path.write_text("x")
-    with pytest.raises(DatasetError, match="not one usable clip"):
+    with pytest.raises(DatasetError, match="no usable clips"):
         load(source, folder, tmp_path / "cache")

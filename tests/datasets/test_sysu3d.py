@@ -94,10 +94,10 @@ def test_bad_files_are_left_out(tmp_path):
     why = {where.split("/")[-2]: why for where, why in dataset.info["skipped"]}
     assert why == {
         "video1": "is not a MATLAB 5.0 MAT-file",
-        "video2": "has no variable 'SW' (it has other)",
+        "video2": "has no variable 'SW', only other",
         "video3": "SW has shape (25, 3, 4), expected (20, 3, T)",
         "video4": "no skeleton in any of its 4 frames",
-        "video5": "frame 5 holds NaN or a number out of range",
+        "video5": "frame 5 contains NaN or a number out of range",
         "video13": "its folder is not video1 to video12",
     }
     with pytest.raises(DatasetError, match=r"video1.sklWorld.mat: is not a MATLAB 5.0"):

@@ -151,9 +151,9 @@ def test_bad_frames_of_text_are_left_out_with_their_line(tmp_path):
     report = ReadReport()
     np.testing.assert_allclose(read_lines(path, report), frames[[0, 4]], atol=1e-6)
     assert [(s.where.rsplit(":", 1)[1], s.why) for s in report.skipped] == [
-        ("77", "this frame holds something that is not a number"),
+        ("77", "this frame contains a value that is not a number"),
         ("153", "a joint of this frame does not begin with a line 'x y z 0'"),
-        ("229", "74 lines in this frame, expected 75 (3 a joint)"),
+        ("229", "74 lines in this frame, expected 75 (3 per joint)"),
     ]
     path.write_text(
         row_text(frames[:2]) + "1 2 3\n" + "\n" + "x " * 75 + "\n" + row_text(frames[2:])
@@ -162,7 +162,7 @@ def test_bad_frames_of_text_are_left_out_with_their_line(tmp_path):
     np.testing.assert_allclose(read_lines(path, report), frames, atol=1e-6)
     assert [(s.where.rsplit(":", 1)[1], s.why) for s in report.skipped] == [
         ("3", "3 numbers, expected 75 (25 x x y z)"),
-        ("5", "holds something that is not a number"),
+        ("5", "contains a value that is not a number"),
     ]
 
 
@@ -193,8 +193,8 @@ def test_bad_files_are_left_out(tmp_path):
     assert why["a1"] == "'v' has shape (9, 50), expected (T, 75) or (T, 25, 3)"
     assert why["a2"] == "no skeleton in any of its 4 frames"
     assert why["a3"] == "no skeleton in any of its 0 frames"
-    assert why["a4"] == "frame 5 holds NaN or a number out of range"
-    assert why["a5"] == "has no variable 'v' or 'skel' (it has other)"
+    assert why["a4"] == "frame 5 contains NaN or a number out of range"
+    assert why["a5"] == "has no variable 'v' or 'skel', only other"
     assert why["a6"] == "is not a MATLAB 5.0 MAT-file"
     assert why["a7"] == "no skeleton in any of its 0 frames"
     assert why["a60"] == "its name is not aA_dD_pPPP_cC of a known action and subject"

@@ -84,7 +84,7 @@ def test_intervals_are_frame_numbers_and_the_first_row_counts(folder, tmp_path):
     ]  # fmt: skip
     np.testing.assert_allclose(dataset.clip(0)[:, 0, 0, 0], [1, 3, 4])  # 12 (first), 14, 18
     np.testing.assert_allclose(dataset.clip(1)[:, 0, 0, 0], [5, 6, 7])
-    assert any("actionLabel_modified.txt is not there" in line for line in said)
+    assert any("actionLabel_modified.txt is missing" in line for line in said)
     assert any("4 found, 199 published" in line for line in said)
 
 
@@ -105,8 +105,8 @@ def test_bad_lines_are_reported_with_their_number(folder):
     assert list(numbers) == [10, 13, 16]
     assert frames.shape == (3, 1, 20, 3)
     assert [(s.where.rsplit(":", 1)[1], s.why.split(",")[0]) for s in report.skipped] == [
-        ("2", "3 numbers"), ("3", "holds something that is not a number"),
-        ("4", "holds NaN"), ("8", "frame 15 comes after 16"),
+        ("2", "3 numbers"), ("3", "contains a value that is not a number"),
+        ("4", "contains NaN"), ("8", "frame 15 comes after 16"),
     ]  # fmt: skip
 
 
@@ -173,5 +173,5 @@ def test_untrimmed_sequences_keep_all_frames_and_know_what_happens_when(real_dat
 
 
 def test_unknown_choice_of_clips_is_refused(folder, tmp_path):
-    with pytest.raises(DatasetError, match="clips='whole' is not known; choose one of trimmed"):
+    with pytest.raises(DatasetError, match="clips='whole' is unknown; choose one of trimmed"):
         load_dataset("ut_kinect", folder, tmp_path / "cache", clips="whole")

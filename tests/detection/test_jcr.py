@@ -101,7 +101,7 @@ def test_network():
         width = u
     params += 101 * 52 + (100 + 52 + 1) * 100 + 101 * 10 + 11 * 2
     assert jcr_rnn(joints=50, classes=51).count_params() == params
-    with pytest.raises(ValueError, match="nothing to detect"):
+    with pytest.raises(ValueError, match="classes=0"):
         jcr_rnn(2, 0)
 
 

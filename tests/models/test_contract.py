@@ -149,11 +149,11 @@ def test_it_is_restored_from_its_configuration(name):
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     for module, kind, registered in classes(config):
         assert kind != "Lambda"
-        if not (module or "").startswith("keras."):
+        if (module or "").split(".")[0] != "keras" and not kind.startswith("__"):
             assert ">" in (registered or ""), f"{kind} is not registered"
             assert keras.saving.get_registered_object(registered) is not None
     again = keras.saving.deserialize_keras_object(config)
-    assert [w.path for w in again.weights] == [w.path for w in model.weights]
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
     again.set_weights(model.get_weights())
     np.testing.assert_allclose(again(x), model(x), atol=1e-6)
 
@@ -182,7 +182,7 @@ def test_a_training_step(name):
     assert np.isfinite(model(inputs(name))).all()
 
 
-@pytest.mark.parametrize("name", slow_if({"mans61", "mans_densenet161"}))
+@pytest.mark.parametrize("name", slow_if(HEAVY))
 def test_mixed_precision(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -192,10 +192,9 @@ def test_mixed_precision(name):
         logits = model(x)
         assert kind(logits) == "float32"
         assert np.isfinite(logits).all()
-        if name not in HEAVY:
-            loss, changed = step(model, x)
-            assert np.isfinite(loss)
-            assert changed
+        loss, changed = step(model, x)
+        assert np.isfinite(loss)
+        assert changed
     finally:
         keras.config.set_dtype_policy("float32")
 

@@ -7,6 +7,7 @@ import pytest
 from keras_skeleton import attention_maps, build_model
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.models.summary import flops, summary
+from keras_skeleton.skeletons import SKELETONS
 
 # 60 classes; from the paper's Table 5 (0.8M, 3.1M, 5.7M, 12.0M, 27.6M) to the last weight.
 COUNTS = {
@@ -64,28 +65,13 @@ def test_attention_variants(attention, total, frozen):
     assert sum(int(np.prod(w.shape)) for w in model.non_trainable_weights) == moving + frozen
 
 
-def test_attention_maps_are_named():
-    model = build_model("mans9", classes=5)
-    maps = attention_maps(model, images())
-    assert set(maps) == {"frames"}
+def test_attention_of_both_kinds():
+    maps = attention_maps(build_model("mans9", classes=5), images())
     assert maps["frames"].shape == (8, 50, 3)
     assert 0 < maps["frames"].min() < maps["frames"].max() < 1
-    assert attention_maps(build_model("stcm9", classes=5), images()) == {}
     gate = attention_maps(build_model("mans9", classes=5, attention="frame_gate"), images())
     assert gate["frames"].shape == (8, 50, 3)
     assert gate["frames"].min() >= 0
-
-
-def test_weights_and_architecture_round_trip(tmp_path):
-    model = build_model("mans9", classes=5)
-    model.save_weights(tmp_path / "m.weights.h5")
-    other = build_model("mans9", classes=5)
-    assert np.abs(np.asarray(other(images())) - np.asarray(model(images()))).max() > 0
-    other.load_weights(tmp_path / "m.weights.h5")
-    np.testing.assert_allclose(other(images()), model(images()), atol=1e-6)
-    again = keras.Model.from_config(model.get_config())
-    again.set_weights(model.get_weights())
-    np.testing.assert_allclose(again(images()), model(images()), atol=1e-6)
 
 
 def test_released_gates_differ():
@@ -96,29 +82,17 @@ def test_released_gates_differ():
     assert 1e-5 < difference < 1
 
 
-@pytest.mark.parametrize("skeleton", ["kinect_v1", "kinect_v2", "sbu", "hdm05"])
-def test_every_skeleton_can_be_read(skeleton):
-    from keras_skeleton.skeletons import get_skeleton
-
-    layout = get_skeleton(skeleton)
-    clip = np.random.default_rng(0).normal(size=(70, 1, layout.size, 3))
-    read = MODELS["mans9"].preprocess(layout, time="interpolate", joints="interpolate")
-    assert read(clip).shape == (50, 50, 3)
+def test_every_skeleton_becomes_an_image():
+    for name, layout in SKELETONS.items():
+        clip = np.random.default_rng(0).normal(size=(70, 1, layout.size, 3))
+        read = MODELS["mans9"].preprocess(layout, time="interpolate", joints="interpolate")
+        assert read(clip).shape == (50, 50, 3), name
     rows = MODELS["mans9"].frame_index(70, time="interpolate")
     assert rows[0] == 0
     assert rows[-1] == 69
 
 
-def test_mixed_precision_keeps_logits_in_float32():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = build_model("mans9", classes=5)
-        assert keras.backend.standardize_dtype(model(images(2)).dtype) == "float32"
-        assert model.get_layer("memory").compute_dtype == "bfloat16"
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
+@pytest.mark.slow
 def test_overfits_a_few_images():
     keras.utils.set_random_seed(0)
     model = build_model("mans9", classes=4, dropout=0.0)
@@ -144,7 +118,3 @@ def test_info_counts_flops():
 def test_wrong_names_suggest_the_nearest():
     with pytest.raises(ValueError, match="unknown model 'man9'. Did you mean 'mans9'"):
         build_model("man9")
-    with pytest.raises(ValueError, match="classes=1"):
-        build_model("mans9", classes=1)
-    with pytest.raises(TypeError, match="depth"):
-        build_model("mans9", depth=3)

@@ -100,14 +100,9 @@ def test_streams_take_published_weights_by_name():
     ]
 
 
-def test_saved_and_restored(tmp_path):
-    keras.utils.set_random_seed(2)
+def test_what_the_loss_adds():
     model = pose_i3d(**SMALL, features=True, lambda1=1e-3, lambda2=1e-3)
-    model.save_weights(tmp_path / "m.weights.h5")
-    again = keras.Model.from_config(model.get_config())
-    again.load_weights(tmp_path / "m.weights.h5")
-    x = batch(features=True)
-    np.testing.assert_allclose(again(x), model(x), atol=1e-6)
+    model(batch(features=True))
     assert len(model.losses) == 4  # equal parts; W_h, W_s and the classifier
 
 

@@ -44,14 +44,6 @@ def test_equation_4_and_the_modulated_input():
     np.testing.assert_allclose(np.asarray(model(x)), g, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["lstm", "sa_lstm", "ta_lstm", "sta_lstm"])
-def test_padding_changes_nothing(name):
-    model = MODELS[name].build(get_skeleton("sbu"), 5, None, units=6)
-    short = np.random.default_rng(0).normal(size=(2, 7, 30, 3)).astype("float32")
-    long = np.concatenate([short, np.zeros((2, 5, 30, 3), "float32")], axis=1)
-    np.testing.assert_allclose(np.asarray(model(long)), np.asarray(model(short)), atol=1e-5)
-
-
 def test_without_attention_every_frame_counts_as_one():
     model = sta_lstm("m", 8, 5, spatial=False, temporal=False, units=6)
     x = clips()
@@ -60,11 +52,9 @@ def test_without_attention_every_frame_counts_as_one():
     np.testing.assert_allclose(np.asarray(model(x)), expected, atol=1e-5)
 
 
-def test_attention_maps():
+def test_padded_frames_have_no_attention():
     model = sta_lstm("m", 8, 5, units=6)
     maps = attention_maps(model, clips())
-    assert maps["joints"].shape == (4, 9, 8)
-    assert maps["frames"].shape == (4, 9)
     assert (maps["joints"][1, 6:] == 0).all()
     assert (maps["frames"][1, 6:] == 0).all()
 

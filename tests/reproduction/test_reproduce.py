@@ -84,7 +84,7 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     assert run("--seeds", "2") == 0
     said = capsys.readouterr().out
     assert f"{command_line} --option subjects=4 --option repetitions=1 --seed 100" in said
-    assert re.search("1 folds? .*finished already", said)  # the second had only not been kept
+    assert re.search("1 folds? .*already finished", said)  # the second had only not been kept
     assert re.search(r"\| The CNN \| `stcm9` \| hdm05, 10fold \| paper \| 90.12 \| - \| no data", said)
     assert (first / "metrics.json").read_bytes() == before
     found = rows()
@@ -162,7 +162,7 @@ def test_one_network_of_a_table(tiny, capsys):
 def test_long_trainings_can_be_left_out(tiny, capsys):
     assert run("--most-hours", "1") == 0
     said = capsys.readouterr().out
-    assert "(left out: --most-hours)" in said
+    assert "(skipped: --most-hours)" in said
     assert not (tiny / "runs").exists()
     assert "| not run |" in said
 

@@ -46,7 +46,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         animate(clip(), "kinect_v2", tmp_path / "a.gif", "toy")
     with pytest.raises(ValueError, match="shows no body"):
         animate(np.zeros((5, 1, 20, 3)), "kinect_v1", tmp_path / "a.gif", "toy")
-    with pytest.raises(ValueError, match=r"ends in .gif or .mp4"):
+    with pytest.raises(ValueError, match=r"must end in \.gif or \.mp4"):
         animate(clip(), "kinect_v1", tmp_path / "a.avi", "toy")
     assert not list(tmp_path.iterdir())
 

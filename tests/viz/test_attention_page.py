@@ -77,7 +77,7 @@ def test_one_outlier_does_not_set_the_colours():
 
 def test_the_title_says_right_or_wrong():
     assert seen().title == "'wave', recognized with probability 0.70"
-    assert seen(label=2).title == "'sit', taken for 'wave' with probability 0.70"
+    assert seen(label=2).title == "'sit', predicted as 'wave' with probability 0.70"
     assert seen().caption.splitlines()[1] == "model sta_lstm; weights zoo"
     assert seen().shown_classes(2) == [1, 2]
     assert seen(label=0).shown_classes(2) == [1, 2, 0]

@@ -30,7 +30,7 @@ def test_mean_attention_resizes_every_clip():
 def test_joint_names_tell_the_bodies_apart():
     assert joint_names("sbu", 15)[0] == "head"
     assert joint_names("sbu", 30)[15:17] == ["head (2)", "neck (2)"]
-    with pytest.raises(ValueError, match="31 joints are not whole bodies of 15"):
+    with pytest.raises(ValueError, match="31 joints are not a multiple of 15"):
         joint_names("sbu", 31)
 
 
@@ -44,9 +44,9 @@ def test_class_attention_shows_both_on_one_time_axis():
     assert [t.get_text() for t in heat.get_yticklabels()] == joint_names("sbu", 30)
     assert bar.get_ylabel() == "joint attention"
     assert len(class_attention_figure(None, np.ones(5), "sbu", "t").axes) == 1
-    with pytest.raises(ValueError, match="25 frames, to frames 5"):
+    with pytest.raises(ValueError, match="25 frames, .* has 5"):
         class_attention_figure(joints, np.ones(5), "sbu", "t")
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(ValueError, match="joint attention, frame attention, or both"):
         class_attention_figure(None, None, "sbu", "t")
 
 
@@ -77,7 +77,7 @@ def test_curves_and_parameters_are_labelled():
     assert ax.get_xscale() == "log"
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.01, 0.1])
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [75, 50])
-    with pytest.raises(ValueError, match="a logarithm needs above 0"):
+    with pytest.raises(ValueError, match="must be positive"):
         parameter_figure({"cs": {0.0: 0.5}}, "lambda 1", "t")
 
 
@@ -98,7 +98,7 @@ def test_attended_poses_mark_joints_and_frames_where_they_are():
         np.testing.assert_allclose(dots.get_offsets(), clip[t, 0][order][:, :2])
         np.testing.assert_allclose(dots.get_array(), joints[t, :15][order])
         assert (np.diff(dots.get_sizes()) >= 0).all()
-    assert bar.get_ylabel() == "attention to the joint"
+    assert bar.get_ylabel() == "joint attention"
 
 
 def test_attended_poses_refuse_what_does_not_fit():
@@ -136,7 +136,7 @@ def test_parts_and_their_weights():
     assert figure.axes[4].get_ylabel() == "full body\nweight 0.750"
     assert figure.axes[1].get_title() == "frame 7"
     assert parts_figure(crops, [0, 7, 14, 21], None, "a title").axes[0].get_ylabel() == "left hand"
-    with pytest.raises(ValueError, match="parts with .4. frames, but 3 numbers"):
+    with pytest.raises(ValueError, match=r"\[4\] frames, but 3"):
         parts_figure(crops, [0, 7, 14], None, "a title")
 
 

@@ -45,5 +45,5 @@ def test_gains_in_points_with_their_intervals():
     points, _, (bars,) = fig.axes[1].containers[0]
     assert points.get_xdata() == pytest.approx([10, 10])
     assert bars.get_segments()[0][:, 0] == pytest.approx([5, 20])
-    assert "points of probability" in fig.axes[1].get_xlabel()
+    assert "percentage points" in fig.axes[1].get_xlabel()
     assert fig.axes[0].get_ylim() == (1.5, -0.5)  # no mark on the frame, the first row on top

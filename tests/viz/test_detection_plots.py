@@ -70,4 +70,5 @@ def test_recall_and_precision():
     fig = precision_recall_figure({f"m{k}": {0.1: curve, 0.5: curve} for k in range(5)}, "t")
     drawn = [ax for ax in fig.axes if ax.get_lines()]
     assert len(drawn) == 5
-    assert [t.get_text() for t in fig.legends[0].get_texts()] == ["overlap 0.1", "overlap 0.5"]
+    texts = [t.get_text() for t in fig.legends[0].get_texts()]
+    assert texts == ["IoU threshold 0.1", "IoU threshold 0.5"]

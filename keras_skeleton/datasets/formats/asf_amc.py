@@ -127,9 +127,9 @@ def _numbers(line: int, words: list[str], count: int) -> list[float]:
     try:
         values = [float(word) for word in words[1:]]
     except ValueError:
-        raise MotionTextError(line, f"'{words[0]}' holds something that is not a number") from None
+        raise MotionTextError(line, f"'{words[0]}' contains a value that is not a number") from None
     if not all(abs(value) < LIMIT for value in values):
-        raise MotionTextError(line, f"'{words[0]}' holds NaN, infinity or a number out of range")
+        raise MotionTextError(line, f"'{words[0]}' contains NaN, infinity or a number out of range")
     return values
 
 
@@ -316,7 +316,7 @@ def _frame_values(frame: list[tuple[int, list[str]]], counts: dict[str, int]) ->
     except KeyError as error:
         raise MotionTextError(start, f"frame {number} has no line for {error}") from None
     except ValueError:
-        why = f"frame {number} holds something that is not a number"
+        why = f"frame {number} contains a value that is not a number"
         raise MotionTextError(start, why) from None
 
 
@@ -354,7 +354,7 @@ def parse_amc(text: str, body: Body) -> Motion:
     usable = (np.abs(values) < LIMIT).all(1)  # False for NaN, too
     for i in np.flatnonzero(~usable):
         line, number = starts[i]
-        problems.append((line, f"frame {number} holds NaN, infinity or a number out of range"))
+        problems.append((line, f"frame {number} contains NaN, infinity or a number out of range"))
     angle = np.pi / 180 if degrees else 1.0
     scale = [
         angle if channel[0] == "r" else body.metre for b in body.bones for channel in b.channels

@@ -83,14 +83,14 @@ def _read_numpy(path: Path) -> np.ndarray:
     else:
         data = np.load(path, allow_pickle=False)
     if data.dtype.kind not in "fiu":
-        raise ClipError(f"holds {data.dtype!s:.40}, not numbers")
+        raise ClipError(f"contains {data.dtype!s:.40}, not numbers")
     return data.astype(np.float64)
 
 
 def _read_json(path: Path) -> np.ndarray:
     text = read_bytes(path, "a clip", MAX_BYTES)
     if text.count(b",") > MAX_VALUES or text.count(b"[") + text.count(b"{") > MAX_LISTS:
-        raise ClipError(f"holds more than {MAX_VALUES:,} numbers or {MAX_LISTS:,} lists")
+        raise ClipError(f"contains more than {MAX_VALUES:,} numbers or {MAX_LISTS:,} lists")
     data = json.loads(text.decode("utf-8-sig"))
     if isinstance(data, dict):
         if "skeletons" not in data:
@@ -127,7 +127,7 @@ def _read_csv(path: Path) -> np.ndarray:
         if len(numbers) != columns:
             raise ClipError(f"{len(numbers)} columns, but {columns} in the previous lines", line)
         if len(values) > MAX_BYTES // values.itemsize:
-            raise ClipError(f"holds more than {len(values):,} numbers", line)
+            raise ClipError(f"contains more than {len(values):,} numbers", line)
         values.extend(number for number in numbers if number is not None)
     if not columns:
         raise ClipError("contains no frames")

@@ -869,7 +869,7 @@ class Camera:
 
 
 def place_camera(seed: int, setup: int, view: int) -> Camera:
-    """Camera `view` (1 to 3) of a setup, which determines the distance and height of all cameras."""
+    """Camera `view` (1 to 3) of a setup; the setup determines its distance and height."""
     rng = generator(seed, SETUP, setup)
     distance, height, pitch = rng.uniform(3.3, 3.7), rng.uniform(0.6, 1.1), rng.uniform(-2, 2)
     axes = _rotation(np.array(CAMERA_ANGLES[view]), 1) @ _rotation(np.array(pitch), 0)

@@ -1,0 +1,163 @@
+"""Preprocessing of raw clips for a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_skeleton.models.registry import MODELS
+from keras_skeleton.skeletons import Skeleton, get_skeleton, joint_map
+from keras_skeleton.transforms.bodies import motion
+from keras_skeleton.transforms.geometry import present
+from keras_skeleton.utils.errors import UserError
+
+LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # few, for few compilations
+
+
+class ClipInputError(UserError, ValueError):
+    """A clip does not fit the network; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Preprocessing of one network: raw clips (T, M, V, 3) to the network's input.
+
+    Attributes:
+        model: Name of the model.
+        skeleton: Joint layout that the network was trained on.
+        bodies: M, the number of bodies in its training clips.
+        frames: T of the network's input; for models that take clips at their own length, the
+            largest length, beyond which frames are subsampled. None for the model's default.
+        choices: Options of the model's preprocessing, as in `Recipe.preprocessing`.
+        unit: Unit of the coordinates that it was trained with; empty for none.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.models.preprocessing import Preprocessing
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> preprocess = Preprocessing("mans9", get_skeleton("kinect_v1"), bodies=1)
+        >>> clip = np.random.default_rng(0).normal(size=(40, 1, 20, 3))  # T, M, V, C
+        >>> preprocess(clip).shape
+        (50, 50, 3)
+    """
+
+    model: str
+    skeleton: Skeleton
+    bodies: int
+    frames: int | None = None
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    unit: str = "m"
+
+    def adapt(
+        self, clip: np.ndarray, skeleton: str | Skeleton | None = None
+    ) -> tuple[np.ndarray, list[str]]:
+        """Converts a clip to the network's joints and number of bodies.
+
+        Args:
+            clip: (T, V, 3) or (T, M, V, 3); absent bodies are zero.
+            skeleton: Joint layout of the clip; that of the network by default.
+
+        Returns:
+            The clip, float32 (T, M, V, 3), and a list of notes on changes: mapped joints and
+            omitted bodies.
+
+        Raises:
+            ClipInputError: Wrong shape, NaN or infinity, or no body in any frame.
+            SkeletonMapError: A layout that cannot be mapped to that of the network.
+        """
+        array, notes = np.asarray(clip), []
+        if array.ndim == 3:
+            array = array[:, None]
+        own = self.skeleton if skeleton is None else get_skeleton(skeleton)
+        if array.ndim != 4 or array.shape[2:] != (own.size, 3) or 0 in array.shape:
+            raise ClipInputError(
+                f"the clip has shape {np.shape(clip)}; expected (T, {own.size}, 3) or "
+                f"(T, M, {own.size}, 3), the joints of {own.name}"
+            )
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise ClipInputError(
+                "the clip contains NaN or infinity; fill missing joints first, see "
+                "transforms.fill_missing"
+            )
+        if own.joints != self.skeleton.joints:
+            array = array[:, :, joint_map(own, self.skeleton)]
+            notes.append(f"joints of {own.name} were mapped to {self.skeleton.name}")
+        there = present(array).any(axis=0)
+        if not there.any():
+            raise ClipInputError("no body in any frame: all joints are zero")
+        array = array[:, there].astype(np.float32)
+        if array.shape[1] > self.bodies:
+            most = np.argsort(-motion(array), kind="stable")[: self.bodies]
+            notes.append(
+                f"the clip has {array.shape[1]} bodies, the network takes {self.bodies}: kept the "
+                f"ones with most motion ({', '.join(str(m) for m in sorted(most.tolist()))})"
+            )
+            array = array[:, np.sort(most)]
+        if array.shape[1] < self.bodies:
+            empty = np.zeros((len(array), self.bodies - array.shape[1], *array.shape[2:]), "f")
+            array = np.concatenate([array, empty], axis=1)
+        return array, notes
+
+    def input_frames(self, length: int) -> int | None:
+        """T of the input for clips of at most `length` frames.
+
+        A larger T than necessary is harmless, because padded frames are masked, and few different
+        values mean few compilations.
+        """
+        if not MODELS[self.model].sequence:
+            return self.frames
+        most = self.frames or length
+        fitting = next((size for size in LENGTHS if size >= min(length, most)), length)
+        return min(fitting, most) if self.frames else fitting
+
+    def __call__(self, clip: np.ndarray, frames: int | None = None) -> np.ndarray:
+        """The network's input for a clip returned by `adapt`: float32, without the batch axis.
+
+        Args:
+            clip: (T, M, V, 3) with the network's joints and number of bodies.
+            frames: T of the input; by default that of `input_frames`.
+        """
+        wanted = frames or self.input_frames(len(clip))
+        return MODELS[self.model].preprocess(self.skeleton, wanted, **self.choices)(clip)
+
+    def frame_index(self, length: int, frames: int | None = None) -> np.ndarray:
+        """Frame of the clip at each step of the network's time axis, see `ModelEntry`."""
+        wanted = frames or self.input_frames(length)
+        return MODELS[self.model].frame_index(length, wanted, **self.choices)
+
+    def describe(self) -> dict[str, Any]:
+        """All fields as plain values, for JSON."""
+        layout = self.skeleton
+        return {
+            "model": self.model,
+            "skeleton": {
+                "name": layout.name,
+                "joints": list(layout.joints),
+                "bones": [list(bone) for bone in layout.bones],
+                "root": layout.root,
+                "hips": list(layout.hips),
+                "shoulders": list(layout.shoulders),
+                "spine": list(layout.spine),
+                "torso": list(layout.torso),
+                "feet": [list(pair) for pair in layout.feet],
+                "hands": list(layout.hands),
+            },
+            "bodies": self.bodies,
+            "frames": self.frames,
+            "choices": dict(self.choices),
+            "unit": self.unit,
+        }
+
+    @classmethod
+    def from_description(cls, content: Mapping[str, Any]) -> Preprocessing:
+        """Creates a `Preprocessing` from the values of `describe`."""
+        layout = dict(content["skeleton"])
+        lists = ("joints", "hips", "shoulders", "spine", "torso", "hands")
+        fields: dict[str, Any] = {key: tuple(layout[key]) for key in lists}
+        fields |= {key: tuple(map(tuple, layout[key])) for key in ("bones", "feet")}
+        skeleton = Skeleton(name=layout["name"], root=layout["root"], **fields)
+        names = ("model", "bodies", "frames", "choices", "unit")
+        return cls(skeleton=skeleton, **{name: content[name] for name in names})
