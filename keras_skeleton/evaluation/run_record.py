@@ -111,12 +111,31 @@ def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) 
         >>> experiment_differences({"settings": {"epochs": 30}}, {"settings": {"epochs": 12}})
         ['settings.epochs: 30 and 12']
     """
-    own, other = (
-        # Newer versions store options that are not used as None.
-        {key: value for key, value in run.items() if key not in MAY_DIFFER and value is not None}
-        for run in (first, second)
-    )
-    return list(differences(own, other))
+    return list(differences(_compared(first), _compared(second)))
+
+
+def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a run that parts of one experiment must share."""
+    # Newer versions store options that are not used as None.
+    own = {key: value for key, value in run.items() if key not in MAY_DIFFER and value is not None}
+    if isinstance(own.get("settings"), Mapping):
+        own["settings"] = _without_words(own["settings"])
+    if isinstance(own.get("recipes"), Mapping):
+        own["recipes"] = {name: _without_words(recipe) for name, recipe in own["recipes"].items()}
+    return own
+
+
+def _without_words(settings: Any) -> Any:
+    """A recipe's fields without its texts for people, which may be reworded."""
+    if not isinstance(settings, Mapping):
+        return settings
+    fields = {key: value for key, value in settings.items() if key != "sources"}
+    if isinstance(fields.get("stages"), list):
+        fields["stages"] = [
+            {k: v for k, v in stage.items() if k != "what"} if isinstance(stage, Mapping) else stage
+            for stage in fields["stages"]
+        ]
+    return fields
 
 
 def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:

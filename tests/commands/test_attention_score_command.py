@@ -124,6 +124,7 @@ def test_the_zoo(work, tmp_path, capsys):
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.slow
 def test_runs_of_several_seeds_agree_or_not(work, tmp_path, capsys):
     own = [*FEW, "--cache-dir", str(work / "cache")]
     own += [word for key, value in OPTIONS.items() for word in ("--option", f"{key}={value}")]

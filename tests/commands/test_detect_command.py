@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.cli import main
+from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.detection.tables import read_pku_mmd
+from keras_skeleton.zoo.entries import ZOO
 
 VIDEOS = [f"{number:04d}-{view}" for number in range(2, 24) for view in "LM"]  # 16 are held out
 ACTIONS = ((11, 20, 50), (34, 70, 100))  # class, start, end
@@ -62,6 +64,7 @@ def run(detect, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_run_leaves_scores_and_files(run):
     scores = pd.read_csv(run / "scores.csv")
     assert len(scores) == 8 * 2 * 4
@@ -77,6 +80,7 @@ def test_a_run_leaves_scores_and_files(run):
     assert content["version"] == "VERSION 1.3"
 
 
+@pytest.mark.slow
 def test_one_recording(run, folder, tmp_path, capsys):
     out = tmp_path / "found"
     words = ["--stream", str(folder / "skeleton" / "0022-L.txt"), "--weights", str(run)]
@@ -88,6 +92,25 @@ def test_one_recording(run, folder, tmp_path, capsys):
     found = pd.read_csv(out / "0022-L.csv")
     np.testing.assert_array_equal(found[["start", "end"]], stored[["start", "end"]])
     assert (out / "0022-L.png").stat().st_size > 3000
+
+
+def test_a_recording_with_weights_of_the_zoo(tmp_path, capsys):
+    streams = load_dataset(
+        "synthetic", None, tmp_path / "cache", subjects=1, repetitions=1, clips="untrimmed"
+    )
+    stream = tmp_path / "recording.npy"
+    np.save(stream, streams.clip(0))
+    words = ["--stream", str(stream), "--weights", str(ZOO / "tap_lstm_synthetic_untrimmed")]
+    assert main(["detect", *words, "--method", "tap_u", "--out", str(tmp_path / "out")]) == 0
+    found = pd.read_csv(tmp_path / "out" / "recording.csv")
+    frames = len(streams.clip(0))
+    assert f"{len(found)} actions in {frames} frames" in capsys.readouterr().out
+    truth = streams.intervals[streams.intervals["video"] == streams.samples["video"].iloc[0]]
+    assert len(truth) / 2 < len(found) < 2 * len(truth)
+    assert set(found["label"]) <= set(streams.classes)
+    assert (found["start"] < found["end"]).all()
+    assert found["end"].max() <= frames
+    assert (tmp_path / "out" / "recording.png").stat().st_size > 3000
 
 
 def test_mistakes_are_explained(capsys, tmp_path, monkeypatch):

@@ -113,7 +113,7 @@ def test_videos_that_do_not_fit_are_named(studio, tmp_path):
     for frames, memory, why in (
         (np.zeros((20, 32, 32, 3), np.uint8), 1 << 30, r"32, 32, 3\), .*crops.csv.* 16"),
         (np.zeros((9, 16, 16, 3), np.uint8), 1 << 30, "9 frames, .*crops.csv"),
-        (np.zeros((9, 16, 16, 3), np.uint8), 0, "has 9 frames, frame"),
+        (np.zeros((9, 16, 16, 3), np.uint8), 0, "has 9 frames, but frame"),
     ):
         write_video(path, frames)
         inputs = PartInputs(dataset, shape, read(dataset), Videos(open_crops(tmp_path), 1, memory))
