@@ -22,17 +22,21 @@ if TYPE_CHECKING:
     from keras_skeleton.deploy.compiled import compiled
     from keras_skeleton.models.attention_maps import attention_maps
     from keras_skeleton.models.registry import build_model
+    from keras_skeleton.recognizer import Recognizer
     from keras_skeleton.training.experiment import Experiment
     from keras_skeleton.zoo.load import pretrained
+    from keras_skeleton.zoo.recognizers import load_recognizer
 
 __all__ = [
     "Experiment",
+    "Recognizer",
     "SkeletonDataset",
     "__version__",
     "attention_maps",
     "build_model",
     "compiled",
     "load_dataset",
+    "load_recognizer",
     "load_weights",
     "pretrained",
     "transforms",
@@ -43,11 +47,13 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Experiment": "keras_skeleton.training.experiment",
+        "Recognizer": "keras_skeleton.recognizer",
         "SkeletonDataset": "keras_skeleton.datasets.dataset",
         "attention_maps": "keras_skeleton.models.attention_maps",
         "build_model": "keras_skeleton.models.registry",
         "compiled": "keras_skeleton.deploy.compiled",
         "load_dataset": "keras_skeleton.datasets.registry",
+        "load_recognizer": "keras_skeleton.zoo.recognizers",
         "load_weights": "keras_skeleton.checkpoints.weights",
         "pretrained": "keras_skeleton.zoo.load",
         "transforms": "keras_skeleton.transforms",

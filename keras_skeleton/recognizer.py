@@ -1,231 +1,256 @@
-"""`Recognizer`: predictions and attention of a trained network on the clips of a dataset."""
+"""`Recognizer`: a trained network with its preprocessing, joints and classes in one object, which
+answers for any new clip and shows what it attends to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from keras_skeleton.checkpoints.weights import load_weights
-from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.evaluation.scores import Score, score
-from keras_skeleton.models.attention_maps import attention_maps, attention_on_frames
-from keras_skeleton.models.registry import MODELS
-from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.training.pipeline import ClipInputs
-from keras_skeleton.training.trainer import EVALUATION_BATCH, predict_views
-from keras_skeleton.utils.errors import UnknownNameError
-from keras_skeleton.viz.strips import attention_strip_figure
+from keras_skeleton.evaluation.scores import softmax
+from keras_skeleton.models.attention_maps import (
+    attention_on_frames,
+    attention_outputs,
+    readable_maps,
+)
+from keras_skeleton.models.preprocessing import Preprocessing
+from keras_skeleton.models.registry import MODELS, build_model
+from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.utils._version import __version__
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import read_json, write_atomic, write_json
+
+RECORD, WEIGHTS = "recognizer.json", "model.weights.h5"
+BATCH = 32  # clips at a time
 
 
-def weigh_parts(
-    model: keras.Model, inputs: ClipInputs, clips: np.ndarray, batch_size: int
-) -> np.ndarray | None:
-    """Part weights of a network with body-part attention, in the middle view of each clip.
-
-    Args:
-        model: The network.
-        inputs: Its inputs.
-        clips: Indices of the clips.
-        batch_size: Number of clips per batch.
-
-    Returns:
-        float32 (n, K), or None if the network has no body-part attention.
-    """
-    found = []
-    for some in np.array_split(clips, -(-len(clips) // batch_size)):
-        maps = attention_maps(model, inputs.batch(some))
-        if "parts" not in maps:
-            return None
-        found.append(maps["parts"])
-    return np.concatenate(found)
-
-
-def action_frames(row: pd.Series) -> tuple[int, int] | None:
-    """First and last frame (inclusive) that carry a clip's action, or None if unknown.
-
-    Args:
-        row: The clip's row of `SkeletonDataset.samples`.
-    """
-    if "action_start" not in row:
-        return None
-    return int(row["action_start"]), int(row["action_end"]) - 1
-
-
-def weights_label(weights: Path) -> str:
-    """Name of a weights file in titles: run, fold and file name."""
-    return "/".join(weights.parts[-3:])
+class RecognizerError(UserError):
+    """Raised for weights that cannot answer for a clip; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
-class Recognizer:
-    """A trained network together with a dataset.
+class Prediction:
+    """The answer to one clip.
 
     Attributes:
-        name: Model name.
-        model: The network, with its trained weights.
-        dataset: The clips.
-        test: Indices of the test clips; empty if the network was trained on another dataset.
-        inputs: Preprocessed inputs of all clips.
-        frames: Number of input frames T, or None for any length.
-        preprocessing: Preprocessing options, as in a recipe.
-        views: Number of views per clip over which logits are averaged.
-        batch_size: Number of clips per batch.
-        weights_label: Name of the weights, used in titles.
+        label: The most probable class.
+        probability: Its probability.
+        ranking: The most probable classes with their probabilities, best first.
+        probabilities: float64 (C,), of all classes in their order.
+        logits: float32 (C,).
+        notes: What was changed in the clip before the network read it.
+    """
+
+    label: str
+    probability: float
+    ranking: tuple[tuple[str, float], ...]
+    probabilities: np.ndarray
+    logits: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.label} {100 * self.probability:.1f} %"
+
+
+@dataclass
+class Recognizer:
+    """A trained network that recognizes actions in raw clips.
+
+    Attributes:
+        model: The network, with its weights.
+        classes: Names of the classes, in the order of the logits.
+        preprocessing: From raw clips to the network's input.
+        arguments: Of `build_model`, beside skeleton, classes and frames.
+        name: Of the weights.
+        about: Where the weights come from: dataset, protocol, fold, recipe, accuracy.
 
     Example:
         >>> import keras_skeleton as ks
-        >>> from keras_skeleton.zoo.load import on_dataset
-        >>> model, entry = ks.pretrained("sta_lstm", "synthetic", "cs")  # doctest: +SKIP
-        >>> recognizer = on_dataset(model, entry, ks.load_dataset("synthetic"))  # doctest: +SKIP
-        >>> recognizer.score().accuracy  # doctest: +SKIP
+        >>> recognizer = ks.load_recognizer("mans9_synthetic_cs")  # doctest: +SKIP
+        >>> recognizer.predict(clip).label  # doctest: +SKIP
+        'wave_right_hand'
     """
 
-    name: str
     model: keras.Model
-    dataset: SkeletonDataset
-    test: np.ndarray
-    inputs: ClipInputs
-    frames: int | None = None
-    preprocessing: Mapping[str, Any] = field(default_factory=dict)
-    views: int = 1
-    batch_size: int = EVALUATION_BATCH
-    weights_label: str = ""
+    classes: Sequence[str]
+    preprocessing: Preprocessing
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def of_network(
-        cls,
-        experiment: Experiment,
-        model: keras.Model,
-        number: int | None = None,
-        weights_label: str = "",
-    ) -> Recognizer:
-        """Creates a recognizer from a network of an experiment.
+    def __post_init__(self) -> None:
+        if MODELS[self.preprocessing.model].video:
+            raise RecognizerError(
+                f"'{self.preprocessing.model}' also reads videos of a clip's parts; it is scored "
+                "with the command train --weights, on crops"
+            )
+        self.classes = tuple(self.classes)
+        outputs = {"logits": self.model.output, **attention_outputs(self.model)}
+        self._all = keras.Model(self.model.input, outputs)
 
-        Args:
-            experiment: The experiment.
-            model: The network, with its weights.
-            number: Fold whose test clips are used, counted from 1; by default no test clips.
-            weights_label: Name of the weights, used in titles.
-        """
-        run, test = experiment, np.arange(0)
-        if number is not None:
-            test = run.folds[number - 1].test
-        return cls(
-            name=run.model,
-            model=model,
-            dataset=run.dataset,
-            test=test,
-            inputs=run.inputs(model),
-            frames=run.frames,
-            preprocessing=run.recipe.preprocessing,
-            views=run.recipe.views,
-            batch_size=run.recipe.batch_size if run.videos else EVALUATION_BATCH,
-            weights_label=weights_label,
-        )
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joint layout that the network reads."""
+        return self.preprocessing.skeleton
 
-    @classmethod
-    def of_run(
-        cls, experiment: Experiment, number: int, model: keras.Model | None = None
-    ) -> Recognizer:
-        """Creates a recognizer from the selected weights of a finished fold.
+    def preprocess(self, clip: np.ndarray, skeleton: str | Skeleton | None = None) -> np.ndarray:
+        """The network's input of a raw clip: float32 (1, ...).
 
         Args:
-            experiment: The experiment.
-            number: Fold number, counted from 1.
-            model: Network into which the weights are loaded; by default a new one.
+            clip: (T, V, 3) or (T, M, V, 3).
+            skeleton: Its joint layout; by default the network's.
         """
-        model = model or experiment.final_network()
-        weights = experiment.fold_folder(number) / "best.weights.h5"
-        load_weights(model, weights)
-        return cls.of_network(experiment, model, number, weights_label(weights))
+        adapted, _ = self.preprocessing.adapt(clip, skeleton)
+        return self.preprocessing(adapted)[None]
 
-    def test_clips(self, label: str) -> np.ndarray:
-        """Indices of the test clips of a class, int (n,).
-
-        Raises:
-            UnknownNameError: If the dataset has no such class.
-        """
-        if label not in self.dataset.classes:
-            raise UnknownNameError("class", label, self.dataset.classes, of=self.dataset.name)
-        return self.test[self.dataset.labels[self.test] == self.dataset.classes.index(label)]
-
-    def logits(self, clips: ArrayLike) -> np.ndarray:
-        """Logits of the clips with the given indices, float32 (n, C)."""
-        chosen = np.asarray(clips)
-        size = min(self.batch_size, len(chosen))
-        return predict_views(self.model.predict_on_batch, self.inputs, chosen, size, self.views)
-
-    def score(self) -> Score:
-        """Scores on the test clips.
-
-        Raises:
-            ValueError: If there are no test clips.
-        """
-        if not len(self.test):
-            raise ValueError(f"{self.dataset.name}: no test clips for '{self.name}'")
-        return score(self.inputs.labels[self.test], self.logits(self.test))
-
-    def attention(self, clips: ArrayLike) -> list[dict[str, np.ndarray]]:
-        """Attention of the network, resampled to the original frames of each clip.
+    def predict(
+        self,
+        clips: np.ndarray | Sequence[np.ndarray],
+        top: int = 3,
+        skeleton: str | Skeleton | None = None,
+    ) -> Any:
+        """Recognizes the action of a clip, or of each clip of a list.
 
         Args:
-            clips: Indices of the clips.
+            clips: A clip (T, V, 3) or (T, M, V, 3) in the unit of the training clips, or a list of
+                clips. Absent people are zero; of too many the ones that move most are taken.
+            top: Number of classes in the ranking.
+            skeleton: Joint layout of the clips; by default the network's. Another one is mapped
+                by joint names.
 
         Returns:
-            One dictionary per clip with the maps that the network has: `"joints"` (T, K) with
-            K = M * V, and `"frames"` (T,), or (T, 3) with one column per coordinate.
+            `Prediction`, or a list of them.
+
+        Raises:
+            ClipInputError: A clip that cannot be read.
+            SkeletonMapError: A layout that cannot be mapped to the network's.
         """
-        chosen, result = np.asarray(clips), []
-        for some in np.array_split(chosen, -(-len(chosen) // EVALUATION_BATCH)):
-            maps = attention_maps(self.model, self.inputs.batch(some))
-            for b, i in enumerate(some):
-                length = int(self.dataset.samples["frames"].iloc[i])
-                rows = MODELS[self.name].frame_index(length, self.frames, **self.preprocessing)
-                result.append(
-                    {
-                        name: attention_on_frames(values[b], rows, length)
-                        for name, values in maps.items()
-                        if name in ("joints", "frames")
-                    }
-                )
+        given = [clips] if isinstance(clips, np.ndarray) else list(clips)
+        adapted = [self.preprocessing.adapt(clip, skeleton) for clip in given]
+        logits = self._outputs([clip for clip, _ in adapted])["logits"]
+        found = [
+            self._prediction(row, top, notes)
+            for row, (_, notes) in zip(logits, adapted, strict=True)
+        ]
+        return found[0] if isinstance(clips, np.ndarray) else found
+
+    def _prediction(self, logits: np.ndarray, top: int, notes: Sequence[str]) -> Prediction:
+        probabilities = softmax(np.asarray(logits, np.float64)[None])[0]
+        best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
+        ranking = tuple((str(self.classes[k]), float(probabilities[k])) for k in best)
+        return Prediction(*ranking[0], ranking, probabilities, logits, tuple(notes))
+
+    def attention(
+        self, clip: np.ndarray, skeleton: str | Skeleton | None = None
+    ) -> dict[str, np.ndarray]:
+        """The network's attention in a clip, at the clip's own frames.
+
+        Returns:
+            Those that the network has of `"joints"` (T, M * V) and `"frames"` (T,), or (T, 3) with
+            one weight per coordinate.
+        """
+        adapted, _ = self.preprocessing.adapt(clip, skeleton)
+        return self.attention_of([adapted])[0]
+
+    def attention_of(self, adapted: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """As `attention`, for clips that `preprocessing.adapt` has returned."""
+        outputs = self._outputs(adapted)
+        result = []
+        for b, clip in enumerate(adapted):
+            rows = self.preprocessing.frame_index(len(clip), self._frames(adapted))
+            result.append(
+                {
+                    name: attention_on_frames(values[b], rows, len(clip))
+                    for name, values in outputs.items()
+                    if name in ("joints", "frames")
+                }
+            )
         return result
 
-    def part_weights(self, clips: ArrayLike) -> np.ndarray | None:
-        """Weights of the body parts in the middle view of each clip, float32 (n, K), or None if
-        the network has no body-part attention."""
-        return weigh_parts(self.model, self.inputs, np.asarray(clips), self.batch_size)
+    def _frames(self, clips: Sequence[np.ndarray]) -> int | None:
+        return self.preprocessing.input_frames(max(map(len, clips)))
 
-    def title(self, i: int) -> str:
-        """Figure title of clip `i`: model, dataset, class, clip and weights."""
-        row = self.dataset.samples.iloc[i]
-        label = self.dataset.classes[row["label"]]
-        kind = "test clip" if i in self.test else "clip"
-        title = f"{self.name} on {self.dataset.name}: '{label}', {kind} {row['name']}"
-        return f"{title}\nweights {self.weights_label}" if self.weights_label else title
+    def _outputs(self, clips: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Logits and attention of adapted clips, from one compiled function."""
+        frames = self._frames(clips)
+        found = []
+        for first in range(0, len(clips), BATCH):
+            some = clips[first : first + BATCH]
+            size = 1 if len(clips) == 1 else min(BATCH, len(clips))
+            batch = np.stack([self.preprocessing(clip, frames) for clip in some])
+            outputs = self._all.predict_on_batch(np.resize(batch, (size, *batch.shape[1:])))
+            outputs = {k: keras.ops.convert_to_numpy(v)[: len(some)] for k, v in outputs.items()}
+            found.append(readable_maps(self.model, outputs))
+        return {key: np.concatenate([part[key] for part in found]) for key in found[0]}
 
-    def frame_attention_figure(self, i: int, frames: ArrayLike) -> Figure:
-        """Draws the frame attention of clip `i` above its poses. The frames that carry the action
-        are shaded if they are known.
+    def save(self, folder: str | Path) -> Path:
+        """Writes weights and a JSON record, which `load_recognizer` reads.
 
-        Args:
-            i: Index of the clip.
-            frames: Frame attention from `attention`, (T,) or (T, 3).
+        Raises:
+            RecognizerError: The folder holds a recognizer.
         """
-        row, info = self.dataset.samples.iloc[i], self.dataset.info
-        return attention_strip_figure(
-            self.dataset.clip(i),
-            self.dataset.skeleton,
-            frames,
-            self.title(i),
-            fps=info.get("fps"),
-            interval=action_frames(row),
-            unit=info.get("unit", "m"),
+        folder = Path(folder)
+        if (folder / RECORD).exists():
+            raise RecognizerError(f"{folder}: holds a recognizer already; choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / WEIGHTS, self.model.save_weights)
+        write_json(
+            folder / RECORD,
+            {
+                "keras_skeleton": __version__,
+                "name": self.name,
+                "classes": list(self.classes),
+                "arguments": dict(self.arguments),
+                "preprocessing": self.preprocessing.describe(),
+                "about": dict(self.about),
+            },
         )
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Recognizer:
+        """Reads what `save` wrote.
+
+        Raises:
+            RecognizerError: Nothing there, or a damaged record.
+        """
+        path = Path(folder) / RECORD
+        try:
+            content = read_json(path, "a recognizer")
+            preprocessing = Preprocessing.from_description(content["preprocessing"])
+            classes, arguments = content["classes"], content["arguments"]
+            name, about = content["name"], content["about"]
+        except FileNotFoundError:
+            raise RecognizerError(f"{folder}: no {RECORD} here") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecognizerError(f"{path}: damaged ({error})") from None
+        return cls.build(
+            preprocessing, classes, arguments, Path(folder) / WEIGHTS, name=name, about=about
+        )
+
+    @classmethod
+    def build(
+        cls,
+        preprocessing: Preprocessing,
+        classes: Sequence[str],
+        arguments: Mapping[str, Any],
+        weights: Path,
+        name: str = "",
+        about: Mapping[str, Any] | None = None,
+    ) -> Recognizer:
+        """Builds the network and loads its weights."""
+        entry = MODELS[preprocessing.model]
+        model = build_model(
+            preprocessing.model,
+            preprocessing.skeleton,
+            len(classes),
+            entry.built_frames(preprocessing.frames),
+            **arguments,
+        )
+        load_weights(model, weights)
+        return cls(model, classes, preprocessing, arguments, name, about or {})

@@ -38,7 +38,7 @@ def open_toy(dropout):
         x = keras.layers.GlobalAveragePooling1D()(x)
         return keras.Model(inputs, keras.layers.Dense(classes, name="scores")(x))
 
-    def opened(args, recipe, folder, published=None):
+    def opened(args, dataset, recipe, folder, published=None):
         recipe = Recipe(
             "sgd", 0.05, momentum=0.9, clipnorm=0.1,
             batch_size=args.batch_size, epochs=3, frames=12,
@@ -50,7 +50,7 @@ def open_toy(dropout):
             ),
         )  # fmt: skip
         return experiment.Experiment(
-            "lstm", make_dataset(), "cs", "paper", recipe, args.seed, folder, "toy"
+            "lstm", dataset, "cs", recipe=recipe, seed=args.seed, folder=folder, command="toy"
         )
 
     experiment.build_model = network
@@ -98,6 +98,7 @@ def hosts(words):
         return opened[0](*arguments)
 
     command.open_experiment = late
+    command.load_for = lambda args: make_dataset()
     return cli.main([*WORDS, *words])
 
 
@@ -107,6 +108,7 @@ def mirrored(words):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     command.open_experiment = open_toy(dropout=0)
+    command.load_for = lambda args: make_dataset()
 
     def run(name, *more):
         return cli.main([*WORDS, "--out", f"{words[0]}/{name}", *more])

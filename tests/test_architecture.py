@@ -10,7 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
 ROOMS = (
-    "cli", "commands", "reproduction", "zoo", "detection", "attention", "recognizer", "training",
+    "cli", "commands", "reproduction", "zoo", "detection", "attention", "dataset_recognizer",
+    "recognizer", "training",
     "recipes", "evaluation", "viz", "video", "checkpoints", "deploy", "models", "layers",
     "datasets", "transforms", "skeletons", "distributed", "utils",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,7 +28,6 @@ ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent, HERE.parents[1]))),
 }
 WORDS = "--model lstm --dataset synthetic --protocol cs".split()
-LOST = "with the same command and --resume"
 jax = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
 
 
@@ -86,6 +86,7 @@ def two_devices(tmp_path_factory):
     return root, output, errors
 
 
+@pytest.mark.slow
 def test_two_devices_end_like_one(two_devices):
     """With batch normalisation and clipped gradients; stopped in the second stage and resumed."""
     root, output, errors = two_devices
@@ -93,19 +94,20 @@ def test_two_devices_end_like_one(two_devices):
     assert_same_end(root / "two", root / "one")
     run = json.loads((root / "two/run.json").read_text())
     assert run["device"].endswith("2 devices")
-    assert "choose --batch-size 6 or 8" in errors
+    assert "--batch-size 6 or 8" in errors
 
 
+@pytest.mark.slow
 def test_a_training_in_bfloat16_is_another_experiment(two_devices):
     root, _, errors = two_devices
     run = json.loads((root / "half/run.json").read_text())
     assert run["precision"] == "mixed_bfloat16"
     assert {value.dtype.name for value in weights(root / "half").values()} <= {"float32", "int64"}
-    assert 'precision: "mixed_bfloat16" there, nothing here' in errors
+    assert re.search("precision: mixed_bfloat16 and ", errors)
 
 
 def test_one_device_trains_alone():
-    assert distribution.use_all().startswith("--devices all: there is only one CPU")
+    assert "one CPU" in distribution.use_all()
     assert distribution.current().replicas == 1
 
 
@@ -128,16 +130,17 @@ def runs(tmp_path_factory):
     return root, killed, left, resumed
 
 
+@pytest.mark.slow
 def test_when_a_process_dies_the_others_say_how_to_go_on(runs):
     (first, _, errors), (second, _, last_words) = runs[1]
     assert second == -signal.SIGKILL
     assert first == distribution.STOPPED
-    assert errors.splitlines()[-1].startswith("keras-skeleton: process 0 of 2: stopped")
-    assert LOST in errors
+    assert re.search("process 0 of 2: .*--resume", errors.splitlines()[-1])
     assert "Traceback" not in errors
-    assert last_words.splitlines()[-1].startswith("keras-skeleton: process 1 of 2: stopped")
+    assert re.search("process 1 of 2: .*--resume", last_words.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_resumed_training_of_two_processes_ends_like_that_of_one(runs):
     root, _, left, resumed = runs
     assert left == ["two/fold_01/first/scores.npz", "two/fold_01/second/state.npz",
@@ -146,6 +149,7 @@ def test_a_resumed_training_of_two_processes_ends_like_that_of_one(runs):
     assert_same_end(root / "two", root / "one")
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_same_bits_and_only_the_first_one_writes(runs):
     root, _, _, resumed = runs
     with np.load(root / "process0.npz") as mine, np.load(root / "process1.npz") as theirs:
@@ -163,28 +167,27 @@ def test_processes_end_with_the_same_bits_and_only_the_first_one_writes(runs):
 # ---------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("--processes 2", "--coordinator, --processes and --process-id must be given together"),
-        ("--coordinator h:1 --processes 2", "given together"),
-        ("--coordinator h --processes 2 --process-id 0", "write HOST:PORT"),
-        ("--coordinator h:99999 --processes 2 --process-id 0", "write HOST:PORT"),
-        ("--coordinator h:1 --processes 2 --process-id 2", "must be 0 to 1"),
-        ("--coordinator h:1 --processes 2 --process-id 1 --devices all", "omit --devices"),
-        ("--coordinator h:1 --processes 2 --process-id 1 --deterministic", "XLA_FLAGS"),
-        ("--coordinator h:1 --processes 2 --process-id 1 --weights w.h5", "evaluates in one process"),
-    ],
-)
-def test_words_that_do_not_go_together(words, said, capsys, monkeypatch):
+def test_words_that_do_not_go_together(capsys, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    assert cli.main([*WORDS, *words.split()]) == 2
-    assert said in capsys.readouterr().err
+    second = "--coordinator h:1 --processes 2 --process-id 1"
+    for words, names in (
+        ("--processes 2", "--coordinator.*--processes.*--process-id"),
+        ("--coordinator h:1 --processes 2", "--coordinator.*--processes.*--process-id"),
+        ("--coordinator h --processes 2 --process-id 0", "--coordinator h: .*HOST:PORT"),
+        ("--coordinator h:99999 --processes 2 --process-id 0", "h:99999: .*HOST:PORT"),
+        ("--coordinator h:1 --processes 2 --process-id 2", "--process-id 2: .*0 to 1"),
+        (f"{second} --devices all", "--devices"),
+        (f"{second} --deterministic", "XLA_FLAGS"),
+        (f"{second} --weights {__file__}", "--coordinator"),
+        ("--jobs 2 --devices all", "--jobs"),
+    ):
+        assert cli.main([*WORDS, *words.split()]) == 2
+        assert re.search(names, capsys.readouterr().err), words
 
 
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    with pytest.raises(DistributionError, match="KERAS_BACKEND is 'tensorflow'; unset it"):
+    with pytest.raises(DistributionError, match="KERAS_BACKEND is 'tensorflow'"):
         Job("host:1234", 2, 0)
 
 
@@ -192,7 +195,7 @@ def test_a_coordinator_that_is_not_there(monkeypatch):
     monkeypatch.setattr(distribution, "JOIN", 0)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     job = Job(f"127.0.0.1:{free_port()}", 2, 1)
-    with pytest.raises(DistributionError, match="no process 0 .* after 0 s .* --process-id 0"):
+    with pytest.raises(DistributionError, match=f"{job.coordinator}: .*--process-id 0"):
         job._reach()
 
 
@@ -201,8 +204,9 @@ def test_a_port_that_is_taken(monkeypatch):
     with socket.socket() as taken:
         taken.bind(("", 0))
         taken.listen()
-        job = Job(f"127.0.0.1:{taken.getsockname()[1]}", 2, 0)
-        with pytest.raises(DistributionError, match="cannot listen on port .* choose another one"):
+        port = taken.getsockname()[1]
+        job = Job(f"127.0.0.1:{port}", 2, 0)
+        with pytest.raises(DistributionError, match=f"port {port}"):
             job._reach()
 
 
@@ -224,12 +228,12 @@ def test_other_work_in_another_process(monkeypatch):
         Hosts.compare(object.__new__(Hosts), mine)
 
 
-def test_last_words_are_said_for_a_process_that_is_aborted():
+def test_the_message_of_a_process_that_is_aborted():
     code = (
-        "import os; from keras_skeleton.distributed import LastWords;"
-        "words = LastWords('first'); words.set('second'); {}"
+        "import os; from keras_skeleton.distributed import CrashReporter;"
+        "reporter = CrashReporter('first'); reporter.set('second'); {}"
     )
-    for stop, said in (("os.abort()", "second\n"), ("words.set('')", "")):
+    for stop, said in (("os.abort()", "second\n"), ("reporter.set('')", "")):
         done = subprocess.run(
             [sys.executable, "-c", code.format(stop)],
             env=ENVIRONMENT, capture_output=True, text=True, check=False,
@@ -240,7 +244,6 @@ def test_last_words_are_said_for_a_process_that_is_aborted():
 
 def test_the_second_process_of_a_finished_run_has_nothing_to_do(tmp_path, toy, monkeypatch):
     """Nor does it write into the run's folder."""
-    done = []
 
     class Second(distribution.Devices):
         process, processes = 1, 2
@@ -251,12 +254,8 @@ def test_the_second_process_of_a_finished_run_has_nothing_to_do(tmp_path, toy, m
         def send(self, run, folds):
             raise AssertionError("process 0 sends nothing")
 
-        def leave(self):
-            done.append("left")
-
     monkeypatch.setattr(distribution, "_current", Second())
     recipe = get_recipe("lstm", "sbu")
-    run = Experiment("lstm", toy, "cs", "paper", recipe, 0, tmp_path / "run", "toy")
-    assert run.train(resume=True) == ""
-    assert done == ["left"]
+    run = Experiment("lstm", toy, "cs", recipe=recipe, folder=tmp_path / "run", command="toy")
+    assert run.fit(resume=True) is None
     assert not (tmp_path / "run").exists()

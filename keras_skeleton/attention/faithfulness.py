@@ -28,9 +28,9 @@ from keras_skeleton.attention.deletion_curves import Curves, Maps, View
 from keras_skeleton.attention.run_attention import known_shares
 from keras_skeleton.attention.score_table import GUIDES, SHARES, WAYS, bounds, gain_column
 from keras_skeleton.checkpoints.weights import load_weights
+from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.models.attention_maps import attention_maps
 from keras_skeleton.models.registry import MODELS
-from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.utils.errors import UserError
 
@@ -160,7 +160,7 @@ def measure(
     if not (kinds := [kind for kind in KINDS if kind in there_are]):
         raise NotScoredError("the network has no attention to frames or joints")
     load_weights(view.model, weights)
-    maps = Recognizer.of_network(run, view.model).attention(clips)
+    maps = DatasetRecognizer.of_network(run, view.model).attention(clips)
     maps = [{kind: _one_channel(found[kind], kind) for kind in kinds} for found in maps]
     gradients = [{kind: found[kind] for kind in kinds} for found in view.saliency(clips)]
     curves = {}
@@ -175,7 +175,7 @@ def untrained_attention(run: Experiment, clips: np.ndarray, seed: int) -> Maps:
     """Attention of the untrained network, with weights initialized from `seed`."""
     keras.utils.set_random_seed(seed)
     model = run.build()
-    maps = Recognizer.of_network(run, model).attention(clips)
+    maps = DatasetRecognizer.of_network(run, model).attention(clips)
     return [{kind: _one_channel(v, kind) for kind, v in found.items()} for found in maps]
 
 

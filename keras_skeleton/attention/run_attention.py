@@ -18,13 +18,13 @@ import pandas as pd
 
 from keras_skeleton.attention.parts import draw_parts, part_table
 from keras_skeleton.attention.shares import attention_shares
+from keras_skeleton.dataset_recognizer import DatasetRecognizer, action_frames
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.synthetic.dataset import informative_frames, informative_joints
 from keras_skeleton.distributed import current
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.models.attention_maps import COUPLED_LAYERS
-from keras_skeleton.recognizer import Recognizer, action_frames
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.utils.errors import DatasetError
@@ -76,7 +76,7 @@ def write_attention(run: Experiment, numbers: Sequence[int]) -> None:
     draw = draw_frames if run.videos is None else draw_crops
     network = run.final_network()
     for number in numbers:
-        recognizer = Recognizer.of_run(run, number, network)
+        recognizer = DatasetRecognizer.of_run(run, number, network)
         score(run, recognizer, number)
     draw(run, recognizer, first_clips(run.folds[numbers[-1] - 1], recognizer.inputs.labels))
 
@@ -90,7 +90,7 @@ def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- joints and frames
 
 
-def score_frames(run: Experiment, recognizer: Recognizer, number: int) -> None:
+def score_frames(run: Experiment, recognizer: DatasetRecognizer, number: int) -> None:
     """Writes `attention.csv`, if the joints and frames that carry the actions are known."""
     if "informative_joints" not in run.dataset.extras:
         return
@@ -115,7 +115,7 @@ def known_shares(
     )
 
 
-def draw_frames(run: Experiment, recognizer: Recognizer, clips: np.ndarray) -> None:
+def draw_frames(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray) -> None:
     """Draws the frame attention of clips above their poses."""
     for i, maps in zip(clips.tolist(), recognizer.attention(clips), strict=True):
         if "frames" not in maps:
@@ -176,7 +176,7 @@ def attend_to_clip(
         weights: Name of the weights, used in titles.
     """
     dataset, row = run.dataset, run.dataset.samples.iloc[i]
-    (maps,) = Recognizer.of_network(run, model).attention([i])
+    (maps,) = DatasetRecognizer.of_network(run, model).attention([i])
     running = running_probabilities(run, model, i)
     part = next(
         (name for name, clips in run.folds[number - 1]._asdict().items() if i in clips), "unused"
@@ -214,7 +214,7 @@ def attend_to_clip(
 # ---------------------------------------------------------------- body parts
 
 
-def score_parts(run: Experiment, recognizer: Recognizer, number: int) -> None:
+def score_parts(run: Experiment, recognizer: DatasetRecognizer, number: int) -> None:
     """Writes `parts.csv`, if the network has body-part attention."""
     weights = recognizer.part_weights(recognizer.test)
     if weights is not None:
@@ -222,7 +222,7 @@ def score_parts(run: Experiment, recognizer: Recognizer, number: int) -> None:
         table.to_csv(run.fold_folder(number) / "parts.csv", index=False, float_format="%.4f")
 
 
-def draw_crops(run: Experiment, recognizer: Recognizer, clips: np.ndarray) -> None:
+def draw_crops(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray) -> None:
     """Draws the crops of clips with their part weights."""
     assert run.crops is not None
     weights = recognizer.part_weights(clips)

@@ -164,7 +164,7 @@ def _open_entry(args: argparse.Namespace, entry: Entry, dataset: SkeletonDataset
 
 
 def _open_weights(args: argparse.Namespace, dataset: SkeletonDataset) -> Opened:
-    from keras_skeleton.recognizer import weights_label
+    from keras_skeleton.dataset_recognizer import weights_label
 
     weights = weights_file(args)
     experiment = open_experiment(args, dataset, named_recipe(args), FOLDER)
@@ -188,8 +188,8 @@ def _run_opener(args: argparse.Namespace, folder: Path) -> Opener:
 
 
 def _open_run(args: argparse.Namespace, about: dict[str, Any], dataset: SkeletonDataset) -> Opened:
+    from keras_skeleton.dataset_recognizer import weights_label
     from keras_skeleton.evaluation.run_record import command_line
-    from keras_skeleton.recognizer import weights_label
     from keras_skeleton.zoo.load import experiment_of_run
 
     weights = weights_file(args)

@@ -1,7 +1,7 @@
-"""Clips in files, folders and patterns, without labels: what is to be recognized.
+"""Reads unlabeled clips for recognition from files, folders and patterns.
 
-Reads every kind of file that `--dataset folder` reads (.npy, .npz, .json, .csv, with the joint
-layout in a skeleton.toml beside them), NTU RGB+D's .skeleton and PYSKL's .pkl.
+Supported are the files of `--dataset folder` (.npy, .npz, .json and .csv, with the joint layout in
+a skeleton.toml in their folder), .skeleton files of NTU RGB+D and .pkl files of PYSKL.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
 from keras_skeleton.utils.errors import DatasetError
 
 SUFFIXES = (*READERS, ".skeleton", ".pkl")
-FPS = 30.0  # of a Kinect
+FPS = 30.0  # of the Kinect
 
 
 @dataclass(frozen=True)
 class SourceClip:
-    """A clip to be recognized.
+    """An unlabeled clip.
 
     Attributes:
-        source: Where it comes from: a path, with the clip's name for files that hold several.
+        source: Path of the file, with the name of the clip for files with several clips.
         clip: float32 (T, M, V, 3).
-        skeleton: Its joint layout.
-        fps: Frames per second, where they are known.
-        notes: What a reader assumed, such as the layout.
+        skeleton: The joint layout.
+        fps: Frames per second; None if unknown.
+        notes: Assumptions of the reader, such as the layout.
     """
 
     source: str
@@ -44,10 +44,10 @@ class SourceClip:
 
 
 def find_sources(words: Iterable[str]) -> list[Path]:
-    """The files that paths, folders and patterns name, each once.
+    """Returns the distinct files of paths, folders and patterns.
 
     Raises:
-        DatasetError: A path that does not exist, a folder without clips, or a file of another kind.
+        DatasetError: A path does not exist, a folder has no clips, or a file has another format.
     """
     found: list[Path] = []
     for word in words:
@@ -56,11 +56,11 @@ def find_sources(words: Iterable[str]) -> list[Path]:
             files = find_clips(path)
             files += sorted(p for p in path.rglob("*") if p.suffix in (".skeleton", ".pkl"))
             if not files:
-                raise DatasetError(f"{path}: holds no clips ({', '.join(SUFFIXES)})")
+                raise DatasetError(f"{path}: contains no clips ({', '.join(SUFFIXES)})")
             found += files
         elif path.is_file():
             if path.suffix.lower() not in SUFFIXES:
-                raise DatasetError(f"{path}: clips are {', '.join(SUFFIXES)} files")
+                raise DatasetError(f"{path}: clips must be {', '.join(SUFFIXES)} files")
             found.append(path)
         elif files := [Path(name) for name in sorted(glob.glob(word, recursive=True))]:  # noqa: PTH207
             found += [p for p in files if p.suffix.lower() in SUFFIXES and p.name != LABELS]
@@ -72,15 +72,15 @@ def find_sources(words: Iterable[str]) -> list[Path]:
 
 
 def read_clips(path: Path, skeleton: str | None = None) -> Iterator[SourceClip]:
-    """The clips of a file: one, or several of a .pkl.
+    """Yields the clips of a file: one, or several of a .pkl file.
 
     Args:
-        path: Of the file.
-        skeleton: Name of the joint layout; by default what a skeleton.toml in the file's folder or
-            one above it says, else the known layout with that number of joints.
+        path: The file.
+        skeleton: Name of the joint layout; by default that of a skeleton.toml in the file's folder
+            or a parent folder, else the known layout with this number of joints.
 
     Raises:
-        DatasetError: A file that cannot be used; names it and says why.
+        DatasetError: The file is unusable; the message states the file and the reason.
     """
     kind = path.suffix.lower()
     if kind == ".skeleton":
@@ -104,12 +104,12 @@ def read_clips(path: Path, skeleton: str | None = None) -> Iterator[SourceClip]:
             line = f":{error.line}" if error.line else ""
             raise DatasetError(f"{path}{line}: {error}") from None
         if filled.any():
-            notes.append(f"{100 * filled.mean():.0f} % of the joints were missing and are filled")
+            notes.append(f"{100 * filled.mean():.0f} % of the joints were missing and were filled")
         yield SourceClip(str(path), clip, layout.skeleton, None, tuple(notes))
 
 
 def _layout(path: Path, array: np.ndarray, skeleton: str | None) -> tuple[Layout, list[str]]:
-    """The joint layout of a file, and what was assumed."""
+    """The joint layout of a file, and the assumptions made."""
     folders = path.resolve().parents
     root = next((folder for folder in folders if (folder / FILE).is_file()), path.parent)
     if skeleton is not None or (root / FILE).is_file():
@@ -119,7 +119,7 @@ def _layout(path: Path, array: np.ndarray, skeleton: str | None) -> tuple[Layout
     if not fitting:
         known = ", ".join(f"{layout.name} {layout.size}" for layout in SKELETONS.values())
         raise DatasetError(
-            f"{path}: has {joints} joints, of which layout? Put a {FILE} beside it, or name the "
+            f"{path}: no known layout has {joints} joints; put a {FILE} in the folder, or set the "
             f"layout with --skeleton (known: {known})"
         )
     return Layout(fitting[0]), [f"{joints} joints were read as {fitting[0].name}"]

@@ -66,8 +66,8 @@ CS_SUBJECTS = (
 CS_CLIPS = (11_360, 14_240)
 
 LAYOUT = """\
-UESTC RGB-D varying-view: ask the authors for access as
-https://github.com/HRI-UESTC/CFM-HRI-RGB-D-action-database says, download the skeletons, as .mat
+UESTC RGB-D varying-view: ask the authors for access as described at
+https://github.com/HRI-UESTC/CFM-HRI-RGB-D-action-database, download the skeletons, as .mat
 (5.5 GB) or as .txt (11.7 GB), and unpack them so that there is
   PATH/mat_from_skeleton/a0_d1_p001_c1_skeleton.mat ...   (25,600 files), or
   PATH/skeleton/a0_d1_p001_c1_skeleton.txt ...            (25,600 files)

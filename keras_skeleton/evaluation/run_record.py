@@ -27,6 +27,8 @@ MAY_DIFFER = frozenset(
     {"command", "versions", "device", "devices", "host", "started", "finished", "seconds",
      "folds", "out", "data_dir", "cache_dir", "notes"}
 )  # fmt: skip
+# Entries that runs of earlier versions lack; they are recorded when such a run is resumed.
+ADDED = frozenset({"bodies", "layout", "unit"})
 # Names before version 0.2, with their current names.
 _RENAMED = {
     "accuracy_paper": "best_test_accuracy",
@@ -111,7 +113,11 @@ def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) 
         >>> experiment_differences({"settings": {"epochs": 30}}, {"settings": {"epochs": 12}})
         ['settings.epochs: 30 and 12']
     """
-    return list(differences(_compared(first), _compared(second)))
+    own, other = _compared(first), _compared(second)
+    for key in ADDED - (own.keys() & other.keys()):
+        own.pop(key, None)
+        other.pop(key, None)
+    return list(differences(own, other))
 
 
 def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,6 +191,10 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
                 f"{folder} already holds fold {', '.join(map(str, begun))}; "
                 "add --resume to continue it, or choose another --out"
             )
+        if lacking := {
+            key: mine[key] for key in sorted(ADDED) if key in mine and key not in theirs
+        }:
+            write_json(path, {**theirs, **lacking})
     elif folder.exists() and any(not is_part(p) for p in folder.iterdir()):
         raise RunError(f"{folder} is not empty and has no run.json; choose another --out")
     else:

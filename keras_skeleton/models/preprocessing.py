@@ -130,21 +130,9 @@ class Preprocessing:
 
     def describe(self) -> dict[str, Any]:
         """All fields as plain values, for JSON."""
-        layout = self.skeleton
         return {
             "model": self.model,
-            "skeleton": {
-                "name": layout.name,
-                "joints": list(layout.joints),
-                "bones": [list(bone) for bone in layout.bones],
-                "root": layout.root,
-                "hips": list(layout.hips),
-                "shoulders": list(layout.shoulders),
-                "spine": list(layout.spine),
-                "torso": list(layout.torso),
-                "feet": [list(pair) for pair in layout.feet],
-                "hands": list(layout.hands),
-            },
+            "skeleton": describe_skeleton(self.skeleton),
             "bodies": self.bodies,
             "frames": self.frames,
             "choices": dict(self.choices),
@@ -153,11 +141,32 @@ class Preprocessing:
 
     @classmethod
     def from_description(cls, content: Mapping[str, Any]) -> Preprocessing:
-        """Creates a `Preprocessing` from the values of `describe`."""
-        layout = dict(content["skeleton"])
-        lists = ("joints", "hips", "shoulders", "spine", "torso", "hands")
-        fields: dict[str, Any] = {key: tuple(layout[key]) for key in lists}
-        fields |= {key: tuple(map(tuple, layout[key])) for key in ("bones", "feet")}
-        skeleton = Skeleton(name=layout["name"], root=layout["root"], **fields)
+        """The inverse of `describe`; the skeleton may be the name of a known layout."""
+        layout = content["skeleton"]
+        skeleton = get_skeleton(layout) if isinstance(layout, str) else read_skeleton(layout)
         names = ("model", "bodies", "frames", "choices", "unit")
         return cls(skeleton=skeleton, **{name: content[name] for name in names})
+
+
+def describe_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    """A joint layout as plain values, for JSON."""
+    return {
+        "name": skeleton.name,
+        "joints": list(skeleton.joints),
+        "bones": [list(bone) for bone in skeleton.bones],
+        "root": skeleton.root,
+        "hips": list(skeleton.hips),
+        "shoulders": list(skeleton.shoulders),
+        "spine": list(skeleton.spine),
+        "torso": list(skeleton.torso),
+        "feet": [list(pair) for pair in skeleton.feet],
+        "hands": list(skeleton.hands),
+    }
+
+
+def read_skeleton(content: Mapping[str, Any]) -> Skeleton:
+    """The inverse of `describe_skeleton`."""
+    lists = ("joints", "hips", "shoulders", "spine", "torso", "hands")
+    fields: dict[str, Any] = {key: tuple(content[key]) for key in lists}
+    fields |= {key: tuple(map(tuple, content[key])) for key in ("bones", "feet")}
+    return Skeleton(name=content["name"], root=content["root"], **fields)

@@ -32,6 +32,7 @@ from keras_skeleton.evaluation.report import merge_runs
 from keras_skeleton.evaluation.run_record import MAY_DIFFER, RunError, command_line, open_run
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.entry import ModelEntry
+from keras_skeleton.models.preprocessing import describe_skeleton
 from keras_skeleton.models.registry import MODELS, build_model, check_model, model_label
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe
@@ -262,6 +263,9 @@ class Experiment:
             "settings": json.loads(json.dumps(self.recipe.describe())),
             "seed": self.seed,
             "skeleton": self.dataset.skeleton.name,
+            "layout": describe_skeleton(self.dataset.skeleton),
+            "bodies": self.dataset.max_bodies,
+            "unit": self.dataset.info.get("unit", "m"),
             "classes": list(self.dataset.classes),
             "clips": len(self.dataset),
             "folds_total": len(self.folds),

@@ -260,7 +260,8 @@ def _time_line(axes: Any, seen: AttendedClip) -> Any:
     if seen.frames is not None:
         draw_attention(axes, seen.frames, np.zeros(0, int))
     elif seen.running is not None:
-        axes.plot(seen.running[:, seen.label], color=COLOURS[0], linewidth=1.8)
+        shown = seen.predicted if seen.label is None else seen.label
+        axes.plot(seen.running[:, shown], color=COLOURS[0], linewidth=1.8)
         axes.set_ylabel("probability", fontsize=LABEL)
         axes.set_ylim(0, 1.03)
     if seen.interval is not None:

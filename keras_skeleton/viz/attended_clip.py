@@ -22,7 +22,7 @@ class AttendedClip:
         clip: (T, M, V, 3), y upward; absent bodies are zero.
         skeleton: The joint layout.
         classes: Names of the C classes.
-        label: Index of the true class.
+        label: Index of the true class; None if unknown.
         probabilities: (C,), for the whole clip.
         name: Name of the clip.
         about: Where the data comes from, for display: `{"model": "sta_lstm", ...}`.
@@ -59,7 +59,7 @@ class AttendedClip:
     clip: np.ndarray
     skeleton: Skeleton
     classes: Sequence[str]
-    label: int
+    label: int | None
     probabilities: np.ndarray
     name: str
     about: Mapping[str, str] = field(default_factory=dict)
@@ -132,14 +132,24 @@ class AttendedClip:
         """Indices of the `most` most probable classes, and of the true class."""
         order = [int(i) for i in np.argsort(-self.probabilities, kind="stable")]
         shown = order[:most]
-        return shown if self.label in shown else [*shown, self.label]
+        if self.label is None or self.label in shown:
+            return shown
+        return [*shown, self.label]
+
+    @property
+    def heading(self) -> str:
+        """True class, or the predicted one where that is unknown, and name of the clip."""
+        return f"{self.classes[self.predicted if self.label is None else self.label]}: {self.name}"
 
     @property
     def title(self) -> str:
-        """True class, predicted class and its probability, in one line."""
-        true, said = self.classes[self.label], self.classes[self.predicted]
+        """True class if known, predicted class and its probability, in one line."""
+        said, probability = self.classes[self.predicted], self.probabilities[self.predicted]
+        if self.label is None:
+            return f"predicted '{said}' with probability {probability:.2f}"
+        true = self.classes[self.label]
         how = "recognized" if self.label == self.predicted else f"predicted as '{said}'"
-        return f"'{true}', {how} with probability {self.probabilities[self.predicted]:.2f}"
+        return f"'{true}', {how} with probability {probability:.2f}"
 
     @property
     def caption(self) -> str:

@@ -39,7 +39,7 @@ def attention_page(seen: AttendedClip) -> str:
     """Returns the page as text; about 5 MB of it are Plotly."""
     T, M = seen.clip.shape[:2]
     shown = seen.shown_classes(BARS)
-    title = f"{seen.classes[seen.label]}: {seen.name}"
+    title = seen.heading
     range_ = [-0.5, T - 0.5] if T > 1 else [-1, 1]
     view = {
         "points": _points(seen),
@@ -68,8 +68,12 @@ def attention_page(seen: AttendedClip) -> str:
         "scene": json.loads(_scene(seen).to_json()),
         "timeline": json.loads(_timeline(seen, range_).to_json()),
     }
-    right = seen.label == seen.predicted
-    verdict = "recognized" if right else f"predicted as {seen.classes[seen.predicted]}"
+    right = seen.label in (None, seen.predicted)
+    verdict = (
+        "recognized"
+        if seen.label == seen.predicted
+        else f"predicted as {seen.classes[seen.predicted]}"
+    )
     so_far = seen.running is not None
     words = {
         "title": title,

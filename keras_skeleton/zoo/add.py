@@ -157,6 +157,7 @@ def _recognizer(
         files={file: sha256(folder / file)},
         model=model,
         arguments=arguments,
+        bodies=dataset.max_bodies,
         frames=frames,
         preprocessing=recipe["preprocessing"],
         views=recipe["views"],

@@ -80,6 +80,7 @@ class Entry:
         test_clips: Number of test clips, or of test recordings for a detector.
         versions: Versions of Python, TensorFlow, Keras, NumPy, pandas and this package.
         date: Date on which the run was started.
+        bodies: Number of people M in the training clips; 0 if not recorded.
 
     Example:
         >>> entry = find_entry("mans9", "ut_kinect", "cs")  # doctest: +SKIP
@@ -110,6 +111,7 @@ class Entry:
     versions: Mapping[str, str]
     date: str
     note: str = field(default="")
+    bodies: int = 0
 
     @property
     def file(self) -> str:

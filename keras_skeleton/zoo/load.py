@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from keras_skeleton.checkpoints.weights import load_weights
+from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe
-from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.part_inputs import Videos
@@ -69,7 +69,7 @@ def on_dataset(
     entry: Entry,
     dataset: SkeletonDataset,
     crops: Crops | None = None,
-) -> Recognizer:
+) -> DatasetRecognizer:
     """Applies a pretrained network to the clips of a dataset.
 
     Args:
@@ -80,7 +80,7 @@ def on_dataset(
         crops: Videos of hands and body, for networks with video inputs.
 
     Returns:
-        A `Recognizer` for predictions and attention.
+        A `DatasetRecognizer` for predictions and attention.
 
     Raises:
         ZooError: If the dataset has another skeleton.
@@ -117,7 +117,7 @@ def on_dataset(
         videos=videos,
         bodies=bodies,
     )
-    return Recognizer(
+    return DatasetRecognizer(
         entry.model,
         network,
         dataset=dataset,

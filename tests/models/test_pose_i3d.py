@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_skeleton.models import i3d as i3d_module
 from keras_skeleton.models.attention_maps import attention_maps
 from keras_skeleton.models.i3d import LAST, Small, i3d
 from keras_skeleton.models.pose_i3d import (
@@ -48,8 +49,15 @@ def test_the_released_models_numbers_of_parameters():
     assert count(alone, *lstm) == 5_556_224
 
 
+@pytest.fixture
+def short_trunk(monkeypatch):
+    """Two of the nine blocks, and every end of a stream: built in a fifth of the time."""
+    kept = ("MaxPool2d_4a_3x3", "MaxPool2d_5a_2x2", "Mixed_5b", "Mixed_5c")
+    monkeypatch.setattr(i3d_module, "TRUNK", {name: i3d_module.TRUNK[name] for name in kept})
+
+
 @pytest.mark.parametrize("aggregate", list(STREAM_ENDS))
-def test_rows_of_table_1(aggregate):
+def test_rows_of_table_1(aggregate, short_trunk):
     keras.utils.set_random_seed(0)
     model = pose_i3d(**NARROW, aggregate=aggregate)
     x = batch(aggregate=aggregate)
@@ -123,7 +131,7 @@ def test_a_narrow_network_for_small_data():
     assert full.get_layer("Conv3d_1a_7x7_bn").momentum == 0.99
 
 
-def test_networks_of_the_stages_by_name():
+def test_networks_of_the_stages_by_name(short_trunk):
     arguments = {"skeleton": "sbu", "classes": 4, "frames": 8, "size": 32, "units": 8, "width": 0.1}
     whole = build_model("pose_i3d", **arguments, bodies=1)
     assert {name: x.shape[1:] for name, x in whole.input.items()} == {
@@ -137,7 +145,7 @@ def test_networks_of_the_stages_by_name():
             assert network.name == part
             assert list(network.input) == [part]
             assert network.output.shape == (None, 4)
-    with pytest.raises(ValueError, match="aggregate='both_feet' is unknown"):
+    with pytest.raises(ValueError, match="'both_feet'"):
         build_model("pose_i3d", aggregate="both_feet")
 
 

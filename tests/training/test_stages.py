@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from conftest import make_dataset
 
+from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.recipes.sta_lstm import sta_joint_training, without
-from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.transfer import freeze, take_over
@@ -89,7 +89,7 @@ def finished(tmp_path_factory):
 
 def test_titles_name_the_weights_of_the_run(finished):
     run, _ = finished
-    recognizer = Recognizer.of_run(run, 1)
+    recognizer = DatasetRecognizer.of_run(run, 1)
     title = recognizer.title(int(recognizer.test[0]))
     assert title.endswith("\nweights run/fold_01/best.weights.h5")
 

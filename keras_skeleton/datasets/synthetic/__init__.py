@@ -1,1 +1,1 @@
-"""A synthetic dataset generated locally, with known acting joints and frames."""
+"""A synthetic dataset generated locally, with ground truth of the informative joints and frames."""

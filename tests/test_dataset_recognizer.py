@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from conftest import make_dataset
 
+from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.models.registry import MODELS, build_model
-from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.zoo.entries import ZooError
 from keras_skeleton.zoo.load import on_dataset, pretrained
@@ -19,7 +19,7 @@ def beside(dataset, model="sta_lstm", **choices):
     network = build_model(model, dataset.skeleton, 3, frames, bodies=dataset.max_bodies)
     (fold,) = dataset.folds("cs")
     inputs = clip_inputs(model, dataset, frames, choices)
-    return Recognizer(
+    return DatasetRecognizer(
         model, network, dataset, fold.test, inputs, frames, choices, weights_label="mine"
     )
 

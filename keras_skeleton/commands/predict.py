@@ -1,0 +1,351 @@
+"""Label clips with a trained network: files, folders or patterns in, a table of labels out."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_skeleton.commands.common import parser_for, start_keras, whole_number
+from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
+from keras_skeleton.utils.errors import DatasetError, UserError
+from keras_skeleton.utils.files import plain_name, write_json, write_text
+from keras_skeleton.utils.program import program
+
+if TYPE_CHECKING:
+    from keras_skeleton.recognizer import Prediction, Recognizer
+
+COLUMNS = (
+    "source", "person", "start", "end", "start_s", "end_s", "label", "probability",
+    "label_2", "probability_2", "label_3", "probability_3",
+)  # fmt: skip
+STREAM = "-"
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = parser_for("predict", __doc__)
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="clip files (.npy, .npz, .json, .csv, .skeleton, .pkl), folders, patterns; '-' reads "
+        "frames from standard input, one JSON list (M, V, 3) or (V, 3) a line",
+    )
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--weights",
+        metavar="NAME",
+        help="a network of the zoo, a run's folder, or a folder of Recognizer.save (default: the "
+        "network of the zoo for these joints with the best accuracy)",
+    )
+    group.add_argument("--fold", type=whole_number(1), help="of a run with several folds")
+    group = parser.add_argument_group("clips")
+    group.add_argument("--skeleton", help="joint layout of the files (default: as they say)")
+    group.add_argument(
+        "--window", type=whole_number(1), metavar="N", help="label every N frames of a clip"
+    )
+    group.add_argument(
+        "--stride", type=whole_number(1), metavar="N", help="frames from window to window"
+    )
+    group.add_argument(
+        "--each-person", action="store_true", help="label every person of a clip alone"
+    )
+    group = parser.add_argument_group("results")
+    group.add_argument("--out", type=Path, metavar="DIR", help="write predictions.csv and .json")
+    group.add_argument(
+        "--top", type=whole_number(1), default=3, help="classes in the ranking (default 3)"
+    )
+    group.add_argument(
+        "--min-probability", type=_fraction, default=0.0, metavar="P", help="leave out rows below P"
+    )
+    group.add_argument(
+        "--attention", action="store_true", help="write an attention page of each clip to --out"
+    )
+    return parser
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs the command."""
+    args = _parser().parse_args(words)
+    if args.stride and not args.window:
+        raise UserError("--stride goes with --window")
+    if args.attention and args.out is None:
+        raise UserError("--attention writes pages; name a folder with --out")
+    if args.attention and (args.window or args.each_person):
+        raise UserError("--attention draws whole clips; leave --window and --each-person out")
+    if STREAM in args.sources:
+        if args.sources != [STREAM] or args.weights is None or args.out or args.attention:
+            raise UserError(f"'{STREAM}' is the only source then, and needs --weights; no --out")
+        _stream(args)
+        return
+    paths = find_sources(args.sources)
+    clips, skipped = [], 0
+    for path in paths:
+        try:
+            clips += list(read_clips(path, args.skeleton))
+        except DatasetError as error:
+            if len(paths) == 1:
+                raise
+            skipped += 1
+            print(f"skipped {str(error).splitlines()[0]}", file=sys.stderr)
+    if not clips:
+        raise UserError("none of the files could be read")
+    recognizer = _open(args, clips)
+    rows = [row for clip in clips for row in _rows(args, recognizer, clip)]
+    shown = [row for row in rows if row.prediction.probability >= args.min_probability]
+    print(_table(shown))
+    labels = {row.prediction.label for row in shown}
+    print(
+        f"\n{len(shown)} predictions of {len(labels)} classes for {len(clips)} clips by "
+        f"{recognizer.name}"
+        + (
+            f"; {len(rows) - len(shown)} below {args.min_probability:g}"
+            if len(rows) > len(shown)
+            else ""
+        )
+        + (f"; {skipped} files skipped" if skipped else "")
+    )
+    if args.out is not None:
+        _write(args, recognizer, shown, clips)
+        print(f"results in {args.out}")
+
+
+def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
+    """The network that --weights names, or the one of the zoo that fits the first clip."""
+    from keras_skeleton.zoo.entries import read_zoo
+
+    name = args.weights
+    if name is None:
+        skeleton = clips[0].skeleton
+        fitting = [
+            entry
+            for entry in read_zoo()
+            if entry.task == "recognition"
+            and entry.skeleton == skeleton.name
+            and entry.model != "pose_i3d"
+        ]
+        if not fitting:
+            raise UserError(
+                f"no network of the zoo reads the joints of {skeleton.name}; name one with "
+                f"--weights ({program()} zoo lists them)"
+            )
+        best = max(fitting, key=lambda entry: entry.figures.get("validation_accuracy") or 0.0)
+        name = best.name
+        print(f"weights: {name}, for the joints of {skeleton.name}", flush=True)
+    start_keras()
+    from keras_skeleton.zoo.recognizers import load_recognizer
+
+    return load_recognizer(name, fold=args.fold)
+
+
+def _windows(length: int, size: int | None, stride: int | None) -> Iterator[tuple[int, int]]:
+    """First frame and the one after the last of each window; the whole clip without a size."""
+    if size is None or length <= size:
+        yield 0, length
+        return
+    step = stride or size
+    starts = list(range(0, length - size + 1, step))
+    if starts[-1] + size < length:
+        starts.append(length - size)  # the last frames, too
+    yield from ((start, start + size) for start in starts)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The answer to a clip, or to a window or a person of it."""
+
+    source: str
+    person: int | None
+    start: int
+    end: int
+    start_s: float | None
+    end_s: float | None
+    prediction: Prediction
+    notes: tuple[str, ...]
+
+
+def _rows(args: argparse.Namespace, recognizer: Recognizer, clip: SourceClip) -> list[Row]:
+    people: Sequence[int | None] = [None]
+    if args.each_person:
+        people = np.flatnonzero(clip.clip.any(axis=(0, 2, 3))).tolist()
+    pieces, places = [], []
+    for person in people:
+        own = clip.clip if person is None else clip.clip[:, person : person + 1]
+        for start, end in _windows(len(own), args.window, args.stride):
+            if own[start:end].any():  # else nobody is there
+                pieces.append(own[start:end])
+                places.append((person, start, end))
+    found = recognizer.predict(pieces, max(3, args.top), clip.skeleton)
+    fps = clip.fps
+    return [
+        Row(
+            clip.source,
+            person,
+            start,
+            end,
+            start_s=None if fps is None else start / fps,
+            end_s=None if fps is None else end / fps,
+            prediction=prediction,
+            notes=(*clip.notes, *prediction.notes),
+        )
+        for (person, start, end), prediction in zip(places, found, strict=True)
+    ]
+
+
+def _cells(row: Row) -> list[str]:
+    ranking = [*row.prediction.ranking, ("", None), ("", None)][:3]
+    place = [
+        row.source,
+        *("" if value is None else str(value) for value in (row.person, row.start, row.end)),
+        *("" if value is None else f"{value:.3f}" for value in (row.start_s, row.end_s)),
+    ]
+    told = [text for label, p in ranking for text in (label, "" if p is None else f"{p:.4f}")]
+    return [*place, *told]
+
+
+def _table(rows: Sequence[Row]) -> str:
+    """Source, frames and the best classes, as text."""
+    lines = [["source", "frames", "label", "probability", "next"]]
+    for row in rows:
+        prediction = row.prediction
+        who = "" if row.person is None else f", person {row.person}"
+        after = ", ".join(f"{label} {100 * p:.0f} %" for label, p in prediction.ranking[1:3])
+        lines.append(
+            [
+                row.source + who,
+                f"{row.start}-{row.end - 1}",
+                prediction.label,
+                f"{100 * prediction.probability:.1f} %",
+                after,
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    notes = dict.fromkeys(f"note: {note}" for row in rows for note in row.notes)
+    return "\n".join([*text, *notes])
+
+
+def _write(
+    args: argparse.Namespace,
+    recognizer: Recognizer,
+    rows: Sequence[Row],
+    clips: Sequence[SourceClip],
+) -> None:
+    args.out.mkdir(parents=True, exist_ok=True)
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_cells(row) for row in rows)
+    write_text(args.out / "predictions.csv", buffer.getvalue())
+    content = [
+        {
+            **{key: getattr(row, key) for key in COLUMNS[:6]},
+            "label": row.prediction.label,
+            "probability": round(row.prediction.probability, 6),
+            "probabilities": {
+                str(name): round(float(p), 6)
+                for name, p in zip(recognizer.classes, row.prediction.probabilities, strict=True)
+            },
+            "notes": list(row.notes),
+        }
+        for row in rows
+    ]
+    write_json(
+        args.out / "predictions.json",
+        {"weights": recognizer.name, "classes": list(recognizer.classes), "predictions": content},
+    )
+    if args.attention:
+        for clip in clips:
+            _draw(args.out, recognizer, clip)
+
+
+def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
+    """The attention page and the strip of poses of a clip."""
+    from keras_skeleton.viz.attended_clip import AttendedClip
+    from keras_skeleton.viz.attention_page import write_attention_page
+    from keras_skeleton.viz.strips import attention_strip_figure
+    from keras_skeleton.viz.style import save_figure
+
+    adapted, _ = recognizer.preprocessing.adapt(clip.clip, clip.skeleton)
+    prediction = recognizer.predict(clip.clip, skeleton=clip.skeleton)
+    maps = recognizer.attention_of([adapted])[0]
+    seen = AttendedClip(
+        clip=adapted,
+        skeleton=recognizer.skeleton,
+        classes=tuple(recognizer.classes),
+        label=None,
+        probabilities=prediction.probabilities,
+        name=clip.source,
+        about={"weights": recognizer.name, "clip": f"{len(adapted)} frames"},
+        joints=maps.get("joints"),
+        frames=maps.get("frames"),
+        fps=clip.fps,
+        unit=recognizer.preprocessing.unit,
+    )
+    stem = plain_name(Path(clip.source).name)
+    write_attention_page(seen, out / f"{stem}.html")
+    figure = attention_strip_figure(
+        seen.clip, seen.skeleton, seen.frames, seen.caption,
+        fps=seen.fps, unit=seen.unit, shares=seen.shares, top=seen.top_share,
+    )  # fmt: skip
+    save_figure(figure, out / f"{stem}.png")
+
+
+def _stream(args: argparse.Namespace) -> None:
+    """Frames from standard input to a line of JSON for each window on standard output."""
+    start_keras()
+    from keras_skeleton.zoo.recognizers import load_recognizer
+
+    recognizer = load_recognizer(args.weights, fold=args.fold)
+    size = args.window or 60
+    stride = args.stride or size
+    frames: deque[np.ndarray] = deque(maxlen=size)
+    seen = 0
+    for number, line in enumerate(sys.stdin, 1):
+        if not line.strip():
+            continue
+        try:
+            frame = np.asarray(json.loads(line), np.float32)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"line {number}: not a frame in JSON ({error})") from None
+        if frame.ndim not in (2, 3) or frame.shape[-1] != 3:
+            raise UserError(f"line {number}: has shape {frame.shape}; expected (V, 3) or (M, V, 3)")
+        frames.append(frame[None] if frame.ndim == 2 else frame)
+        seen += 1
+        if seen < size or (seen - size) % stride:
+            continue
+        most = max(len(frame) for frame in frames)
+        clip = np.zeros((size, most, *frame.shape[-2:]), np.float32)
+        for t, frame in enumerate(frames):
+            clip[t, : len(frame)] = frame
+        if not clip.any():
+            continue
+        found = recognizer.predict(clip, args.top, args.skeleton)
+        if found.probability >= args.min_probability:
+            row = {
+                "start": seen - size,
+                "end": seen,
+                "label": found.label,
+                "probability": round(found.probability, 4),
+                "ranking": [[label, round(p, 4)] for label, p in found.ranking],
+            }
+            print(json.dumps(row), flush=True)
