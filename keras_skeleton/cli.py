@@ -13,7 +13,7 @@ from keras_skeleton.utils.program import program
 
 # Commands with their descriptions.
 COMMANDS = {
-    "predict": "label clips with a trained network",
+    "predict": "predict action labels of clips with a trained network",
     "train": "train and evaluate a model on a dataset, or score trained weights",
     "attention": "visualize the attention of a network, or score its attention",
     "detect": "detect actions in untrimmed recordings",

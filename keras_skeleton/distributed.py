@@ -21,8 +21,8 @@ draws the same random numbers for its part of the batch.
 
 Every process of `Hosts` does the same work and scores the same clips (each process its part of a
 batch), but only process 0 writes to the run's folder. The others write to a temporary folder and
-receive from process 0 the files that a resumed run needs, so only the data must be on a shared or
-copied folder.
+receive from process 0 the files that a resumed run needs, so only the data must be available on all
+hosts.
 
 The rest of the package uses only `current()` and the methods of `Devices`. The base class `Devices`
 is one device; most of its methods do nothing.

@@ -1,5 +1,5 @@
-"""`Recognizer`: a trained network with its preprocessing, joints and classes in one object, which
-answers for any new clip and shows what it attends to."""
+"""`Recognizer`: a trained network with its preprocessing, skeleton and classes, for predictions and
+attention on new clips."""
 
 from __future__ import annotations
 
@@ -26,24 +26,29 @@ from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import read_json, write_atomic, write_json
 
 RECORD, WEIGHTS = "recognizer.json", "model.weights.h5"
-BATCH = 32  # clips at a time
+BATCH = 32  # maximum batch size
 
 
 class RecognizerError(UserError):
-    """Raised for weights that cannot answer for a clip; the message says why and what to do."""
+    """Raised if weights cannot be used for predictions on clips."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one clip.
+    """The prediction for one clip.
 
     Attributes:
         label: The most probable class.
-        probability: Its probability.
+        probability: Probability of this class.
         ranking: The most probable classes with their probabilities, best first.
-        probabilities: float64 (C,), of all classes in their order.
-        logits: float32 (C,).
-        notes: What was changed in the clip before the network read it.
+        probabilities: Probabilities of all classes, float64 (C,).
+        logits: Logits of all classes, float32 (C,).
+        notes: Changes made to the clip to fit the network's input.
+
+    Example:
+        >>> prediction = Prediction("wave", 0.9, (("wave", 0.9),), np.array([0.9, 0.1]), np.ones(2))
+        >>> print(prediction)
+        wave 90.0 %
     """
 
     label: str
@@ -62,12 +67,15 @@ class Recognizer:
     """A trained network that recognizes actions in raw clips.
 
     Attributes:
-        model: The network, with its weights.
-        classes: Names of the classes, in the order of the logits.
-        preprocessing: From raw clips to the network's input.
-        arguments: Of `build_model`, beside skeleton, classes and frames.
-        name: Of the weights.
-        about: Where the weights come from: dataset, protocol, fold, recipe, accuracy.
+        model: The network, with its trained weights.
+        classes: Class names, in the order of the logits.
+        preprocessing: Preprocessing of raw clips to the network's input.
+        arguments: Arguments of `build_model` other than skeleton, classes and frames.
+        name: Name of the weights.
+        about: Source of the weights: dataset, protocol, fold, recipe, accuracy.
+
+    Raises:
+        RecognizerError: If the network has video inputs.
 
     Example:
         >>> import keras_skeleton as ks
@@ -86,8 +94,8 @@ class Recognizer:
     def __post_init__(self) -> None:
         if MODELS[self.preprocessing.model].video:
             raise RecognizerError(
-                f"'{self.preprocessing.model}' also reads videos of a clip's parts; it is scored "
-                "with the command train --weights, on crops"
+                f"'{self.preprocessing.model}' has video inputs; evaluate it on crops with "
+                "`keras-skeleton train --weights`"
             )
         self.classes = tuple(self.classes)
         outputs = {"logits": self.model.output, **attention_outputs(self.model)}
@@ -95,15 +103,15 @@ class Recognizer:
 
     @property
     def skeleton(self) -> Skeleton:
-        """The joint layout that the network reads."""
+        """The skeleton of the network's input."""
         return self.preprocessing.skeleton
 
     def preprocess(self, clip: np.ndarray, skeleton: str | Skeleton | None = None) -> np.ndarray:
-        """The network's input of a raw clip: float32 (1, ...).
+        """Converts a raw clip to the network's input, float32 (1, ...).
 
         Args:
-            clip: (T, V, 3) or (T, M, V, 3).
-            skeleton: Its joint layout; by default the network's.
+            clip: A clip, (T, V, 3) or (T, M, V, 3).
+            skeleton: Skeleton of the clip; by default the network's.
         """
         adapted, _ = self.preprocessing.adapt(clip, skeleton)
         return self.preprocessing(adapted)[None]
@@ -114,21 +122,22 @@ class Recognizer:
         top: int = 3,
         skeleton: str | Skeleton | None = None,
     ) -> Any:
-        """Recognizes the action of a clip, or of each clip of a list.
+        """Predicts the action of a clip, or of each clip of a list.
 
         Args:
             clips: A clip (T, V, 3) or (T, M, V, 3) in the unit of the training clips, or a list of
-                clips. Absent people are zero; of too many the ones that move most are taken.
+                clips. Absent bodies are zero; if there are too many, those with the most motion
+                are used.
             top: Number of classes in the ranking.
-            skeleton: Joint layout of the clips; by default the network's. Another one is mapped
+            skeleton: Skeleton of the clips; by default the network's. Another skeleton is mapped
                 by joint names.
 
         Returns:
-            `Prediction`, or a list of them.
+            A `Prediction`, or a list of them.
 
         Raises:
-            ClipInputError: A clip that cannot be read.
-            SkeletonMapError: A layout that cannot be mapped to the network's.
+            ClipInputError: If a clip is invalid.
+            SkeletonMapError: If the skeleton cannot be mapped to the network's.
         """
         given = [clips] if isinstance(clips, np.ndarray) else list(clips)
         adapted = [self.preprocessing.adapt(clip, skeleton) for clip in given]
@@ -148,17 +157,21 @@ class Recognizer:
     def attention(
         self, clip: np.ndarray, skeleton: str | Skeleton | None = None
     ) -> dict[str, np.ndarray]:
-        """The network's attention in a clip, at the clip's own frames.
+        """Attention of the network to a clip, resampled to the clip's frames.
+
+        Args:
+            clip: A clip, (T, V, 3) or (T, M, V, 3).
+            skeleton: Skeleton of the clip; by default the network's.
 
         Returns:
-            Those that the network has of `"joints"` (T, M * V) and `"frames"` (T,), or (T, 3) with
-            one weight per coordinate.
+            The maps that the network has: `"joints"` (T, M * V), and `"frames"` (T,), or (T, 3)
+            with one column per coordinate.
         """
         adapted, _ = self.preprocessing.adapt(clip, skeleton)
         return self.attention_of([adapted])[0]
 
     def attention_of(self, adapted: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """As `attention`, for clips that `preprocessing.adapt` has returned."""
+        """As `attention`, for clips returned by `preprocessing.adapt`."""
         outputs = self._outputs(adapted)
         result = []
         for b, clip in enumerate(adapted):
@@ -176,7 +189,7 @@ class Recognizer:
         return self.preprocessing.input_frames(max(map(len, clips)))
 
     def _outputs(self, clips: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Logits and attention of adapted clips, from one compiled function."""
+        """Logits and attention of adapted clips."""
         frames = self._frames(clips)
         found = []
         for first in range(0, len(clips), BATCH):
@@ -189,14 +202,20 @@ class Recognizer:
         return {key: np.concatenate([part[key] for part in found]) for key in found[0]}
 
     def save(self, folder: str | Path) -> Path:
-        """Writes weights and a JSON record, which `load_recognizer` reads.
+        """Writes the weights and a JSON file to a folder, for `load_recognizer`.
+
+        Args:
+            folder: Output folder, created if it does not exist.
+
+        Returns:
+            The folder.
 
         Raises:
-            RecognizerError: The folder holds a recognizer.
+            RecognizerError: If the folder already holds a recognizer.
         """
         folder = Path(folder)
         if (folder / RECORD).exists():
-            raise RecognizerError(f"{folder}: holds a recognizer already; choose another folder")
+            raise RecognizerError(f"{folder} already holds a recognizer; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / WEIGHTS, self.model.save_weights)
         write_json(
@@ -214,10 +233,10 @@ class Recognizer:
 
     @classmethod
     def load(cls, folder: str | Path) -> Recognizer:
-        """Reads what `save` wrote.
+        """Loads a recognizer written by `save`.
 
         Raises:
-            RecognizerError: Nothing there, or a damaged record.
+            RecognizerError: If the folder holds no recognizer, or if it is damaged.
         """
         path = Path(folder) / RECORD
         try:
@@ -226,7 +245,7 @@ class Recognizer:
             classes, arguments = content["classes"], content["arguments"]
             name, about = content["name"], content["about"]
         except FileNotFoundError:
-            raise RecognizerError(f"{folder}: no {RECORD} here") from None
+            raise RecognizerError(f"{folder}: no recognizer ({RECORD} is missing)") from None
         except (ValueError, KeyError, TypeError) as error:
             raise RecognizerError(f"{path}: damaged ({error})") from None
         return cls.build(

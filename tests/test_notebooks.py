@@ -20,8 +20,6 @@ MACHINE = re.compile(
     r"(?<![\w.~])/(tmp|work|home|root|usr|opt|var|Users|mnt)/|[A-Z]:\\|site-packages"
 )
 
-every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-
 
 def read(path):
     return nbformat.read(path, as_version=4)
@@ -51,35 +49,36 @@ def test_the_notebooks_are_there():
     assert [path.stem[:2] for path in PATHS] == [f"{n:02d}" for n in range(1, 8)]
 
 
-@every_notebook
-def test_it_says_first_what_it_shows_and_needs(path):
-    first = read(path).cells[0]
-    assert first.cell_type == "markdown"
-    assert first.source.startswith("# ")
-    for word in ("**Needs** ", "**Takes** "):
-        assert word in first.source
+def test_they_say_first_what_they_show_and_need():
+    for path in PATHS:
+        first = read(path).cells[0]
+        assert first.cell_type == "markdown", path.name
+        assert first.source.startswith("# "), path.name
+        for word in ("**Needs** ", "**Takes** "):
+            assert word in first.source, path.name
 
 
-@every_notebook
-def test_it_was_run_from_top_to_bottom(path):
-    cells = code_cells(path)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    outputs = [output for cell in cells for output in cell.outputs]
-    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
-    assert path.stat().st_size < 2_000_000
+def test_they_were_run_from_top_to_bottom():
+    for path in PATHS:
+        cells = code_cells(path)
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), path.name
+        outputs = [output for cell in cells for output in cell.outputs]
+        bad = [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+        assert not bad, path.name
+        assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3, path.name
+        assert path.stat().st_size < 2_000_000, path.name
 
 
-@every_notebook
-def test_it_knows_nothing_of_the_machine(path):
-    assert not MACHINE.search(printed(path))
-    notebook = read(path)
-    assert not [cell for cell in notebook.cells if cell.metadata]
-    assert not [cell for cell in notebook.cells if MACHINE.search(cell.source)]
-    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+def test_they_know_nothing_of_the_machine():
+    for path in PATHS:
+        assert not MACHINE.search(printed(path)), path.name
+        notebook = read(path)
+        assert not [cell for cell in notebook.cells if cell.metadata], path.name
+        assert not [cell for cell in notebook.cells if MACHINE.search(cell.source)], path.name
+        assert set(notebook.metadata) == {"kernelspec", "language_info"}, path.name
 
 
-@every_notebook
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_the_figures_that_it_prints_are_recorded(path):
     text = printed(path)
     found = re.findall(r"^(\w+): (?:.*recorded )?accuracy ([\d.]+) %", text, re.M)

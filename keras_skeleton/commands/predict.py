@@ -1,4 +1,4 @@
-"""Label clips with a trained network: files, folders or patterns in, a table of labels out."""
+"""Predict action labels of clips in files, folders or file patterns with a trained network."""
 
 from __future__ import annotations
 
@@ -47,38 +47,44 @@ def _parser() -> argparse.ArgumentParser:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="clip files (.npy, .npz, .json, .csv, .skeleton, .pkl), folders, patterns; '-' reads "
-        "frames from standard input, one JSON list (M, V, 3) or (V, 3) a line",
+        help="clip file (.npy, .npz, .json, .csv, .skeleton, .pkl), folder or pattern; '-' reads "
+        "frames from standard input, one JSON list (M, V, 3) or (V, 3) per line",
     )
     group = parser.add_argument_group("network")
     group.add_argument(
         "--weights",
         metavar="NAME",
-        help="a network of the zoo, a run's folder, or a folder of Recognizer.save (default: the "
-        "network of the zoo for these joints with the best accuracy)",
+        help="load a network of the zoo, a run folder, or a folder of Recognizer.save (default: "
+        "the best network of the zoo for the skeleton)",
     )
-    group.add_argument("--fold", type=whole_number(1), help="of a run with several folds")
+    group.add_argument(
+        "--fold", type=whole_number(1), help="choose the fold of a run with several folds"
+    )
     group = parser.add_argument_group("clips")
-    group.add_argument("--skeleton", help="joint layout of the files (default: as they say)")
+    group.add_argument("--skeleton", help="set the skeleton of the files (default: from the files)")
     group.add_argument(
-        "--window", type=whole_number(1), metavar="N", help="label every N frames of a clip"
+        "--window", type=whole_number(1), metavar="N", help="label windows of N frames"
     )
     group.add_argument(
-        "--stride", type=whole_number(1), metavar="N", help="frames from window to window"
+        "--stride", type=whole_number(1), metavar="N", help="start a window every N frames"
     )
     group.add_argument(
-        "--each-person", action="store_true", help="label every person of a clip alone"
+        "--each-person", action="store_true", help="label each person of a clip separately"
     )
     group = parser.add_argument_group("results")
     group.add_argument("--out", type=Path, metavar="DIR", help="write predictions.csv and .json")
     group.add_argument(
-        "--top", type=whole_number(1), default=3, help="classes in the ranking (default 3)"
+        "--top", type=whole_number(1), default=3, help="rank the N best classes (default 3)"
     )
     group.add_argument(
-        "--min-probability", type=_fraction, default=0.0, metavar="P", help="leave out rows below P"
+        "--min-probability",
+        type=_fraction,
+        default=0.0,
+        metavar="P",
+        help="omit predictions with a probability below P",
     )
     group.add_argument(
-        "--attention", action="store_true", help="write an attention page of each clip to --out"
+        "--attention", action="store_true", help="write an attention page per clip to --out"
     )
     return parser
 
@@ -87,14 +93,17 @@ def run(words: Sequence[str]) -> None:
     """Runs the command."""
     args = _parser().parse_args(words)
     if args.stride and not args.window:
-        raise UserError("--stride goes with --window")
+        raise UserError("--stride needs --window")
     if args.attention and args.out is None:
-        raise UserError("--attention writes pages; name a folder with --out")
+        raise UserError("--attention needs an output folder; add --out")
     if args.attention and (args.window or args.each_person):
-        raise UserError("--attention draws whole clips; leave --window and --each-person out")
+        raise UserError("--attention draws whole clips; omit --window and --each-person")
     if STREAM in args.sources:
         if args.sources != [STREAM] or args.weights is None or args.out or args.attention:
-            raise UserError(f"'{STREAM}' is the only source then, and needs --weights; no --out")
+            raise UserError(
+                f"'{STREAM}' must be the only source and needs --weights; omit --out and "
+                "--attention"
+            )
         _stream(args)
         return
     paths = find_sources(args.sources)
@@ -126,11 +135,12 @@ def run(words: Sequence[str]) -> None:
     )
     if args.out is not None:
         _write(args, recognizer, shown, clips)
-        print(f"results in {args.out}")
+        print(f"results are in {args.out}")
 
 
 def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
-    """The network that --weights names, or the one of the zoo that fits the first clip."""
+    """The network given by --weights, or the best network of the zoo for the first clip's
+    skeleton."""
     from keras_skeleton.zoo.entries import read_zoo
 
     name = args.weights
@@ -145,12 +155,12 @@ def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
         ]
         if not fitting:
             raise UserError(
-                f"no network of the zoo reads the joints of {skeleton.name}; name one with "
+                f"the zoo has no network for the skeleton {skeleton.name}; choose one with "
                 f"--weights ({program()} zoo lists them)"
             )
         best = max(fitting, key=lambda entry: entry.figures.get("validation_accuracy") or 0.0)
         name = best.name
-        print(f"weights: {name}, for the joints of {skeleton.name}", flush=True)
+        print(f"using weights {name} for the skeleton {skeleton.name}", flush=True)
     start_keras()
     from keras_skeleton.zoo.recognizers import load_recognizer
 
@@ -158,20 +168,20 @@ def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
 
 
 def _windows(length: int, size: int | None, stride: int | None) -> Iterator[tuple[int, int]]:
-    """First frame and the one after the last of each window; the whole clip without a size."""
+    """Yields start and end (excluded) of each window; the whole clip if there is no size."""
     if size is None or length <= size:
         yield 0, length
         return
     step = stride or size
     starts = list(range(0, length - size + 1, step))
     if starts[-1] + size < length:
-        starts.append(length - size)  # the last frames, too
+        starts.append(length - size)  # covers the last frames
     yield from ((start, start + size) for start in starts)
 
 
 @dataclass(frozen=True)
 class Row:
-    """The answer to a clip, or to a window or a person of it."""
+    """The prediction for a clip, or for a window or person of a clip."""
 
     source: str
     person: int | None
@@ -191,7 +201,7 @@ def _rows(args: argparse.Namespace, recognizer: Recognizer, clip: SourceClip) ->
     for person in people:
         own = clip.clip if person is None else clip.clip[:, person : person + 1]
         for start, end in _windows(len(own), args.window, args.stride):
-            if own[start:end].any():  # else nobody is there
+            if own[start:end].any():  # skip windows without a body
                 pieces.append(own[start:end])
                 places.append((person, start, end))
     found = recognizer.predict(pieces, max(3, args.top), clip.skeleton)
@@ -223,7 +233,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Source, frames and the best classes, as text."""
+    """A table of sources, frames and best classes, as text."""
     lines = [["source", "frames", "label", "probability", "next"]]
     for row in rows:
         prediction = row.prediction
@@ -279,7 +289,7 @@ def _write(
 
 
 def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
-    """The attention page and the strip of poses of a clip."""
+    """Writes the attention page and the strip of poses of a clip."""
     from keras_skeleton.viz.attended_clip import AttendedClip
     from keras_skeleton.viz.attention_page import write_attention_page
     from keras_skeleton.viz.strips import attention_strip_figure
@@ -311,7 +321,7 @@ def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
 
 
 def _stream(args: argparse.Namespace) -> None:
-    """Frames from standard input to a line of JSON for each window on standard output."""
+    """Reads frames from standard input and prints a line of JSON for each window."""
     start_keras()
     from keras_skeleton.zoo.recognizers import load_recognizer
 
@@ -326,7 +336,7 @@ def _stream(args: argparse.Namespace) -> None:
         try:
             frame = np.asarray(json.loads(line), np.float32)
         except (ValueError, TypeError) as error:
-            raise UserError(f"line {number}: not a frame in JSON ({error})") from None
+            raise UserError(f"line {number}: not a JSON frame ({error})") from None
         if frame.ndim not in (2, 3) or frame.shape[-1] != 3:
             raise UserError(f"line {number}: has shape {frame.shape}; expected (V, 3) or (M, V, 3)")
         frames.append(frame[None] if frame.ndim == 2 else frame)

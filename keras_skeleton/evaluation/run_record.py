@@ -27,7 +27,7 @@ MAY_DIFFER = frozenset(
     {"command", "versions", "device", "devices", "host", "started", "finished", "seconds",
      "folds", "out", "data_dir", "cache_dir", "notes"}
 )  # fmt: skip
-# Entries that runs of earlier versions lack; they are recorded when such a run is resumed.
+# Entries missing in runs of earlier versions; they are added when such a run is resumed.
 ADDED = frozenset({"bodies", "layout", "unit"})
 # Names before version 0.2, with their current names.
 _RENAMED = {
@@ -132,7 +132,7 @@ def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_words(settings: Any) -> Any:
-    """A recipe's fields without its texts for people, which may be reworded."""
+    """The fields of a recipe without descriptions, whose wording may change."""
     if not isinstance(settings, Mapping):
         return settings
     fields = {key: value for key, value in settings.items() if key != "sources"}

@@ -35,7 +35,7 @@ from keras_skeleton.training.state import StateError, TrainingState, delete_stat
 from keras_skeleton.training.tensorboard import ScalarLog
 from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict, predict_views
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import write_atomic, write_json
+from keras_skeleton.utils.files import remove_parts, write_atomic, write_json
 
 Row = dict[str, float]
 SAVE_EVERY = 30.0  # minimum seconds between writes of the training state
@@ -229,6 +229,7 @@ class FoldFit:
             resume: Continue from the state saved in the folder, if there is one.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_parts(self.folder)
         recipe, devices = self.trainer.recipe, self.trainer.devices
         self.trainer.reset(self.seed)
         self.start(self.trainer.model)

@@ -198,6 +198,14 @@ def is_part(path: Path) -> bool:
     return path.name.startswith(".part-") or path.suffix == ".part"
 
 
+def remove_parts(folder: str | Path) -> None:
+    """Deletes the temporary files that a killed process has left in a folder; nothing else may be
+    writing to it."""
+    for path in Path(folder).iterdir():
+        if is_part(path):
+            path.unlink()
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     write_atomic(path, lambda part: part.write_text(text, "utf-8"))

@@ -1,4 +1,4 @@
-"""`load_recognizer`: a trained network from the zoo, from a run or from a saved folder."""
+"""`load_recognizer`: load a trained network from the zoo, a run folder or a saved folder."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from keras_skeleton.zoo.entries import ZOO, Entry, checked_files, no_weights, re
 
 
 def load_recognizer(source: str | Path, fold: int | None = None, folder: Path = ZOO) -> Recognizer:
-    """Loads a trained network with its preprocessing, joints and classes.
+    """Loads a trained network with its preprocessing, skeleton and classes.
 
     Args:
-        source: Name of a network of the zoo, the folder of a finished run, or a folder that
-            `Recognizer.save` has written.
-        fold: Of a run with several folds, from 1.
-        folder: Of the zoo.
+        source: Name of a network of the zoo, folder of a finished run, or folder written by
+            `Recognizer.save`.
+        fold: Fold number, counted from 1, for runs with several folds.
+        folder: Folder of the zoo.
 
     Raises:
-        UnknownNameError: The zoo has no such network; the nearest name is suggested.
-        UserError: A folder that holds neither, or a fold that is not finished.
+        UnknownNameError: If the zoo has no such network. The message suggests similar names.
+        UserError: If the folder holds neither a run nor a recognizer, or if the fold is not
+            finished.
 
     Example:
         >>> recognizer = load_recognizer("mans9_synthetic_cs")  # doctest: +SKIP
@@ -48,18 +49,18 @@ def load_recognizer(source: str | Path, fold: int | None = None, folder: Path = 
 
 
 def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
-    """The recognizer of an entry of the zoo.
+    """Creates the recognizer of a zoo entry.
 
     Raises:
-        RecognizerError: A detector, or an entry that does not say how many people it reads.
+        RecognizerError: If the entry is a detector, or does not record its number of bodies.
     """
     if entry.task != "recognition":
-        raise RecognizerError(f"'{entry.name}' detects actions; use the command detect")
+        raise RecognizerError(f"'{entry.name}' is a detector; use `keras-skeleton detect`")
     bodies = entry.bodies or entry.arguments.get("bodies")
     if not bodies:
         raise RecognizerError(
-            f"'{entry.name}' does not record how many people it was trained on; add it anew with "
-            "the command zoo --add"
+            f"'{entry.name}' does not record its number of bodies; add it again with "
+            "`keras-skeleton zoo --add`"
         )
     return Recognizer.build(
         Preprocessing(
@@ -86,13 +87,13 @@ def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
 def _of_run(run: Path, fold: int | None) -> Recognizer:
     about = about_run(run)
     if about["task"] != "recognition":
-        raise RecognizerError(f"{run}: a detection run; use the command detect")
+        raise RecognizerError(f"{run} is a detection run; use `keras-skeleton detect`")
     finished = sorted(run.glob("fold_*/best.weights.h5"))
     if fold is not None:
         finished = [path for path in finished if path.parent.name == f"fold_{fold:02d}"]
     if len(finished) != 1:
         raise UserError(
-            f"{run}: {len(finished)} folds have weights; name one with --fold (fold= in Python)"
+            f"{run}: {len(finished)} folds have weights; choose one with --fold (fold= in Python)"
         )
     metrics: dict[str, Any] = {}
     if (path := finished[0].parent / "metrics.json").is_file():
@@ -101,14 +102,14 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
     bodies = about.get("bodies")
     if not bodies:
         raise RecognizerError(
-            f"{run}: made by a version that did not record how many people the clips have; train "
-            "it again, or continue it with --resume to record it"
+            f"{run}: written by an older version that did not record the number of bodies; resume "
+            "it with --resume to record it, or train again"
         )
     skeleton = about.get("layout") or about["skeleton"]
     if isinstance(skeleton, str) and skeleton not in SKELETONS:
         raise RecognizerError(
-            f"{run}: made by a version that did not record the joints of '{skeleton}'; train it "
-            "again, or continue it with --resume to record them"
+            f"{run}: written by an older version that did not record the joints of '{skeleton}'; "
+            "resume it with --resume to record them, or train again"
         )
     entry = MODELS[about["model"]]
     preprocessing = Preprocessing.from_description(

@@ -116,7 +116,9 @@ def test_clips_are_read_with_zeros_at_their_end():
     assert out.dtype == np.float32
     assert (out[45:] == 0).all()
     with pytest.raises(ValueError, match="coordinates='room' is unknown"):
-        MODELS["csta_cnn"].preprocess(get_skeleton("sbu"), 10, coordinates="room")(np.ones((3, 2, 15, 3)))
+        MODELS["csta_cnn"].preprocess(get_skeleton("sbu"), 10, coordinates="room")(
+            np.ones((3, 2, 15, 3))
+        )
 
 
 def test_unknown_topology_is_refused():

@@ -102,7 +102,9 @@ def test_clips_are_read_at_their_own_length(coordinates):
 
 def test_unknown_coordinates_are_refused():
     with pytest.raises(ValueError, match="coordinates='room' is unknown"):
-        MODELS["lstm"].preprocess(get_skeleton("sbu"), 10, coordinates="room")(np.ones((3, 2, 15, 3)))
+        MODELS["lstm"].preprocess(get_skeleton("sbu"), 10, coordinates="room")(
+            np.ones((3, 2, 15, 3))
+        )
 
 
 def test_gain_makes_equal_attention_the_plain_input():

@@ -85,10 +85,14 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert f"{command_line} --option subjects=4 --option repetitions=1 --seed 100" in said
     assert re.search("1 folds? .*already finished", said)  # the second had only not been kept
-    assert re.search(r"\| The CNN \| `stcm9` \| hdm05, 10fold \| paper \| 90.12 \| - \| no data", said)
+    assert re.search(
+        r"\| The CNN \| `stcm9` \| hdm05, 10fold \| paper \| 90.12 \| - \| no data", said
+    )
     assert (first / "metrics.json").read_bytes() == before
     found = rows()
-    runs = [json.loads(path.read_text()) for path in sorted(tiny.glob("results/runs/*/metrics.json"))]
+    runs = [
+        json.loads(path.read_text()) for path in sorted(tiny.glob("results/runs/*/metrics.json"))
+    ]
     assert [r["seed"] for r in runs] == [0, 100]
     assert found["seeds"]["synthetic"] == "0 100"
     own = 100 * sum(r["accuracy"] for r in runs) / 2

@@ -1,9 +1,16 @@
-"""A training that kills itself, in a process of its own: `killed_run.py FOLDER KIND WHEN`; or two
-deterministic ones, one after the other: `killed_run.py FOLDER twice`."""
+"""Trainings that kill themselves, and two deterministic ones, each in a process of its own:
+`killed_run.py FOLDER` writes to FOLDER/CASE and says on its last line how each process ended.
 
+All are forked from this process, which has loaded TensorFlow and run nothing of it: until then it
+has no threads, so a fork is safe, and loading it is most of what such a process costs.
+"""
+
+import json
 import os
 import signal
 import sys
+import threading
+import traceback
 from pathlib import Path
 
 import keras
@@ -107,12 +114,54 @@ def in_the_second_stage():
     in_an_epoch(number=27)
 
 
+KILLS = {
+    in_an_epoch: "plain",
+    in_a_checkpoint: "plain",
+    in_the_results: "plain",
+    in_the_second_stage: "staged",
+}
+
+
+def killed(when, folder):
+    when()
+    train(folder, KILLS[when] == "staged")
+
+
+def twice(folder):
+    make_deterministic()
+    train(folder / "one", staged=False)
+    train(folder / "other", staged=False)
+
+
+def fork(work, *arguments, log):
+    """The number of a new process that does the work; what it says goes to a file."""
+    if child := os.fork():
+        return child
+    code = 1
+    try:
+        with log.open("w") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        work(*arguments)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def main(root, at_a_time=2):
+    assert threading.active_count() == 1
+    cases = {when.__name__: (killed, when) for when in KILLS} | {"twice": (twice,)}
+    waiting, running, ended = list(cases.items()), {}, {}
+    while waiting or running:
+        while waiting and len(running) < at_a_time:
+            name, (work, *arguments) = waiting.pop(0)
+            running[fork(work, *arguments, root / name, log=root / f"{name}.log")] = name
+        child, status = os.wait()
+        ended[running.pop(child)] = os.waitstatus_to_exitcode(status)
+    print(json.dumps(ended))
+
+
 if __name__ == "__main__":
-    folder, kind = Path(sys.argv[1]), sys.argv[2]
-    if kind == "twice":
-        make_deterministic()
-        train(folder / "one", staged=False)
-        train(folder / "other", staged=False)
-    else:
-        globals()[sys.argv[3]]()
-        train(folder, kind == "staged")
+    main(Path(sys.argv[1]))

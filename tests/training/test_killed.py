@@ -1,5 +1,6 @@
 """SIGKILL at any moment, then --resume: the same bits as without."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,44 +11,40 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from killed_run import train
+from killed_run import KILLS, train
 
 from keras_skeleton.checkpoints.weights import _datasets
+from keras_skeleton.utils.files import is_part
 
 HERE = Path(__file__).parent
-KILLS = {
-    "in_an_epoch": "plain",
-    "in_a_checkpoint": "plain",
-    "in_the_results": "plain",
-    "in_the_second_stage": "staged",
-}
+KILLED = {when.__name__: kind for when, kind in KILLS.items()}
 
-
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent, HERE.parents[1]))),
-}
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+]
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
-    """Folders of runs that were killed, each in a process of its own, two at a time."""
+def runs(tmp_path_factory):
+    """The folder of what `killed_run.py` does."""
     root = tmp_path_factory.mktemp("killed")
-    waiting, ended = list(KILLS.items()), {}
-    while waiting:
-        some, waiting = waiting[:2], waiting[2:]
-        started = {
-            when: subprocess.Popen(
-                [sys.executable, HERE / "killed_run.py", root / when, kind, when],
-                env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-            )
-            for when, kind in some
-        }  # fmt: skip
-        for when, process in started.items():
-            errors = process.communicate()[1]
-            assert process.returncode == -signal.SIGKILL, errors
-            ended[when] = root / when
-    return ended
+    places = map(str, (HERE, HERE.parent, HERE.parents[1]))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(places),
+        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be forked, too
+    }
+    done = subprocess.run(
+        [sys.executable, HERE / "killed_run.py", root],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = {**dict.fromkeys(KILLED, -signal.SIGKILL), "twice": 0}
+    for name, code in json.loads(done.stdout.splitlines()[-1]).items():
+        assert code == expected.pop(name), (root / f"{name}.log").read_text()
+    assert not expected
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +73,12 @@ def everything(folder):
     return found
 
 
-@pytest.mark.parametrize(("when", "kind"), KILLS.items())
-def test_a_killed_run_ends_with_the_same_bits(when, kind, killed, straight):
-    folder = killed[when]
-    left = sorted(p.name for p in folder.rglob("state*"))
+@pytest.mark.parametrize(("when", "kind"), KILLED.items())
+def test_a_killed_run_ends_with_the_same_bits(when, kind, runs, straight):
+    folder = runs / when
     if when == "in_a_checkpoint":
-        assert left == ["state.npz", "state.npz.part", "state.previous.npz"]
+        assert len([path for path in folder.iterdir() if is_part(path)]) == 1
+        assert {path.name for path in folder.glob("state*")} == {"state.npz", "state.previous.npz"}
     if when == "in_the_second_stage":
         assert (folder / "first/metrics.json").exists()
         assert not (folder / "second/metrics.json").exists()
@@ -94,10 +91,7 @@ def test_a_killed_run_ends_with_the_same_bits(when, kind, killed, straight):
     assert [name for name in mine if mine[name] != theirs[name]] == []
 
 
-def test_deterministic_runs_end_with_the_same_bits(tmp_path):
-    words = [sys.executable, HERE / "killed_run.py", tmp_path, "twice"]
-    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    one, other = everything(tmp_path / "one"), everything(tmp_path / "other")
+def test_deterministic_runs_end_with_the_same_bits(runs):
+    one, other = everything(runs / "twice" / "one"), everything(runs / "twice" / "other")
     assert [name for name in one if one[name] != other[name]] == []
     assert len(one) >= 8

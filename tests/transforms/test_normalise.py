@@ -225,9 +225,7 @@ def test_pair_frame_step_by_step():
     root = get_skeleton("sbu").root
     np.testing.assert_allclose(out[:, :, root].sum(axis=1), 0, atol=1e-12)  # midway, every frame
     apart = out[0, 1, root] - out[0, 0, root]
-    assert apart[0] == pytest.approx(
-        np.hypot(*(clip[0, 1, root] - clip[0, 0, root])[[0, 2]])
-    )
+    assert apart[0] == pytest.approx(np.hypot(*(clip[0, 1, root] - clip[0, 0, root])[[0, 2]]))
     assert apart[2] == pytest.approx(0, abs=1e-12)
     np.testing.assert_allclose(  # turned about the vertical alone: lengths and heights are kept
         np.linalg.norm(out[:, 0] - out[:, 1], axis=-1),

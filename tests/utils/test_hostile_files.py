@@ -629,7 +629,8 @@ def test_nothing_in_the_package_can_run_what_a_file_holds():
     ]
     assert not found, "\n".join(found)
     for line in ("import pickle", "from dill import load", "eval(x)", "np.load(path)",
-                 "f(x, allow_pickle=True)", "run(x, shell=True)", "keras.models.load_model(x)"):  # fmt: skip
+                 "f(x, allow_pickle=True)", "run(x, shell=True)",
+                 "keras.models.load_model(x)"):  # fmt: skip
         assert any(list(loaders(node)) for node in ast.walk(ast.parse(line))), line
 
 

@@ -1,0 +1,114 @@
+"""`predict`: files in, labels out."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from keras_skeleton.cli import main
+from keras_skeleton.commands.predict import _windows
+from keras_skeleton.datasets.registry import load_dataset
+from keras_skeleton.zoo.entries import read_zoo
+
+WEIGHTS = "mans9_synthetic_cs"
+
+pytestmark = pytest.mark.skipif(not read_zoo(), reason="no trained weights here")
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A folder of four clips of the synthetic dataset, and their labels."""
+    folder = tmp_path_factory.mktemp("clips")
+    dataset = load_dataset("synthetic", cache_dir=folder / "cache", subjects=4, repetitions=1)
+    labels = {}
+    for i in (0, 50, 100, 150):
+        np.save(folder / f"clip{i:03d}.npy", dataset.clip(i))
+        labels[f"clip{i:03d}.npy"] = dataset.classes[dataset.labels[i]]
+    return folder, labels
+
+
+def test_a_folder_of_clips_without_labels(clips, tmp_path, capsys):
+    folder, labels = clips
+    words = ["predict", f"{folder}/*.npy", "--weights", WEIGHTS, "--out", str(tmp_path)]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "4 predictions" in text
+    assert "kinect_v2" in text  # assumed from the number of joints, and said
+    rows = read(tmp_path / "predictions.csv")
+    assert {row["source"].split("/")[-1]: row["label"] for row in rows} == labels
+    for row in rows:
+        assert float(row["probability"]) >= float(row["probability_2"])
+    content = json.loads((tmp_path / "predictions.json").read_text())
+    assert content["weights"] == WEIGHTS
+    for row in content["predictions"]:
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_windows_people_and_attention(clips, tmp_path, capsys):
+    folder, labels = clips
+    clip = folder / "clip000.npy"
+    words = ["predict", str(clip), "--weights", WEIGHTS]
+    assert main([*words, "--window", "20", "--stride", "10", "--out", str(tmp_path / "w")]) == 0
+    rows = read(tmp_path / "w" / "predictions.csv")
+    length = len(np.load(clip))
+    assert [int(r["end"]) - int(r["start"]) for r in rows] == [20] * len(rows)
+    assert int(rows[-1]["end"]) == length
+    assert main([*words, "--each-person", "--out", str(tmp_path / "p")]) == 0
+    rows = read(tmp_path / "p" / "predictions.csv")
+    assert [row["person"] for row in rows] == ["0"]
+    assert main([*words, "--attention", "--out", str(tmp_path / "a")]) == 0
+    assert {p.name for p in (tmp_path / "a").iterdir()} == {
+        "predictions.csv", "predictions.json", "clip000.npy.html", "clip000.npy.png",
+    }  # fmt: skip
+    page = (tmp_path / "a" / "clip000.npy.html").read_text()
+    assert f"predicted as {labels['clip000.npy']}" in page
+    capsys.readouterr()
+
+
+def test_frames_from_standard_input(clips, capsys, monkeypatch):
+    folder, labels = clips
+    clip = np.load(folder / "clip100.npy")
+    lines = "\n".join(json.dumps(frame.tolist()) for frame in clip)
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    size = str(len(clip))
+    assert main(["predict", "-", "--weights", WEIGHTS, "--window", size]) == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("{")]
+    row = json.loads(line)
+    assert (row["label"], row["end"]) == (labels["clip100.npy"], len(clip))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["lost.npy"], "lost.npy"),
+        (["clip.txt"], "clip.txt"),
+        (["three.npy"], "3 joints"),
+        (["nobody.npy"], "nobody.npy"),
+        (["good.npy", "--weights", "mans9_synthetic"], WEIGHTS),
+        (["good.npy", "--stride", "3"], "--window"),
+        (["good.npy", "--attention"], "--out"),
+        (["-"], "--weights"),
+    ],
+)
+def test_bad_input_is_named(words, named, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.txt").write_text("1 2 3")
+    np.save("three.npy", np.ones((5, 3, 3)))
+    np.save("nobody.npy", np.zeros((5, 25, 3)))
+    np.save("good.npy", np.random.default_rng(0).normal(size=(5, 25, 3)))
+    assert main(["predict", *words]) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_windows_cover_the_clip():
+    assert list(_windows(10, None, None)) == [(0, 10)]
+    assert list(_windows(10, 20, None)) == [(0, 10)]
+    assert list(_windows(10, 4, None)) == [(0, 4), (4, 8), (6, 10)]
+    assert list(_windows(10, 4, 3)) == [(0, 4), (3, 7), (6, 10)]
