@@ -34,9 +34,9 @@ def test_without_attention_or_truth_there_is_no_share():
 
 
 def test_wrong_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"attention has shape \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"\(2, 4\)"):
         joint_share(np.ones((2, 4)), np.ones(3, bool), np.ones((2, 4), bool))
-    with pytest.raises(ValueError, match=r"expected \(T,\) twice"):
+    with pytest.raises(ValueError, match=r"\(T,\)"):
         frame_share(np.ones(4), np.ones(3, bool))
 
 

