@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_skeleton.skeletons import SKELETONS, get_skeleton
+from keras_skeleton.skeletons import SKELETONS, SkeletonMapError, get_skeleton, joint_map
 
 SIZES = {"kinect_v1": 20, "kinect_v2": 25, "sbu": 15, "hdm05": 31}
 
@@ -56,3 +56,31 @@ def test_unknown_names_suggest_the_nearest():
         get_skeleton("kinectv2")
     with pytest.raises(KeyError, match="Did you mean 'left_hand'"):
         get_skeleton("sbu").index("lefthand")
+
+
+def test_layouts_are_mapped_by_names_to_those_with_fewer_joints():
+    v2, v1, sbu = SKELETONS["kinect_v2"], SKELETONS["kinect_v1"], SKELETONS["sbu"]
+    order = joint_map(v2, v1)
+    pairs = {b: v2.joints[a] for b, a in zip(v1.joints, order, strict=True)}
+    assert pairs["hip_center"] == "spine_base"
+    assert pairs["shoulder_center"] == "spine_shoulder"
+    assert all(a == b for b, a in pairs.items() if b.startswith(("left_", "right_")))
+    pairs = {b: v1.joints[a] for b, a in zip(sbu.joints, joint_map(v1, sbu), strict=True)}
+    assert (pairs["left_foot"], pairs["torso"]) == ("left_ankle", "spine")
+    for source in SKELETONS.values():
+        assert joint_map(source, source).tolist() == list(range(source.size))
+    # The left side stays left, and bones stay between the same parts.
+    for source, target in ((v2, v1), (v2, sbu), (v1, sbu), (SKELETONS["hdm05"], v2)):
+        order = joint_map(source, target)
+        assert len(set(order.tolist())) == target.size
+        for joint, index in zip(target.joints, order, strict=True):
+            side = joint.split("_")[0]
+            if side in ("left", "right"):
+                assert source.joints[index].startswith(side)
+
+
+def test_a_layout_is_not_mapped_to_one_with_more_joints():
+    with pytest.raises(SkeletonMapError, match="left_wrist"):
+        joint_map("sbu", "kinect_v1")
+    with pytest.raises(SkeletonMapError, match="left_thumb"):
+        joint_map("kinect_v1", "kinect_v2")

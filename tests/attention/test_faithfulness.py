@@ -152,7 +152,8 @@ def test_what_is_not_scored_says_why(network):
 
 
 @pytest.mark.parametrize(
-    "name", ["csta_cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mans9", "sta_lstm"))]
+    "name",
+    ["csta_cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mans9", "sta_lstm"))],
 )
 def test_the_papers_networks(name, toy, tmp_path):
     """Attention and saliency at the clips' frames; the curves' ends are the network's answers."""

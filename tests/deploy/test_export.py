@@ -59,7 +59,10 @@ def image():
     return mans("mans9", classes=4, frames=12)
 
 
-@pytest.mark.parametrize("build", [image, with_masks, sampled, features])
+SLOW = [pytest.param(build, marks=pytest.mark.slow) for build in (image, sampled, features)]
+
+
+@pytest.mark.parametrize("build", [with_masks, *SLOW])
 def test_an_exported_network_gives_the_same_logits(build, tmp_path):
     keras.utils.set_random_seed(0)
     model = shaken(build())

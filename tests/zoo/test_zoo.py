@@ -127,7 +127,7 @@ def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys
     assert (about["clips_compared"], about["same_class"], len(about["classes"])) == (3, 3, 14)
     assert about["largest_difference"] < 1e-4
     for wrong, message in [
-        (["--weights", str(work / "run")], f"{tmp_path / 'net.tflite'}: exists"),
+        (["--weights", str(work / "run")], f"{tmp_path / 'net.tflite'} already exists"),
         (["--weights", str(tmp_path), "--out", str(tmp_path / "b")], f"{tmp_path}: "),
         (["--weights", "x", "--format", "lite"], "Did you mean 'litert'"),
         (["--weights", "pretrained", "--protocol", "cv"], "'stcm9' on synthetic, cv"),
@@ -180,7 +180,7 @@ def test_weights_pretrained(real_data, tmp_path, capsys):
     out = capsys.readouterr().out
     (entry,) = [e for e in read_zoo() if e.name == "csta_cnn_ut_kinect_cs"]
     accuracy = entry.figures["accuracy"]
-    assert f"{100 * accuracy:.2f} % of 99 test clips" in out
+    assert f"{100 * accuracy:.2f} % on 99 test clips" in out
     assert "fold 1 of 1: accuracy" in out
     assert "as recorded" in out
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
