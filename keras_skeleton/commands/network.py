@@ -8,17 +8,18 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from keras_skeleton.commands.common import add_data_arguments, load, whole_number
+from keras_skeleton.commands.common import add_data_arguments, load, reader_options, whole_number
 from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.run_record import about_run
 from keras_skeleton.models.registry import check_model, model_label
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.recipes.settings import split_setting, with_settings
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.program import program
-from keras_skeleton.zoo.entries import Entry, checked_files, find_entry
+from keras_skeleton.zoo.entries import Entry, checked_files, find_entry, read_zoo, sha256
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
@@ -107,6 +108,8 @@ def check_names(args: argparse.Namespace) -> None:
         get_recipe(args.model, args.dataset, args.recipe or "paper")
     elif args.weights != PRETRAINED and not Path(args.weights).exists():
         raise UserError(f"{args.weights}: no such file or folder")
+    else:
+        run_of(args)
     for word in settings_of(args):
         split_setting(word)
     watches = needs_crops(args.model)
@@ -135,14 +138,74 @@ NETWORK_FLAGS = ("settings", *OLD_FLAGS)
 
 
 def pretrained_entry(args: argparse.Namespace) -> Entry | None:
-    """The zoo entry of `--weights pretrained`; None for other weights."""
+    """The zoo entry of `--weights pretrained` or of a file of the zoo; None for other weights.
+
+    Raises:
+        UserError: The arguments name another network than the file's.
+    """
     if args.weights != PRETRAINED:
-        return None
+        return _entry_of_file(args)
     refuse(args, NETWORK_FLAGS, "--weights pretrained defines the network")
     fold = args.fold[0] if args.fold and len(set(args.fold)) == 1 else None
     if args.fold and fold is None:
         raise UserError("--weights pretrained needs one fold; give --fold once")
     return find_entry(args.model, args.dataset, args.protocol, args.recipe, fold)
+
+
+def _entry_of_file(args: argparse.Namespace) -> Entry | None:
+    """The zoo entry with a file's SHA-256: a copy under another name is recognized, too."""
+    path = Path(args.weights) if args.weights else None
+    if path is None or not path.is_file():
+        return None
+    digest = sha256(path)
+    entry = next((e for e in read_zoo() if digest in e.files.values()), None)
+    if entry is None or entry.task != "recognition":
+        return None
+    named = (args.model, args.dataset, args.protocol)
+    own = (entry.model, entry.dataset, entry.protocol)
+    if named != own or args.recipe not in (None, entry.recipe):
+        raise UserError(
+            f"{path} is '{entry.name}' of the zoo: {', '.join(own)}, recipe {entry.recipe}; the "
+            f"arguments name {', '.join(named)}, recipe {args.recipe or 'paper'}"
+        )
+    refuse(args, NETWORK_FLAGS, f"{path} is '{entry.name}' of the zoo, which defines the network")
+    if args.fold and set(args.fold) != {entry.fold}:
+        raise UserError(f"{path} was trained on fold {entry.fold}; --fold names {args.fold}")
+    return entry
+
+
+def run_of(args: argparse.Namespace) -> dict[str, Any] | None:
+    """The record of the run that --weights belongs to: its folder, or a file in it; else None.
+
+    Raises:
+        UserError: The arguments name another network, protocol or fold than the run's.
+    """
+    weights = getattr(args, "weights", None)
+    if weights in (None, PRETRAINED):
+        return None
+    path = Path(weights)
+    run = next((p for p in (path, *path.parents[:2]) if (p / "run.json").is_file()), None)
+    if run is None:
+        return None
+    about = about_run(run)
+    if about["task"] != "recognition":
+        raise UserError(f"{run}: a detection run; use the command detect")
+    refuse(args, NETWORK_FLAGS, f"{run}: a run defines its own network")
+    for key in ("model", "recipe", *(["protocol"] if about["dataset"] == args.dataset else [])):
+        named = getattr(args, key)
+        if named not in (None, about[key]):
+            raise UserError(f"{run} was trained with {key} '{about[key]}', not '{named}'")
+    options = reader_options(get_source(args.dataset), args.option)
+    if about["dataset"] == args.dataset:
+        for key, value in options.items():
+            own = about["options"].get(key, get_source(args.dataset).options[key])
+            if value != own:
+                raise UserError(f"{run} was trained with --option {key}={own}, not {value}")
+    if fold := re.fullmatch(r"fold_(\d+)", path.parent.name):
+        if args.fold and set(args.fold) != {int(fold[1])}:
+            raise UserError(f"{path} was trained on fold {int(fold[1])}; --fold names {args.fold}")
+        args.fold = [int(fold[1])]
+    return about
 
 
 def weights_file(args: argparse.Namespace) -> Path:
@@ -155,7 +218,7 @@ def weights_file(args: argparse.Namespace) -> Path:
         folds = [f for f in folds if f.parent.name == f"fold_{args.fold[0]:02d}"]
     if len(folds) != 1:
         raise UserError(
-            f"{path} has best weights of {len(folds)} folds; choose one with --fold, or give the "
+            f"{path}: has best weights of {len(folds)} folds; choose one with --fold, or give the "
             ".weights.h5 file"
         )
     return folds[0]
@@ -170,13 +233,26 @@ def run_name(args: argparse.Namespace) -> str:
 
 
 def named_recipe(args: argparse.Namespace) -> Recipe:
-    """The recipe with the settings of the arguments; imports the model."""
+    """The recipe with the settings of the arguments, or as recorded by the run that --weights
+    belongs to; imports the model."""
+    if about := run_of(args):
+        from keras_skeleton.zoo.load import recipe_of_run
+
+        return recipe_of_run(about)
     recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")
     return with_settings(recipe, args.model, settings_of(args))
 
 
 def load_for(args: argparse.Namespace) -> SkeletonDataset:
-    """Loads the dataset with the reader options of the recipe and the protocol."""
+    """Loads the dataset with the reader options of the recipe and the protocol, or of the run that
+    --weights belongs to, whose classes and joints it must have."""
+    if about := run_of(args):
+        from keras_skeleton.zoo.load import check_fit
+
+        options = about["options"] if about["dataset"] == args.dataset else {}
+        dataset = load(args, dict(options))
+        check_fit(args.weights, about["dataset"], about["skeleton"], about["classes"], dataset)
+        return dataset
     recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")
     own = get_source(args.dataset).protocol_options.get(args.protocol, {})
     return load(args, {**recipe.dataset, **own})

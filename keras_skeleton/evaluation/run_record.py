@@ -28,7 +28,7 @@ MAY_DIFFER = frozenset(
      "folds", "out", "data_dir", "cache_dir", "notes"}
 )  # fmt: skip
 # Entries missing in runs of earlier versions; they are added when such a run is resumed.
-ADDED = frozenset({"bodies", "layout", "unit"})
+ADDED = frozenset({"bodies", "layout", "options", "unit"})
 # Names before version 0.2, with their current names.
 _RENAMED = {
     "accuracy_paper": "best_test_accuracy",
@@ -103,7 +103,8 @@ def about_run(run: Path) -> dict[str, Any]:
     if detects:
         return {**about, "options": {"clips": "untrimmed"}}
     own = get_source(about["dataset"]).protocol_options.get(about["protocol"], {})
-    return {**about, "options": {**about["settings"]["dataset"], **own}}
+    given = about.get("options", {})
+    return {**about, "options": {**about["settings"]["dataset"], **own, **given}}
 
 
 def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

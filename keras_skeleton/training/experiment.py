@@ -265,6 +265,7 @@ class Experiment:
             "skeleton": self.dataset.skeleton.name,
             "layout": describe_skeleton(self.dataset.skeleton),
             "bodies": self.dataset.max_bodies,
+            "options": dict(self.dataset.info.get("options", {})),
             "unit": self.dataset.info.get("unit", "m"),
             "classes": list(self.dataset.classes),
             "clips": len(self.dataset),

@@ -15,11 +15,12 @@ from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.recipes.recipe import Recipe
-from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recipes.registry import DEFAULT, get_recipe
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.part_inputs import Videos
 from keras_skeleton.training.trainer import EVALUATION_BATCH
+from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.video.crops import Crops
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, find_entry
 
@@ -145,6 +146,17 @@ def recipe_of(entry: Entry) -> Recipe:
     )
 
 
+def recipe_of_run(about: Mapping[str, Any]) -> Recipe:
+    """The recorded recipe of a run, as far as scoring needs it: it may have changed since."""
+    names = ("model", "preprocessing", "frames", "views", "batch_size")
+    recorded = {name: about["settings"][name] for name in names}
+    try:
+        recipe = get_recipe(about["model"], about["dataset"], about["recipe"])
+    except UnknownNameError:  # a recipe that is gone, or a trial's
+        recipe = replace(DEFAULT, name=about["recipe"])
+    return replace(recipe, **recorded, test_copies=0, stages=())
+
+
 def experiment_of_run(
     about: Mapping[str, Any],
     dataset: SkeletonDataset,
@@ -164,15 +176,12 @@ def experiment_of_run(
     Raises:
         ZooError: If the dataset has other classes or another skeleton.
     """
-    _check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset)
-    names = ("model", "preprocessing", "frames", "views", "batch_size")
-    recorded = {name: about["settings"][name] for name in names}
-    recipe = get_recipe(about["model"], about["dataset"], about["recipe"])
+    check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset)
     return Experiment(
         model=about["model"],
         dataset=dataset,
         protocol=about["protocol"],
-        recipe=replace(recipe, **recorded, test_copies=0, stages=()),
+        recipe=recipe_of_run(about),
         seed=about["seed"],
         folder=folder,
         command=command,
@@ -201,7 +210,7 @@ def experiment_of(
     Raises:
         ZooError: If the dataset has other classes or another skeleton.
     """
-    _check_fit(f"'{entry.name}'", entry.dataset, entry.skeleton, entry.classes, dataset)
+    check_fit(f"'{entry.name}'", entry.dataset, entry.skeleton, entry.classes, dataset)
     return Experiment(
         model=entry.model,
         dataset=dataset,
@@ -215,7 +224,7 @@ def experiment_of(
     )
 
 
-def _check_fit(
+def check_fit(
     what: str, trained_on: str, skeleton: str, classes: Sequence[str], dataset: SkeletonDataset
 ) -> None:
     if (dataset.skeleton.name, list(dataset.classes)) != (skeleton, list(classes)):

@@ -137,9 +137,13 @@ def test_weights_can_be_scored(whole, train, tmp_path, capsys):
     )
     assert train(tmp_path / "x", "--weights", str(tmp_path / "none.h5"), "--fold", "1") == 2
     assert f"{tmp_path / 'none.h5'}: " in capsys.readouterr().err
-    # Without its fold the weights would be scored on clips that trained them.
-    assert train(tmp_path / "x", "--weights", str(weights)) == 2
+    # Without their fold the weights would be scored on clips that trained them.
+    shutil.copyfile(weights, tmp_path / "alone.weights.h5")
+    assert train(tmp_path / "x", "--weights", str(tmp_path / "alone.weights.h5")) == 2
     assert "--fold" in capsys.readouterr().err
+    # In a run's folder they tell it.
+    assert train(tmp_path / "x", "--weights", str(weights)) == 0
+    assert json.loads((tmp_path / "x" / "metrics.json").read_text())["folds"] == [2]
     before = (whole / "metrics.json").read_bytes()
     assert train(whole, "--weights", str(weights), "--fold", "2") == 2
     assert re.search(f"{whole} .*--out", capsys.readouterr().err)

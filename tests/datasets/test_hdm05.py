@@ -77,6 +77,7 @@ def read_real(cuts, stem):
 # ---------------------------------------------------------------- real recordings
 
 
+@pytest.mark.slow
 def test_real_recordings(real):
     """The part of the release that is at hand: 287 clips of 11 classes."""
     assert len(real) == 287
@@ -98,6 +99,7 @@ def test_real_recordings(real):
     assert list(np.bincount(real.samples["subject"]))[1:] == [62, 65, 61, 44, 55]
 
 
+@pytest.mark.slow
 def test_real_positions_agree_with_another_reading(real, real_data):
     """Every tenth frame of three clips, computed elsewhere, in inches."""
     names = list(real.samples["name"])
@@ -124,6 +126,7 @@ def test_real_bones_keep_their_length(real_data):
             )
 
 
+@pytest.mark.slow
 def test_real_people_are_upright_and_left_is_left(real):
     joint = LAYOUT.index
     squats = np.flatnonzero(real.samples["motion"] == "squat1Reps")
@@ -149,6 +152,7 @@ def test_real_people_are_upright_and_left_is_left(real):
         assert (((knee - (hip + ankle) / 2) * forward).sum(-1) > 0).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_real_protocols(real):
     folds = list(real.folds("10fold"))
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(287))

@@ -218,18 +218,6 @@ def test_a_clip_without_frames_is_refused(tmp_path):
         writer.add(nothing, name="x", label=0)
 
 
-def test_the_folder_may_hold_the_dataset_under_its_name(folder, tmp_path, monkeypatch):
-    source = text_source()
-    data = tmp_path / "all"
-    data.mkdir()
-    folder.rename(data / source.name)
-    for root in (data, data / source.name):
-        assert source.find(root) == data / source.name
-        assert len(load(source, root, tmp_path / "cache")) == 2
-    monkeypatch.setenv(DATA_VARIABLE, str(data))
-    assert source.find() == data / source.name
-
-
 def test_nothing_there_says_what_to_download(folder, tmp_path, monkeypatch):
     source = text_source()
     monkeypatch.delenv(DATA_VARIABLE, raising=False)

@@ -157,6 +157,7 @@ def test_the_pose_network_reads_every_joint_of_a_frame():
     np.testing.assert_allclose(seen[3], clip[3].ravel() / 2, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_weights_follow_the_hand_that_tells_the_class():
     """The skeleton says which hand acts; the other hand's features are as large, but noise."""
     keras.utils.set_random_seed(0)

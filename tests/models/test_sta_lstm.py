@@ -67,6 +67,7 @@ def test_the_l1_term_covers_all_connection_matrices_and_no_bias():
     assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_learns_a_rule_and_attends_where_it_is():
     """The class is in joint 2 during frames 4 to 7; both gates find it."""
     keras.utils.set_random_seed(0)

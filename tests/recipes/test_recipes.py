@@ -5,16 +5,8 @@ import pytest
 
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.recipe import Recipe
-from keras_skeleton.recipes.registry import (
-    get_recipe,
-    needs_crops,
-    recipes,
-    with_arguments,
-    with_fields,
-)
-from keras_skeleton.recipes.schedules import Cosine, Plateau
-from keras_skeleton.recipes.settings import with_settings
-from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.recipes.registry import get_recipe, needs_crops, recipes
+from keras_skeleton.recipes.schedules import Plateau
 
 
 @pytest.mark.parametrize(
@@ -58,46 +50,6 @@ def test_unknown_names_suggest_the_nearest():
     assert get_recipe("mans9", "some_other_dataset").batch_size == 20
 
 
-def test_settings_replace_arguments_of_the_model_and_fields_of_the_recipe():
-    recipe = get_recipe("mans9", "ntu")
-    words = [
-        "model.attention=none", "model.ratio=8", "recipe.epochs=5", "recipe.clipnorm=2",
-        'recipe.schedule={"name": "cosine", "warmup": 3}', "recipe.stages=none",
-    ]  # fmt: skip
-    found = with_settings(recipe, "mans9", words)
-    assert found.model == {**recipe.model, "attention": "none", "ratio": 8}
-    assert (found.epochs, found.clipnorm, found.schedule) == (5, 2, Cosine(3))
-    assert found.batch_size == recipe.batch_size
-    staged = get_recipe("sta_lstm", "sbu")
-    assert staged.stages
-    assert with_settings(staged, "sta_lstm", ["recipe.stages=none"]).stages == ()
-
-
-def test_settings_that_do_not_fit_are_refused():
-    recipe = get_recipe("mans9", "ntu")
-    for word, named in {
-        "model.ratios=8": "'ratio'",
-        "recipe.epoch=5": "'epochs'",
-        "recipe.epochs=many": "epochs",
-        "recipe.epochs=1.5": "epochs",
-        "model.ratio=true": "ratio",
-        "recipe.stages=three": "stages",
-        "recipe.preprocessing=5": "preprocessing",
-        "recipe.name=paper": "name",
-        "epochs=5": "recipe.KEY",
-        "recipe.epochs": "recipe.KEY",
-    }.items():
-        with pytest.raises(UserError) as error:
-            with_settings(recipe, "mans9", [word])
-        assert named in str(error.value), word
-    with pytest.raises(UnknownNameError, match="epoch"):
-        with_fields(recipe, {"epoch": 1})
-
-
-def test_what_follows_from_an_argument_follows():
-    recipe = get_recipe("pose_i3d", "ntu")
-    assert len(recipe.stages) == 6
-    assert len(with_arguments(recipe, "pose_i3d", {"aggregate": "full_image"}).stages) == 1
-    assert with_arguments(recipe, "pose_i3d", {"units": 8}).stages == recipe.stages
-    assert needs_crops("pose_i3d")
-    assert not needs_crops("mans9")
+def test_one_model_watches_videos():
+    assert [name for name in MODELS if needs_crops(name)] == ["pose_i3d"]
+    assert [name for name in MODELS if MODELS[name].video] == ["pose_i3d"]

@@ -43,10 +43,10 @@ def test_a_page_says_what_its_rows_need(tmp_path):
         page = (tmp_path / f"{table.name}.md").read_text("utf-8")
         command = f"`python run.py reproduce --table {table.name} --data-dir PATH"
         assert f"{command}{needs[table.name]}`" in page
-        (unseen,) = re.findall(r"No \w+ with (.*) is stored", page)
+        unseen = page.partition("\n## ")[2].partition("`python")[0]
         # `synthetic` is generated, not downloaded.
-        named = {f"`{t.dataset}`" for t in table.trainings} - {"`synthetic`"}
-        assert set(unseen.split(", ")) == named
+        named = {training.dataset for training in table.trainings} - {"synthetic"}
+        assert set(re.findall(r"`(\w+)`", unseen)) == named
 
 
 def test_every_stored_result_is_in_a_table():

@@ -1,6 +1,6 @@
 """Folds at the same time: the same networks as one after the other, and what a failure leaves."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +10,7 @@ from conftest import make_dataset
 from keras_skeleton.commands.common import start_keras
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.training import jobs as jobs_module
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import DivergedError
 from keras_skeleton.training.jobs import Jobs
@@ -47,6 +48,44 @@ def weights(folder, number):
     return network.get_weights()
 
 
+@dataclass
+class Notes:
+    """What an experiment is asked to do; its networks are a word."""
+
+    seen: list = field(default_factory=list)
+
+    def trainers(self):
+        self.seen.append("compiled")
+        return {"": "networks"}
+
+    def train_folds(self, numbers, resume, trainers):
+        self.seen.append((numbers, resume, trainers))
+
+
+def test_a_process_compiles_once_for_all_its_folds(monkeypatch, capsys):
+    """Here the work of the other processes is done in this one."""
+    notes, said, asked = Notes(), [], []
+
+    def make():
+        print("said by the command already")
+        return notes
+
+    def here(number, init_process, work, items):
+        asked.append((number, list(items)))
+        init_process()
+        return ((item, work(item)) for item in items)
+
+    monkeypatch.setattr(jobs_module, "map_processes", here)
+    monkeypatch.setattr(jobs_module, "_opened", None)
+    Jobs(8, make, lambda: notes.seen.append("begun")).train([2, 5, 7], True, said.append)
+    assert asked == [(3, [2, 5, 7])]
+    trained = [([k], True, {"": "networks"}) for k in (2, 5, 7)]
+    assert notes.seen == ["begun", "compiled", *trained]
+    assert capsys.readouterr().out == ""
+    assert [line for line in said if line.startswith("3 of 3 folds")]
+
+
+@pytest.mark.slow
 def test_as_one_after_the_other(tmp_path):
     alone, beside = tmp_path / "alone", tmp_path / "beside"
     result = experiment(alone).fit()
@@ -64,6 +103,7 @@ def test_as_one_after_the_other(tmp_path):
     assert {p.name for p in alone.iterdir()} == {p.name for p in beside.iterdir()}
 
 
+@pytest.mark.slow
 def test_what_is_finished_stays_where_another_fold_fails(tmp_path):
     jobs = Jobs(2, partial(experiment, tmp_path / "run", failing=1), start_keras)
     whole = experiment(tmp_path / "run")

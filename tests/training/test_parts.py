@@ -139,6 +139,7 @@ def finished(crops, tmp_path_factory):
     return folder, said, before, features
 
 
+@pytest.mark.slow
 def test_a_run_leaves_every_stage_and_the_weights_of_parts(finished):
     folder, said, before, _ = finished
     assert said[0].startswith("skipped 1 clips without crops in ")
@@ -159,6 +160,7 @@ def test_a_run_leaves_every_stage_and_the_weights_of_parts(finished):
     assert len(list((folder / "attention").glob("*.png"))) == 3
 
 
+@pytest.mark.slow
 def test_what_is_fixed_stays_and_what_is_trained_moves(finished, crops):
     folder, *_ = finished
     run = experiment(folder, crops)
@@ -181,6 +183,7 @@ def test_what_is_fixed_stays_and_what_is_trained_moves(finished, crops):
     assert not same(whole.get_layer(stream), part.get_layer(stream))
 
 
+@pytest.mark.slow
 def test_the_result_is_the_mean_over_the_views(finished, crops):
     folder, *_ = finished
     run = experiment(folder, crops)
@@ -235,6 +238,7 @@ def test_features_are_computed_once_for_the_same_weights(crops, tmp_path, monkey
     assert notes == [4, 8, 10, 4, 8, 10]
 
 
+@pytest.mark.slow
 def test_one_track_alone(crops, tmp_path):
     said = []
     run = experiment(tmp_path / "r", crops, STAGES, "full_image", said)

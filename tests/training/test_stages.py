@@ -87,6 +87,7 @@ def finished(tmp_path_factory):
     return run, folder
 
 
+@pytest.mark.slow
 def test_titles_name_the_weights_of_the_run(finished):
     run, _ = finished
     recognizer = DatasetRecognizer.of_run(run, 1)
@@ -94,6 +95,7 @@ def test_titles_name_the_weights_of_the_run(finished):
     assert title.endswith("\nweights run/fold_01/best.weights.h5")
 
 
+@pytest.mark.slow
 def test_each_step_moves_what_it_should(finished):
     run, folder = finished
     w = {stage.name: weights(run, folder, stage.name) for stage in STAGES}
@@ -108,6 +110,7 @@ def test_each_step_moves_what_it_should(finished):
         assert not same(w["step9"][name], w["step8"][name])
 
 
+@pytest.mark.slow
 def test_the_fold_reports_its_last_step(finished):
     _, folder = finished
     metrics = json.loads((folder / "fold_01" / "metrics.json").read_text())
@@ -123,6 +126,7 @@ def test_the_fold_reports_its_last_step(finished):
     assert all(stage["accuracy_last"] == ends[stage["name"]] for stage in metrics["stages"])
 
 
+@pytest.mark.slow
 def test_one_attention_alone_is_a_part_of_the_whole_training(finished, tmp_path):
     """So the ablation's rows can be read off the steps 4 and 7 of one run."""
     run, folder = finished
@@ -135,6 +139,7 @@ class StopError(Exception):
     """The test pulls the plug."""
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_in_its_step_to_the_same_end(tmp_path, monkeypatch):
     stages = without(STAGES, False, True)  # three steps are enough, and build in a third of time
     monkeypatch.setattr(fold_module, "SAVE_EVERY", -1.0)

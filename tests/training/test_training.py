@@ -240,6 +240,7 @@ def test_metrics_are_plain_json(tmp_path):
     assert metrics["fold"] == 1
 
 
+@pytest.mark.slow
 def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     recipe = replace(
         get_recipe("csta_cnn", "sbu"),

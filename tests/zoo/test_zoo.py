@@ -80,18 +80,18 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     metrics.write_text(json.dumps({**content, "accuracy": 0.999}))
     words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--zoo", str(tmp_path / "zoo")]
     assert main([*words, "--add", str(tmp_path / "run")]) == 2
-    assert f"{tmp_path / 'run'}: " in capsys.readouterr().err
+    assert str(tmp_path / "run") in capsys.readouterr().err
     assert not list((tmp_path / "zoo").iterdir())
     shutil.copytree(work / "zoo", tmp_path / "kept")  # nor is an entry of the same name harmed
     assert main([*words[:-1], str(tmp_path / "kept"), "--add", str(tmp_path / "run")]) == 2
-    assert f"{tmp_path / 'run'}: " in capsys.readouterr().err
+    assert str(tmp_path / "run") in capsys.readouterr().err
     checked_files(*read_zoo(tmp_path / "kept"), tmp_path / "kept")
     assert not list((tmp_path / "kept").glob(".adding*"))
     metrics.unlink()
     assert main([*words, "--add", str(tmp_path / "run")]) == 2
-    assert f"{metrics}: missing" in capsys.readouterr().err
+    assert str(metrics) in capsys.readouterr().err
     assert main([*words, "--add", str(tmp_path)]) == 2
-    assert f"{tmp_path / 'run.json'}: missing" in capsys.readouterr().err
+    assert str(tmp_path / "run.json") in capsys.readouterr().err
     assert main([*words, "--add", str(work / "run"), "--part", "ta_lstm"]) == 2
     error = capsys.readouterr().err
     assert "'ta_lstm'" in error
@@ -128,7 +128,7 @@ def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys
     assert about["largest_difference"] < 1e-4
     for wrong, message in [
         (["--weights", str(work / "run")], f"{tmp_path / 'net.tflite'} already exists"),
-        (["--weights", str(tmp_path), "--out", str(tmp_path / "b")], f"{tmp_path}: "),
+        (["--weights", str(tmp_path), "--out", str(tmp_path / "b")], str(tmp_path)),
         (["--weights", "x", "--format", "lite"], "Did you mean 'litert'"),
         (["--weights", "pretrained", "--protocol", "cv"], "'stcm9' on synthetic, cv"),
     ]:
@@ -180,7 +180,7 @@ def test_weights_pretrained(real_data, tmp_path, capsys):
     out = capsys.readouterr().out
     (entry,) = [e for e in read_zoo() if e.name == "csta_cnn_ut_kinect_cs"]
     accuracy = entry.figures["accuracy"]
-    assert f"{100 * accuracy:.2f} % on 99 test clips" in out
+    assert re.search(f"{100 * accuracy:.2f} %.* 99 test clips", out)
     assert "fold 1 of 1: accuracy" in out
     assert "as recorded" in out
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
