@@ -18,6 +18,8 @@ from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.datasets.protocols import random_holdout, train_on
 from keras_skeleton.skeletons import get_skeleton
 
+pytest.register_assert_rewrite("layer_contract")
+
 # Two cores are often shared in CI: a slow example is no failure.
 settings.register_profile("ci", deadline=None, max_examples=50)
 settings.load_profile("ci")

@@ -81,7 +81,8 @@ def test_figures_say_what_they_show(run, monkeypatch):
     assert titles["attention"] == "toy, cs: attention in test recording r05\nweights of run run"
     assert titles["timeline"] == "toy, cs: test recording r05\nweights of run run"
     assert titles["recall_tap_b"].startswith("toy, cs: proposals of TAP-B, weights of run run\n")
-    assert titles["precision_recall"].endswith(", all classes together\nweights of run run")
+    assert titles["precision_recall"].startswith("Detection on toy, cs: ")
+    assert titles["precision_recall"].endswith("\nweights of run run")
 
 
 @pytest.mark.slow

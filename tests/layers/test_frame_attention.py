@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from layer_contract import check_layer
 
 from keras_skeleton.layers.frame_attention import FrameAttention
 
@@ -39,35 +40,25 @@ def test_reduced_size(frames, hidden):
 
 
 def test_frozen_weights_do_not_move():
-    for trainable in (True, False):
-        layer = FrameAttention(trainable=trainable)
-        model = keras.Sequential([keras.Input((T, G, K)), layer, keras.layers.Dense(1)])
-        model.compile("sgd", "mse")
-        before = layer.get_weights()
-        model.fit(inputs(), np.ones((B, T, 1)), epochs=1, verbose=0)
-        moved = [np.abs(a - b).max() > 0 for a, b in zip(before, layer.get_weights(), strict=True)]
-        assert any(moved) == trainable
-        assert layer.count_params() == 1059
+    layer = FrameAttention(trainable=False)
+    model = keras.Sequential([keras.Input((T, G, K)), layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    before = layer.get_weights()
+    model.train_on_batch(inputs(), np.ones((B, T, 1)))
+    for a, b in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert layer.count_params() == 1059
 
 
-def test_serialization_and_mixed_precision():
-    layer = FrameAttention(ratio=8)
-    x = inputs()
-    before = np.asarray(layer(x))
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    again.set_weights(layer.get_weights())
-    np.testing.assert_allclose(again(x), before, atol=1e-6)
-    half = FrameAttention(ratio=8, dtype="mixed_bfloat16")
-    half.build(x.shape)
-    half.set_weights(layer.get_weights())
-    out = half(x)
-    assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
-    np.testing.assert_allclose(np.asarray(keras.ops.cast(out, "float32")), before, atol=0.02)
+def test_it_is_a_layer():
+    hidden = T // 8
+    check_layer(
+        FrameAttention, {"ratio": 8}, inputs=inputs(), shape=(B, T, G), half=0.02,
+        weights=G * (2 * T * hidden + hidden + T), flops=2 * G * 2 * T * hidden,
+    )  # fmt: skip
 
 
 def test_wrong_shapes_and_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"\(B, T, G, K\)"):
-        FrameAttention()(np.zeros((2, 50, 3), "float32"))
     with pytest.raises(ValueError, match="needs a fixed T"):
         FrameAttention().build((None, None, 3, 8))
     with pytest.raises(ValueError, match="ratio=0"):

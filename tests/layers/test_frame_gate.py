@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from layer_contract import check_layer
 
 from keras_skeleton.layers.frame_gate import FrameGate
 
@@ -65,21 +66,10 @@ def test_padded_frames_get_nothing_and_change_nothing(bidirectional):
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_trains_and_round_trips(bidirectional):
-    layer = FrameGate(H, bidirectional=bidirectional)
-    model = keras.Sequential([keras.Input((T, D)), layer])
-    model.compile("adam", "mse")
-    before = layer.get_weights()
-    model.fit(inputs(length=8), np.ones((8, T)), epochs=2, verbose=0)
-    assert all(np.abs(a - b).max() > 0 for a, b in zip(before, layer.get_weights(), strict=True))
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    again.set_weights(layer.get_weights())
-    np.testing.assert_allclose(again(inputs()), layer(inputs()), atol=1e-6)
-
-
-def test_mixed_precision_and_wrong_shapes():
-    layer = FrameGate(H, dtype="mixed_bfloat16")
-    assert keras.backend.standardize_dtype(layer(inputs()).dtype) == "bfloat16"
-    assert all(w.dtype == "float32" for w in layer.weights)
-    with pytest.raises(ValueError, match=r"\(B, T, D\)"):
-        FrameGate(H)(np.zeros((2, 3, 4, 5), "float32"))
+def test_it_is_a_layer(bidirectional):
+    lstms, extra = (2, H) if bidirectional else (1, 0)
+    check_layer(
+        FrameGate, {"units": H, "bidirectional": bidirectional}, inputs=inputs(), shape=(B, T),
+        weights=lstms * 4 * (D * H + H * H + H) + D + 1 + H + extra,
+        flops=2 * T * (lstms * (4 * (D + H) * H + H) + D),
+    )  # fmt: skip

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from layer_contract import check_layer
 
 from keras_skeleton.layers import grouped_gru
 from keras_skeleton.layers.grouped import GroupedDense, PerGroup
@@ -102,60 +103,25 @@ def test_groups_are_drawn_one_by_one():
     assert np.abs(glorot).max() == pytest.approx(np.sqrt(6 / (50 + 64)), rel=0.02)
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        GroupedDense(K, kernel_regularizer="l2"),
-        GroupedBiGRU(K, 0.1, 0.2, "hard_sigmoid", kernel_regularizer="l2", seed=3),
-    ],
-)
-def test_serialization_gives_the_same_layer(layer):
-    x = inputs()
-    before = layer(x)
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert again.get_config() == layer.get_config()
-    again.set_weights(layer.get_weights())
-    np.testing.assert_allclose(again(x), before, atol=1e-6)
+def test_they_are_layers():
+    check_layer(
+        GroupedDense, {"units": K, "kernel_regularizer": "l2"}, inputs=inputs(),
+        shape=(B, T, G, K), weights=G * (N * K + K), flops=2 * T * G * N * K,
+    )  # fmt: skip
+    check_layer(
+        GroupedBiGRU,
+        {"units": K, "dropout": 0.1, "recurrent_dropout": 0.2, "seed": 3,
+         "recurrent_activation": "hard_sigmoid", "kernel_regularizer": "l2"},
+        inputs=inputs(), shape=(B, T, G, K), weights=2 * G * 3 * (N * K + K * K + K),
+        flops=2 * T * 2 * G * 3 * (N * K + K * K),
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("layer_class", [GroupedDense, GroupedBiGRU])
-def test_a_training_step_moves_every_weight(layer_class):
-    layer = layer_class(K)
-    model = keras.Sequential([keras.Input((T, G, N)), layer])
-    model.compile("sgd", "mse")
-    before = layer.get_weights()
-    model.fit(inputs(shape=(8, T, G, N)), inputs(1, (8, T, G, K)), epochs=1, verbose=0)
-    for old, new in zip(before, layer.get_weights(), strict=True):
-        assert np.abs(old - new).max() > 0
-
-
-@pytest.mark.parametrize("layer_class", [GroupedDense, GroupedBiGRU])
-def test_mixed_precision(layer_class):
-    x = inputs()
-    layer = layer_class(K, dtype="mixed_bfloat16")
-    out = layer(x)
-    assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
-    assert all(w.dtype == "float32" for w in layer.weights)
-    full = layer_class(K)
-    full.build(x.shape)
-    full.set_weights(layer.get_weights())
-    np.testing.assert_allclose(np.asarray(keras.ops.cast(out, "float32")), full(x), atol=0.1)
-
-
-def test_wrong_shapes_and_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"\(B, T, G, N\)"):
-        GroupedDense(K)(np.zeros((2, 3, 4), "float32"))
-    with pytest.raises(ValueError, match=r"\(B, T, G, N\)"):
-        GroupedBiGRU(K)(np.zeros((2, 3, 4), "float32"))
+def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="recurrent_activation='relu' is unknown"):
         GroupedBiGRU(K, recurrent_activation="relu")
     with pytest.raises(ValueError, match=r"dropout=1.5 must be in \[0, 1\)"):
         GroupedBiGRU(K, dropout=1.5)
-
-
-def test_flops_count_the_products():
-    assert GroupedDense(K).flops((None, T, G, N)) == 2 * T * G * N * K
-    assert GroupedBiGRU(K).flops((None, T, G, N)) == 2 * T * 2 * G * 3 * (N * K + K * K)
 
 
 @pytest.mark.parametrize("jit", [False, True])

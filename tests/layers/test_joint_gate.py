@@ -1,6 +1,6 @@
 import keras
 import numpy as np
-import pytest
+from layer_contract import check_layer
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention
 from keras_skeleton.layers.joint_gate import JointGate
@@ -62,22 +62,13 @@ def test_padded_frames_get_nothing_and_change_nothing():
     np.testing.assert_allclose(out[:, :4], np.asarray(layer(x[:, :4])), atol=1e-6)
 
 
-def test_trains_and_round_trips():
-    layer = JointGate(H, U, EqualJointAttention(0.1), keras.regularizers.L1(1e-3))
-    model = keras.Sequential([keras.Input((T, K, 3)), layer])
-    model.compile("adam", "mse")
-    before = layer.get_weights()
-    model.fit(inputs(length=8), np.zeros((8, T, K)), epochs=2, verbose=0)
-    assert all(np.abs(a - b).max() > 0 for a, b in zip(before, layer.get_weights(), strict=True))
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert again.get_config() == layer.get_config()
-    again.set_weights(layer.get_weights())
-    np.testing.assert_allclose(again(inputs()), layer(inputs()), atol=1e-6)
-
-
-def test_mixed_precision_and_wrong_shapes():
-    layer = JointGate(H, dtype="mixed_bfloat16")
-    assert keras.backend.standardize_dtype(layer(inputs()).dtype) == "bfloat16"
-    assert all(w.dtype == "float32" for w in layer.weights)
-    with pytest.raises(ValueError, match=r"\(B, T, K, C\)"):
-        JointGate(H)(np.zeros((2, 3, 4), "float32"))
+def test_it_is_a_layer():
+    D = 3 * K
+    check_layer(
+        JointGate,
+        {"units": H, "hidden": U, "penalty": EqualJointAttention(0.1),
+         "kernel_regularizer": keras.regularizers.L1(1e-3)},
+        inputs=inputs(), shape=(B, T, K),
+        weights=4 * (D * H + H * H + H) + D * U + U + H * U + U * K + K,
+        flops=2 * T * (4 * (D + H) * H + (D + H) * U + U * K),
+    )  # fmt: skip

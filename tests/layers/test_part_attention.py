@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from layer_contract import check_layer
 
 from keras_skeleton.layers.part_attention import EqualParts, PartAttention, WeightedParts
 
@@ -42,9 +43,16 @@ def test_the_weighted_sum():
         WeightedParts()(alpha, [*g[:2], g[2][:, :1]])
 
 
-def test_wrong_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"\(B, D\) with a known D"):
-        PartAttention(3)(np.zeros((2, 3, 4), "float32"))
+def test_they_are_layers():
+    check_layer(
+        PartAttention, {"parts": 3, "hidden": 5, "penalty": EqualParts(0.1),
+                        "kernel_regularizer": keras.regularizers.L2(0.1)},
+        inputs=H, shape=(4, 3), weights=6 * 5 + 5 + 5 * 3 + 3, flops=2 * (6 * 5 + 5 * 3),
+    )  # fmt: skip
+    check_layer(
+        WeightedParts, inputs=(H[:, :3], [H[:, :, None], H[:, :, None]] + [H[:, :, None]]),
+        shape=(4, 6, 1), ranks=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
