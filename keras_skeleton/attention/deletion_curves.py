@@ -40,7 +40,7 @@ Maps = list[dict[str, np.ndarray]]
 """One dictionary per clip with `"frames"` (T,) and `"joints"` (T, K), as far as available."""
 
 
-def rival(guide: str, kind: str) -> str:
+def baseline(guide: str, kind: str) -> str:
     """The baseline of an order: for frames the same curve shifted in time, for joints a random
     order."""
     return f"{guide}_shifted" if kind == "frames" else "random"
@@ -69,7 +69,7 @@ class Curves:
         Positive values mean that the guide is better: lower in deletion, higher in insertion.
         """
         own = self.probability[guide, way]
-        other = self.probability[over or rival(guide, self.kind), way]
+        other = self.probability[over or baseline(guide, self.kind), way]
         return area(other - own if way == "deletion" else own - other)
 
 

@@ -9,7 +9,16 @@ from keras import tree
 
 
 def check_layer(
-    kind, arguments=None, *, inputs, shape, weights=0, flops=0, dtype="bfloat16", half=0.1, ranks=True
+    kind,
+    arguments=None,
+    *,
+    inputs,
+    shape,
+    weights=0,
+    flops=0,
+    dtype="bfloat16",
+    half=0.1,
+    ranks=True,
 ):
     """Checks shapes, weight counts, serialization, a training step, mixed precision and ranks.
 

@@ -70,9 +70,7 @@ def test_coupling_is_the_outer_product_for_all_coordinates():
 def test_they_are_layers():
     x = clips()
     s, t = x[:, 0, :, :, 0], x[:, :, :, 0, 0].transpose(0, 2, 1)
-    check_layer(
-        JointScores, inputs=x, shape=(B, M, V), weights=3 * T + V, flops=2 * M * V * 3 * T
-    )
+    check_layer(JointScores, inputs=x, shape=(B, M, V), weights=3 * T + V, flops=2 * M * V * 3 * T)
     check_layer(
         FrameScores, {"activation": "linear", "bias": "shared"}, inputs=x, shape=(B, M, T),
         weights=3 * V + 1, flops=2 * M * T * 3 * V,

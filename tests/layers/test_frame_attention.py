@@ -54,7 +54,7 @@ def test_it_is_a_layer():
     hidden = T // 8
     check_layer(
         FrameAttention, {"ratio": 8}, inputs=inputs(), shape=(B, T, G), half=0.02,
-        weights=G * (2 * T * hidden + hidden + T), flops=2 * G * 2 * T * hidden,
+        weights=G * (2 * T * hidden + hidden + T), flops=T * G * K + 2 * G * 2 * T * hidden,
     )  # fmt: skip
 
 

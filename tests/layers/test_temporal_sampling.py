@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
+from layer_contract import check_layer
 
 from keras_skeleton.layers.temporal_sampling import TemporalSampling, drawn_rows, lengths
 from keras_skeleton.transforms.sample import segment_rows
@@ -101,10 +102,13 @@ def test_drawn_rows_by_hand():
     assert np.asarray(rows).tolist() == [[0, 0, 1, 1, 1]]
 
 
-def test_round_trip_unknown_length_and_refusals():
-    layer = TemporalSampling(10, (0.9, 1.0))
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert again.get_config() == layer.get_config()
+def test_it_is_a_layer_for_any_length():
+    x = np.random.default_rng(0).normal(size=(2, 12, 2, 4, 3)).astype("float32")
+    shape = (2, 10, 2, 4, 3)
+    check_layer(
+        TemporalSampling, {"size": 10, "crop": (0.9, 1.0)}, inputs=x, shape=shape, ranks=False
+    )
+    layer = TemporalSampling(10)
     assert layer(keras.Input((None, 2, 25, 3))).shape == (None, 10, 2, 25, 3)
     with pytest.raises(ValueError, match="0 < low <= high <= 1"):
         TemporalSampling(10, (0.0, 1.0))

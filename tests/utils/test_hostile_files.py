@@ -47,7 +47,7 @@ from keras_skeleton.video.reading import VideoError, frames_of, write_video
 
 PACKAGE = Path(cli.__file__).parent
 GIGABYTE = 1 << 30
-NO_ROOM = "1.0 GiB is too large"
+TOO_LARGE = "1.0 GiB"
 STRICT = ReadReport(strict=True)
 
 
@@ -92,7 +92,7 @@ def refused(call, *fragments):
     assert len(text) < 1000
     for fragment in fragments:
         assert fragment in text
-    assert text.count("\n") <= 2 * ("no usable clips" in text)  # these are listed
+    assert text.count("\n") <= 2  # a list of what was left out, and the first of it
 
 
 # ---------------------------------------------------------------- a gigabyte where a text should be
@@ -140,7 +140,7 @@ def test_a_gigabyte_in_a_dataset_is_left_out_or_refused(case, tmp_path):
     plant(root, others)
     huge(root / name)
     source = SOURCES[case.split()[0]]
-    fragment = "larger than 256 MiB" if name.startswith("a.") else NO_ROOM
+    fragment = "256 MiB" if name.startswith("a.") else TOO_LARGE
     refused(lambda: load(source, root, tmp_path / "cache"), Path(name).name, fragment)
     refused(lambda: load(source, root, tmp_path / "cache", strict=True), Path(name).name, fragment)
 
@@ -221,11 +221,11 @@ READERS = {
 def test_a_gigabyte_elsewhere_is_refused(name, tmp_path):
     path = huge(a_run(tmp_path / "run") / name)
     fragment = {
-        "clip.json": "larger than 256",
-        "clip.npz": "larger than 256",
+        "clip.json": "256",
+        "clip.npz": "256",
         "fold_01/state.npz": "",
     }
-    refused(lambda: READERS[name](path), fragment.get(name, NO_ROOM))
+    refused(lambda: READERS[name](path), fragment.get(name, TOO_LARGE))
 
 
 @pytest.mark.parametrize("read", [detector, open_run])
@@ -235,9 +235,9 @@ def test_a_gigabyte_in_a_run_that_goes_on(read, tmp_path):
     assert read_first
     __import__("keras_skeleton.detection.detector")
     __import__("keras_skeleton.training.experiment")
-    refused(lambda: read(path), NO_ROOM)
+    refused(lambda: read(path), TOO_LARGE)
     path.write_bytes(b'{"a":' * 100_000)
-    refused(lambda: read(path), "run.json", "nested too deeply")
+    refused(lambda: read(path), "run.json", "nested")
 
 
 @pytest.mark.parametrize("command", ["report", "prepare"])
@@ -253,8 +253,7 @@ def test_the_command_line_says_one_line(command, tmp_path, capsys):
     }
     assert cli.main(words[command]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert NO_ROOM in line
-    assert "is it the right file?" in line
+    assert TOO_LARGE in line
 
 
 # ---------------------------------------------------------------- less than that, but absurd
@@ -263,23 +262,23 @@ def test_the_command_line_says_one_line(command, tmp_path, capsys):
 def test_lines_without_end_and_without_number(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_bytes(bytes(files.LINE + 1))
-    refused(lambda: files.read_text(path, "a clip"), "a.txt: has a line of more than 262,144 bytes")
+    refused(lambda: files.read_text(path, "a clip"), "a.txt", "262,144 bytes")
     monkeypatch.setattr(files, "LINE", 100)
     path.write_bytes(b"1 2\r\n" * 100)
     assert files.read_text(path, "a clip", lines=100) == "1 2\n" * 100
     path.write_bytes(b"1\n" * 300)
-    refused(lambda: files.read_text(path, "a clip", lines=100), "has more than 100 lines")
+    refused(lambda: files.read_text(path, "a clip", lines=100), "a.txt", "100 lines")
 
 
 def test_devices_and_pipes_are_not_waited_for(tmp_path):
     folder = tmp_path / "data" / "s01s02" / "01" / "001"
     folder.mkdir(parents=True)
     os.mkfifo(folder / "skeleton_pos.txt")
-    refused(lambda: load(SOURCES["sbu"], tmp_path / "data", tmp_path / "c"), "a device or a pipe")
+    refused(lambda: load(SOURCES["sbu"], tmp_path / "data", tmp_path / "c"), "device")
     folder = tmp_path / "ntu"
     folder.mkdir()
     (folder / "S001C001P001R001A001.skeleton").symlink_to("/dev/zero")
-    refused(lambda: load(SOURCES["ntu"], folder, tmp_path / "c"), "a device or a pipe")
+    refused(lambda: load(SOURCES["ntu"], folder, tmp_path / "c"), "device")
 
 
 def test_a_file_of_nothing_but_errors_does_not_fill_the_list(tmp_path):
@@ -288,18 +287,20 @@ def test_a_file_of_nothing_but_errors_does_not_fill_the_list(tmp_path):
     report = ReadReport()
     read_sequence(path, report)
     assert len(report.skipped) == LISTED
-    assert report.skipped[-1].why.endswith("(further errors in this file are not listed)")
+    assert report.skipped[-1].why != report.skipped[-2].why  # says that there are more
     path = tmp_path / "a01_s01_e01_v01.json"
     path.write_text('{"skeletons": [' + "[]," * 30_000 + "[]]}")
     report = ReadReport()
     assert nucla.read_clip(path, report) is None
-    assert [why for _, why in report.skipped] == ["30,001 frames are too many (at most 20,000)"]
+    ((_, why),) = report.skipped
+    assert "30,001" in why
+    assert "20,000" in why
 
 
 def test_json_of_more_lists_than_there_is_memory(tmp_path):
     path = tmp_path / "clip.json"
     path.write_bytes(b"[" + b"[]," * (8 << 20) + b"[]]")
-    refused(lambda: read_array(path), "or 6,291,456 lists")
+    refused(lambda: read_array(path), "6,291,456")
 
 
 NESTED = ("run.json", "fold_01/metrics.json", "fold_01/tap_u/settings.json", "manifest.json")
@@ -311,14 +312,14 @@ def test_json_without_end(name, text, tmp_path):
     path = a_run(tmp_path / "run") / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(text)
-    refused(lambda: READERS[name](path), path.name, "nested too deeply")
+    refused(lambda: READERS[name](path), path.name, "nested")
 
 
 def test_toml_without_end(tmp_path):
     plant(tmp_path, {"labels.csv": b"file,label\n", "skeleton.toml": b"a = " + b"[" * 100_000})
-    refused(lambda: load(SOURCES["folder"], tmp_path, tmp_path / "c"), "nested too deeply")
+    refused(lambda: load(SOURCES["folder"], tmp_path, tmp_path / "c"), "nested")
     (tmp_path / "skeleton.toml").write_text(f"skeleton = '{'coco' * 10_000}'")
-    refused(lambda: load(SOURCES["folder"], tmp_path, tmp_path / "c"), "unknown value")
+    refused(lambda: load(SOURCES["folder"], tmp_path, tmp_path / "c"), "skeleton.toml")
 
 
 def test_an_absurd_name_is_not_repeated():
@@ -333,12 +334,12 @@ def test_numbers_beyond_measure(tmp_path):
     numbers, frames = read_sequence(path, report)
     assert list(numbers) == [4]
     assert np.isfinite(frames).all()
-    assert {why for _, why in report.skipped} == {"contains NaN, infinity or a number out of range"}
+    assert [where.rpartition(":")[2] for where, _ in report.skipped] == ["1", "2", "3"]
     labels = tmp_path / "actionLabel.txt"
     labels.write_text(f"s01_e01\nwalk: 1 {'9' * 5000}\nwalk: {'9' * 20} {'9' * 21}\n")
     report = ReadReport()
     assert read_labels(labels, report) == {"s01_e01": []}
-    assert all("is not an interval of frame numbers" in why for _, why in report.skipped)
+    assert [where.rpartition(":")[2] for where, _ in report.skipped] == ["2", "3"]
     path = tmp_path / "0002-L.txt"
     path.write_text(" ".join(["1e300"] * 150) + "\n" + " ".join(["0x1"] * 150))
     report = ReadReport()
@@ -392,9 +393,7 @@ def test_archives(name, tmp_path):
 
     bomb = forged(path)
     assert bomb.stat().st_size < 10_000
-    refused(
-        lambda: ARRAYS[name](path), "unpacks to 4.0 GiB" if "state" not in name else "compressed"
-    )
+    refused(lambda: ARRAYS[name](path), "4.0 GiB" if "state" not in name else "compressed")
     for member in KEYS:  # its list says less than the array's header
         forged(path, size=1 << 20, name=f"{member}.npy")
         refused(lambda: ARRAYS[name](path))
@@ -409,7 +408,7 @@ def test_archives(name, tmp_path):
 def test_an_archive_of_a_hundred_thousand_arrays(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ARRAYS", 100)
     np.savez(tmp_path / "a.npz", **{f"a{i}": np.zeros(0) for i in range(101)})
-    refused(lambda: read_scores(tmp_path / "a.npz"), "contains more than 100 arrays")
+    refused(lambda: read_scores(tmp_path / "a.npz"), "a.npz", "100")
 
 
 WRONG = {
@@ -430,7 +429,7 @@ def test_scores_of_other_kinds(key, tmp_path):
     read_scores(path)
     for values in WRONG[key]:
         np.savez(path, **{**good, key: values})
-        refused(lambda: read_scores(path), "scores.npz: not a readable scores file")
+        refused(lambda: read_scores(path), "scores.npz")
 
 
 def test_a_store_of_pickles(tmp_path):
@@ -460,7 +459,7 @@ def test_detectors_beyond_measure(changes, tmp_path):
     __import__("keras_skeleton.detection.detector")  # Keras' start needs memory of its own
     detector(a_detection_run(tmp_path / "good") / "run.json")
     path = a_detection_run(tmp_path / "run", **changes) / "run.json"
-    refused(lambda: detector(path), "run.json: damaged, or of another version")
+    refused(lambda: detector(path), "run.json")
 
 
 def test_real_runs_are_within_all_bounds():
@@ -481,7 +480,7 @@ def test_real_runs_are_within_all_bounds():
 def test_settings_that_make_no_sense(text, tmp_path):
     path = tmp_path / "settings.json"
     path.write_text(text)
-    refused(lambda: read_settings(path), "settings.json: damaged")
+    refused(lambda: read_settings(path), "settings.json")
     path.write_text(json.dumps({"epsilon": 1, "test": {"a": 7}}))
     assert read_settings(path) == (Settings(epsilon=1), {"a": 7})
 
@@ -560,15 +559,15 @@ def test_detections_are_written_into_their_folder(video, tmp_path):
         [(video, 1, 0, 9, 0.5)], columns=["video", "label", "start", "end", "score"]
     )
     out = tmp_path / "a" / "b" / "c"
-    refused(lambda: write_pku_mmd(table, out), "cannot be the name of a video's file")
-    refused(lambda: write_pku_mmd(table[:0], out, [video]), "cannot be the name of a video's file")
+    refused(lambda: write_pku_mmd(table, out), video)
+    refused(lambda: write_pku_mmd(table[:0], out, [video]), video)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_picture_that_leads_to_a_private_file_is_not_shown(tmp_path):
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / "clip.png").symlink_to(tmp_path / "secret.txt")
-    refused(lambda: _picture(tmp_path / "clip.png", ""), "clip.png: is no PNG picture")
+    refused(lambda: _picture(tmp_path / "clip.png", ""), "clip.png")
 
 
 # ---------------------------------------------------------------- videos
@@ -589,7 +588,7 @@ def test_videos_that_lead_to_other_files_or_are_too_large(tmp_path, monkeypatch)
             with pytest.raises(VideoError, match="decoding failed"):
                 list(frames_of(playlist))
     monkeypatch.setattr(video, "MAX_PIXELS", 64 * 64 - 1)
-    refused(lambda: list(frames_of(real)), "frames of 64 x 64 are too large")
+    refused(lambda: list(frames_of(real)), "64 x 64")
 
 
 # ---------------------------------------------------------------- the source itself
