@@ -6,38 +6,38 @@ from keras_skeleton.skeletons import SKELETONS, SkeletonMapError, get_skeleton, 
 SIZES = {"kinect_v1": 20, "kinect_v2": 25, "sbu": 15, "hdm05": 31}
 
 
-@pytest.mark.parametrize("name", SKELETONS)
-def test_bones_form_a_tree_over_all_joints(name):
-    skeleton = get_skeleton(name)
-    assert skeleton.size == SIZES[name] == len(set(skeleton.joints))
-    assert len(skeleton.bones) == skeleton.size - 1
-    for joint in range(skeleton.size):  # every joint leads to the root, without a circle
-        steps = 0
-        while joint != skeleton.root:
-            joint, steps = skeleton.parents[joint], steps + 1
-            assert joint >= 0
-            assert steps < skeleton.size
+def test_bones_form_a_tree_over_all_joints():
+    for name in SKELETONS:
+        skeleton = get_skeleton(name)
+        assert skeleton.size == SIZES[name] == len(set(skeleton.joints)), name
+        assert len(skeleton.bones) == skeleton.size - 1, name
+        for joint in range(skeleton.size):  # every joint leads to the root, without a circle
+            steps = 0
+            while joint != skeleton.root:
+                joint, steps = skeleton.parents[joint], steps + 1
+                assert joint >= 0, name
+                assert steps < skeleton.size, name
 
 
-@pytest.mark.parametrize("name", SKELETONS)
-def test_mirror_swaps_sides_and_is_its_own_inverse(name):
-    skeleton = get_skeleton(name)
-    mirror = skeleton.mirror
-    np.testing.assert_array_equal(mirror[mirror], np.arange(skeleton.size))
-    for joint, other in enumerate(mirror):
-        expected = skeleton.joints[joint].replace("left_", "@").replace("right_", "left_")
-        assert skeleton.joints[other] == expected.replace("@", "right_")
+def test_mirror_swaps_sides_and_is_its_own_inverse():
+    for name in SKELETONS:
+        skeleton = get_skeleton(name)
+        mirror = skeleton.mirror
+        np.testing.assert_array_equal(mirror[mirror], np.arange(skeleton.size))
+        for joint, other in enumerate(mirror):
+            expected = skeleton.joints[joint].replace("left_", "@").replace("right_", "left_")
+            assert skeleton.joints[other] == expected.replace("@", "right_"), name
 
 
-@pytest.mark.parametrize("name", SKELETONS)
-def test_roles_name_the_right_joints(name):
-    skeleton = get_skeleton(name)
-    names = skeleton.joints
-    assert [names[j] for j in skeleton.hips] == ["left_hip", "right_hip"]
-    assert [names[j] for j in skeleton.shoulders] == ["left_shoulder", "right_shoulder"]
-    assert [names[j] for j in skeleton.hands] == ["left_hand", "right_hand"]
-    assert set(skeleton.hips) <= set(skeleton.torso)
-    assert all("ankle" in names[a] and "foot" in names[f] for a, f in skeleton.feet)
+def test_roles_name_the_right_joints():
+    for name in SKELETONS:
+        skeleton = get_skeleton(name)
+        names = skeleton.joints
+        assert [names[j] for j in skeleton.hips] == ["left_hip", "right_hip"], name
+        assert [names[j] for j in skeleton.shoulders] == ["left_shoulder", "right_shoulder"], name
+        assert [names[j] for j in skeleton.hands] == ["left_hand", "right_hand"], name
+        assert set(skeleton.hips) <= set(skeleton.torso), name
+        assert all("ankle" in names[a] and "foot" in names[f] for a, f in skeleton.feet), name
 
 
 def test_kinect_v2_follows_the_sdk():

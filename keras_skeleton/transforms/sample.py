@@ -52,18 +52,6 @@ def segment_rows(
     return np.where(rows < T, rows, PADDING)
 
 
-def random_rows(T: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Randomly drawn rows of T frames: int64 (size,), sorted.
-
-    The rows are distinct if T >= size; otherwise each occurs size/T times, rounded up or down
-    (Wang, CSTA-CNN, 2019, Sec. 2.4 and 3.1).
-    """
-    if T < 1 or size < 1:
-        raise ValueError(f"{size} rows of {T} frames: both must be 1 or more")
-    extra = rng.choice(T, size % T, replace=False)
-    return np.sort(np.concatenate([np.repeat(np.arange(T), size // T), extra]))
-
-
 def video_rows(T: int, size: int, rng: np.random.Generator | None = None) -> np.ndarray:
     """The frames of a video that are the input of I3D: int64 (size,), in order.
 

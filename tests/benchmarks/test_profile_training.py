@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import pytest
 import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -24,22 +23,19 @@ def test_operations_of_a_profile(tmp_path):
     kinds = [profile_training.kind(name) for name, _ in found]
     for kind in ("convolutions, forward", "pooling, forward", "reductions"):
         assert kinds.count(kind) == 3, found
-    assert all(0 < seconds < 10 for _, seconds in found)
+    assert all(seconds > 0 for _, seconds in found)
 
 
-@pytest.mark.parametrize(
-    ("operation", "kind"),
-    [
-        ("Conv2DBackpropFilterWithBias", "convolutions, weight gradients"),
-        ("Conv2DBackpropInput", "convolutions, input gradients"),
-        ("FusedConv2D", "convolutions, forward"),
-        ("MaxPoolGrad", "pooling, gradients"),
-        ("BatchMatMulV2", "matrix products"),
-        ("AddN", "element-wise"),
-        ("BiasAddGrad", "reductions"),
-        ("AssignSubVariableOp", "optimizer updates"),
-        ("Transpose", "copies"),
-    ],
-)
-def test_kinds(operation, kind):
-    assert profile_training.kind(operation) == kind
+def test_kinds():
+    kinds = {
+        "Conv2DBackpropFilterWithBias": "convolutions, weight gradients",
+        "Conv2DBackpropInput": "convolutions, input gradients",
+        "FusedConv2D": "convolutions, forward",
+        "MaxPoolGrad": "pooling, gradients",
+        "BatchMatMulV2": "matrix products",
+        "AddN": "element-wise",
+        "BiasAddGrad": "reductions",
+        "AssignSubVariableOp": "optimizer updates",
+        "Transpose": "copies",
+    }
+    assert {name: profile_training.kind(name) for name in kinds} == kinds

@@ -7,7 +7,6 @@ from keras_skeleton.transforms.sample import (
     crop_rows,
     crop_time,
     pad_end,
-    random_rows,
     sample_segments,
     segment_rows,
     take_rows,
@@ -67,15 +66,6 @@ def test_p_i3d_cuts_or_pads():
     np.testing.assert_array_equal(padded[17:], -1)
 
 
-@given(T=lengths, size=sizes, seed=seeds)
-def test_random_rows_come_once_while_there_are_enough(T, size, seed):
-    rows = random_rows(T, size, np.random.default_rng(seed))
-    assert (np.diff(rows) >= 0).all()
-    counts = np.bincount(rows, minlength=T)
-    assert len(rows) == size == counts.sum()
-    assert set(counts) <= {size // T, -(-size // T)}
-
-
 @given(T=lengths, seed=seeds, low=st.floats(0.05, 1), more=st.floats(0, 1))
 def test_crops_are_consecutive_and_of_the_length_asked_for(T, seed, low, more):
     high = low + more * (1 - low)
@@ -124,8 +114,6 @@ def test_bad_arguments_are_refused():
     for T, size in ((0, 5), (5, 0)):
         with pytest.raises(ValueError, match="1 or more"):
             segment_rows(T, size)
-        with pytest.raises(ValueError, match="1 or more"):
-            random_rows(T, size, np.random.default_rng())
     for T, low, high in ((0, 0.5, 1), (9, 0, 1), (9, 0.8, 0.5), (9, 0.5, 1.1)):
         with pytest.raises(ValueError, match="0 < low <= high <= 1"):
             crop_rows(T, low, high)
