@@ -96,7 +96,7 @@ def test_attention_to_the_frames_that_are_read(network, toy):
 
 
 def test_a_smooth_order_of_frames_beats_chance_wherever_it_is(network):
-    """Why the baseline of frames is the same curve moved: it deletes as many neighbours together."""
+    """Why the baseline of frames is the same curve moved: it deletes as many neighbours at once."""
     hill = np.exp(-(((np.arange(T) - 12) / 4) ** 2))  # over frames where nothing happens
     curves = measure(*network(steps=hill, pulse=True), 1, draws=10).curves["frames"]
     anywhere, chance = (

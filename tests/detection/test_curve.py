@@ -5,8 +5,10 @@ import pytest
 from keras_skeleton.detection.curve import along, gates_of
 from keras_skeleton.models.sta_lstm import sta_lstm
 
+BOTH_WAYS = pytest.param(True, marks=pytest.mark.slow, id="bidirectional")
 
-@pytest.fixture(params=[False, True], ids=["forwards", "bidirectional"])
+
+@pytest.fixture(params=[pytest.param(False, id="forwards"), BOTH_WAYS])
 def model(request):
     keras.utils.set_random_seed(0)
     return sta_lstm(
