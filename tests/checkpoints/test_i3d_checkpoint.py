@@ -1,6 +1,7 @@
 """I3D's published weights: files with the published names and shapes, written here."""
 
 import struct
+from functools import cache
 
 import h5py
 import numpy as np
@@ -26,10 +27,24 @@ def small(classes=400, **arguments):
     return i3d(classes, frames=9, size=32, **arguments)
 
 
-def randomized(seed=0, **arguments):
-    """A small one whose weights, also the statistics, are random."""
+@cache
+def shared(**arguments):
+    """A small one for what leaves it as it is, and for what replaces all of its weights."""
+    return small(**arguments)
+
+
+def emptied(**arguments):
+    """A shared one without a trace of what was loaded before."""
+    model = shared(**arguments)
+    model.set_weights([np.zeros(w.shape, "float32") for w in model.get_weights()])
+    return model
+
+
+@cache
+def randomized(**arguments):
+    """A small one whose weights, also the statistics, are random; for all tests."""
     model = small(**arguments)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     model.set_weights(
         [np.abs(rng.normal(0.05, 0.05, w.shape)).astype("float32") for w in model.get_weights()]
     )
@@ -95,7 +110,7 @@ def test_a_checkpoint(tmp_path):
     source = randomized()
     write_checkpoint(source, tmp_path / "model.ckpt")
     for path in (tmp_path, tmp_path / "model.ckpt", tmp_path / "model.ckpt.index"):
-        model = small()
+        model = emptied()
         assert load_i3d_weights(model, path, verify=False) == []
         assert_same(model, source)
     other = small(classes=10)
@@ -110,7 +125,7 @@ def test_every_tensor_is_compared_with_the_published_checksum(tmp_path, monkeypa
     source = randomized()
     tensors = write_checkpoint(source, tmp_path / "model.ckpt")
     with pytest.raises(WeightsError, match="checksum.*verify=False"):
-        load_i3d_weights(small(), tmp_path)
+        load_i3d_weights(shared(), tmp_path)
     import google_crc32c
 
     mine = {
@@ -118,11 +133,11 @@ def test_every_tensor_is_compared_with_the_published_checksum(tmp_path, monkeypa
         for name, value in tensors.items()
     }
     monkeypatch.setattr(i3d_weights, "published_checksums", lambda stream: mine)
-    model = small()
+    model = emptied()
     load_i3d_weights(model, tmp_path)
     assert_same(model, source)
     mine["Mixed_5c/Branch_3/Conv3d_0b_1x1/batch_norm/moving_variance"] ^= 1
-    untouched = small()
+    untouched = emptied()
     before = untouched.get_weights()
     with pytest.raises(WeightsError, match="'Mixed_5c/Branch_3/Conv3d_0b_1x1/batch_norm/moving_v"):
         load_i3d_weights(untouched, tmp_path)
@@ -148,57 +163,57 @@ def test_the_checksum_is_the_one_that_tensorflow_stores(tmp_path):
 
 def test_a_checkpoint_that_does_not_fit(tmp_path):
     with pytest.raises(WeightsError, match=r"0 checkpoints \(.index files\)"):
-        load_i3d_weights(small(), tmp_path)
+        load_i3d_weights(shared(), tmp_path)
     with pytest.raises(WeightsError, match=r"model.ckpt.index: no such file"):
-        load_i3d_weights(small(), tmp_path / "model.ckpt")
+        load_i3d_weights(shared(), tmp_path / "model.ckpt")
     write_checkpoint(randomized(channels=2), tmp_path / "model.ckpt", "Flow")
     with pytest.raises(WeightsError, match="inception_i3d/.*stream"):
-        load_i3d_weights(small(), tmp_path, verify=False)
+        load_i3d_weights(shared(), tmp_path, verify=False)
     (tmp_path / "model.ckpt.index").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="not a readable checkpoint"):
-        load_i3d_weights(small(channels=2), tmp_path)
-    write_checkpoint(small(classes=5), tmp_path / "model.ckpt")
+        load_i3d_weights(shared(channels=2), tmp_path)
+    write_checkpoint(shared(classes=5), tmp_path / "model.ckpt")
     data = next(tmp_path.glob("*.data*"))
     data.write_bytes(data.read_bytes()[:10_000_000])
     with pytest.raises(WeightsError, match="model.ckpt"):
-        load_i3d_weights(small(), tmp_path, verify=False)
+        load_i3d_weights(shared(), tmp_path, verify=False)
 
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_ports_h5(tmp_path, nested):
     source = randomized()
     write_port(source, tmp_path / "rgb.h5", nested)
-    model = small()
+    model = emptied()
     assert load_i3d_weights(model, tmp_path / "rgb.h5") == []
     assert_same(model, source)
-    headless = small(top=False)
+    headless = emptied(top=False)
     assert load_i3d_weights(headless, tmp_path / "rgb.h5") == []
     write_port(headless, tmp_path / "no_top.h5")
-    again = small(classes=60)
+    again = emptied(classes=60)
     assert load_i3d_weights(again, tmp_path / "no_top.h5") == [CLASSIFIER]
     np.testing.assert_array_equal(again.layers[1].get_weights()[0], source.layers[1].kernel)
 
 
 def test_an_h5_that_does_not_fit(tmp_path):
     with pytest.raises(WeightsError, match="rgb.h5: no such file"):
-        load_i3d_weights(small(), tmp_path / "rgb.h5")
+        load_i3d_weights(shared(), tmp_path / "rgb.h5")
     (tmp_path / "rgb.h5").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="not a readable weights file"):
-        load_i3d_weights(small(), tmp_path / "rgb.h5")
+        load_i3d_weights(shared(), tmp_path / "rgb.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = [1.0]
     with pytest.raises(WeightsError, match="no layer names"):
-        load_i3d_weights(small(), tmp_path / "other.h5")
-    write_port(small(channels=2), tmp_path / "flow.h5")
+        load_i3d_weights(shared(), tmp_path / "other.h5")
+    write_port(shared(channels=2), tmp_path / "flow.h5")
     with pytest.raises(WeightsError, match=r"'Conv3d_1a_7x7_conv' has shapes \[\(7, 7, 7, 2, 64\)"):
-        load_i3d_weights(small(), tmp_path / "flow.h5")
-    write_port(small(top=False, until="Mixed_4f"), tmp_path / "part.h5")
+        load_i3d_weights(shared(), tmp_path / "flow.h5")
+    write_port(shared(top=False, until="Mixed_4f"), tmp_path / "part.h5")
     with pytest.raises(WeightsError, match=r"layer 'Conv3d_5b_\w+' is missing"):
-        load_i3d_weights(small(), tmp_path / "part.h5")
+        load_i3d_weights(shared(), tmp_path / "part.h5")
     with h5py.File(tmp_path / "flow.h5", "a") as file:
         del file["Conv3d_1a_7x7_conv/Conv3d_1a_7x7_conv/kernel:0"]
         file["Conv3d_1a_7x7_conv/Conv3d_1a_7x7_conv/kernel:0"] = h5py.ExternalLink(
             str(tmp_path / "part.h5"), "Conv3d_1a_7x7_conv/Conv3d_1a_7x7_conv/kernel:0"
         )
     with pytest.raises(WeightsError, match="outside the file"):
-        load_i3d_weights(small(channels=2), tmp_path / "flow.h5")
+        load_i3d_weights(shared(channels=2), tmp_path / "flow.h5")

@@ -5,6 +5,7 @@ three branches, Dropout of rate 0 behind convolutions, attention that is no part
 """
 
 import os
+import re
 import subprocess
 import sys
 
@@ -119,6 +120,56 @@ def probabilities(model, files):
     return powers / powers.sum(1, keepdims=True)
 
 
+def write_released(model, path):
+    """Its weights as the released code's: a layer for each coordinate, named by its number."""
+
+    def values(layer, k=slice(None)):
+        return {v.name: v.numpy()[k] for v in layer.weights}
+
+    layers = {}
+    for k in range(3):
+        layers[f"dense_{2 * k + 1}"] = values(model.get_layer("tarm_in"), k)
+        layers[f"dense_{2 * k + 2}"] = values(model.get_layer("tarm_out"), k)
+        layers[f"bidirectional_{k + 1}"] = {
+            f"{way}_gru_{k + 1}/{name}": value
+            for way, start in (("forward", 0), ("backward", 3))
+            for name, value in values(model.get_layer("memory"), start + k).items()
+        }
+    layers["dense_7"] = values(model.get_layer("logits"))
+    for kind in ("Conv2D", "BatchNormalization"):
+        name = {"Conv2D": "conv2d"}.get(kind, "batch_normalization")
+        of_kind = [layer for layer in model.layers if type(layer).__name__ == kind]
+        of_kind.sort(key=lambda layer: [*map(int, re.findall(r"_(\d+)$", layer.name))])
+        layers |= {f"{name}_{i}": values(layer) for i, layer in enumerate(of_kind, 1)}
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in reversed(layers)]
+        for layer, arrays in layers.items():
+            group = file.create_group(layer)
+            names = [f"{layer}/{name}:0" for name in arrays]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, value in zip(names, arrays.values(), strict=True):
+                group.create_dataset(name, data=value)
+
+
+def test_the_layout_of_released_files(tmp_path):
+    """As the slow tests below, without Keras 2: the same names, written here."""
+    rng = np.random.default_rng(0)
+    source, target = (network(frames=16, attention="none") for _ in range(2))
+    source.set_weights([rng.normal(0.1, 0.1, w.shape) ** 2 for w in source.get_weights()])
+    write_released(source, tmp_path / "w.h5")
+    result = load_weights(target, tmp_path / "w.h5")
+    assert result.whole
+    assert result.layout == "legacy weights"
+    for value, expected in zip(target.weights, source.weights, strict=True):
+        np.testing.assert_array_equal(value.numpy(), expected.numpy(), err_msg=value.path)
+    gated = network(frames=16)
+    with pytest.raises(WeightsError, match=r"missing 4: frame_attention/0.*partial=True"):
+        load_weights(gated, tmp_path / "w.h5")
+    result = load_weights(gated, tmp_path / "w.h5", partial=True)
+    assert result.missing == tuple(f"frame_attention/{i}" for i in range(4))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "layout"),
     [("plain_weights.h5", "legacy weights"), ("plain_model.h5", "legacy model")],
@@ -134,6 +185,7 @@ def test_a_released_file_fits_a_network_without_attention(file, layout, files):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_attention_was_never_stored(files):
     """Dense layers inside a Lambda: in no file, though they used up names."""
     model, file = network(attention="frozen"), files / "gated_wrapped.hdf5"
@@ -154,12 +206,14 @@ def test_the_attention_was_never_stored(files):
     np.testing.assert_allclose(probabilities(model, files), np.load(files / "gated.npy"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_deeper_one(files):
     model = network("mans33", frames=16, attention="none")
     assert load_weights(model, files / "deep_weights.h5").whole
     np.testing.assert_allclose(probabilities(model, files), np.load(files / "deep.npy"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_another_number_of_classes_or_blocks(files):
     model = network(classes=10, attention="none")
     with pytest.raises(WeightsError, match=r"differ 2: logits/0: \(128, 60\) in the file, \(128, "):
@@ -170,6 +224,7 @@ def test_another_number_of_classes_or_blocks(files):
     assert not result.unexpected
 
 
+@pytest.mark.slow
 def test_another_number_of_blocks(files):
     """Then numbers do not say what stands where, and no convolution is taken."""
     model = network(frames=16, attention="none")
@@ -196,6 +251,7 @@ def rewritten(files, to, first):
         new.attrs["layer_names"] = [called[name] for name in reversed(names)]
 
 
+@pytest.mark.slow
 def test_neither_the_layers_order_nor_their_first_number_counts(files, tmp_path):
     rewritten(files, tmp_path / "w.h5", first=8)  # 8, 11, ...: not in order of their letters
     one, other = network(attention="none"), network(attention="none")
@@ -205,6 +261,7 @@ def test_neither_the_layers_order_nor_their_first_number_counts(files, tmp_path)
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@pytest.mark.slow
 def test_nothing_of_another_shape_is_read(files, tmp_path):
     """Each part of what is stacked here is looked at."""
     rewritten(files, tmp_path / "w.h5", first=1)

@@ -16,7 +16,7 @@ from keras_skeleton.recipes.settings import with_settings
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.utils.errors import UnknownNameError
 
-SKELETON, CLASSES, BODIES, FRAMES, SIZE, BATCH = get_skeleton("sbu"), 4, 2, 16, 32, 2
+SKELETON, CLASSES, BODIES, FRAMES, SIZE, BATCH = get_skeleton("sbu"), 4, 2, 8, 32, 2
 # What makes a network small, where it declares it.
 SMALL = {"units": 8, "hidden": 6, "steps": 5, "width": 0.05}
 HEAVY = {"mans33", "mans61", "mans_resnet18", "mans_densenet161", "pose_i3d"}
@@ -67,7 +67,7 @@ def inputs(name, frames=None, seed=0):
 
     x = keras.tree.map_structure(draw, built(name).input)
     if MODELS[name].sequence:
-        x[0, FRAMES - 4 :] = 0
+        x[0, FRAMES - 3 :] = 0
     return x
 
 
@@ -127,7 +127,7 @@ def test_padding_changes_nothing(name):
     model.set_weights(built(name).get_weights())
     longer = np.concatenate([x, np.zeros((BATCH, 7, *x.shape[2:]), "float32")], axis=1)
     np.testing.assert_allclose(model(longer), built(name)(x), atol=1e-5)
-    np.testing.assert_allclose(model(x[:1, : FRAMES - 4]), built(name)(x)[:1], atol=1e-5)
+    np.testing.assert_allclose(model(x[:1, : FRAMES - 3]), built(name)(x)[:1], atol=1e-5)
 
 
 def classes(config):
