@@ -201,13 +201,13 @@ ARGUMENTS = (
 )
 
 
-def wait(condition, what, seconds=60):
-    """Until something is so; a slow machine is no failure, one that never gets there is."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+def wait(condition, what, tries=1200):
+    """Until something is so; a slow machine is no failure, a page that never gets there is."""
+    for _ in range(tries):
+        if found := condition():
+            return found
         time.sleep(0.05)
-    return found
+    raise AssertionError(f"still not so after asking {tries} times: {what}")
 
 
 class Browser:
