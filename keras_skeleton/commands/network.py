@@ -14,7 +14,7 @@ from keras_skeleton.commands.common import add_data_arguments, load, reader_opti
 from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation.run_record import about_run
-from keras_skeleton.models.registry import check_model, model_label
+from keras_skeleton.models.registry import check_model, is_file, model_label
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.recipes.settings import split_setting, with_settings
 from keras_skeleton.utils.errors import UserError
@@ -105,7 +105,8 @@ def check_names(args: argparse.Namespace) -> None:
     args.protocol = protocol_name(args.protocol, source.protocols, of=source.name)
     check_model(args.model)
     if args.weights is None if hasattr(args, "weights") else True:
-        get_recipe(args.model, args.dataset, args.recipe or "paper")
+        if not is_file(args.model):  # a file of one's own is imported only after Keras is started
+            get_recipe(args.model, args.dataset, args.recipe or "paper")
     elif args.weights != PRETRAINED and not Path(args.weights).exists():
         raise UserError(f"{args.weights}: no such file or folder")
     else:

@@ -17,9 +17,10 @@ import numpy as np
 
 from keras_skeleton.commands.common import parser_for, start_keras, whole_number
 from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
-from keras_skeleton.utils.errors import DatasetError, UserError
+from keras_skeleton.utils.errors import DatasetError, UnknownNameError, UserError
 from keras_skeleton.utils.files import plain_name, write_json, write_text
 from keras_skeleton.utils.program import program
+from keras_skeleton.zoo.entries import ZOO, no_weights, read_zoo
 
 if TYPE_CHECKING:
     from keras_skeleton.recognizer import Prediction, Recognizer
@@ -98,6 +99,8 @@ def run(words: Sequence[str]) -> None:
         raise UserError("--attention needs an output folder; add --out")
     if args.attention and (args.window or args.each_person):
         raise UserError("--attention draws whole clips; omit --window and --each-person")
+    if args.weights is not None:
+        _check_weights(args.weights)
     if STREAM in args.sources:
         if args.sources != [STREAM] or args.weights is None or args.out or args.attention:
             raise UserError(
@@ -121,10 +124,10 @@ def run(words: Sequence[str]) -> None:
     recognizer = _open(args, clips)
     rows = [row for clip in clips for row in _rows(args, recognizer, clip)]
     shown = [row for row in rows if row.prediction.probability >= args.min_probability]
-    print(_table(shown))
+    print(_table(shown, args.top))
     labels = {row.prediction.label for row in shown}
     print(
-        f"\n{len(shown)} predictions of {len(labels)} classes for {len(clips)} clips by "
+        f"\npredictions: {len(shown)}; classes: {len(labels)}; clips: {len(clips)}; weights: "
         f"{recognizer.name}"
         + (
             f"; {len(rows) - len(shown)} below {args.min_probability:g}"
@@ -141,10 +144,10 @@ def run(words: Sequence[str]) -> None:
 def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
     """The network given by --weights, or the best network of the zoo for the first clip's
     skeleton."""
-    from keras_skeleton.zoo.entries import read_zoo
-
     name = args.weights
     if name is None:
+        if not read_zoo():
+            raise UserError(no_weights(ZOO))
         skeleton = clips[0].skeleton
         fitting = [
             entry
@@ -165,6 +168,22 @@ def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
     from keras_skeleton.zoo.recognizers import load_recognizer
 
     return load_recognizer(name, fold=args.fold)
+
+
+def _check_weights(name: str) -> None:
+    """Raises an error for weights that do not exist, before TensorFlow is loaded."""
+    if Path(name).is_dir():
+        return
+    if Path(name).exists() or len(Path(name).parts) > 1:
+        raise UserError(
+            f"{name}: no such folder; --weights takes a name of the zoo, a run folder or a folder "
+            "of Recognizer.save"
+        )
+    entries = [entry.name for entry in read_zoo()]
+    if not entries:
+        raise UserError(no_weights(ZOO))
+    if name not in entries:
+        raise UnknownNameError("network", name, entries, of="the zoo")
 
 
 def _windows(length: int, size: int | None, stride: int | None) -> Iterator[tuple[int, int]]:
@@ -232,13 +251,13 @@ def _cells(row: Row) -> list[str]:
     return [*place, *told]
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Row], top: int) -> str:
     """A table of sources, frames and best classes, as text."""
     lines = [["source", "frames", "label", "probability", "next"]]
     for row in rows:
         prediction = row.prediction
         who = "" if row.person is None else f", person {row.person}"
-        after = ", ".join(f"{label} {100 * p:.0f} %" for label, p in prediction.ranking[1:3])
+        after = ", ".join(f"{label} {100 * p:.0f} %" for label, p in prediction.ranking[1:top])
         lines.append(
             [
                 row.source + who,

@@ -207,6 +207,11 @@ def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
     """Creates the experiment defined by the arguments and loads its dataset."""
     recipe = named_recipe(args)
     changes = {"epochs": args.epochs, "batch_size": args.batch_size}
+    if args.epochs is not None and recipe.stages:
+        raise UserError(
+            f"--epochs has no effect on '{args.model}', which is trained in stages; add --set "
+            "recipe.stages=none to train it end to end, or omit --epochs"
+        )
     recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
     dataset: SkeletonDataset = load_for(args)
     return open_experiment(args, dataset, recipe, out, args.i3d)

@@ -104,7 +104,9 @@ def read_clips(path: Path, skeleton: str | None = None) -> Iterator[SourceClip]:
             line = f":{error.line}" if error.line else ""
             raise DatasetError(f"{path}{line}: {error}") from None
         if filled.any():
-            notes.append(f"{100 * filled.mean():.0f} % of the joints were missing and were filled")
+            notes.append(
+                f"{filled.sum()} missing joints were filled, {100 * filled.mean():.1f} % of all"
+            )
         yield SourceClip(str(path), clip, layout.skeleton, None, tuple(notes))
 
 

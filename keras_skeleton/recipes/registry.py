@@ -37,6 +37,7 @@ DEFAULT = Recipe(
     epochs=60,
     clipnorm=1.0,
     sources={"all": "our choice: a starting point for models without a recipe"},
+    name="default",
 )
 
 

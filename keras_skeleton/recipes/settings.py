@@ -97,5 +97,7 @@ def _argument(key: str, text: str, default: Any) -> Any:
     if isinstance(default, float) and number:
         return float(value)
     if type(value) is not type(default):
-        raise UserError(f"--set model.{key}={text}: expected a {type(default).__name__}")
+        raise UserError(
+            f"--set model.{key}={text}: expected {type(default).__name__}, such as {default}"
+        )
     return value

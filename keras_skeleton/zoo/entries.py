@@ -27,11 +27,12 @@ VARIABLE = "KERAS_SKELETON_WEIGHTS"
 
 
 def weights_folders() -> list[Path]:
-    """Folders that are searched for pretrained weights, in order: the checkout,
-    `$KERAS_SKELETON_WEIGHTS`, and the cache."""
+    """Folders that are searched for pretrained weights, in order: the checkout that the package is
+    in, the current folder if it is one, `$KERAS_SKELETON_WEIGHTS`, and the cache."""
     own = os.environ.get(VARIABLE)
     return [
         Path(__file__).resolve().parents[2] / "weights",
+        *([Path.cwd() / "weights"] if (Path.cwd() / "weights" / LIST).is_file() else []),
         *([Path(own)] if own else []),
         default_cache_dir() / "weights",
     ]

@@ -39,7 +39,7 @@ def test_a_folder_of_clips_without_labels(clips, tmp_path, capsys):
     words = ["predict", f"{folder}/*.npy", "--weights", WEIGHTS, "--out", str(tmp_path)]
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert "4 predictions" in text
+    assert "predictions: 4" in text
     assert "kinect_v2" in text  # assumed from the number of joints, and said
     rows = read(tmp_path / "predictions.csv")
     assert {row["source"].split("/")[-1]: row["label"] for row in rows} == labels

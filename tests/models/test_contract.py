@@ -199,9 +199,9 @@ def test_mixed_precision(name):
         keras.config.set_dtype_policy("float32")
 
 
-def test_flops_are_counted():
-    for name in MODELS:
-        assert flops(built(name)) > 0, name
+@pytest.mark.parametrize("name", MODELS)
+def test_flops_are_counted(name):
+    assert flops(built(name)) > 0
 
 
 @pytest.mark.parametrize("name", MODELS)
