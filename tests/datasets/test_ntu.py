@@ -393,7 +393,6 @@ def test_a_script_without_a_main_guard_runs_once_and_readers_import_no_keras(roo
         capture_output=True,
         text=True,
         env={"PYTHONPATH": str(package), "PATH": ""},
-        timeout=120,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("running\n12 clips\nimported:\n", "")
