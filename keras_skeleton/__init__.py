@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keras_skeleton.models.registry import build_model
     from keras_skeleton.recognizer import Recognizer
     from keras_skeleton.training.experiment import Experiment
+    from keras_skeleton.zoo.fine_tune import fine_tune
     from keras_skeleton.zoo.load import pretrained
     from keras_skeleton.zoo.recognizers import load_recognizer
 
@@ -35,6 +36,7 @@ __all__ = [
     "attention_maps",
     "build_model",
     "compiled",
+    "fine_tune",
     "load_dataset",
     "load_recognizer",
     "load_weights",
@@ -52,6 +54,7 @@ __getattr__, __dir__ = lazy_names(
         "attention_maps": "keras_skeleton.models.attention_maps",
         "build_model": "keras_skeleton.models.registry",
         "compiled": "keras_skeleton.deploy.compiled",
+        "fine_tune": "keras_skeleton.zoo.fine_tune",
         "load_dataset": "keras_skeleton.datasets.registry",
         "load_recognizer": "keras_skeleton.zoo.recognizers",
         "load_weights": "keras_skeleton.checkpoints.weights",

@@ -12,12 +12,15 @@ import keras
 import numpy as np
 
 from keras_skeleton.checkpoints.weights import load_weights
+from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
+from keras_skeleton.evaluation.calibration import Calibration, read_calibration
 from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.models.attention_maps import (
     attention_on_frames,
     attention_outputs,
     readable_maps,
 )
+from keras_skeleton.models.head import features_at
 from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.skeletons import Skeleton
@@ -43,11 +46,15 @@ class Prediction:
         ranking: The most probable classes with their probabilities, best first.
         probabilities: Probabilities of all classes, float64 (C,).
         logits: Logits of all classes, float32 (C,).
+        unsure: Whether the probability is low, or the clip far from the training clips, see
+            `evaluation.calibration`; None if the weights have no calibration.
+        distance: Distance of the clip to the training clips; None without a calibration.
         notes: Changes made to the clip to fit the network's input.
 
     Example:
-        >>> prediction = Prediction("wave", 0.9, (("wave", 0.9),), np.array([0.9, 0.1]), np.ones(2))
-        >>> print(prediction)
+        >>> ranking = (("wave", 0.9), ("nod", 0.1))
+        >>> probabilities, logits = np.array([0.9, 0.1]), np.array([2.2, 0.0])
+        >>> print(Prediction("wave", 0.9, ranking, probabilities, logits))
         wave 90.0 %
     """
 
@@ -56,10 +63,13 @@ class Prediction:
     ranking: tuple[tuple[str, float], ...]
     probabilities: np.ndarray
     logits: np.ndarray
+    unsure: bool | None = None
+    distance: float | None = None
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.label} {100 * self.probability:.1f} %"
+        doubt = " (unsure)" if self.unsure else ""
+        return f"{self.label} {100 * self.probability:.1f} %{doubt}"
 
 
 @dataclass
@@ -73,6 +83,7 @@ class Recognizer:
         arguments: Arguments of `build_model` other than skeleton, classes and frames.
         name: Name of the weights.
         about: Source of the weights: dataset, protocol, fold, recipe, accuracy.
+        calibration: Temperature and thresholds of `unsure`; None if the weights have none.
 
     Raises:
         RecognizerError: If the network has video inputs.
@@ -90,6 +101,7 @@ class Recognizer:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if MODELS[self.preprocessing.model].video:
@@ -99,6 +111,8 @@ class Recognizer:
             )
         self.classes = tuple(self.classes)
         outputs = {"logits": self.model.output, **attention_outputs(self.model)}
+        if self.calibration is not None:
+            outputs["features"] = features_at(self.model, self.calibration.layer)
         self._all = keras.Model(self.model.input, outputs)
 
     @property
@@ -141,18 +155,33 @@ class Recognizer:
         """
         given = [clips] if isinstance(clips, np.ndarray) else list(clips)
         adapted = [self.preprocessing.adapt(clip, skeleton) for clip in given]
-        logits = self._outputs([clip for clip, _ in adapted])["logits"]
+        if not given:
+            return []
+        outputs = self._outputs([clip for clip, _ in adapted])
+        distances: Sequence[float | None] = [None] * len(given)
+        if self.calibration is not None:
+            distances = self.calibration.distances(outputs["features"]).tolist()
         found = [
-            self._prediction(row, top, notes)
-            for row, (_, notes) in zip(logits, adapted, strict=True)
+            self._prediction(logits, distance, top, notes)
+            for logits, distance, (_, notes) in zip(
+                outputs["logits"], distances, adapted, strict=True
+            )
         ]
         return found[0] if isinstance(clips, np.ndarray) else found
 
-    def _prediction(self, logits: np.ndarray, top: int, notes: Sequence[str]) -> Prediction:
-        probabilities = softmax(np.asarray(logits, np.float64)[None])[0]
+    def _prediction(
+        self, logits: np.ndarray, distance: float | None, top: int, notes: Sequence[str]
+    ) -> Prediction:
+        own = self.calibration
+        probabilities = softmax(logits) if own is None else own.probabilities(logits)
         best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
         ranking = tuple((str(self.classes[k]), float(probabilities[k])) for k in best)
-        return Prediction(*ranking[0], ranking, probabilities, logits, tuple(notes))
+        unsure = None
+        if own is not None and distance is not None:
+            unsure = own.unsure(ranking[0][1], distance)
+        return Prediction(
+            *ranking[0], ranking, probabilities, logits, unsure, distance, tuple(notes)
+        )
 
     def attention(
         self, clip: np.ndarray, skeleton: str | Skeleton | None = None
@@ -218,6 +247,8 @@ class Recognizer:
             raise RecognizerError(f"{folder} already holds a recognizer; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / WEIGHTS, self.model.save_weights)
+        if self.calibration is not None:
+            self.calibration.save(folder / CALIBRATION)
         write_json(
             folder / RECORD,
             {
@@ -249,7 +280,13 @@ class Recognizer:
         except (ValueError, KeyError, TypeError) as error:
             raise RecognizerError(f"{path}: damaged ({error})") from None
         return cls.build(
-            preprocessing, classes, arguments, Path(folder) / WEIGHTS, name=name, about=about
+            preprocessing,
+            classes,
+            arguments,
+            weights=Path(folder) / WEIGHTS,
+            name=name,
+            about=about,
+            calibration=read_calibration(Path(folder) / CALIBRATION),
         )
 
     @classmethod
@@ -261,6 +298,7 @@ class Recognizer:
         weights: Path,
         name: str = "",
         about: Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
     ) -> Recognizer:
         """Builds the network and loads its weights."""
         entry = MODELS[preprocessing.model]
@@ -272,4 +310,4 @@ class Recognizer:
             **arguments,
         )
         load_weights(model, weights)
-        return cls(model, classes, preprocessing, arguments, name, about or {})
+        return cls(model, classes, preprocessing, arguments, name, about or {}, calibration)

@@ -279,14 +279,14 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
 _SAME_PLACE: dict[str, dict[str, tuple[str, ...]]] = {
     "kinect_v1": {
         "hip_center": ("spine_base", "root"),
-        "spine": ("spine_mid", "upper_back"),
-        "shoulder_center": ("spine_shoulder", "lower_neck"),
+        "spine": ("spine_mid", "upper_back", "torso"),
+        "shoulder_center": ("spine_shoulder", "lower_neck", "neck"),
     },
     "kinect_v2": {
-        "spine_base": ("root",),
-        "spine_mid": ("upper_back",),
-        "spine_shoulder": ("lower_neck",),
-        "neck": ("upper_neck",),
+        "spine_base": ("hip_center", "root"),
+        "spine_mid": ("spine", "upper_back", "torso"),
+        "spine_shoulder": ("shoulder_center", "lower_neck"),
+        "neck": ("neck", "upper_neck"),
         "left_hand_tip": ("left_fingers",),
         "right_hand_tip": ("right_fingers",),
     },
@@ -328,22 +328,32 @@ def joint_map(source: str | Skeleton, target: str | Skeleton) -> np.ndarray:
         >>> joint_map(v1, v2)
         Traceback (most recent call last):
             ...
-        keras_skeleton.skeletons.SkeletonMapError: kinect_v1 has no joint for spine_base, ...
+        keras_skeleton.skeletons.SkeletonMapError: kinect_v1 has no joint for neck, ...
+    """
+    own, wanted = get_skeleton(source), get_skeleton(target)
+    order = matched_joints(own, wanted)
+    if missing := [wanted.joints[k] for k in np.flatnonzero(order < 0)]:
+        raise SkeletonMapError(
+            f"{own.name} has no joint for {', '.join(missing)} of {wanted.name}; clips with the "
+            f"joints of {wanted.name} are needed"
+        )
+    return order
+
+
+def matched_joints(source: str | Skeleton, target: str | Skeleton) -> np.ndarray:
+    """As `joint_map`, with -1 for the target's joints that the source does not have.
+
+    Example:
+        >>> matched = matched_joints("kinect_v1", "kinect_v2")
+        >>> [get_skeleton("kinect_v2").joints[k] for k in np.flatnonzero(matched < 0)]
+        ['neck', 'left_hand_tip', 'left_thumb', 'right_hand_tip', 'right_thumb']
     """
     own, wanted = get_skeleton(source), get_skeleton(target)
     if own.joints == wanted.joints:
         return np.arange(own.size)
     places = _SAME_PLACE.get(wanted.name, {})
-    order, missing = [], []
+    order = []
     for joint in wanted.joints:
         known = [name for name in places.get(joint, (joint,)) if name in own.joints]
-        if known:
-            order.append(own.joints.index(known[0]))
-        else:
-            missing.append(joint)
-    if missing:
-        raise SkeletonMapError(
-            f"{own.name} has no joint for {', '.join(missing)} of {wanted.name}; clips with the "
-            f"joints of {wanted.name} are needed"
-        )
+        order.append(own.joints.index(known[0]) if known else -1)
     return np.array(order)

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import load, parser_for, start_keras
 from keras_skeleton.commands.network import (
-    NETWORK_FLAGS,
     PRETRAINED,
     add_network_arguments,
     check_names,
@@ -23,11 +22,9 @@ from keras_skeleton.commands.network import (
     open_experiment,
     open_pretrained,
     pretrained_entry,
-    refuse,
     weights_file,
 )
 from keras_skeleton.datasets.registry import get_source
-from keras_skeleton.evaluation.run_record import about_run
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import plain_name
@@ -43,7 +40,6 @@ if TYPE_CHECKING:
 FORMATS = (".html", ".mp4", ".gif", ".png")
 FOLDER = Path("attention")
 MOVIE = 150  # approximate number of frames in a movie
-NAMES = ("model", "dataset", "protocol")
 VIDEO_MODELS = (
     "'{}' attends to body parts of a video, not to joints or frames; training writes their figures "
     "to RUN_DIR/attention"
@@ -56,13 +52,14 @@ def run(words: Sequence[str]) -> None:
         score = import_module("keras_skeleton.commands.attention_score").run
         return score([word for word in words if word != "--score"])
     parser = parser_for("attention", __doc__)
-    add_network_arguments(parser, required=False)
+    add_network_arguments(parser)
     parser.add_argument("--clip", help="choose a clip by name (default: the first test clip)")
     parser.add_argument(
         "--weights",
         default=PRETRAINED,
-        metavar="FILE",
-        help="load a weights file, a run folder, or 'pretrained' (default)",
+        metavar="WEIGHTS",
+        help="load a network of the zoo by name, a run folder, a weights file, or 'pretrained' "
+        "(default)",
     )
     parser.add_argument(
         "--out",
@@ -125,21 +122,12 @@ def run(words: Sequence[str]) -> None:
 
 def _opener(args: argparse.Namespace) -> Opener:
     """The dataset, and a function that opens the requested network once Keras is started."""
-    named = [name for name in NAMES if getattr(args, name)]
-    own = Path(args.weights)
-    if args.weights != PRETRAINED and not own.exists():
-        raise UserError(f"{own}: no such file or folder")
-    if args.weights != PRETRAINED and len(named) < len(NAMES):
-        if named or not own.is_dir():
-            lacking = ", ".join(f"--{name}" for name in NAMES if name not in named)
-            raise UserError(f"{own}: the network and dataset are unknown; add {lacking}")
-        return _run_opener(args, own)
-    _fill(args)
+    if args.weights == PRETRAINED:
+        _fill(args)
+    check_names(args)
     if needs_crops(args.model):
         raise UserError(VIDEO_MODELS.format(args.model))
-    check_names(args)
-    entry = pretrained_entry(args)
-    if entry:
+    if entry := pretrained_entry(args):
         dataset = load(args, dict(entry.options))
         return dataset, partial(_open_entry, args, entry, dataset)
     dataset = load_for(args)
@@ -170,31 +158,6 @@ def _open_weights(args: argparse.Namespace, dataset: SkeletonDataset) -> Opened:
     experiment = open_experiment(args, dataset, named_recipe(args), FOLDER)
     name = weights_label(weights) if Path(args.weights).is_dir() else weights.name
     return experiment, weights, _fold(experiment, args.fold, weights), name
-
-
-def _run_opener(args: argparse.Namespace, folder: Path) -> Opener:
-    """As `_opener`, for a finished run, whose `run.json` defines the network."""
-    about = about_run(folder)
-    refuse(args, ("recipe", *NETWORK_FLAGS), f"{folder}: the run defines the network")
-    if about["task"] == "detection":
-        raise UserError(
-            f"{folder} is a detection run; use `keras-skeleton detect` to draw its attention"
-        )
-    if needs_crops(about["model"]):
-        raise UserError(VIDEO_MODELS.format(about["model"]))
-    args.dataset, args.protocol = about["dataset"], about["protocol"]
-    dataset = load(args, about["options"])
-    return dataset, partial(_open_run, args, about, dataset)
-
-
-def _open_run(args: argparse.Namespace, about: dict[str, Any], dataset: SkeletonDataset) -> Opened:
-    from keras_skeleton.dataset_recognizer import weights_label
-    from keras_skeleton.evaluation.run_record import command_line
-    from keras_skeleton.zoo.load import experiment_of_run
-
-    weights = weights_file(args)
-    experiment = experiment_of_run(about, dataset, FOLDER, command_line())
-    return experiment, weights, _fold(experiment, args.fold, weights), weights_label(weights)
 
 
 def _fold(experiment: Experiment, named: list[int] | None, weights: Path) -> int:

@@ -19,7 +19,6 @@ from keras_skeleton.commands.common import (
 )
 from keras_skeleton.commands.network import (
     NETWORK_FLAGS,
-    PRETRAINED,
     add_network_arguments,
     check_names,
     load_for,
@@ -50,11 +49,11 @@ The default is all pretrained networks with attention; select among them with --
 
 def _parser() -> argparse.ArgumentParser:
     parser = parser_for("attention --score", DESCRIPTION)
-    add_network_arguments(parser, required=False)
+    add_network_arguments(parser)
     parser.add_argument(
         "--weights",
-        metavar="FILE",
-        help="score a weights file, a run folder, or 'pretrained'",
+        metavar="WEIGHTS",
+        help="score a network of the zoo by name, a run folder, a weights file, or 'pretrained'",
     )
     parser.add_argument(
         "--runs",
@@ -117,8 +116,6 @@ def _check(args: argparse.Namespace) -> None:
     if args.weights is not None and args.runs is not None:
         raise UserError("give --weights or --runs, not both")
     if args.weights is not None:
-        if lacking := [f"--{n}" for n in ("model", "dataset", "protocol") if not getattr(args, n)]:
-            raise UserError(f"--weights needs the network and dataset; add {', '.join(lacking)}")
         check_names(args)
         return
     own = [*NETWORK_FLAGS, "crops"]
@@ -136,10 +133,11 @@ def _networks(
         names = run_names(args.runs)
         for name, folder in zip(names, args.runs, strict=True):
             yield name, partial(_open_run, args, datasets, folder)
-    elif args.weights is not None and args.weights != PRETRAINED:
+        return
+    one = pretrained_entry(args) if args.weights else None
+    if one is None and args.weights is not None:
         yield Path(args.weights).name.removesuffix(".weights.h5"), partial(_open_weights, args)
     else:
-        one = pretrained_entry(args) if args.weights else None
         for entry in [one] if one else _entries(args):
             yield entry.name, partial(_open_entry, args, datasets, entry)
 

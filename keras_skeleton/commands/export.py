@@ -1,5 +1,5 @@
-"""Export a trained network to a file that runs without this package, and compare both on test
-clips."""
+"""Export a trained network to a file that runs without this package, with a script that predicts
+raw clips, and compare the network and the file on test clips."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from keras_skeleton.commands.network import (
     run_name,
     weights_file,
 )
+from keras_skeleton.deploy.runtimes import SUFFIXES as FORMATS
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.packages import missing_packages
 
-FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+# Names in the folder of an export; a SavedModel is a folder.
+FILES = {
+    format: f"model{suffix}" if suffix else "saved_model" for format, suffix in FORMATS.items()
+}
+NO_TFJS = (
+    "--format tfjs: the last tensorflowjs, 4.22.0 of October 2024, cannot be installed with "
+    "TensorFlow 2.21; use --format onnx, which ONNX Runtime Web runs in a browser"
+)
 NEAR = 1e-4  # tolerance of logits, relative to the largest logit (at least 1)
 
 
@@ -40,12 +48,14 @@ def run(words: Sequence[str]) -> None:
         default="saved_model",
         help=f"choose one of {', '.join(FORMATS)} (default saved_model)",
     )
-    parser.add_argument("--out", type=Path, help="write to this path (default: in exports/)")
+    parser.add_argument("--out", type=Path, help="write to this path (default: in exports/NAME/)")
     parser.add_argument(
         "--clips", type=whole_number(1), default=32, help="compare on N test clips (default 32)"
     )
     args = parser.parse_args(words)
     args.seed = 0
+    if args.format == "tfjs":
+        raise UserError(NO_TFJS)
     if args.format not in FORMATS:
         raise UnknownNameError("format", args.format, FORMATS)
     if args.format == "onnx" and (missing := missing_packages("tf2onnx", "onnx")):
@@ -56,7 +66,7 @@ def run(words: Sequence[str]) -> None:
     check_names(args)
     entry = pretrained_entry(args)
     name = entry.name if entry else run_name(args)
-    out: Path = args.out or Path("exports") / f"{name}{FORMATS[args.format]}"
+    out: Path = args.out or Path("exports") / name / FILES[args.format]
     about = out.with_name(out.name + ".json")
     for path in (out, about):
         if path.exists():
@@ -64,8 +74,8 @@ def run(words: Sequence[str]) -> None:
 
     start_keras()
     from keras_skeleton.checkpoints.weights import load_weights
-    from keras_skeleton.deploy.export import check_exported, export_model, load_exported
-    from keras_skeleton.utils.files import write_json
+    from keras_skeleton.deploy.standalone import write_standalone
+    from keras_skeleton.models.preprocessing import Preprocessing
 
     if entry is not None:
         dataset = load(args, dict(entry.options))
@@ -77,33 +87,40 @@ def run(words: Sequence[str]) -> None:
         (number,) = experiment.check_folds(args.fold)[:1]
     network = experiment.build(any_length=True)
     load_weights(network, weights)
-    print(f"{export_model(network, out, args.format)}: {args.model}, weights {weights}")
 
     inputs = experiment.inputs(network)
     clips = experiment.folds[number - 1].test[: args.clips]
-    found = check_exported(
-        network, out, args.format, (inputs.batch(clips[k : k + 1]) for k in range(len(clips)))
+    own = experiment.dataset
+    files = write_standalone(
+        network,
+        Preprocessing(
+            args.model,
+            own.skeleton,
+            own.max_bodies,
+            experiment.recipe.frames,
+            experiment.recipe.preprocessing,
+            own.info.get("unit", "m"),
+        ),
+        own.classes,
+        out,
+        args.format,
+        temperature=1.0,  # to come from the calibration of the weights
+        batches=(inputs.batch(clips[k : k + 1]) for k in range(len(clips))),
+        about={"model": args.model, "weights": entry.name if entry else str(weights)},
     )
-    write_json(
-        about,
-        {
-            "model": args.model,
-            "weights": entry.name if entry else str(weights),
-            "format": args.format,
-            "inputs": load_exported(out, args.format).inputs,
-            "preprocessing": dict(experiment.recipe.preprocessing),
-            "skeleton": experiment.dataset.skeleton.name,
-            "classes": list(experiment.dataset.classes),
-            "clips_compared": found.clips,
-            "largest_difference": found.difference,
-            "largest_logit": found.largest,
-            "same_class": found.same,
-        },
-    )
+    found = files.agreement
+    if found is None:
+        raise UserError(f"fold {number} has no test clips to compare {out} on; do not use it")
+    print(f"{out}: {args.model}, weights {weights}")
     print(
         f"compared on {found.clips} test clips of {args.dataset}, {args.protocol}: logits differ "
         f"by at most {found.difference:.1e} (largest logit {found.largest:.1f}), same class for "
-        f"{found.same} clips; inputs and classes are described in {about}"
+        f"{found.same} clips"
     )
+    print(f"{files.about}: inputs, preprocessing, joints and classes")
+    if files.script is None:
+        print(f"no predict.py: {files.why}")
+    else:
+        print(f"{files.script}: predicts raw clips without this package")
     if found.difference > NEAR * max(found.largest, 1.0):
         raise UserError(f"{out}: its outputs differ from the network's; do not use it")

@@ -11,22 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.commands.common import add_data_arguments, load, reader_options, whole_number
+from keras_skeleton.commands.known_weights import NAMES, PRETRAINED, check_same, complete
 from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import get_source
-from keras_skeleton.evaluation.run_record import about_run
 from keras_skeleton.models.registry import check_model, is_file, model_label
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.recipes.settings import split_setting, with_settings
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.program import program
-from keras_skeleton.zoo.entries import Entry, checked_files, find_entry, read_zoo, sha256
+from keras_skeleton.zoo.entries import Entry, checked_files, find_entry
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.recipes.recipe import Recipe
     from keras_skeleton.training.experiment import Experiment
 
-PRETRAINED = "pretrained"
 # Deprecated flags of version 0.1 and the settings that replace them; removed in version 0.3.
 OLD_FLAGS = {
     "attention": ("model.attention={}",),
@@ -40,18 +39,14 @@ OLD_FLAGS = {
 _SWITCHES = ("bidirectional", "no_attention_regularizer", "end_to_end")
 
 
-def add_network_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds options for the model, dataset and protocol, and for settings of the network."""
     group = parser.add_argument_group("network")
     group.add_argument(
-        "--model",
-        required=required,
-        help="choose a model (see 'list') or your own path/to/file.py:build",
+        "--model", help="choose a model (see 'list') or your own path/to/file.py:build"
     )
-    group.add_argument("--dataset", required=required, help="choose a dataset (see 'list')")
-    group.add_argument(
-        "--protocol", required=required, help="choose a protocol, i.e. a split (see 'list')"
-    )
+    group.add_argument("--dataset", help="choose a dataset (see 'list')")
+    group.add_argument("--protocol", help="choose a protocol, i.e. a split (see 'list')")
     group.add_argument("--recipe", help="choose paper (default), released or tuned")
     group.add_argument(
         "--set",
@@ -100,16 +95,22 @@ def warn_of_old_flags(args: argparse.Namespace) -> None:
 
 
 def check_names(args: argparse.Namespace) -> None:
-    """Checks names, files and combinations of arguments before TensorFlow is loaded."""
+    """Checks names, files and combinations of arguments before TensorFlow is loaded. Names that
+    are left out are taken from the record of --weights."""
+    complete(args)
     source = get_source(args.dataset)
     args.protocol = protocol_name(args.protocol, source.protocols, of=source.name)
     check_model(args.model)
-    if args.weights is None if hasattr(args, "weights") else True:
+    weights = getattr(args, "weights", None)
+    if weights is None:
         if not is_file(args.model):  # a file of one's own is imported only after Keras is started
             get_recipe(args.model, args.dataset, args.recipe or "paper")
-    elif args.weights != PRETRAINED and not Path(args.weights).exists():
-        raise UserError(f"{args.weights}: no such file or folder")
-    else:
+    elif weights != PRETRAINED:
+        if Path(weights, "recognizer.json").is_file():
+            raise UserError(
+                f"{weights} is a folder of Recognizer.save, which knows no dataset; use it with "
+                "the commands predict and export"
+            )
         run_of(args)
     for word in settings_of(args):
         split_setting(word)
@@ -144,35 +145,17 @@ def pretrained_entry(args: argparse.Namespace) -> Entry | None:
     Raises:
         UserError: The arguments name another network than the file's.
     """
-    if args.weights != PRETRAINED:
-        return _entry_of_file(args)
-    refuse(args, NETWORK_FLAGS, "--weights pretrained defines the network")
-    fold = args.fold[0] if args.fold and len(set(args.fold)) == 1 else None
-    if args.fold and fold is None:
-        raise UserError("--weights pretrained needs one fold; give --fold once")
-    return find_entry(args.model, args.dataset, args.protocol, args.recipe, fold)
-
-
-def _entry_of_file(args: argparse.Namespace) -> Entry | None:
-    """The zoo entry with a file's SHA-256: a copy under another name is recognized, too."""
-    path = Path(args.weights) if args.weights else None
-    if path is None or not path.is_file():
+    if args.weights == PRETRAINED:
+        refuse(args, NETWORK_FLAGS, "--weights pretrained defines the network")
+        fold = args.fold[0] if args.fold and len(set(args.fold)) == 1 else None
+        if args.fold and fold is None:
+            raise UserError("--weights pretrained needs one fold; give --fold once")
+        return find_entry(args.model, args.dataset, args.protocol, args.recipe, fold)
+    if args.known is None or args.known.entry is None:
         return None
-    digest = sha256(path)
-    entry = next((e for e in read_zoo() if digest in e.files.values()), None)
-    if entry is None or entry.task != "recognition":
-        return None
-    named = (args.model, args.dataset, args.protocol)
-    own = (entry.model, entry.dataset, entry.protocol)
-    if named != own or args.recipe not in (None, entry.recipe):
-        raise UserError(
-            f"{path} is '{entry.name}' of the zoo: {', '.join(own)}, recipe {entry.recipe}; the "
-            f"arguments name {', '.join(named)}, recipe {args.recipe or 'paper'}"
-        )
-    refuse(args, NETWORK_FLAGS, f"{path} is '{entry.name}' of the zoo, which defines the network")
-    if args.fold and set(args.fold) != {entry.fold}:
-        raise UserError(f"{path} was trained on fold {entry.fold}; --fold names {args.fold}")
-    return entry
+    check_same(args, args.known, (*NAMES, "recipe"))
+    refuse(args, NETWORK_FLAGS, f"{args.known.name} defines the network")
+    return args.known.entry
 
 
 def run_of(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -181,32 +164,21 @@ def run_of(args: argparse.Namespace) -> dict[str, Any] | None:
     Raises:
         UserError: The arguments name another network, protocol or fold than the run's.
     """
-    weights = getattr(args, "weights", None)
-    if weights in (None, PRETRAINED):
+    known = args.known
+    if known is None or known.about is None:
         return None
-    path = Path(weights)
-    run = next((p for p in (path, *path.parents[:2]) if (p / "run.json").is_file()), None)
-    if run is None:
-        return None
-    about = about_run(run)
-    if about["task"] != "recognition":
-        raise UserError(f"{run}: a detection run; use the command detect")
-    refuse(args, NETWORK_FLAGS, f"{run}: a run defines its own network")
-    for key in ("model", "recipe", *(["protocol"] if about["dataset"] == args.dataset else [])):
-        named = getattr(args, key)
-        if named not in (None, about[key]):
-            raise UserError(f"{run} was trained with {key} '{about[key]}', not '{named}'")
-    options = reader_options(get_source(args.dataset), args.option)
-    if about["dataset"] == args.dataset:
-        for key, value in options.items():
+    about = known.about
+    refuse(args, NETWORK_FLAGS, f"{known.name}: a run defines its own network")
+    same = about["dataset"] == args.dataset
+    check_same(args, known, ("model", "recipe", *(["protocol"] if same else [])))
+    if same:
+        for key, value in reader_options(get_source(args.dataset), args.option).items():
             own = about["options"].get(key, get_source(args.dataset).options[key])
             if value != own:
-                raise UserError(f"{run} was trained with --option {key}={own}, not {value}")
-    if fold := re.fullmatch(r"fold_(\d+)", path.parent.name):
-        if args.fold and set(args.fold) != {int(fold[1])}:
-            raise UserError(f"{path} was trained on fold {int(fold[1])}; --fold names {args.fold}")
-        args.fold = [int(fold[1])]
-    return about
+                raise UserError(f"{known.name} was trained with --option {key}={own}, not {value}")
+    if known.fold is not None:
+        args.fold = [known.fold]
+    return dict(about)
 
 
 def weights_file(args: argparse.Namespace) -> Path:
@@ -253,10 +225,22 @@ def load_for(args: argparse.Namespace) -> SkeletonDataset:
         options = about["options"] if about["dataset"] == args.dataset else {}
         dataset = load(args, dict(options))
         check_fit(args.weights, about["dataset"], about["skeleton"], about["classes"], dataset)
+        _note_other_data(about, dataset)
         return dataset
     recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")
     own = get_source(args.dataset).protocol_options.get(args.protocol, {})
     return load(args, {**recipe.dataset, **own})
+
+
+def _note_other_data(about: dict[str, Any], dataset: SkeletonDataset) -> None:
+    """Prints a note if the clips are not those that a run was trained on."""
+    own = (about.get("fingerprint"), dataset.fingerprint)
+    if about["dataset"] == dataset.name and None not in own and own[0] != own[1]:
+        print(
+            f"note: the run was trained on other clips: {about['clips']} then, {len(dataset)} now, "
+            "or other coordinates or labels",
+            file=sys.stderr,
+        )
 
 
 def open_experiment(
@@ -264,9 +248,9 @@ def open_experiment(
     dataset: SkeletonDataset,
     recipe: Recipe,
     folder: Path,
-    published: Path | None = None,
+    **options: Any,
 ) -> Experiment:
-    """Creates the experiment defined by the arguments."""
+    """Creates the experiment defined by the arguments, with further options of `Experiment`."""
     from keras_skeleton.training.experiment import Experiment
     from keras_skeleton.video.crops import open_crops
 
@@ -278,7 +262,7 @@ def open_experiment(
         seed=args.seed,
         folder=folder,
         crops=open_crops(args.crops) if args.crops else None,
-        published=published,
+        **options,
     )
     if words := settings_of(args):
         try:  # before a folder is created

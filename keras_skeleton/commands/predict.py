@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from keras_skeleton.recognizer import Prediction, Recognizer
 
 COLUMNS = (
-    "source", "person", "start", "end", "start_s", "end_s", "label", "probability",
+    "source", "person", "start", "end", "start_s", "end_s", "label", "probability", "unsure",
     "label_2", "probability_2", "label_3", "probability_3",
 )  # fmt: skip
 STREAM = "-"
@@ -126,6 +126,7 @@ def run(words: Sequence[str]) -> None:
     shown = [row for row in rows if row.prediction.probability >= args.min_probability]
     print(_table(shown, args.top))
     labels = {row.prediction.label for row in shown}
+    unsure = sum(bool(row.prediction.unsure) for row in shown)
     print(
         f"\npredictions: {len(shown)}; classes: {len(labels)}; clips: {len(clips)}; weights: "
         f"{recognizer.name}"
@@ -134,8 +135,15 @@ def run(words: Sequence[str]) -> None:
             if len(rows) > len(shown)
             else ""
         )
+        + (
+            f"; unsure: {unsure}"
+            if (unsure := sum(bool(r.prediction.unsure) for r in shown))
+            else ""
+        )
         + (f"; {skipped} files skipped" if skipped else "")
     )
+    if recognizer.calibration is None:
+        print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     if args.out is not None:
         _write(args, recognizer, shown, clips)
         print(f"results are in {args.out}")
@@ -248,12 +256,13 @@ def _cells(row: Row) -> list[str]:
         *("" if value is None else f"{value:.3f}" for value in (row.start_s, row.end_s)),
     ]
     told = [text for label, p in ranking for text in (label, "" if p is None else f"{p:.4f}")]
-    return [*place, *told]
+    unsure = "" if row.prediction.unsure is None else str(row.prediction.unsure).lower()
+    return [*place, *told[:2], unsure, *told[2:]]
 
 
 def _table(rows: Sequence[Row], top: int) -> str:
     """A table of sources, frames and best classes, as text."""
-    lines = [["source", "frames", "label", "probability", "next"]]
+    lines = [["source", "frames", "label", "probability", "", "next"]]
     for row in rows:
         prediction = row.prediction
         who = "" if row.person is None else f", person {row.person}"
@@ -264,9 +273,12 @@ def _table(rows: Sequence[Row], top: int) -> str:
                 f"{row.start}-{row.end - 1}",
                 prediction.label,
                 f"{100 * prediction.probability:.1f} %",
+                "unsure" if prediction.unsure else "",
                 after,
             ]
         )
+    kept = [k for k in range(6) if any(line[k] for line in lines[1:])] or range(4)
+    lines = [[line[k] for k in kept] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     notes = dict.fromkeys(f"note: {note}" for row in rows for note in row.notes)
@@ -290,6 +302,8 @@ def _write(
             **{key: getattr(row, key) for key in COLUMNS[:6]},
             "label": row.prediction.label,
             "probability": round(row.prediction.probability, 6),
+            "unsure": row.prediction.unsure,
+            "distance": row.prediction.distance,
             "probabilities": {
                 str(name): round(float(p), 6)
                 for name, p in zip(recognizer.classes, row.prediction.probabilities, strict=True)
@@ -375,6 +389,7 @@ def _stream(args: argparse.Namespace) -> None:
                 "end": seen,
                 "label": found.label,
                 "probability": round(found.probability, 4),
+                "unsure": found.unsure,
                 "ranking": [[label, round(p, 4)] for label, p in found.ranking],
             }
             print(json.dumps(row), flush=True)

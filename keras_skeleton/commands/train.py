@@ -26,17 +26,22 @@ from keras_skeleton.commands.network import (
     open_experiment,
     open_pretrained,
     pretrained_entry,
+    refuse,
     run_name,
+    settings_of,
     weights_file,
 )
 from keras_skeleton.distributed import Job, current, distributed_session, use_all
 from keras_skeleton.recipes.registry import needs_crops
+from keras_skeleton.recipes.settings import with_settings
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.zoo.entries import Entry
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
+    from keras_skeleton.recipes.recipe import Recipe
     from keras_skeleton.training.experiment import Experiment
+    from keras_skeleton.training.initial import InitialWeights
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +59,28 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--seed", type=whole_number(0), default=0, help="set the seed (fold k uses seed + k - 1)"
     )
+    group.add_argument(
+        "--clips-per-class",
+        type=whole_number(1),
+        metavar="N",
+        help="train on N clips of each class, drawn with the seed",
+    )
+    group = parser.add_argument_group("fine-tuning")
+    group.add_argument(
+        "--init-weights",
+        metavar="WEIGHTS",
+        help="start from a network of the zoo by name, a run folder, a folder of Recognizer.save, "
+        "or a weights file; all layers but the last are taken",
+    )
+    group.add_argument(
+        "--freeze", metavar="REGEX", help="do not train the layers with a matching name"
+    )
+    group.add_argument(
+        "--init-rate",
+        type=float,
+        metavar="FACTOR",
+        help="multiply the learning rate of the layers that were taken (default 1)",
+    )
     group = parser.add_argument_group("results")
     group.add_argument(
         "--out", type=Path, help="write to this folder (default runs/MODEL_DATASET_PROTOCOL)"
@@ -61,8 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--resume", action="store_true", help="continue an interrupted run in --out")
     group.add_argument(
         "--weights",
-        metavar="FILE",
-        help="evaluate a weights file, a run folder, or 'pretrained' without training",
+        metavar="WEIGHTS",
+        help="evaluate a network of the zoo by name, a run folder, a weights file, or 'pretrained' "
+        "without training",
     )
     add_devices(parser)
     return parser
@@ -130,6 +158,7 @@ def run(words: Sequence[str]) -> None:
     """Runs the command."""
     args = _parser().parse_args(words)
     check_names(args)
+    _check_start(args)
     if args.i3d and not needs_crops(args.model):
         raise UserError(f"--i3d is for models with video inputs, not for '{args.model}'")
     if (
@@ -162,6 +191,19 @@ def run(words: Sequence[str]) -> None:
             _score(args, out, entry)
         else:
             _train(args, out, first)
+
+
+def _check_start(args: argparse.Namespace) -> None:
+    """Checks the options of fine-tuning before TensorFlow is loaded."""
+    if args.init_weights is None:
+        refuse(args, ("freeze", "init_rate"), "fine-tuning needs --init-weights")
+        return
+    refuse(args, ("weights", "i3d"), "--init-weights starts a training")
+    if args.init_rate is not None and not 0 < args.init_rate <= 1:
+        raise UserError(f"--init-rate {args.init_rate:g}: expected a number above 0, at most 1")
+    start = args.known_start
+    if start is not None and args.model != start.model:
+        raise UserError(f"{start.name} is a {start.model}, not a {args.model}; omit --model")
 
 
 def _score(args: argparse.Namespace, out: Path, entry: Entry | None) -> None:
@@ -206,6 +248,10 @@ def _train(args: argparse.Namespace, out: Path, first: bool) -> None:
 def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
     """Creates the experiment defined by the arguments and loads its dataset."""
     recipe = named_recipe(args)
+    dataset: SkeletonDataset = load_for(args)
+    start = None
+    if args.init_weights is not None:
+        recipe, dataset, start = _start(args, recipe, dataset)
     changes = {"epochs": args.epochs, "batch_size": args.batch_size}
     if args.epochs is not None and recipe.stages:
         raise UserError(
@@ -213,5 +259,35 @@ def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
             "recipe.stages=none to train it end to end, or omit --epochs"
         )
     recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
-    dataset: SkeletonDataset = load_for(args)
-    return open_experiment(args, dataset, recipe, out, args.i3d)
+    return open_experiment(
+        args,
+        dataset,
+        recipe,
+        out,
+        published=args.i3d,
+        initial=start,
+        clips_per_class=args.clips_per_class,
+    )
+
+
+def _start(
+    args: argparse.Namespace, recipe: Recipe, dataset: SkeletonDataset
+) -> tuple[Recipe, SkeletonDataset, InitialWeights]:
+    """The recipe and the dataset as the initial weights need them, and these weights."""
+    from keras_skeleton.training.initial import InitialWeights
+    from keras_skeleton.zoo.fine_tune import fitting_dataset, initial_weights, recipe_for
+    from keras_skeleton.zoo.recognizers import load_recognizer
+
+    rate = 1.0 if args.init_rate is None else args.init_rate
+    path = Path(args.init_weights)
+    known = args.known_start
+    if path.is_file() and known is None:  # of unknown origin
+        own = InitialWeights(str(path), file=path, freeze=args.freeze, rate=rate)
+        return replace(recipe, stages=()), dataset, own
+    source = path if known is None else known.entry.name if known.entry else known.name
+    recognizer = load_recognizer(source, known.fold if known and known.about else None)
+    recipe = with_settings(recipe_for(recognizer, recipe), args.model, settings_of(args))
+    mapped = fitting_dataset(recognizer, dataset)
+    if mapped is not dataset:
+        print(f"joints of {dataset.skeleton.name} are mapped to {mapped.skeleton.name}")
+    return recipe, mapped, initial_weights(recognizer, args.freeze, rate)

@@ -1,5 +1,5 @@
 """List pretrained weights and verify their files. With --check, also verify their accuracy; with
---add, add a run after verifying its accuracy."""
+--calibrate, calibrate them again; with --add, add a run after verifying its accuracy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import (
     load_named,
@@ -18,15 +19,25 @@ from keras_skeleton.commands.common import (
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation.run_record import about_run
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError
-from keras_skeleton.zoo.entries import ZOO, ZooError, no_weights, read_zoo
+from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, no_weights, read_zoo
 from keras_skeleton.zoo.page import listing
+
+if TYPE_CHECKING:
+    from keras_skeleton.datasets.dataset import SkeletonDataset
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     parser = parser_for("zoo", __doc__)
     parser.add_argument("--check", action="store_true", help="verify the accuracy of every entry")
-    parser.add_argument("--name", action="append", help="check only this entry (repeatable)")
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit the temperature and the thresholds of 'unsure' of every entry on its dataset",
+    )
+    parser.add_argument(
+        "--name", action="append", help="check or calibrate only this entry (repeatable)"
+    )
     parser.add_argument("--add", type=Path, metavar="RUN_DIR", help="add a finished run")
     parser.add_argument(
         "--fold", type=whole_number(1), default=1, help="add this fold of the run (default 1)"
@@ -50,8 +61,8 @@ def run(words: Sequence[str]) -> None:
     args = parser.parse_args(words)
     if args.add is not None:
         _add(args)
-    elif args.check:
-        _check(args)
+    elif args.check or args.calibrate:
+        _each(args)
     else:
         entries = read_zoo(args.zoo)
         if not entries:
@@ -82,7 +93,8 @@ def _add(args: argparse.Namespace) -> None:
     print(f"added {entry.name} to {args.zoo}")
 
 
-def _check(args: argparse.Namespace) -> None:
+def _each(args: argparse.Namespace) -> None:
+    """Checks or calibrates the entries."""
     entries = read_zoo(args.zoo)
     if args.name:
         known = [e.name for e in entries]
@@ -91,22 +103,50 @@ def _check(args: argparse.Namespace) -> None:
                 raise UnknownNameError("entry", name, known, of="the zoo")
         entries = [e for e in entries if e.name in args.name]
     start_keras()
+    run_each = _calibrate if args.calibrate else _check
+    run_each(args, entries)
+
+
+def _dataset_of(args: argparse.Namespace, entry: Entry) -> SkeletonDataset | None:
+    """The entry's dataset; prints a line and returns None if it cannot be had."""
+    from keras_skeleton.models.registry import MODELS
+
+    try:
+        if MODELS[entry.model].video and args.crops is None:
+            raise DatasetError("the model has video inputs; give --crops FOLDER")
+        return load_named(args, entry.dataset, dict(entry.options))
+    except DatasetError as error:
+        print(f"skipped      {entry.name}: {str(error).splitlines()[0]}")
+        return None
+
+
+def _calibrate(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
+    from keras_skeleton.models.registry import MODELS
+    from keras_skeleton.zoo.calibrate import calibrate_entry
+    from keras_skeleton.zoo.page import write_zoo
+
+    for entry in entries:
+        if entry.task != "recognition" or MODELS[entry.model].video:
+            continue
+        if (dataset := _dataset_of(args, entry)) is None:
+            continue
+        with TemporaryDirectory() as scratch:
+            new = calibrate_entry(entry, dataset, args.zoo, Path(scratch))
+        write_zoo([new if e.name == new.name else e for e in read_zoo(args.zoo)], args.zoo)
+        print(f"{'calibrated' if new != entry else 'unchanged':<13}{entry.name}", flush=True)
+
+
+def _check(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
     from keras_skeleton.models.registry import MODELS
     from keras_skeleton.video.crops import open_crops
     from keras_skeleton.zoo.check import compared, score_entry
 
     crops = open_crops(args.crops) if args.crops else None
-    counts = {"as recorded": 0, "differs": 0, "not checked": 0}
+    counts = {"as recorded": 0, "differs": 0, "skipped": 0}
     for entry in entries:
         watches = MODELS[entry.model].video
-        try:
-            if watches and crops is None:
-                raise DatasetError("the model has video inputs; give --crops FOLDER")
-            dataset = load_named(args, entry.dataset, dict(entry.options))
-        except DatasetError as error:
-            reason = str(error).splitlines()[0]
-            counts["not checked"] += 1
-            print(f"not checked  {entry.name}: {reason}")
+        if (dataset := _dataset_of(args, entry)) is None:
+            counts["skipped"] += 1
             continue
         with TemporaryDirectory() as scratch:
             found = score_entry(

@@ -6,6 +6,7 @@ module is independent of file formats.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -163,6 +164,15 @@ class SkeletonDataset:
     def max_bodies(self) -> int:
         """The largest number of bodies M in a clip."""
         return int(self._bodies.max()) if len(self) else 1
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 over the stored clips, labels and splits; None for a dataset without a store."""
+        files = self.info.get("files")
+        if not files:
+            return None
+        text = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def labels(self) -> np.ndarray:

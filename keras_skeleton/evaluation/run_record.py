@@ -28,7 +28,7 @@ MAY_DIFFER = frozenset(
      "folds", "out", "data_dir", "cache_dir", "notes"}
 )  # fmt: skip
 # Entries missing in runs of earlier versions; they are added when such a run is resumed.
-ADDED = frozenset({"bodies", "layout", "options", "unit"})
+ADDED = frozenset({"bodies", "fingerprint", "layout", "options", "unit"})
 # Names before version 0.2, with their current names.
 _RENAMED = {
     "accuracy_paper": "best_test_accuracy",

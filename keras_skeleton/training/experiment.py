@@ -1,7 +1,8 @@
 """Train a model on the folds of a dataset, with all results in one folder.
 
     RUN/run.json          the configuration; written first, compared when the run is resumed
-    RUN/fold_01/ ...      history.csv, scores.npz, metrics.json, best and last weights
+    RUN/fold_01/ ...      history.csv, scores.npz, metrics.json, best and last weights,
+                          calibration.npz
 
 `attention.run_attention.write_run_report` adds attention figures and `report.html` to the folder.
 More folds can be trained into the same folder later, and an interrupted run can be resumed.
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,18 +29,23 @@ import numpy as np
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.distributed import current
+from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
+from keras_skeleton.evaluation.calibration import Calibration
 from keras_skeleton.evaluation.page import summary
 from keras_skeleton.evaluation.report import merge_runs
 from keras_skeleton.evaluation.run_record import MAY_DIFFER, RunError, command_line, open_run
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.entry import ModelEntry
+from keras_skeleton.models.head import head_layers
 from keras_skeleton.models.preprocessing import describe_skeleton
 from keras_skeleton.models.registry import MODELS, build_model, check_model, model_label
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.recipes.stage import Stage
+from keras_skeleton.training.calibrate import calibrate
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.fold import FoldFit, predict_copies
+from keras_skeleton.training.initial import InitialWeights, Joints, Taken
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.jobs import Jobs
 from keras_skeleton.training.part_inputs import Videos
@@ -109,6 +116,9 @@ class Experiment:
         log: Called with each line of console output.
         crops: Videos of hands and body, required by models with video inputs.
         published: File with published I3D weights that initialize the video streams.
+        initial: Weights of another network that the training starts from.
+        clips_per_class: Train on this many clips of each class, drawn with the seed of the fold; by
+            default on all training clips.
 
     Raises:
         UserError: If a name is unknown, if the dataset holds untrimmed recordings, if the protocol
@@ -135,6 +145,8 @@ class Experiment:
         log: Callable[[str], None] = print,
         crops: Crops | None = None,
         published: Path | None = None,
+        initial: InitialWeights | None = None,
+        clips_per_class: int | None = None,
     ) -> None:
         self.model = check_model(model)
         self.dataset = dataset
@@ -146,6 +158,8 @@ class Experiment:
         self.log = log
         self.crops = crops
         self.published = published
+        self.initial = initial
+        self.clips_per_class = clips_per_class
         options = dataset.info.get("options", {})
         if options.get("clips") == "untrimmed":
             raise RunError(
@@ -156,6 +170,20 @@ class Experiment:
         if not self.folds:
             raise RunError(
                 f"protocol '{self.protocol}' of '{dataset.name}' has no folds on this data"
+            )
+        if clips_per_class is not None:
+            self.folds = [
+                fold._replace(
+                    train=few_clips(fold.train, dataset.labels, clips_per_class, seed + k)
+                )
+                for k, fold in enumerate(self.folds)
+            ]
+        if initial is not None and (self.recipe.stages or self.entry.video):
+            raise RunError(
+                f"'{self.model}' is trained in stages, which start from random weights; train it "
+                "end to end to start from other weights (--set recipe.stages=none)"
+                if self.recipe.stages
+                else f"'{self.model}' has video inputs and cannot start from other weights"
             )
         self.videos: Videos | None = None
         self._kept: ClipInputs | None = None
@@ -190,12 +218,61 @@ class Experiment:
                 their original length.
             **changes: Model arguments that override the recipe's.
         """
-        size = None if self.crops is None else self.crops.size
-        arguments = {**self.recipe.model, **changes}
-        arguments |= self.entry.dataset_arguments(self.dataset.max_bodies, size)
         frames = self.entry.built_frames(self.frames) if any_length else self.frames
         classes = len(self.dataset.classes)
+        arguments = self.arguments(**changes)
         return build_model(self.model, self.dataset.skeleton, classes, frames, **arguments)
+
+    def arguments(self, **changes: Any) -> dict[str, Any]:
+        """Arguments of `build_model` other than skeleton, classes and frames."""
+        size = None if self.crops is None else self.crops.size
+        own = self.entry.dataset_arguments(self.dataset.max_bodies, size)
+        return {**self.recipe.model, **changes, **own}
+
+    def head(self, network: keras.Model) -> list[keras.layers.Layer]:
+        """The layers of a network of this experiment that depend on the number of classes."""
+        return head_layers(
+            network,
+            self.model,
+            self.dataset.skeleton,
+            len(self.dataset.classes),
+            frames=self.frames,
+            **self.arguments(),
+        )
+
+    @cached_property
+    def _head_names(self) -> list[str]:
+        return [layer.name for layer in self.head(self.build())]
+
+    def take(self, network: keras.Model) -> Taken | None:
+        """Copies the initial weights into a network; None if there are none."""
+        if self.initial is None:
+            return None
+        joints = Joints(self.dataset.skeleton, self.dataset.max_bodies)
+        return self.initial.apply(network, self._head_names, joints)
+
+    @cached_property
+    def taken(self) -> Taken | None:
+        """What a network takes from the initial weights; None if there are none."""
+        return None if self.initial is None else self.take(self.build())
+
+    def calibrate(self, number: int, weights: Path | None = None) -> Calibration | None:
+        """Calibrates weights on the training and validation clips of their fold.
+
+        Args:
+            number: Fold number, counted from 1.
+            weights: Weights file; by default the best weights of the fold in the run's folder.
+
+        Returns:
+            The calibration; None for networks with video inputs, and for folds without validation
+            clips.
+        """
+        fold = self.folds[number - 1]
+        if self.videos is not None or not len(fold.validation) or not len(fold.train):
+            return None
+        network = self.final_network()
+        load_weights(network, weights or self.fold_folder(number) / "best.weights.h5")
+        return calibrate(network, self.head(network), self.inputs(network), fold)
 
     def inputs(
         self,
@@ -269,6 +346,8 @@ class Experiment:
             "unit": self.dataset.info.get("unit", "m"),
             "classes": list(self.dataset.classes),
             "clips": len(self.dataset),
+            "fingerprint": self.dataset.fingerprint,
+            "data_dir": _folder(self.dataset),
             "folds_total": len(self.folds),
             "command": self.command,
             "versions": {"keras_skeleton": __version__, "python": platform.python_version()}
@@ -279,6 +358,12 @@ class Experiment:
                 else {}
             ),
             **({} if precision == "float32" else {"precision": precision}),
+            **(
+                {}
+                if self.initial is None
+                else {"init_weights": {**self.initial.describe(), "taken": str(self.taken)}}
+            ),
+            **({"clips_per_class": n} if (n := self.clips_per_class) is not None else {}),
             "device": f"{keras.backend.backend()}, {platform.machine()}, {cores()} cores"
             + current().describe(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -320,7 +405,17 @@ class Experiment:
                 jobs.train(open_folds, resume, self.log)
             elif open_folds:
                 self.train_folds(open_folds, resume)
+            if not devices.process:
+                with devices.alone():
+                    self.calibrate_folds(wanted)
         return None if devices.process else Result(self.folder, merge_runs(self.folder))
+
+    def calibrate_folds(self, numbers: Sequence[int]) -> None:
+        """Writes `calibration.npz` of the finished folds that have none."""
+        for number in numbers:
+            path = self.fold_folder(number) / CALIBRATION
+            if not path.exists() and (found := self.calibrate(number)):
+                found.save(path)
 
     def open(self, wanted: Sequence[int], resume: bool) -> list[int]:
         """Creates the folder, or checks that it belongs to the same experiment; returns the
@@ -376,6 +471,7 @@ class Experiment:
                         seed=seed,
                         folder=folder,
                         on_epoch_end=progress.epoch,
+                        start=self.take,
                     ).run(resume)
                 progress.end(metrics)
 
@@ -400,7 +496,11 @@ class Experiment:
         """A trainer for each stage, by stage name; a recipe without stages has one, named ""."""
         clips = [len(fold.train) for fold in self.folds]
         if not self.recipe.stages:
-            return {"": Trainer(self.build, self.recipe, clips)}
+            if (start := self.initial) is None or (taken := self.taken) is None:
+                return {"": Trainer(self.build, self.recipe, clips)}
+            self.log(f"weights of {start.source}: {taken}")
+            rates = dict.fromkeys((*taken.whole, *taken.partly), start.rate)
+            return {"": Trainer(lambda: start.frozen(self.build()), self.recipe, clips, rates)}
         return {
             stage.name: Trainer(self._builder(stage), replace(self.recipe, **stage.recipe), clips)
             for stage in self.recipe.stages
@@ -500,6 +600,30 @@ class Experiment:
             f"top-5 {100 * result.top5:.2f} %, mean class accuracy "
             f"{100 * result.mean_class_accuracy:.2f} %"
         )
+
+
+def few_clips(clips: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Draws `count` clips of each class (all of a class that has fewer), in the given order.
+
+    Args:
+        clips: Indices of clips, (n,).
+        labels: Labels of all clips of the dataset.
+        count: Number of clips of each class.
+        seed: Seed of the draw.
+
+    Example:
+        >>> few_clips(np.array([0, 1, 2, 3]), np.array([0, 0, 0, 1]), count=1, seed=0).tolist()
+        [2, 3]
+    """
+    order = np.random.default_rng(seed).permutation(len(clips))
+    kept = [k for c in np.unique(labels[clips]) for k in order[labels[clips[order]] == c][:count]]
+    return clips[np.sort(kept)]
+
+
+def _folder(dataset: SkeletonDataset) -> str | None:
+    """The folder that a dataset was read from."""
+    source = dataset.info.get("source")
+    return source if source and Path(source).is_dir() else None
 
 
 def _log_nothing(line: str) -> None:

@@ -7,7 +7,7 @@ its weights for the next fold or seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +15,9 @@ import numpy as np
 
 from keras_skeleton.distributed import current
 from keras_skeleton.layers import augmentation
+from keras_skeleton.models.head import leaf_layers
 from keras_skeleton.recipes.recipe import Recipe
+from keras_skeleton.training.layer_rates import with_rates
 from keras_skeleton.training.pipeline import (
     ClipInputs,
     epoch_steps,
@@ -64,6 +66,7 @@ class Trainer:
         build: Builds a new network; also called by `reset`.
         recipe: Optimizer, learning rate, batch size and augmentation.
         clips: Number of training clips of each fold.
+        rates: Learning rates of layers by name, as multiples of the recipe's; 1 by default.
 
     Attributes:
         model: The network, used for evaluation and saved.
@@ -85,9 +88,14 @@ class Trainer:
     """
 
     def __init__(
-        self, build: Callable[[], keras.Model], recipe: Recipe, clips: Sequence[int] = ()
+        self,
+        build: Callable[[], keras.Model],
+        recipe: Recipe,
+        clips: Sequence[int] = (),
+        rates: Mapping[str, float] | None = None,
     ) -> None:
         self._build = build
+        self._rates = rates or {}
         self.recipe = recipe
         self.devices = current()
         self.devices.check_batch(recipe.batch_size)
@@ -104,7 +112,7 @@ class Trainer:
             keras.Sequential([self.model.input, *augment, self.model]) if augment else self.model
         )
         self.training_model.compile(
-            optimizer=OPTIMIZERS[recipe.optimizer](recipe),
+            optimizer=with_rates(OPTIMIZERS[recipe.optimizer](recipe), self._factors()),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             # Given by name, the metric would create variables in the first step and cause a
             # second trace.
@@ -117,6 +125,15 @@ class Trainer:
         self.optimizer.build(self.training_model.trainable_variables)
         self._fresh_optimizer = [np.asarray(v) for v in self.optimizer.variables]
         self.forward = self.devices.forward(self.model)
+
+    def _factors(self) -> list[float]:
+        """The factor of the learning rate of each trainable variable."""
+        factors = {
+            id(variable): self._rates.get(layer.name, 1.0)
+            for layer in leaf_layers(self.model)
+            for variable in layer.variables
+        }
+        return [factors.get(id(v), 1.0) for v in self.training_model.trainable_variables]
 
     def variables(self) -> list[keras.Variable]:
         """All variables that training changes: weights, random generators, optimizer."""

@@ -19,6 +19,7 @@ from keras_skeleton.evaluation.run_record import about_run, read_record
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.crops import Crops
+from keras_skeleton.zoo.calibrate import calibrate_entry
 from keras_skeleton.zoo.check import OVERLAPS, compared, figure_name, score_entry
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, read_zoo, sha256
 from keras_skeleton.zoo.page import write_zoo
@@ -80,6 +81,7 @@ def add_run(
         log(f"{entry.name}: {said}")
         if not same:
             raise ZooError(f"{run}: the scores differ from those recorded by the run; not added")
+        entry = calibrate_entry(entry, dataset, made, scratch)
         if large := [file for file in entry.files if (made / file).stat().st_size > LARGEST]:
             raise ZooError(f"{large[0]} is larger than {LARGEST // 10**6} MB; not added")
         shutil.rmtree(folder / entry.name, ignore_errors=True)  # previous files of a detector

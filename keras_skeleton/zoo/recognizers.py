@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
+from keras_skeleton.evaluation.calibration import read_calibration
 from keras_skeleton.evaluation.run_record import about_run, read_record
 from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS
@@ -62,6 +64,8 @@ def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
             f"'{entry.name}' does not record its number of bodies; add it again with "
             "`keras-skeleton zoo --add`"
         )
+    weights, *others = checked_files(entry, folder)
+    calibration = next((path for path in others if path.name.endswith(CALIBRATION)), None)
     return Recognizer.build(
         Preprocessing(
             entry.model,
@@ -72,7 +76,7 @@ def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
         ),
         entry.classes,
         entry.arguments,
-        checked_files(entry, folder)[0],
+        weights,
         name=entry.name,
         about={
             "dataset": entry.dataset,
@@ -81,6 +85,7 @@ def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
             "recipe": entry.recipe,
             "accuracy": entry.figures.get("accuracy"),
         },
+        calibration=None if calibration is None else read_calibration(calibration),
     )
 
 
@@ -122,7 +127,12 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
             "unit": about.get("unit", "m"),
         }
     )
-    arguments = {**settings["model"], **entry.dataset_arguments(bodies, about.get("crops"))}
+    stages = settings.get("stages") or [{"model": {}}]
+    arguments = {
+        **settings["model"],
+        **stages[-1]["model"],
+        **entry.dataset_arguments(bodies, about.get("crops")),
+    }
     return Recognizer.build(
         preprocessing,
         about["classes"],
@@ -134,4 +144,5 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
             "fold": int(finished[0].parent.name[5:]),
             "accuracy": metrics.get("accuracy"),
         },
+        calibration=read_calibration(finished[0].parent / CALIBRATION),
     )

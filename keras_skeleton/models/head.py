@@ -1,0 +1,95 @@
+"""The head of a network, i.e. the layers that depend on the number of classes, and the features in
+front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_skeleton.models.registry import build_model
+from keras_skeleton.skeletons import Skeleton
+
+
+def head_layers(
+    model: keras.Model, name: str, skeleton: str | Skeleton, classes: int, **arguments: Any
+) -> list[keras.layers.Layer]:
+    """Finds the layers of a network whose weights depend on the number of classes.
+
+    The network is built once more with one more class: the layers whose weights then have other
+    shapes are the head. This works for every model, whatever its layers are called.
+
+    Args:
+        model: The network.
+        name: Model name.
+        skeleton: Skeleton of the network.
+        classes: Number of classes of the network.
+        **arguments: The other arguments that the network was built with.
+
+    Returns:
+        The layers, in the network's order; layers inside nested networks are listed themselves.
+
+    Example:
+        >>> import keras_skeleton as ks
+        >>> model = ks.build_model("sta_lstm", "sbu", classes=8, units=8)
+        >>> [layer.name for layer in head_layers(model, "sta_lstm", "sbu", classes=8, units=8)]
+        ['main_scores']
+    """
+    twin = build_model(name, skeleton, classes + 1, **arguments)
+    return [
+        own
+        for own, other in zip(leaf_layers(model), leaf_layers(twin), strict=True)
+        if [v.shape for v in own.variables] != [v.shape for v in other.variables]
+    ]
+
+
+def leaf_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a network; for nested networks, their layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaf_layers(layer)
+        else:
+            yield layer
+
+
+def pooled_features(model: keras.Model, head: Sequence[keras.layers.Layer]) -> tuple[Any, str]:
+    """The input of the head, pooled to one vector per clip.
+
+    Features with a time axis of the input's length are averaged over the frames that are not
+    padding; other axes are averaged as they are. If the head has no single input in the network's
+    graph, the logits stand for the features.
+
+    Args:
+        model: The network, with one input.
+        head: Its head, from `head_layers`.
+
+    Returns:
+        The symbolic tensor (B, D), and the name of the layer whose input it is; an empty name
+        stands for the logits.
+
+    Example:
+        >>> import keras_skeleton as ks
+        >>> model = ks.build_model("mans9", "sbu", classes=8)
+        >>> head = head_layers(model, "mans9", "sbu", classes=8)
+        >>> features, name = pooled_features(model, head)
+        >>> features.shape, name
+        ((None, 128), 'logits')
+    """
+    name = head[0].name if head and head[0] in model.layers else ""
+    x = model.get_layer(name).input if name else model.output
+    if not isinstance(x, keras.KerasTensor) or len(x.shape) < 2:
+        x, name = model.output, ""
+    x, clips = ops.cast(x, "float32"), model.input
+    if len(x.shape) == 3 and x.shape[1] == clips.shape[1] and len(clips.shape) > 2:
+        axes = tuple(range(2, len(clips.shape)))
+        there = ops.cast(ops.any(ops.not_equal(clips, 0), axis=axes), x.dtype)  # (B, T)
+        total = ops.maximum(ops.sum(there, axis=1, keepdims=True), 1)
+        return ops.sum(x * ops.expand_dims(there, -1), axis=1) / total, name
+    return (ops.mean(x, axis=tuple(range(1, len(x.shape) - 1))) if len(x.shape) > 2 else x), name
+
+
+def features_at(model: keras.Model, name: str) -> Any:
+    """As `pooled_features`, for the layer name that it returned."""
+    return pooled_features(model, [model.get_layer(name)] if name else [])[0]
