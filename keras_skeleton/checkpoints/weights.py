@@ -1,13 +1,17 @@
-"""Loads weights from `.h5` files of Keras 1, 2 and 3 into a network that was built in code.
+"""Loads weights from files of Keras 1, 2 and 3 into a network that was built in code.
 
 The layout is detected from the file's content, not from its name:
 
-    Keras 3          `.weights.h5`: a group `layers`, variables by the path of their layer
+    Keras 3          `.weights.h5`: a group `layers`, variables by the path of their layer; also
+                     inside a `.keras` archive, of which nothing else is read
     legacy weights   `save_weights` of Keras 1 and 2: the attribute `layer_names`
     legacy model     `save` of Keras 1 and 2: a group `model_weights`; only weights are loaded
 
 Nothing in a file is executed, no link is followed, and an array is read only if its shape is that
 of the variable it is loaded into, so loading needs no more memory than the network.
+
+A file of a network that differs, such as in its number of classes, is loaded with `partial=True`:
+layers are matched by name, and where Keras numbered them by structure (`checkpoints.structure`).
 
 Two defaults of old Keras versions are not recorded in weight files: up to Keras 2.2, GRUs used
 `reset_after=False` (their bias is a vector), and GRUs and LSTMs used a hard sigmoid. Build the
@@ -18,21 +22,28 @@ Files of the released code of MANs are recognized by their layers, see `checkpoi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
 
 import h5py
 import keras
 import numpy as np
 
+from keras_skeleton.checkpoints import archive
 from keras_skeleton.checkpoints import mans as mans_weights
+from keras_skeleton.checkpoints.matching import (
+    Layers,
+    Match,
+    by_classes,
+    by_layers,
+    by_name,
+    by_name_or_order,
+    layer_path,
+)
+from keras_skeleton.checkpoints.structure import base_and_numbers, is_numbered
 from keras_skeleton.utils.errors import UserError
-
-Array: TypeAlias = h5py.Dataset | mans_weights.Stack
-Layers: TypeAlias = dict[str, dict[str, h5py.Dataset]]  # layer name to arrays by name
 
 DEEPEST, MOST = 40, 100_000  # limits on nested groups and on items; no weights file has more
 
@@ -53,6 +64,10 @@ class Loaded:
         missing: Variables of the network that are not in the file.
         unexpected: Arrays of the file that are not in the network.
         differ: Variables whose shape or data type differs: `"name: (3, 4) in the file, (3, 5)"`.
+        by_structure: Those of `loaded` that have another name in the file, and were found by the
+            shapes and the order of layers: `"name from name in the file"`. The others were found
+            by name.
+        omitted: Variables that were not to be loaded.
     """
 
     layout: str
@@ -60,98 +75,166 @@ class Loaded:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     differ: tuple[str, ...]
+    by_structure: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether the file contains every variable of the network and nothing else."""
-        return not (self.missing or self.unexpected or self.differ)
+        """Whether every variable of the network was loaded and the file contains nothing else."""
+        return not (self.missing or self.unexpected or self.differ or self.omitted)
 
     def __str__(self) -> str:
         lines = [f"{self.layout}: {len(self.loaded)} loaded"]
-        for what in ("missing", "unexpected", "differ"):
+        if self.by_structure:
+            named = len(self.loaded) - len(self.by_structure)
+            lines[0] += f" ({named} by name, {len(self.by_structure)} by structure)"
+        for what in ("missing", "unexpected", "differ", "omitted"):
             if names := getattr(self, what):
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
                 lines.append(f"{what} {len(names)}: {', '.join(names[:5])}{more}")
         return "; ".join(lines)
 
 
-def load_weights(model: keras.Model, path: str | Path, partial: bool = False) -> Loaded:
+def load_weights(
+    model: keras.Model,
+    path: str | Path,
+    partial: bool = False,
+    omit: Iterable[keras.Variable] = (),
+) -> Loaded:
     """Loads a weights file into a network.
+
+    With `partial`, as for fine-tuning on other classes, layers are matched by name first. Layers
+    that Keras numbered may have other numbers in the file; those are matched by structure: the
+    shapes of their arrays, in the order of the layers. A layer is then taken as a whole or not at
+    all. A Keras 3 file keeps the order of layers only within a class, so there a layer is taken by
+    structure only if no other choice fits as many.
 
     Args:
         model: The network.
-        path: A `.h5` file of any of the three layouts.
+        path: A `.h5` file of any of the three layouts, or a `.keras` archive.
         partial: Load the weights that fit. Without it, a file that does not match the network
             exactly changes nothing.
+        omit: Variables of the network that are not loaded even if they fit, such as those of its
+            head. Needs `partial`.
 
     Returns:
-        What was loaded and what was not.
+        What was loaded, by name or by structure, and what was not.
 
     Raises:
         WeightsError: No such file, a file that is not readable or contains anything but weights, or
-            (without `partial`) one that does not match the network. A file of the released code of
-            MANs does not match a network with frame attention, which it does not contain.
+            (without `partial`) one that does not match the network. With `partial`, one of which
+            nothing fits. A file of the released code of MANs does not match a network with frame
+            attention, which it does not contain.
 
     Example:
         >>> import tempfile
         >>> import keras_skeleton as ks
         >>> model = ks.build_model("mans9", classes=10)
+        >>> other = ks.build_model("mans9", classes=8)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     model.save_weights(f"{folder}/mans9.weights.h5")
         ...     result = ks.load_weights(model, f"{folder}/mans9.weights.h5")
+        ...     fewer = ks.load_weights(other, f"{folder}/mans9.weights.h5", partial=True)
         >>> result.whole, len(result.missing)
         (True, 0)
+        >>> len(result.loaded) - len(fewer.loaded), len(fewer.differ)  # kernel and bias of the head
+        (2, 2)
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; expected a .h5 file of weights")
+    kept = _identities(model, omit, partial)
     try:
-        with h5py.File(path, "r") as file:
-            root, hint = legacy_root(file), ""
-            if root is None:
-                layout, wanted = "Keras 3", _by_path(model)
-                found: Mapping[str, Array] = dict(_keras_3(file))
-            else:
-                layout = "legacy weights" if root == file else "legacy model"
-                wanted = dict(_by_layer(model))
-                layers = _unwrapped(legacy_layers(root), wanted)
-                released = mans_weights.matched(layers, wanted)
-                if released is None:
-                    found = _named_alike(layers, wanted)
-                else:
-                    found = released
-                    if "frame_attention/0" in wanted.keys() - found.keys():
-                        hint = mans_weights.NO_ATTENTION
-            return _copy(path, layout, found=found, wanted=wanted, partial=partial, hint=hint)
+        if reason := archive.refusal(path):
+            raise WeightsError(f"{path}: {reason}")
+        with TemporaryDirectory() as folder:
+            source = path
+            if archive.is_archive(path):
+                source = archive.extract(path, Path(folder), _size(model))
+            with h5py.File(source, "r") as file:
+                return _load(model, file, path, partial, kept)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, RecursionError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"{path}: not a readable weights file: {first}") from None
 
 
+def _identities(model: keras.Model, omit: Iterable[keras.Variable], partial: bool) -> set[int]:
+    kept = {id(variable) for variable in omit}
+    if kept and not partial:
+        raise WeightsError("omit leaves variables as they are, which needs partial=True")
+    if strangers := len(kept - {id(variable) for variable in model.variables}):
+        raise WeightsError(f"omit: {strangers} variables are not of this network")
+    return kept
+
+
+def _size(model: keras.Model) -> int:
+    """Bytes of the network's variables, in float32 or wider."""
+    return sum(int(np.prod(v.shape)) * max(4, np.dtype(v.dtype).itemsize) for v in model.variables)
+
+
+def _load(model: keras.Model, file: h5py.File, path: Path, partial: bool, kept: set[int]) -> Loaded:
+    root, hint = legacy_root(file), ""
+    if root is None:
+        layout = "Keras 3"
+        wanted, names = _by_path(model)
+        found = dict(_keras_3(file))
+        if partial:
+            match = by_classes(found, wanted, _given_names(file, found), names)
+        else:
+            match = by_name(found, wanted)
+    else:
+        layout = "legacy weights" if root == file else "legacy model"
+        wanted = dict(_by_layer(model))
+        layers = _unwrapped(legacy_layers(root), wanted)
+        released = mans_weights.matched(layers, wanted)
+        if released is not None:
+            match = by_name(released, wanted)
+            if "frame_attention/0" in wanted.keys() - released.keys():
+                hint = mans_weights.NO_ATTENTION
+        else:
+            match = by_name_or_order(layers, wanted)
+            if partial:
+                kinds = {layer.name: type(layer).__name__ for layer in model.layers}
+                aligned = by_layers(layers, wanted, kinds)
+                if len(aligned.found) == len(wanted) or not match.source:
+                    match = aligned
+    weights = {id(variable) for variable in model.weights}  # without states of random numbers
+    return _copy(path, layout, match, wanted, partial, kept, weights, hint)
+
+
 def _copy(
     path: Path,
     layout: str,
-    found: Mapping[str, Array],
+    match: Match,
     wanted: Mapping[str, keras.Variable],
     partial: bool,
+    kept: set[int],
+    weights: set[int],
     hint: str,
 ) -> Loaded:
-    differ = {}
-    for name in wanted.keys() & found.keys():
+    found, differ = match.found, {}
+    omitted = [name for name, variable in wanted.items() if id(variable) in kept]
+    rest = [name for name in wanted if name not in omitted]
+    for name in rest:
+        if name not in found:
+            continue
         data, variable = found[name], wanted[name]
         if data.shape != tuple(variable.shape):
             differ[name] = f"{name}: {data.shape} in the file, {tuple(variable.shape)}"
         elif data.dtype.kind != np.dtype(variable.dtype).kind:
             differ[name] = f"{name}: {data.dtype} in the file, {variable.dtype}"
-    loaded = [name for name in wanted if name in found and name not in differ]
+        elif name in match.halves:
+            differ[name] = f"{name}: fits, but its layer does not"
+    loaded = [name for name in rest if name in found and name not in differ]
     result = Loaded(
         layout,
         tuple(loaded),
-        tuple(name for name in wanted if name not in found),
-        tuple(name for name in found if name not in wanted),
-        tuple(differ[name] for name in wanted if name in differ),
+        tuple(name for name in rest if name not in found),
+        tuple(match.unexpected),
+        tuple(differ.values()),
+        tuple(f"{name} from {match.source[name]}" for name in loaded if name in match.source),
+        tuple(omitted),
     )
-    if not (result.whole or partial) or not loaded:
+    some = any(id(wanted[name]) in weights for name in loaded) if partial else bool(loaded)
+    if not (result.whole or partial) or not some:
         if any((2, *found[name].shape) == tuple(wanted[name].shape) for name in differ):
             hint = "GRUs of Keras versions before 2.3 have reset_after=False"
         hint = hint and f"; {hint}"
@@ -198,6 +281,23 @@ def _keras_3(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     for name, data in _datasets(file):
         if "/vars/" in f"/{name}" and not name.startswith("optimizer/"):
             yield name, data
+
+
+def _given_names(file: h5py.File, paths: Iterable[str]) -> dict[str, str]:
+    """Names of layers by their path in a Keras 3 file, without those that Keras numbered.
+
+    Old versions of Keras 3 stored no names.
+    """
+    names = {}
+    for path in dict.fromkeys(layer_path(path) for path in paths):
+        group = _item_at(file, path) if path else file
+        if not isinstance(group, h5py.Group) or group.get("vars", getlink=True) is None:
+            continue
+        name = _item(group, "vars").attrs.get("name", "")
+        kind = base_and_numbers(path.rpartition("/")[2])[0]
+        if isinstance(name, str) and not is_numbered(name, kind):
+            names[path] = name
+    return names
 
 
 def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
@@ -254,22 +354,6 @@ def _item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
     return item
 
 
-def _named_alike(layers: Layers, wanted: Mapping[str, keras.Variable]) -> dict[str, Array]:
-    """The file's arrays by `layer/number`, or by the network's names if all shapes match in order.
-
-    Keras numbers unnamed layers, so names may differ; legacy files were loaded by order.
-    """
-    found = {
-        f"{layer}/{number}": data
-        for layer, arrays in layers.items()
-        for number, data in enumerate(arrays.values())
-    }
-    alike = [d.shape for d in found.values()] == [tuple(v.shape) for v in wanted.values()]
-    if alike and found.keys() != wanted.keys():
-        return dict(zip(wanted, found.values(), strict=True))
-    return found
-
-
 def names_in(group: h5py.Group, attribute: str) -> list[str]:
     """Names in an attribute, which Keras splits if it is long: `names0`, `names1`, ..."""
     parts = [group.attrs[attribute]] if attribute in group.attrs else []
@@ -285,8 +369,8 @@ def names_in(group: h5py.Group, attribute: str) -> list[str]:
 # ---------------------------------------------------------------- the network
 
 
-def _by_path(model: keras.Model) -> dict[str, keras.Variable]:
-    """The network's variables by their path in a Keras 3 file.
+def _by_path(model: keras.Model) -> tuple[dict[str, keras.Variable], dict[str, str]]:
+    """The network's variables by their path in a Keras 3 file, and the names given to its layers.
 
     Keras has no public API for these paths. So the network is saved once with each variable filled
     with its own number, and its values are restored afterwards.
@@ -300,15 +384,13 @@ def _by_path(model: keras.Model) -> dict[str, keras.Variable]:
             path = Path(folder) / "numbers.weights.h5"
             model.save_weights(path)
             with h5py.File(path, "r") as file:
-                numbers = {
-                    name: int(np.asarray(data).flat[0])
-                    for name, data in _keras_3(file)
-                    if data.size
-                }
+                found = {name: data for name, data in _keras_3(file) if data.size}
+                numbers = {name: int(np.asarray(data).flat[0]) for name, data in found.items()}
+                names = _given_names(file, found)
     finally:
         for variable, value in zip(variables, kept, strict=True):
             variable.assign(value)
-    return {name: variables[number] for name, number in numbers.items()}
+    return {name: variables[number] for name, number in numbers.items()}, names
 
 
 def _by_layer(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:

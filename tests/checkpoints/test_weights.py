@@ -13,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from legacy_files import write_legacy
 
 from keras_skeleton.checkpoints.weights import WeightsError, load_weights
 from keras_skeleton.layers.grouped_gru import hard_sigmoid
@@ -55,21 +56,6 @@ def outputs(model):
         model.input,
     )
     return np.asarray(model(batch, training=False))
-
-
-def write_legacy(model, path, inside=""):
-    """As Keras 1 and 2 write: layers by name, weights in order."""
-    with h5py.File(path, "w") as file:
-        root = file.create_group(inside) if inside else file
-        root.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
-        for layer in model.layers:
-            group = root.create_group(layer.name)
-            trained = {id(v) for v in layer.trainable_weights}
-            ordered = sorted(layer.weights, key=lambda v: id(v) not in trained)
-            names = [f"{layer.name}/v{k}:0" for k in range(len(ordered))]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, value in zip(names, ordered, strict=True):
-                group.create_dataset(name, data=value.numpy())
 
 
 WRITERS = {
