@@ -20,11 +20,8 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,19 +31,18 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_skeleton.deploy.runtimes import (
+    SUFFIXES,
+    ExportError,
+    check_format,
+    first_line,
+    load_exported,
+    quiet,
+)
 from keras_skeleton.layers.coupled_attention import Attend
-from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.packages import missing_packages
 
-# Suffix of each format's files; a SavedModel is a folder.
-SUFFIXES = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
-
-
 INSTALL = "onnx needs extra packages: pip install {}, or the extra keras_skeleton[onnx]"
-
-
-class ExportError(UserError):
-    """A network cannot be exported, or an exported file cannot be used."""
 
 
 class Agreement(NamedTuple):
@@ -63,44 +59,6 @@ class Agreement(NamedTuple):
     difference: float
     largest: float
     same: int
-
-
-@dataclass(frozen=True)
-class Exported:
-    """An exported network. Call it with a batch to get float32 logits (B, classes).
-
-    A batch is one array, or a dict of arrays by input name.
-
-    Attributes:
-        path: The file.
-        inputs: Shape of each input, by name; the first size is B, and dynamic sizes are None.
-    """
-
-    path: Path
-    inputs: dict[str, tuple[int | None, ...]]
-    _run: Callable[[dict[str, np.ndarray]], np.ndarray]
-
-    def __call__(self, batch: Any) -> np.ndarray:
-        if not isinstance(batch, Mapping):
-            if len(self.inputs) > 1:
-                raise ExportError(
-                    f"{self.path}: expects a dict of arrays: {', '.join(self.inputs)}"
-                )
-            batch = {next(iter(self.inputs)): batch}
-        if set(batch) != set(self.inputs):
-            raise ExportError(
-                f"{self.path}: expects {', '.join(self.inputs)}, got {', '.join(map(str, batch))}"
-            )
-        arrays = {name: np.asarray(batch[name], np.float32) for name in self.inputs}
-        for name, array in arrays.items():
-            wanted = self.inputs[name]
-            if len(array.shape) != len(wanted) or any(
-                size not in (None, given)
-                for size, given in zip(wanted[1:], array.shape[1:], strict=True)
-            ):
-                shape = ", ".join(["B", *("free" if n is None else str(n) for n in wanted[1:])])
-                raise ExportError(f"{self.path}: '{name}' expects ({shape}), got {array.shape}")
-        return self._run(arrays)
 
 
 def export_model(model: keras.Model, path: str | Path, format: str = "saved_model") -> Path:
@@ -129,7 +87,7 @@ def export_model(model: keras.Model, path: str | Path, format: str = "saved_mode
         >>> exported(np.zeros((4, 20, 30, 3), "float32")).shape
         (4, 8)
     """
-    path, suffix = Path(path), SUFFIXES[_check_format(format)]
+    path, suffix = Path(path), SUFFIXES[check_format(format)]
     _check_backend()
     if len(model.outputs) != 1:
         raise ExportError(
@@ -144,7 +102,7 @@ def export_model(model: keras.Model, path: str | Path, format: str = "saved_mode
     with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         part = Path(folder) / f"part{suffix}"
         try:
-            with _quiet():
+            with quiet():
                 WRITERS[format](model, part)
         except OSError:
             raise
@@ -154,35 +112,6 @@ def export_model(model: keras.Model, path: str | Path, format: str = "saved_mode
             raise ExportError(f"{path}: already exists; another process created it meanwhile")
         os.replace(part, path)
     return path
-
-
-def load_exported(path: str | Path, format: str = "saved_model") -> Exported:
-    """Loads an exported file. Load only files that you trust.
-
-    Args:
-        path: The file, or the folder of a `saved_model`.
-        format: `"saved_model"`, `"litert"` or `"onnx"`.
-
-    Returns:
-        The exported network, to be called with batches; see `export_model` for an example.
-
-    Raises:
-        ExportError: No such file, another format, or packages are missing.
-        UnknownNameError: Unknown format.
-    """
-    path, suffix = Path(path), SUFFIXES[_check_format(format)]
-    if not (path.is_file() if suffix else path.is_dir()):
-        raise ExportError(f"{path}: no such {'file' if suffix else 'folder'}")
-    if format == "onnx" and (missing := missing_packages("onnxruntime")):
-        raise ExportError(INSTALL.format(" ".join(missing)))
-    try:
-        with _quiet():
-            inputs, run = READERS[format](path)
-    except UserError:
-        raise
-    except Exception as error:  # each runtime has its own exceptions
-        raise ExportError(f"{path}: not a readable {format} file: {_first_line(error)}") from error
-    return Exported(path, inputs, run)
 
 
 def check_exported(
@@ -335,82 +264,7 @@ def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
-# ---------------------------------------------------------------- running
-
-Reader = tuple[dict[str, tuple[int | None, ...]], Callable[[dict[str, np.ndarray]], np.ndarray]]
-
-
-def _read_saved_model(path: Path) -> Reader:
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(path))
-    serve = loaded.signatures["serving_default"]
-    specs = serve.structured_input_signature[1]
-
-    def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
-        # This reference keeps `loaded`, which owns the variables, alive.
-        found = loaded.signatures["serving_default"](
-            **{name: tf.constant(array) for name, array in arrays.items()}
-        )
-        (logits,) = found.values()
-        return logits.numpy()
-
-    return {name: tuple(spec.shape) for name, spec in specs.items()}, run
-
-
-def _read_litert(path: Path) -> Reader:
-    runner = _interpreter(path).get_signature_runner()
-    inputs = {
-        name: (None, *(None if n < 0 else int(n) for n in details["shape_signature"][1:]))
-        for name, details in runner.get_input_details().items()
-    }
-
-    def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
-        logits = []
-        with _quiet():  # the first run logs the kernels that it uses
-            for i in range(len(next(iter(arrays.values())))):
-                found = runner(**{name: array[i : i + 1] for name, array in arrays.items()})
-                logits.append(next(iter(found.values())))
-        return np.concatenate(logits)
-
-    return inputs, run
-
-
-def _interpreter(path: Path) -> Any:
-    try:
-        return import_module("ai_edge_litert.interpreter").Interpreter(model_path=str(path))
-    except ModuleNotFoundError:
-        import tensorflow as tf
-    if not hasattr(tf.lite, "Interpreter"):
-        raise ExportError("this TensorFlow cannot run LiteRT files: pip install ai-edge-litert")
-    with warnings.catch_warnings():  # deprecation in favor of ai-edge-litert
-        warnings.simplefilter("ignore", UserWarning)
-        return tf.lite.Interpreter(model_path=str(path))
-
-
-def _read_onnx(path: Path) -> Reader:
-    session = import_module("onnxruntime").InferenceSession(str(path))
-    inputs = {
-        x.name: tuple(n if isinstance(n, int) else None for n in x.shape)
-        for x in session.get_inputs()
-    }
-    return inputs, lambda arrays: session.run(None, arrays)[0]
-
-
-READERS: dict[str, Callable[[Path], Reader]] = {
-    "saved_model": _read_saved_model,
-    "litert": _read_litert,
-    "onnx": _read_onnx,
-}
-
-
 # ---------------------------------------------------------------- what goes wrong
-
-
-def _check_format(name: str) -> str:
-    if name not in SUFFIXES:
-        raise UnknownNameError("format", name, SUFFIXES)
-    return name
 
 
 def _check_backend() -> None:
@@ -424,28 +278,5 @@ def _check_backend() -> None:
 def _reason(model: keras.Model, format: str, error: Exception) -> str:
     others = " or ".join(name for name in SUFFIXES if name != format)
     lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
-    why = f"it has no operation for {', '.join(lacking)}" if lacking else _first_line(error)
+    why = f"it has no operation for {', '.join(lacking)}" if lacking else first_line(error)
     return f"{format} does not support '{model.name}': {why}; try {others}"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Discards what converters and runtimes write to the file descriptor of stderr.
-
-    On failure they write pages, and their exceptions contain the same information.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)

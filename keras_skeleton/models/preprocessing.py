@@ -21,6 +21,74 @@ class ClipInputError(UserError, ValueError):
     """A clip does not fit the network; the message says why and what to do."""
 
 
+def check_raw_clip(clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Returns a raw clip as an array (T, M, V, 3), of any numeric type.
+
+    Args:
+        clip: (T, V, 3) or (T, M, V, 3).
+        skeleton: The joint layout of the clip.
+
+    Raises:
+        ClipInputError: Wrong shape, NaN or infinity.
+    """
+    array = np.asarray(clip)
+    if array.ndim == 3:
+        array = array[:, None]
+    if array.ndim != 4 or array.shape[2:] != (skeleton.size, 3) or 0 in array.shape:
+        raise ClipInputError(
+            f"the clip has shape {np.shape(clip)}; expected (T, {skeleton.size}, 3) or "
+            f"(T, M, {skeleton.size}, 3), the joints of {skeleton.name}"
+        )
+    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise ClipInputError(
+            "the clip contains NaN or infinity; fill missing joints first, see "
+            "transforms.fill_missing"
+        )
+    return array
+
+
+def fit_bodies(array: np.ndarray, bodies: int) -> tuple[np.ndarray, list[str]]:
+    """Brings a clip to a number of bodies, float32 (T, bodies, V, 3); also notes on omitted bodies.
+
+    Of too many bodies, those with most motion are kept; missing ones are filled with zeros.
+
+    Args:
+        array: (T, M, V, 3), for any M.
+        bodies: Number of bodies of the result.
+
+    Raises:
+        ClipInputError: No body in any frame.
+    """
+    notes = []
+    there = present(array).any(axis=0)
+    if not there.any():
+        raise ClipInputError("no body in any frame: all joints are zero")
+    array = array[:, there].astype(np.float32)
+    if array.shape[1] > bodies:
+        most = np.argsort(-motion(array), kind="stable")[:bodies]
+        notes.append(
+            f"the clip has {array.shape[1]} bodies, the network takes {bodies}: kept the "
+            f"ones with most motion ({', '.join(str(m) for m in sorted(most.tolist()))})"
+        )
+        array = array[:, np.sort(most)]
+    if array.shape[1] < bodies:
+        empty = np.zeros((len(array), bodies - array.shape[1], *array.shape[2:]), "f")
+        array = np.concatenate([array, empty], axis=1)
+    return array, notes
+
+
+def input_length(length: int, frames: int | None) -> int:
+    """T of the input of a model that takes clips at their own length.
+
+    Args:
+        length: Number of frames of the longest clip.
+        frames: Largest T; None for no limit.
+    """
+    most = frames or length
+    fitting = next((size for size in LENGTHS if size >= min(length, most)), length)
+    return min(fitting, most) if frames else fitting
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """Preprocessing of one network: raw clips (T, M, V, 3) to the network's input.
@@ -68,38 +136,13 @@ class Preprocessing:
             ClipInputError: Wrong shape, NaN or infinity, or no body in any frame.
             SkeletonMapError: A layout that cannot be mapped to that of the network.
         """
-        array, notes = np.asarray(clip), []
-        if array.ndim == 3:
-            array = array[:, None]
         own = self.skeleton if skeleton is None else get_skeleton(skeleton)
-        if array.ndim != 4 or array.shape[2:] != (own.size, 3) or 0 in array.shape:
-            raise ClipInputError(
-                f"the clip has shape {np.shape(clip)}; expected (T, {own.size}, 3) or "
-                f"(T, M, {own.size}, 3), the joints of {own.name}"
-            )
-        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-            raise ClipInputError(
-                "the clip contains NaN or infinity; fill missing joints first, see "
-                "transforms.fill_missing"
-            )
+        array, notes = check_raw_clip(clip, own), []
         if own.joints != self.skeleton.joints:
             array = array[:, :, joint_map(own, self.skeleton)]
             notes.append(f"joints of {own.name} were mapped to {self.skeleton.name}")
-        there = present(array).any(axis=0)
-        if not there.any():
-            raise ClipInputError("no body in any frame: all joints are zero")
-        array = array[:, there].astype(np.float32)
-        if array.shape[1] > self.bodies:
-            most = np.argsort(-motion(array), kind="stable")[: self.bodies]
-            notes.append(
-                f"the clip has {array.shape[1]} bodies, the network takes {self.bodies}: kept the "
-                f"ones with most motion ({', '.join(str(m) for m in sorted(most.tolist()))})"
-            )
-            array = array[:, np.sort(most)]
-        if array.shape[1] < self.bodies:
-            empty = np.zeros((len(array), self.bodies - array.shape[1], *array.shape[2:]), "f")
-            array = np.concatenate([array, empty], axis=1)
-        return array, notes
+        array, more = fit_bodies(array, self.bodies)
+        return array, notes + more
 
     def input_frames(self, length: int) -> int | None:
         """T of the input for clips of at most `length` frames.
@@ -109,9 +152,7 @@ class Preprocessing:
         """
         if not MODELS[self.model].sequence:
             return self.frames
-        most = self.frames or length
-        fitting = next((size for size in LENGTHS if size >= min(length, most)), length)
-        return min(fitting, most) if self.frames else fitting
+        return input_length(length, self.frames)
 
     def __call__(self, clip: np.ndarray, frames: int | None = None) -> np.ndarray:
         """The network's input for a clip returned by `adapt`: float32, without the batch axis.
