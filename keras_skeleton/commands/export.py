@@ -21,6 +21,7 @@ from keras_skeleton.commands.network import (
 from keras_skeleton.deploy.runtimes import SUFFIXES as FORMATS
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.packages import missing_packages
+from keras_skeleton.zoo.entries import checked_files
 
 # Names in the folder of an export; a SavedModel is a folder.
 FILES = {
@@ -104,7 +105,7 @@ def run(words: Sequence[str]) -> None:
         own.classes,
         out,
         args.format,
-        temperature=1.0,  # to come from the calibration of the weights
+        temperature=_temperature(checked_files(entry)[1:] if entry else _beside(weights)),
         batches=(inputs.batch(clips[k : k + 1]) for k in range(len(clips))),
         about={"model": args.model, "weights": entry.name if entry else str(weights)},
     )
@@ -124,3 +125,17 @@ def run(words: Sequence[str]) -> None:
         print(f"{files.script}: predicts raw clips without this package")
     if found.difference > NEAR * max(found.largest, 1.0):
         raise UserError(f"{out}: its outputs differ from the network's; do not use it")
+
+
+def _beside(weights: Path) -> list[Path]:
+    """Files that belong to a weights file: a calibration is that of a fold's best weights."""
+    return [*weights.parent.iterdir()] if weights.name == "best.weights.h5" else []
+
+
+def _temperature(files: Sequence[Path]) -> float:
+    """The temperature of the calibration among some files; 1 without one."""
+    from keras_skeleton.evaluation.calibration import FILE, read_calibration
+
+    path = next((path for path in files if path.name.endswith(FILE)), None)
+    calibration = None if path is None else read_calibration(path)
+    return 1.0 if calibration is None else calibration.temperature

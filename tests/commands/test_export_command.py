@@ -1,11 +1,14 @@
 """The command export: where it writes, and what it refuses."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from keras_skeleton.cli import main
 from keras_skeleton.datasets.registry import load_dataset
+from keras_skeleton.evaluation.calibration import Calibration
 from keras_skeleton.models.registry import build_model
 
 WORDS = "export --model lstm --dataset synthetic --protocol cs --clips 2".split()
@@ -19,8 +22,11 @@ def test_an_export_has_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
     dataset = load_dataset("synthetic", subjects=4, repetitions=1, cache_dir=tmp_path / "cache")
     bodies = dataset.max_bodies
     network = build_model("lstm", dataset.skeleton, len(dataset.classes), units=6, bodies=bodies)
-    network.save_weights("network.weights.h5")
-    words = [*WORDS, *SMALL, "--cache-dir", "cache", "--weights", "network.weights.h5"]
+    (tmp_path / "fold").mkdir()
+    network.save_weights("fold/best.weights.h5")
+    one = np.eye(len(dataset.classes))
+    Calibration(2.5, 0.5, 1.0, "main_scores", one, one, clips=9).save(Path("fold/calibration.npz"))
+    words = [*WORDS, *SMALL, "--cache-dir", "cache", "--weights", "fold/best.weights.h5"]
     assert main([*words, "--format", "onnx"]) == 0
     assert "predict.py" in capsys.readouterr().out
     (folder,) = (tmp_path / "exports").iterdir()
@@ -28,12 +34,12 @@ def test_an_export_has_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
         "model.onnx", "model.onnx.json", "predict.py",
     ]  # fmt: skip
     about = json.loads((folder / "model.onnx.json").read_text())
-    assert (about["model"], about["weights"]) == ("lstm", "network.weights.h5")
+    assert (about["model"], about["weights"]) == ("lstm", "fold/best.weights.h5")
     assert about["classes"] == list(dataset.classes)
     assert about["joints"] == list(dataset.skeleton.joints)
     assert about["clips_compared"] == about["same_class"] == 2
     assert about["preprocessing"]["coordinates"]
-    assert about["outputs"] == "logits"
+    assert (about["outputs"], about["temperature"]) == ("logits", 2.5)
     assert main([*words, "--format", "onnx"]) == 2
     assert "model.onnx already exists" in capsys.readouterr().err
 
