@@ -56,9 +56,9 @@ def known_weights(source: str | Path) -> KnownWeights | None:
     if entry is not None:
         if entry.task != "recognition":
             raise UserError(f"'{entry.name}' is a detector; use the command detect")
-        own = (entry.model, entry.dataset, entry.protocol, entry.recipe, entry.fold)
         name = entry.name if not path.exists() else f"{path} ('{entry.name}' of the zoo)"
-        return KnownWeights(name, *own, entry=entry)
+        own = {key: getattr(entry, key) for key in (*NAMES, "recipe", "fold")}
+        return KnownWeights(name, entry=entry, **own)
     run = next((p for p in (path, *path.parents[:2]) if (p / "run.json").is_file()), None)
     if run is None:
         return None
@@ -68,7 +68,7 @@ def known_weights(source: str | Path) -> KnownWeights | None:
     fold = re.fullmatch(r"fold_(\d+)", path.parent.name)
     return KnownWeights(
         str(run),
-        *(about[key] for key in (*NAMES, "recipe")),
+        **{key: about[key] for key in (*NAMES, "recipe")},
         fold=int(fold[1]) if fold else None,
         about=about,
         data_dir=Path(about["data_dir"]) if about.get("data_dir") else None,

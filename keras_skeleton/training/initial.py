@@ -179,14 +179,16 @@ def take_layers(
         other_joints: The joints that `other` reads.
     """
     there = {layer.name: layer for layer in leaf_layers(other)}
-    whole, partly, fresh, arrays = [], [], [], 0
+    whole: list[str] = []
+    partly: list[str] = []
+    fresh: list[str] = []
+    arrays = 0
     rows = joints.rows_of(other_joints)
     for layer in leaf_layers(model):
         if not layer.variables:
             continue
-        theirs = there.get(layer.name)
-        kept = layer.name in head or theirs is None or len(theirs.variables) != len(layer.variables)
-        if kept:
+        theirs = None if layer.name in head else there.get(layer.name)
+        if theirs is None or len(theirs.variables) != len(layer.variables):
             fresh.append(layer.name)
             continue
         values = [
@@ -253,7 +255,8 @@ def _from_file(model: keras.Model, file: Path, head: Collection[str]) -> Taken:
         for v in model.variables
         if not np.array_equal(before[id(v)], keras.ops.convert_to_numpy(v))
     }
-    whole, fresh = [], []
+    whole: list[str] = []
+    fresh: list[str] = []
     for layer in leaf_layers(model):
         if layer.variables:
             taken = any(id(v) in changed for v in layer.variables)

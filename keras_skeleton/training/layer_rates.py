@@ -31,7 +31,7 @@ def with_rates(
         return optimizer
     kind: Any = type(optimizer)
 
-    class WithRates(kind):  # type: ignore[misc]
+    class WithRates(kind):
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             factor = factors[self._get_variable_index(variable)]
             super().update_step(gradient, variable, learning_rate * factor)

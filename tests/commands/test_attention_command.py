@@ -199,12 +199,12 @@ def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsy
     capsys.readouterr()
     for words, record, names in (
         ([], about, ("run", "2 folds", "--fold")),
-        (["--recipe", "paper"], about, ("run", "--recipe")),
+        (["--recipe", "tuned"], about, ("run", "paper", "tuned")),
         (["--set", "model.ratio=4"], about, ("run", "--set")),
-        (["--model", "lstm"], about, ("run", "--dataset, --protocol")),
-        (["--weights", "run/run.json"], about, ("--model, --dataset, --protocol",)),
-        (["--weights", "none"], about, ("none: ",)),
-        (["--weights", str(tmp_path)], about, (f"{tmp_path}/run.json: ",)),
+        (["--model", "lstm"], about, ("run", about["model"], "lstm")),
+        (["--weights", "run/none.h5"], about, ("run/none.h5: ",)),
+        (["--weights", "none"], about, ("'none'",)),
+        (["--weights", str(tmp_path)], about, (f"{tmp_path}", "run.json", "--model")),
         ([], {**about, "task": "detection"}, ("run", "detect")),
         ([], {**about, "model": "pose_i3d"}, ("'pose_i3d'",)),
         ([], lacking, ("run.json: ", "recipe")),

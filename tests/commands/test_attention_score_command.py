@@ -146,16 +146,18 @@ def test_runs_of_several_seeds_agree_or_not(work, tmp_path, capsys):
 
 
 def test_what_does_not_go_together_is_refused(work, tmp_path):
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "run.json").write_text("{}")
     for words, message in [
         (["--weights", "x", "--runs", "y"], "--weights.* --runs"),
-        (["--weights", "x", "--model", "mans9"], "--dataset, --protocol"),
+        (["--weights", "x", "--model", "mans9"], "'x'"),
+        (["--weights", str(tmp_path), "--model", "mans9"], "--dataset, --protocol"),
         (["--attention", "none"], "--attention"),
         (["--option", "a=b"], "--option"),
         (["--runs", "x", "--model", "mans9"], "--model"),
         (["--fold", "1", "--fold", "2"], "--fold"),
         (["--runs", str(work / "seed1"), "--fold", "2"], "fold_02"),
-        (["--runs", str(tmp_path)], "run.json.* classes"),
+        (["--runs", str(tmp_path / "bad")], "run.json.* classes"),
         (["--runs", "a", "a"], "--runs"),
     ]:
         with pytest.raises(UserError, match=message):

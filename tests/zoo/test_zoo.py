@@ -100,7 +100,7 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
 
 def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsys, monkeypatch):
     words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--add", str(work / "run")]
-    (whole,) = checked_files(*read_zoo(work / "zoo"), work / "zoo")
+    whole, _ = checked_files(*read_zoo(work / "zoo"), work / "zoo")
     monkeypatch.setattr(add, "LARGEST", whole.stat().st_size * 2 // 3)
     assert main([*words, "--zoo", str(tmp_path / "zoo")]) == 0
     network, entry = pretrained("stcm9", "synthetic", "cs", folder=tmp_path / "zoo")
