@@ -62,11 +62,30 @@ def test_constants_and_classes_are_followed(alone):
         np.testing.assert_array_equal(copied.check_coordinates(name)(clip, skeleton), ours)
 
 
-def test_what_imports_another_package_itself_refuses_when_it_is_called(alone):
-    source = bundle([savitzky_golay, pad_time])
-    assert "import" not in source[source.index("def savitzky_golay") :]
-    with pytest.raises(RuntimeError, match="savitzky_golay.*scipy"):
-        alone(source).savitzky_golay(np.ones((5, 1, 20, 3)))
+def test_what_imports_another_package_itself_refuses_when_it_is_called(alone, own):
+    module = own(
+        """
+        def savgol(x):
+            from scipy.signal import savgol_filter
+            return savgol_filter(x, 5, 2, axis=0)
+        def go(x, smooth=False):
+            return savgol(x) if smooth else 2 * x
+        """
+    )
+    source = bundle([module.go])
+    assert "import" not in source[source.index("def savgol") :]
+    copied, x = alone(source), np.arange(6.0)
+    np.testing.assert_array_equal(copied.go(x), module.go(x))
+    np.testing.assert_allclose(module.go(x, smooth=True), x, atol=1e-9)
+    with pytest.raises(RuntimeError, match=r"savgol.*scipy"):
+        copied.go(x, smooth=True)
+
+
+def test_smoothing_is_copied(alone):
+    clip = np.random.default_rng(0).normal(size=(9, 2, 20, 3))
+    clip[6, 0] = 0
+    copied = alone(bundle([savitzky_golay]))
+    np.testing.assert_array_equal(copied.savitzky_golay(clip), savitzky_golay(clip))
 
 
 def test_names_can_be_bound_to_other_values(own, alone):

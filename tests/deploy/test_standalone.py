@@ -76,6 +76,7 @@ def test_every_model_prepares_clips_alone_as_in_the_package(name, bodies, monkey
         ("mans9", None, {"joints": "interpolate"}),
         *(("stcm9", None, {"coordinates": name}) for name in IMAGES),
         ("lstm", 24, {"unit": 0.1, "tilt": 12.5}),
+        ("lstm", 90, {"smooth": True}),
         *(("sta_lstm", 64, {"coordinates": name}) for name in COORDINATES),
         ("csta_cnn", 500, {"coordinates": "actor", "actor": 0}),
     ],
@@ -128,11 +129,31 @@ def test_a_model_in_a_users_file(tmp_path, monkeypatch):
         predict_source(Preprocessing(f"{path}:CLOSED", V1, 1))
 
 
-def test_what_cannot_run_alone_is_refused():
+NEEDS_SCIPY = """
+from functools import partial
+from keras_skeleton.models.registry import MODELS
+def smoothed(clip, skeleton, frames):
+    from scipy.ndimage import gaussian_filter1d
+    return gaussian_filter1d(clip, 1.0, axis=0)[:frames]
+def preprocess(skeleton, frames=None):
+    return partial(smoothed, skeleton=skeleton, frames=frames or 30)
+ENTRY = MODELS["lstm"]._replace(preprocess=preprocess)
+"""
+
+
+@pytest.fixture
+def needs_scipy(tmp_path):
+    """Name of a user's model whose preprocessing imports SciPy."""
+    path = tmp_path / "needs_scipy.py"
+    path.write_text(NEEDS_SCIPY)
+    return f"{path}:ENTRY"
+
+
+def test_what_cannot_run_alone_is_refused(needs_scipy):
     with pytest.raises(StandaloneError, match="video"):
         predict_source(Preprocessing("pose_i3d", V1, 1))
-    with pytest.raises(StandaloneError, match="'lstm'.*scipy"):
-        predict_source(Preprocessing("lstm", V1, 1, choices={"smooth": True}))
+    with pytest.raises(StandaloneError, match=r"smoothed.*scipy"):
+        predict_source(Preprocessing(needs_scipy, V1, 1))
 
 
 # ---------------------------------------------------------------- exports
@@ -321,16 +342,32 @@ def test_one_folder_for_several_formats_but_one_preprocessing(tmp_path):
         script.predict(clip, model=tmp_path / "b")
 
 
-def test_without_a_script_the_rest_is_written(tmp_path):
+def test_without_a_script_the_rest_is_written(tmp_path, needs_scipy):
     recognizer = make()
-    preprocessing = Preprocessing("lstm", V1, 2, choices={"smooth": True})
+    preprocessing = Preprocessing(needs_scipy, V1, 2)
     files = write_standalone(recognizer.model, preprocessing, CLASSES, tmp_path / "a" / "network")
     assert files.script is None
     assert "scipy" in files.why
     assert sorted(path.name for path in files.network.parent.iterdir()) == [
         "network", "network.json",
     ]  # fmt: skip
-    assert json.loads(files.about.read_text())["preprocessing"]["smooth"] is True
+    assert json.loads(files.about.read_text())["preprocessing_function"] == "needs_scipy.smoothed"
+
+
+def test_smoothing_is_part_of_the_script(tmp_path):
+    own = Preprocessing("lstm", V1, 2, choices={"smooth": True, "coordinates": "pair"})
+    recognizer = make()
+    recognizer.preprocessing = own
+    files = write_standalone(recognizer.model, own, CLASSES, tmp_path / "a" / "network")
+    about = json.loads(files.about.read_text())
+    assert about["preprocessing"]["smooth"] is True
+    script = run_bundle(files.script.read_text(), files.script)
+    clip = people(30, 2)
+    assert not np.array_equal(make().preprocess(clip), recognizer.preprocess(clip))
+    np.testing.assert_array_equal(script.network_input(clip, about)[0], recognizer.preprocess(clip))
+    np.testing.assert_allclose(
+        script.predict(clip).logits, recognizer.predict(clip).logits, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf")])

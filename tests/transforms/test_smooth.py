@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import savgol_filter
 
 from keras_skeleton.transforms.smooth import savitzky_golay
 
@@ -40,6 +41,18 @@ def test_parabolas_stay_and_place_does_not_matter(seed, T):
     clip = rng.normal(size=(T, 2, 4, 3))
     np.testing.assert_allclose(savitzky_golay(clip + 7), savitzky_golay(clip) + 7, atol=1e-9)
     np.testing.assert_allclose(savitzky_golay(clip[::-1]), savitzky_golay(clip)[::-1], atol=1e-9)
+
+
+@given(seed=seeds, T=st.integers(5, 60), scale=st.sampled_from([0.01, 1.0, 3000.0]))
+def test_it_is_scipys_filter_in_the_precision_of_clips(seed, T, scale):
+    clip = scale * np.random.default_rng(seed).normal(size=(T, 2, 15, 3)).astype(np.float32)
+    expected = savgol_filter(clip.astype(np.float64), 5, 2, axis=0, mode="interp")
+    out = savitzky_golay(clip)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-14 * scale)
+    # Networks read float32. Some sums of float32 lie in the middle of two: one unit is allowed.
+    single = out.astype(np.float32), expected.astype(np.float32)
+    np.testing.assert_allclose(*single, rtol=2.0**-23, atol=1e-14 * scale)
+    assert (single[0] != single[1]).mean() < 0.02
 
 
 def test_noise_becomes_less():
