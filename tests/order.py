@@ -13,6 +13,7 @@ SECONDS = {
     "detection/test_experiment.py": 90,
     "reproduction/test_reproduce.py": 60,
     "training/test_stages.py": 60,
+    "test_recorded_accuracy.py": 67,
     "training/test_parts.py": 50,
     "training/test_killed.py": 50,
     "models/test_contract.py": 50,
