@@ -118,12 +118,13 @@ class Calibration:
             raise ResultsError(
                 f"{path}: damaged ({error}); delete it and calibrate again"
             ) from None
-        D = found.centres.shape[-1]
+        D = found.centres.shape[-1] if found.centres.ndim == 2 else -1
         if (
-            found.centres.ndim != 2
-            or found.whitening.shape != (D, D)
+            found.whitening.shape != (D, D)
             or not temperature > 0
             or not np.isfinite([temperature, low, far]).all()
+            or not np.isfinite(found.whitening).all()
+            or not np.isfinite(found.centres).all(axis=1).any()  # some class has clips
         ):
             raise ResultsError(f"{path}: damaged (arrays do not fit); calibrate again")
         return found
@@ -170,7 +171,8 @@ def fit_calibration(
     for c in np.unique(labels):
         centres[c] = features[labels == c].mean(axis=0)
     # The shrinkage of Ledoit and Wolf keeps the covariance invertible with few clips.
-    covariance, _ = ledoit_wolf(features - centres[labels], assume_centered=True)
+    scatter = np.resize(features - centres[labels], (max(len(features), 2), features.shape[1]))
+    covariance, _ = ledoit_wolf(scatter, assume_centered=True)  # warns of a single clip
     values, vectors = np.linalg.eigh(covariance)
     floor = max(float(values.max()), 1.0) * 1e-12  # constant features have no variance
     whitening = vectors / np.sqrt(np.maximum(values, floor))
