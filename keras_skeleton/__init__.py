@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from keras_skeleton.recognizer import Recognizer
     from keras_skeleton.training.experiment import Experiment
     from keras_skeleton.zoo.fine_tune import fine_tune
-    from keras_skeleton.zoo.load import pretrained
-    from keras_skeleton.zoo.recognizers import load_recognizer
+    from keras_skeleton.zoo.recognizers import load_recognizer, pretrained
 
 __all__ = [
     "Experiment",
@@ -58,7 +57,7 @@ __getattr__, __dir__ = lazy_names(
         "load_dataset": "keras_skeleton.datasets.registry",
         "load_recognizer": "keras_skeleton.zoo.recognizers",
         "load_weights": "keras_skeleton.checkpoints.weights",
-        "pretrained": "keras_skeleton.zoo.load",
+        "pretrained": "keras_skeleton.zoo.recognizers",
         "transforms": "keras_skeleton.transforms",
         "write_run_report": "keras_skeleton.attention.run_attention",
     },

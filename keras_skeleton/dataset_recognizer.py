@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,36 +15,13 @@ from numpy.typing import ArrayLike
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.evaluation.scores import Score, score
-from keras_skeleton.models.attention_maps import attention_maps, attention_on_frames
-from keras_skeleton.models.registry import MODELS
+from keras_skeleton.models.preprocessing import Preprocessing
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.pipeline import ClipInputs
 from keras_skeleton.training.trainer import EVALUATION_BATCH, predict_views
 from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.viz.strips import attention_strip_figure
-
-
-def weigh_parts(
-    model: keras.Model, inputs: ClipInputs, clips: np.ndarray, batch_size: int
-) -> np.ndarray | None:
-    """Part weights of a network with body-part attention, in the middle view of each clip.
-
-    Args:
-        model: The network.
-        inputs: Its inputs.
-        clips: Indices of the clips.
-        batch_size: Number of clips per batch.
-
-    Returns:
-        float32 (n, K), or None if the network has no body-part attention.
-    """
-    found = []
-    for some in np.array_split(clips, -(-len(clips) // batch_size)):
-        maps = attention_maps(model, inputs.batch(some))
-        if "parts" not in maps:
-            return None
-        found.append(maps["parts"])
-    return np.concatenate(found)
 
 
 def action_frames(row: pd.Series) -> tuple[int, int] | None:
@@ -59,6 +35,31 @@ def action_frames(row: pd.Series) -> tuple[int, int] | None:
     return int(row["action_start"]), int(row["action_end"]) - 1
 
 
+def recognizer_of(experiment: Experiment, model: keras.Model, name: str = "") -> Recognizer:
+    """The recognizer of a network of an experiment, without a calibration.
+
+    Args:
+        experiment: The experiment.
+        model: The network, with its weights.
+        name: Name of the weights.
+    """
+    run = experiment
+    return Recognizer(
+        model,
+        run.dataset.classes,
+        Preprocessing(
+            run.model,
+            run.dataset.skeleton,
+            bodies=run.dataset.max_bodies,
+            frames=run.recipe.frames,
+            choices=run.recipe.preprocessing,
+            unit=run.dataset.info.get("unit", "m"),
+        ),
+        run.arguments(),
+        name,
+    )
+
+
 def weights_label(weights: Path) -> str:
     """Name of a weights file in titles: run, fold and file name."""
     return "/".join(weights.parts[-3:])
@@ -66,38 +67,32 @@ def weights_label(weights: Path) -> str:
 
 @dataclass(frozen=True)
 class DatasetRecognizer:
-    """A trained network together with a dataset.
+    """A recognizer together with a dataset.
 
     Attributes:
-        name: Model name.
-        model: The network, with its trained weights.
+        recognizer: The trained network with its preprocessing and classes.
         dataset: The clips.
         test: Indices of the test clips; empty if the network was trained on another dataset.
         inputs: Preprocessed inputs of all clips.
-        frames: Number of input frames T, or None for any length.
-        preprocessing: Preprocessing options, as in a recipe.
+        frames: Number of input frames T, or None for the model's default.
         views: Number of views per clip over which logits are averaged.
         batch_size: Number of clips per batch.
-        weights_label: Name of the weights, used in titles.
 
     Example:
         >>> import keras_skeleton as ks
         >>> from keras_skeleton.zoo.load import on_dataset
-        >>> model, entry = ks.pretrained("sta_lstm", "synthetic", "cs")  # doctest: +SKIP
-        >>> recognizer = on_dataset(model, entry, ks.load_dataset("synthetic"))  # doctest: +SKIP
+        >>> network = ks.pretrained("sta_lstm", "synthetic", "cs")  # doctest: +SKIP
+        >>> recognizer = on_dataset(network, ks.load_dataset("synthetic"))  # doctest: +SKIP
         >>> recognizer.score().accuracy  # doctest: +SKIP
     """
 
-    name: str
-    model: keras.Model
+    recognizer: Recognizer
     dataset: SkeletonDataset
     test: np.ndarray
     inputs: ClipInputs
     frames: int | None = None
-    preprocessing: Mapping[str, Any] = field(default_factory=dict)
     views: int = 1
     batch_size: int = EVALUATION_BATCH
-    weights_label: str = ""
 
     @classmethod
     def of_network(
@@ -119,16 +114,13 @@ class DatasetRecognizer:
         if number is not None:
             test = run.folds[number - 1].test
         return cls(
-            name=run.model,
-            model=model,
+            recognizer=recognizer_of(run, model, weights_label),
             dataset=run.dataset,
             test=test,
             inputs=run.inputs(model),
             frames=run.frames,
-            preprocessing=run.recipe.preprocessing,
             views=run.recipe.views,
             batch_size=run.recipe.batch_size if run.videos else EVALUATION_BATCH,
-            weights_label=weights_label,
         )
 
     @classmethod
@@ -146,6 +138,16 @@ class DatasetRecognizer:
         weights = experiment.fold_folder(number) / "best.weights.h5"
         load_weights(model, weights)
         return cls.of_network(experiment, model, number, weights_label(weights))
+
+    @property
+    def name(self) -> str:
+        """Model name."""
+        return self.recognizer.preprocessing.model
+
+    @property
+    def model(self) -> keras.Model:
+        """The network."""
+        return self.recognizer.model
 
     def test_clips(self, label: str) -> np.ndarray:
         """Indices of the test clips of a class, int (n,).
@@ -183,25 +185,28 @@ class DatasetRecognizer:
             One dictionary per clip with the maps that the network has: `"joints"` (T, K) with
             K = M * V, and `"frames"` (T,), or (T, 3) with one column per coordinate.
         """
-        chosen, result = np.asarray(clips), []
-        for some in np.array_split(chosen, -(-len(chosen) // EVALUATION_BATCH)):
-            maps = attention_maps(self.model, self.inputs.batch(some))
+        lengths = self.dataset.samples["frames"].to_numpy()
+        result = []
+        for some, outputs in self._outputs(np.asarray(clips)):
             for b, i in enumerate(some):
-                length = int(self.dataset.samples["frames"].iloc[i])
-                rows = MODELS[self.name].frame_index(length, self.frames, **self.preprocessing)
-                result.append(
-                    {
-                        name: attention_on_frames(values[b], rows, length)
-                        for name, values in maps.items()
-                        if name in ("joints", "frames")
-                    }
-                )
+                own = {key: values[b] for key, values in outputs.items()}
+                result.append(self.recognizer.maps_on_frames(own, int(lengths[i]), self.frames))
         return result
 
     def part_weights(self, clips: ArrayLike) -> np.ndarray | None:
         """Weights of the body parts in the middle view of each clip, float32 (n, K), or None if
         the network has no body-part attention."""
-        return weigh_parts(self.model, self.inputs, np.asarray(clips), self.batch_size)
+        found = []
+        for _, outputs in self._outputs(np.asarray(clips)):
+            if "parts" not in outputs:
+                return None
+            found.append(outputs["parts"])
+        return np.concatenate(found)
+
+    def _outputs(self, clips: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Yields parts of the clips with the network's outputs for them."""
+        for some in np.array_split(clips, -(-len(clips) // self.batch_size)):
+            yield some, self.recognizer.outputs(self.inputs.batch(some))
 
     def title(self, i: int) -> str:
         """Figure title of clip `i`: model, dataset, class, clip and weights."""
@@ -209,7 +214,8 @@ class DatasetRecognizer:
         label = self.dataset.classes[row["label"]]
         kind = "test clip" if i in self.test else "clip"
         title = f"{self.name} on {self.dataset.name}: '{label}', {kind} {row['name']}"
-        return f"{title}\nweights {self.weights_label}" if self.weights_label else title
+        weights = self.recognizer.name
+        return f"{title}\nweights {weights}" if weights else title
 
     def frame_attention_figure(self, i: int, frames: ArrayLike) -> Figure:
         """Draws the frame attention of clip `i` above its poses. The frames that carry the action

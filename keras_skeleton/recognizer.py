@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,6 @@ class Recognizer:
         about: Source of the weights: dataset, protocol, fold, recipe, accuracy.
         calibration: Temperature and thresholds of `unsure`; None if the weights have none.
 
-    Raises:
-        RecognizerError: If the network has video inputs.
-
     Example:
         >>> import keras_skeleton as ks
         >>> recognizer = ks.load_recognizer("mans9_synthetic_cs")  # doctest: +SKIP
@@ -104,16 +102,15 @@ class Recognizer:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        if MODELS[self.preprocessing.model].video:
-            raise RecognizerError(
-                f"'{self.preprocessing.model}' has video inputs; evaluate it on crops with "
-                "`keras-skeleton train --weights`"
-            )
         self.classes = tuple(self.classes)
+
+    @cached_property
+    def _all(self) -> keras.Model:
+        """The network with all its outputs, compiled once."""
         outputs = {"logits": self.model.output, **attention_outputs(self.model)}
         if self.calibration is not None:
             outputs["features"] = features_at(self.model, self.calibration.layer)
-        self._all = keras.Model(self.model.input, outputs)
+        return keras.Model(self.model.input, outputs)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -127,8 +124,18 @@ class Recognizer:
             clip: A clip, (T, V, 3) or (T, M, V, 3).
             skeleton: Skeleton of the clip; by default the network's.
         """
-        adapted, _ = self.preprocessing.adapt(clip, skeleton)
+        adapted, _ = self._adapt(clip, skeleton)
         return self.preprocessing(adapted)[None]
+
+    def _adapt(
+        self, clip: np.ndarray, skeleton: str | Skeleton | None
+    ) -> tuple[np.ndarray, list[str]]:
+        if MODELS[self.preprocessing.model].video:
+            raise RecognizerError(
+                f"'{self.preprocessing.model}' has video inputs, so clips of joints are not "
+                "enough; use it with a dataset and crops (zoo.load.on_dataset)"
+            )
+        return self.preprocessing.adapt(clip, skeleton)
 
     def predict(
         self,
@@ -152,9 +159,10 @@ class Recognizer:
         Raises:
             ClipInputError: If a clip is invalid.
             SkeletonMapError: If the skeleton cannot be mapped to the network's.
+            RecognizerError: If the network has video inputs.
         """
         given = [clips] if isinstance(clips, np.ndarray) else list(clips)
-        adapted = [self.preprocessing.adapt(clip, skeleton) for clip in given]
+        adapted = [self._adapt(clip, skeleton) for clip in given]
         if not given:
             return []
         outputs = self._outputs([clip for clip, _ in adapted])
@@ -196,23 +204,34 @@ class Recognizer:
             The maps that the network has: `"joints"` (T, M * V), and `"frames"` (T,), or (T, 3)
             with one column per coordinate.
         """
-        adapted, _ = self.preprocessing.adapt(clip, skeleton)
+        adapted, _ = self._adapt(clip, skeleton)
         return self.attention_of([adapted])[0]
 
     def attention_of(self, adapted: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """As `attention`, for clips returned by `preprocessing.adapt`."""
         outputs = self._outputs(adapted)
-        result = []
-        for b, clip in enumerate(adapted):
-            rows = self.preprocessing.frame_index(len(clip), self._frames(adapted))
-            result.append(
-                {
-                    name: attention_on_frames(values[b], rows, len(clip))
-                    for name, values in outputs.items()
-                    if name in ("joints", "frames")
-                }
-            )
-        return result
+        frames = self._frames(adapted)
+        return [
+            self.maps_on_frames({k: v[b] for k, v in outputs.items()}, len(clip), frames)
+            for b, clip in enumerate(adapted)
+        ]
+
+    def maps_on_frames(
+        self, outputs: Mapping[str, np.ndarray], length: int, frames: int | None
+    ) -> dict[str, np.ndarray]:
+        """Attention maps of one clip, resampled to its frames.
+
+        Args:
+            outputs: Maps of the clip, as in `outputs` without the batch axis.
+            length: Number of frames of the clip.
+            frames: T of the network's input; None for the model's default.
+        """
+        rows = self.preprocessing.frame_index(length, frames)
+        return {
+            name: attention_on_frames(outputs[name], rows, length)
+            for name in ("joints", "frames")
+            if name in outputs
+        }
 
     def _frames(self, clips: Sequence[np.ndarray]) -> int | None:
         return self.preprocessing.input_frames(max(map(len, clips)))
@@ -225,10 +244,24 @@ class Recognizer:
             some = clips[first : first + BATCH]
             size = 1 if len(clips) == 1 else min(BATCH, len(clips))
             batch = np.stack([self.preprocessing(clip, frames) for clip in some])
-            outputs = self._all.predict_on_batch(np.resize(batch, (size, *batch.shape[1:])))
-            outputs = {k: keras.ops.convert_to_numpy(v)[: len(some)] for k, v in outputs.items()}
-            found.append(readable_maps(self.model, outputs))
+            outputs = self.outputs(np.resize(batch, (size, *batch.shape[1:])))
+            found.append({key: values[: len(some)] for key, values in outputs.items()})
         return {key: np.concatenate([part[key] for part in found]) for key in found[0]}
+
+    def outputs(self, batch: Any) -> dict[str, np.ndarray]:
+        """Everything that the network says about a batch of its inputs, from one compiled function.
+
+        Args:
+            batch: Inputs (B, ...): an array, or a dict of arrays by input name.
+
+        Returns:
+            `"logits"` (B, C); the attention maps that the network has, as in `attention_maps`; with
+            a calibration, `"features"` (B, D).
+        """
+        outputs = self._all.predict_on_batch(batch)
+        return readable_maps(
+            self.model, {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Writes the weights and a JSON file to a folder, for `load_recognizer`.

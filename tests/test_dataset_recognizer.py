@@ -7,10 +7,13 @@ from conftest import make_dataset
 
 from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS, build_model
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.zoo.entries import ZooError
-from keras_skeleton.zoo.load import on_dataset, pretrained
+from keras_skeleton.zoo.load import on_dataset
+from keras_skeleton.zoo.recognizers import pretrained
 
 
 def beside(dataset, model="sta_lstm", **choices):
@@ -19,9 +22,9 @@ def beside(dataset, model="sta_lstm", **choices):
     network = build_model(model, dataset.skeleton, 3, frames, bodies=dataset.max_bodies)
     (fold,) = dataset.folds("cs")
     inputs = clip_inputs(model, dataset, frames, choices)
-    return DatasetRecognizer(
-        model, network, dataset, fold.test, inputs, frames, choices, weights_label="mine"
-    )
+    own = Preprocessing(model, dataset.skeleton, dataset.max_bodies, frames, choices)
+    recognizer = Recognizer(network, dataset.classes, own, name="mine")
+    return DatasetRecognizer(recognizer, dataset, fold.test, inputs, frames)
 
 
 def test_attention_is_on_each_clips_own_frames(toy):
@@ -63,9 +66,9 @@ def test_titles_and_figures_say_what_they_show(toy):
 
 
 def test_a_network_of_the_zoo_reads_other_clips_with_its_joints():
-    network, entry = pretrained("csta_cnn", "sbu", "5fold")  # for two people
+    network = pretrained("csta_cnn", "sbu", "5fold")  # for two people
     alone = make_dataset(6, skeleton="sbu")  # of one
-    trained = on_dataset(network, entry, alone)
+    trained = on_dataset(network, alone)
     assert len(trained.test) == 0
     with pytest.raises(ValueError, match="toy: .*'csta_cnn'"):
         trained.score()
@@ -78,8 +81,8 @@ def test_a_network_of_the_zoo_reads_other_clips_with_its_joints():
     )
     clips = np.arange(6)
     np.testing.assert_allclose(
-        trained.logits(clips), on_dataset(network, entry, two).logits(clips), rtol=1e-5
+        trained.logits(clips), on_dataset(network, two).logits(clips), rtol=1e-5
     )
     assert trained.attention(clips)[0]["joints"].shape == (alone.samples["frames"][0], 30)
     with pytest.raises(ZooError, match="csta_cnn_sbu_5fold_fold1.* sbu.*toy.*kinect_v1"):
-        on_dataset(network, entry, make_dataset(6))
+        on_dataset(network, make_dataset(6))

@@ -135,8 +135,9 @@ def test_saved_and_loaded_it_says_the_same(tmp_path):
 def test_what_is_no_recognizer_is_named(tmp_path):
     with pytest.raises(UserError, match=tmp_path.name):
         load_recognizer(tmp_path)
+    video = Recognizer(None, CLASSES, Preprocessing("pose_i3d", get_skeleton("kinect_v2"), 2))
     with pytest.raises(RecognizerError, match="pose_i3d"):
-        Recognizer(None, CLASSES, Preprocessing("pose_i3d", get_skeleton("kinect_v2"), 2))
+        video.predict(person(V=25))
 
 
 @needs_zoo

@@ -3,8 +3,10 @@ raw clips, and compare the network and the file on test clips."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.commands.common import load, parser_for, start_keras, whole_number
 from keras_skeleton.commands.network import (
@@ -13,15 +15,19 @@ from keras_skeleton.commands.network import (
     load_for,
     named_recipe,
     open_experiment,
-    open_pretrained,
     pretrained_entry,
     run_name,
     weights_file,
 )
+from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.deploy.runtimes import SUFFIXES as FORMATS
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.packages import missing_packages
-from keras_skeleton.zoo.entries import checked_files
+from keras_skeleton.zoo.entries import Entry
+
+if TYPE_CHECKING:
+    from keras_skeleton.dataset_recognizer import DatasetRecognizer
+    from keras_skeleton.recognizer import Recognizer
 
 # Names in the folder of an export; a SavedModel is a folder.
 FILES = {
@@ -41,8 +47,9 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument(
         "--weights",
         required=True,
-        metavar="FILE",
-        help="load a weights file, a run folder, or 'pretrained'",
+        metavar="WEIGHTS",
+        help="load a network of the zoo by name, a run folder, a folder of Recognizer.save, a "
+        "weights file, or 'pretrained'",
     )
     parser.add_argument(
         "--format",
@@ -64,9 +71,11 @@ def run(words: Sequence[str]) -> None:
             f"--format onnx: missing packages; run pip install {' '.join(missing)}, or install the "
             "extra keras_skeleton[onnx]"
         )
-    check_names(args)
-    entry = pretrained_entry(args)
-    name = entry.name if entry else run_name(args)
+    saved = (Path(args.weights) / "recognizer.json").is_file()
+    if not saved:
+        check_names(args, data=False)
+    entry = None if saved else pretrained_entry(args)
+    name = Path(args.weights).name if saved else entry.name if entry else run_name(args)
     out: Path = args.out or Path("exports") / name / FILES[args.format]
     about = out.with_name(out.name + ".json")
     for path in (out, about):
@@ -74,49 +83,34 @@ def run(words: Sequence[str]) -> None:
             raise UserError(f"{path} already exists; choose another path with --out")
 
     start_keras()
-    from keras_skeleton.checkpoints.weights import load_weights
-    from keras_skeleton.deploy.standalone import write_standalone
-    from keras_skeleton.models.preprocessing import Preprocessing
+    from keras_skeleton.deploy.standalone import random_batches, write_standalone
 
-    if entry is not None:
-        dataset = load(args, dict(entry.options))
-        experiment, weights = open_pretrained(args, entry, dataset, out)
-        number = entry.fold
+    recognizer, compared = _open(args, entry, out, saved)
+    if compared is None:
+        batches: Iterable[Any] = random_batches(recognizer.preprocessing, args.clips)
+        clips = "random clips"
     else:
-        experiment = open_experiment(args, load_for(args), named_recipe(args), out)
-        weights = weights_file(args)
-        (number,) = experiment.check_folds(args.fold)[:1]
-    network = experiment.build(any_length=True)
-    load_weights(network, weights)
-
-    inputs = experiment.inputs(network)
-    clips = experiment.folds[number - 1].test[: args.clips]
-    own = experiment.dataset
+        test = compared.test[: args.clips]
+        batches = (compared.inputs.batch(test[k : k + 1]) for k in range(len(test)))
+        clips = f"test clips of {args.dataset}, {args.protocol}"
+    calibration = recognizer.calibration
     files = write_standalone(
-        network,
-        Preprocessing(
-            args.model,
-            own.skeleton,
-            own.max_bodies,
-            experiment.recipe.frames,
-            experiment.recipe.preprocessing,
-            own.info.get("unit", "m"),
-        ),
-        own.classes,
+        recognizer.model,
+        recognizer.preprocessing,
+        recognizer.classes,
         out,
         args.format,
-        temperature=_temperature(checked_files(entry)[1:] if entry else _beside(weights)),
-        batches=(inputs.batch(clips[k : k + 1]) for k in range(len(clips))),
-        about={"model": args.model, "weights": entry.name if entry else str(weights)},
+        temperature=1.0 if calibration is None else calibration.temperature,
+        batches=batches,
+        about={"model": recognizer.preprocessing.model, "weights": recognizer.name},
     )
     found = files.agreement
     if found is None:
-        raise UserError(f"fold {number} has no test clips to compare {out} on; do not use it")
-    print(f"{out}: {args.model}, weights {weights}")
+        raise UserError(f"there are no test clips to compare {out} on; do not use it")
+    print(f"{out}: {recognizer.preprocessing.model}, weights {recognizer.name}")
     print(
-        f"compared on {found.clips} test clips of {args.dataset}, {args.protocol}: logits differ "
-        f"by at most {found.difference:.1e} (largest logit {found.largest:.1f}), same class for "
-        f"{found.same} clips"
+        f"compared on {found.clips} {clips}: logits differ by at most {found.difference:.1e} "
+        f"(largest logit {found.largest:.1f}), same class for {found.same} clips"
     )
     print(f"{files.about}: inputs, preprocessing, joints and classes")
     if files.script is None:
@@ -127,15 +121,35 @@ def run(words: Sequence[str]) -> None:
         raise UserError(f"{out}: its outputs differ from the network's; do not use it")
 
 
-def _beside(weights: Path) -> list[Path]:
-    """Files that belong to a weights file: a calibration is that of a fold's best weights."""
-    return [*weights.parent.iterdir()] if weights.name == "best.weights.h5" else []
+def _open(
+    args: argparse.Namespace, entry: Entry | None, out: Path, saved: bool
+) -> tuple[Recognizer, DatasetRecognizer | None]:
+    """The network, and the network with its dataset, if that can be found."""
+    from keras_skeleton.checkpoints.weights import load_weights
+    from keras_skeleton.dataset_recognizer import DatasetRecognizer
+    from keras_skeleton.video.crops import open_crops
+    from keras_skeleton.zoo.load import on_dataset
+    from keras_skeleton.zoo.recognizers import load_recognizer, of_entry
 
-
-def _temperature(files: Sequence[Path]) -> float:
-    """The temperature of the calibration among some files; 1 without one."""
-    from keras_skeleton.evaluation.calibration import FILE, read_calibration
-
-    path = next((path for path in files if path.name.endswith(FILE)), None)
-    calibration = None if path is None else read_calibration(path)
-    return 1.0 if calibration is None else calibration.temperature
+    if saved:
+        return load_recognizer(args.weights), None
+    source = get_source(args.dataset)
+    there = not source.needs_root or source.locate(args.data_dir) is not None
+    crops = open_crops(args.crops) if args.crops else None
+    if entry is not None:
+        recognizer = of_entry(entry)
+        if not there:
+            return recognizer, None
+        return recognizer, on_dataset(recognizer, load(args, dict(entry.options)), crops)
+    weights = weights_file(args)
+    if args.known is not None and weights.name == "best.weights.h5":
+        fold = args.fold[0] if args.fold else None
+        recognizer = load_recognizer(args.known.name, fold)
+        return recognizer, on_dataset(recognizer, load_for(args), crops) if there else None
+    source.find(args.data_dir)  # the dataset defines the network
+    experiment = open_experiment(args, load_for(args), named_recipe(args), out)
+    (number,) = experiment.check_folds(args.fold)[:1]
+    network = experiment.build(any_length=True)
+    load_weights(network, weights)
+    own = DatasetRecognizer.of_network(experiment, network, number, str(weights))
+    return own.recognizer, own

@@ -17,7 +17,7 @@ from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.models.registry import check_model, is_file, model_label
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.recipes.settings import split_setting, with_settings
-from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.program import program
 from keras_skeleton.zoo.entries import Entry, checked_files, find_entry
 
@@ -94,9 +94,14 @@ def warn_of_old_flags(args: argparse.Namespace) -> None:
             )
 
 
-def check_names(args: argparse.Namespace) -> None:
+def check_names(args: argparse.Namespace, data: bool = True) -> None:
     """Checks names, files and combinations of arguments before TensorFlow is loaded. Names that
-    are left out are taken from the record of --weights."""
+    are left out are taken from the record of --weights.
+
+    Args:
+        args: The arguments.
+        data: Whether the files of the dataset are needed.
+    """
     complete(args)
     source = get_source(args.dataset)
     args.protocol = protocol_name(args.protocol, source.protocols, of=source.name)
@@ -106,11 +111,6 @@ def check_names(args: argparse.Namespace) -> None:
         if not is_file(args.model):  # a file of one's own is imported only after Keras is started
             get_recipe(args.model, args.dataset, args.recipe or "paper")
     elif weights != PRETRAINED:
-        if Path(weights, "recognizer.json").is_file():
-            raise UserError(
-                f"{weights} is a folder of Recognizer.save, which knows no dataset; use it with "
-                "the commands predict and export"
-            )
         run_of(args)
     for word in settings_of(args):
         split_setting(word)
@@ -125,8 +125,20 @@ def check_names(args: argparse.Namespace) -> None:
             f"crops --dataset {args.dataset} --data-dir PATH --crops FOLDER, then add --crops "
             "FOLDER"
         )
-    source.find(args.data_dir)
+    if data:
+        _find_data(args)
     warn_of_old_flags(args)
+
+
+def _find_data(args: argparse.Namespace) -> None:
+    """Raises DatasetError if there are no files of the dataset; names the folder of the run."""
+    try:
+        get_source(args.dataset).find(args.data_dir)
+    except DatasetError as error:
+        own = None if args.known is None else args.known.data_dir
+        if own is None or own.is_dir() or args.dataset != args.known.dataset:
+            raise
+        raise DatasetError(f"the run read its clips from {own}, which is gone. {error}") from None
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:

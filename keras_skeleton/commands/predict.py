@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_skeleton.commands.common import parser_for, start_keras, whole_number
+from keras_skeleton.commands.known_weights import check_exists
 from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
-from keras_skeleton.utils.errors import DatasetError, UnknownNameError, UserError
+from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.files import plain_name, write_json, write_text
 from keras_skeleton.utils.program import program
 from keras_skeleton.zoo.entries import ZOO, no_weights, read_zoo
@@ -54,9 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("network")
     group.add_argument(
         "--weights",
-        metavar="NAME",
-        help="load a network of the zoo, a run folder, or a folder of Recognizer.save (default: "
-        "the best network of the zoo for the skeleton)",
+        metavar="WEIGHTS",
+        help="load a network of the zoo by name, a run folder, a folder of Recognizer.save, or a "
+        "weights file of these (default: the best network of the zoo for the skeleton)",
     )
     group.add_argument(
         "--fold", type=whole_number(1), help="choose the fold of a run with several folds"
@@ -100,7 +101,7 @@ def run(words: Sequence[str]) -> None:
     if args.attention and (args.window or args.each_person):
         raise UserError("--attention draws whole clips; omit --window and --each-person")
     if args.weights is not None:
-        _check_weights(args.weights)
+        check_exists(args.weights, "--weights")
     if STREAM in args.sources:
         if args.sources != [STREAM] or args.weights is None or args.out or args.attention:
             raise UserError(
@@ -176,22 +177,6 @@ def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
     from keras_skeleton.zoo.recognizers import load_recognizer
 
     return load_recognizer(name, fold=args.fold)
-
-
-def _check_weights(name: str) -> None:
-    """Raises an error for weights that do not exist, before TensorFlow is loaded."""
-    if Path(name).is_dir():
-        return
-    if Path(name).exists() or len(Path(name).parts) > 1:
-        raise UserError(
-            f"{name}: no such folder; --weights takes a name of the zoo, a run folder or a folder "
-            "of Recognizer.save"
-        )
-    entries = [entry.name for entry in read_zoo()]
-    if not entries:
-        raise UserError(no_weights(ZOO))
-    if name not in entries:
-        raise UnknownNameError("network", name, entries, of="the zoo")
 
 
 def _windows(length: int, size: int | None, stride: int | None) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -238,6 +238,22 @@ def _compare(source: str, preprocessing: Preprocessing) -> None:
             raise StandaloneError(
                 f"preprocessing of '{preprocessing.model}' gives other values when it runs alone"
             )
+
+
+def random_batches(preprocessing: Preprocessing, count: int) -> Iterator[np.ndarray]:
+    """Yields inputs (1, ...) of a network made from random clips, to compare exports where no
+    dataset is at hand.
+
+    Args:
+        preprocessing: The network's preprocessing.
+        count: Number of inputs.
+    """
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        T, M, V = preprocessing.frames or 60, preprocessing.bodies, preprocessing.skeleton.size
+        pose = rng.normal(0, 0.3, (M, V, 3)) + [0, 0, 3]
+        clip = pose + rng.normal(0, 0.02, (T, M, V, 3)).cumsum(axis=0)  # a random walk
+        yield preprocessing(preprocessing.adapt(clip)[0])[None]
 
 
 def _call(

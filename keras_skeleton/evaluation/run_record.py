@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -105,6 +106,21 @@ def about_run(run: Path) -> dict[str, Any]:
     own = get_source(about["dataset"]).protocol_options.get(about["protocol"], {})
     given = about.get("options", {})
     return {**about, "options": {**about["settings"]["dataset"], **own, **given}}
+
+
+def run_folder(path: Path) -> tuple[Path, int | None] | None:
+    """The run folder that a path is or lies in, and the number of the fold that a weights file
+    belongs to; None if there is no run.
+
+    Example:
+        >>> run_folder(Path("no_such_run/fold_01/best.weights.h5")) is None
+        True
+    """
+    run = next((p for p in (path, *path.parents[:2]) if (p / "run.json").is_file()), None)
+    if run is None:
+        return None
+    fold = re.fullmatch(r"fold_(\d+)", path.parent.name) if path != run else None
+    return run, int(fold[1]) if fold else None
 
 
 def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

@@ -32,7 +32,9 @@ def calibrate_entry(entry: Entry, dataset: SkeletonDataset, folder: Path, scratc
     """
     if entry.task != "recognition" or MODELS[entry.model].video:
         return entry
-    weights = checked_files(entry, folder)[0]
+    # Only the weights: an earlier calibration may be lost or damaged.
+    only = replace(entry, files={entry.file: entry.files[entry.file]})
+    weights = checked_files(only, folder)[0]
     experiment = experiment_of(entry, dataset, scratch, command="")
     found = experiment.calibrate(entry.fold, weights)
     if found is None:

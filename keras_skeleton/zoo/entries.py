@@ -210,6 +210,13 @@ def find_entry(
     )
 
 
+def entry_of_file(path: Path, folder: Path = ZOO) -> Entry | None:
+    """The entry that a file belongs to, also under another name: it is known by its SHA-256."""
+    entries = read_zoo(folder)
+    digest = sha256(path) if entries else ""
+    return next((entry for entry in entries if digest in entry.files.values()), None)
+
+
 def checked_files(entry: Entry, folder: Path = ZOO) -> list[Path]:
     """Returns the paths of an entry's files after verifying their checksums.
 

@@ -1,4 +1,4 @@
-"""Load pretrained networks, and recreate the experiments of zoo entries and finished runs."""
+"""Apply a trained network to a dataset, and recreate the experiments of zoo entries and runs."""
 
 from __future__ import annotations
 
@@ -7,77 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.models.registry import MODELS, build_model
+from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import DEFAULT, get_recipe
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.part_inputs import Videos
 from keras_skeleton.training.trainer import EVALUATION_BATCH
 from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.video.crops import Crops
-from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, find_entry
-
-
-def pretrained(
-    model: str,
-    dataset: str,
-    protocol: str,
-    recipe: str | None = None,
-    fold: int | None = None,
-    folder: Path = ZOO,
-) -> tuple[keras.Model, Entry]:
-    """Loads a pretrained network.
-
-    Args:
-        model: Model name.
-        dataset: Name of the dataset that it was trained on.
-        protocol: Protocol name.
-        recipe: Recipe name, if there are several.
-        fold: Fold number, counted from 1, if there are several.
-        folder: Folder of the zoo.
-
-    Returns:
-        The network, and its entry with metadata (`entry.classes`, `entry.preprocessing`, ...).
-
-    Raises:
-        ZooError: If there are no such weights, or if their file is damaged.
-
-    Example:
-        >>> model, entry = pretrained("mans9", "ut_kinect", "cs")  # doctest: +SKIP
-    """
-    entry = find_entry(model, dataset, protocol=protocol, recipe=recipe, fold=fold, folder=folder)
-    path = checked_files(entry, folder)[0]
-    network = build_model(
-        entry.model,
-        entry.skeleton,
-        len(entry.classes),
-        MODELS[entry.model].built_frames(entry.frames),
-        **entry.arguments,
-    )
-    load_weights(network, path)
-    return network, entry
+from keras_skeleton.zoo.entries import Entry, ZooError
 
 
 def on_dataset(
-    network: keras.Model,
-    entry: Entry,
-    dataset: SkeletonDataset,
-    crops: Crops | None = None,
+    recognizer: Recognizer, dataset: SkeletonDataset, crops: Crops | None = None
 ) -> DatasetRecognizer:
-    """Applies a pretrained network to the clips of a dataset.
+    """Applies a trained network to the clips of a dataset.
 
     Args:
-        network: The network from `pretrained`.
-        entry: The entry from `pretrained`.
-        dataset: The dataset of the entry, or another one with the same skeleton. The result has
-            test clips only if the dataset and its classes are those of the entry.
+        recognizer: The network, from `pretrained` or `load_recognizer`.
+        dataset: The dataset that it was trained on, or another one with the same skeleton. The
+            result has test clips only if the dataset and its classes are those of the training.
         crops: Videos of hands and body, for networks with video inputs.
 
     Returns:
@@ -87,48 +42,45 @@ def on_dataset(
         ZooError: If the dataset has another skeleton.
 
     Example:
-        >>> network, entry = pretrained("sta_lstm", "sbu", "5fold")  # doctest: +SKIP
+        >>> import keras_skeleton as ks
+        >>> network = ks.pretrained("sta_lstm", "sbu", "5fold")  # doctest: +SKIP
         >>> recognizer = on_dataset(
-        ...     network, entry, load_dataset("sbu", "/data/sbu")
+        ...     network, ks.load_dataset("sbu", "/data/sbu")
         ... )  # doctest: +SKIP
         >>> clips = recognizer.test_clips("hugging")  # doctest: +SKIP
         >>> recognizer.attention(clips)[0]["joints"].shape  # doctest: +SKIP
         (36, 30)
     """
-    if dataset.skeleton.name != entry.skeleton:
+    own, about = recognizer.preprocessing, recognizer.about
+    if dataset.skeleton.joints != own.skeleton.joints:
         raise ZooError(
-            f"'{entry.name}' needs the skeleton {entry.skeleton}, but '{dataset.name}' has "
+            f"'{recognizer.name}' needs the skeleton {own.skeleton.name}, but '{dataset.name}' has "
             f"{dataset.skeleton.name}"
         )
     test = np.arange(0)
-    if dataset.name == entry.dataset and tuple(dataset.classes) == tuple(entry.classes):
-        test = list(dataset.folds(entry.protocol))[entry.fold - 1].test
+    if dataset.name == about.get("dataset") and tuple(dataset.classes) == tuple(recognizer.classes):
+        test = list(dataset.folds(about["protocol"]))[about["fold"] - 1].test
     if crops is not None:
         test = test[dataset.samples["name"].iloc[test].isin(crops.frames)]
     longest = int(dataset.samples["frames"].max())
-    frames = MODELS[entry.model].input_frames(entry.frames, longest)
-    bodies = entry.arguments.get("bodies")
-    videos = Videos(crops) if crops is not None else None
+    frames = MODELS[own.model].input_frames(own.frames, longest)
     inputs = clip_inputs(
-        entry.model,
+        own.model,
         dataset,
         frames=frames,
-        choices=entry.preprocessing,
-        network=network,
-        videos=videos,
-        bodies=bodies,
+        choices=own.choices,
+        network=recognizer.model,
+        videos=Videos(crops) if crops is not None else None,
+        bodies=recognizer.arguments.get("bodies"),
     )
     return DatasetRecognizer(
-        entry.model,
-        network,
+        recognizer,
         dataset=dataset,
         test=test,
         inputs=inputs,
         frames=frames,
-        preprocessing=entry.preprocessing,
-        views=entry.views,
-        batch_size=entry.batch_size if crops is not None else EVALUATION_BATCH,
-        weights_label=entry.name,
+        views=about.get("views", 1),
+        batch_size=about["batch_size"] if crops is not None else EVALUATION_BATCH,
     )
 
 

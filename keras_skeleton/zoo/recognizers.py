@@ -7,28 +7,70 @@ from typing import Any
 
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import read_calibration
-from keras_skeleton.evaluation.run_record import about_run, read_record
+from keras_skeleton.evaluation.run_record import about_run, read_record, run_folder
 from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recognizer import RECORD, Recognizer, RecognizerError
 from keras_skeleton.skeletons import SKELETONS, get_skeleton
 from keras_skeleton.utils.errors import UnknownNameError, UserError
-from keras_skeleton.zoo.entries import ZOO, Entry, checked_files, no_weights, read_zoo
+from keras_skeleton.zoo.entries import (
+    ZOO,
+    Entry,
+    checked_files,
+    entry_of_file,
+    find_entry,
+    no_weights,
+    read_zoo,
+)
+
+ABOUT = (
+    "dataset", "options", "protocol", "fold", "folds", "recipe", "seed", "views", "batch_size",
+    "test_clips", "command", "date",
+)  # fmt: skip
+
+
+def pretrained(
+    model: str,
+    dataset: str,
+    protocol: str,
+    recipe: str | None = None,
+    fold: int | None = None,
+    folder: Path = ZOO,
+) -> Recognizer:
+    """Loads the network of the zoo that was trained with this model, dataset and protocol.
+
+    Args:
+        model: Model name.
+        dataset: Name of the dataset that it was trained on.
+        protocol: Protocol name.
+        recipe: Recipe name, if there are several.
+        fold: Fold number, counted from 1, if there are several.
+        folder: Folder of the zoo.
+
+    Raises:
+        ZooError: If there are no such weights, or if their file is damaged.
+
+    Example:
+        >>> recognizer = pretrained("mans9", "ut_kinect", "cs")  # doctest: +SKIP
+        >>> recognizer.name, recognizer.about["accuracy"]  # doctest: +SKIP
+    """
+    entry = find_entry(model, dataset, protocol=protocol, recipe=recipe, fold=fold, folder=folder)
+    return of_entry(entry, folder)
 
 
 def load_recognizer(source: str | Path, fold: int | None = None, folder: Path = ZOO) -> Recognizer:
     """Loads a trained network with its preprocessing, skeleton and classes.
 
     Args:
-        source: Name of a network of the zoo, folder of a finished run, or folder written by
-            `Recognizer.save`.
+        source: Name of a network of the zoo, folder of a finished run, folder written by
+            `Recognizer.save`, or a weights file of the zoo or of a run.
         fold: Fold number, counted from 1, for runs with several folds.
         folder: Folder of the zoo.
 
     Raises:
         UnknownNameError: If the zoo has no such network. The message suggests similar names.
-        UserError: If the folder holds neither a run nor a recognizer, or if the fold is not
-            finished.
+        UserError: If the folder holds neither a run nor a recognizer, if the fold is not finished,
+            or if the classes of a file are unknown.
 
     Example:
         >>> recognizer = load_recognizer("mans9_synthetic_cs")  # doctest: +SKIP
@@ -38,6 +80,8 @@ def load_recognizer(source: str | Path, fold: int | None = None, folder: Path = 
     path = Path(source)
     if (path / RECORD).is_file():
         return Recognizer.load(path)
+    if path.is_file():
+        return _of_file(path, folder)
     if (path / "run.json").is_file():
         return _of_run(path, fold)
     if path.is_dir():
@@ -58,7 +102,7 @@ def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
     """
     if entry.task != "recognition":
         raise RecognizerError(f"'{entry.name}' is a detector; use `keras-skeleton detect`")
-    bodies = entry.bodies or entry.arguments.get("bodies")
+    bodies = entry.arguments.get("bodies") or entry.bodies
     if not bodies:
         raise RecognizerError(
             f"'{entry.name}' does not record its number of bodies; add it again with "
@@ -79,14 +123,23 @@ def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
         weights,
         name=entry.name,
         about={
-            "dataset": entry.dataset,
-            "protocol": entry.protocol,
-            "fold": entry.fold,
-            "recipe": entry.recipe,
+            **{name: getattr(entry, name) for name in ABOUT},
             "accuracy": entry.figures.get("accuracy"),
         },
         calibration=None if calibration is None else read_calibration(calibration),
     )
+
+
+def _of_file(path: Path, folder: Path) -> Recognizer:
+    if entry := entry_of_file(path, folder):
+        return of_entry(entry, folder)
+    run, fold = run_folder(path) or (None, None)
+    if run is None or fold is None or path.name != "best.weights.h5":
+        raise RecognizerError(
+            f"{path}: its classes and preprocessing are unknown; only files of the zoo and the "
+            "best.weights.h5 of a run can be used alone"
+        )
+    return _of_run(run, fold)
 
 
 def _of_run(run: Path, fold: int | None) -> Recognizer:
@@ -140,8 +193,11 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
         finished[0],
         name="/".join(finished[0].parts[-3:-1]),
         about={
-            **{key: about[key] for key in ("dataset", "protocol", "recipe")},
+            **{key: about[key] for key in ("dataset", "options", "protocol", "recipe", "seed")},
             "fold": int(finished[0].parent.name[5:]),
+            "folds": about["folds_total"],
+            "views": settings["views"],
+            "batch_size": settings["batch_size"],
             "accuracy": metrics.get("accuracy"),
         },
         calibration=read_calibration(finished[0].parent / CALIBRATION),

@@ -12,7 +12,8 @@ from keras_skeleton.commands.export import FORMATS
 from keras_skeleton.deploy.export import SUFFIXES
 from keras_skeleton.zoo import add
 from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
-from keras_skeleton.zoo.load import experiment_of, pretrained, recipe_of
+from keras_skeleton.zoo.load import experiment_of, recipe_of
+from keras_skeleton.zoo.recognizers import pretrained
 from keras_skeleton.zoo.page import readme
 
 SMALL = ["--option", "subjects=4", "--option", "repetitions=1"]
@@ -62,9 +63,11 @@ def test_it_is_scored_again_as_recorded_and_says_where_not(work, tmp_path, capsy
 
 
 def test_a_network_comes_ready_to_use(work):
-    network, entry = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo")
-    logits = network.predict(np.zeros((2, 50, 50, 3)), verbose=0)
-    assert logits.shape == (2, len(entry.classes))
+    recognizer = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo")
+    logits = recognizer.model.predict(np.zeros((2, 50, 50, 3)), verbose=0)
+    assert logits.shape == (2, len(recognizer.classes))
+    assert recognizer.about["protocol"] == "cs"
+    assert recognizer.calibration.clips > 0
 
 
 def test_another_dataset_is_refused(work, toy, tmp_path):
@@ -103,9 +106,10 @@ def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsy
     whole, _ = checked_files(*read_zoo(work / "zoo"), work / "zoo")
     monkeypatch.setattr(add, "LARGEST", whole.stat().st_size * 2 // 3)
     assert main([*words, "--zoo", str(tmp_path / "zoo")]) == 0
-    network, entry = pretrained("stcm9", "synthetic", "cs", folder=tmp_path / "zoo")
+    (entry,) = read_zoo(tmp_path / "zoo")
     assert "half precision" in entry.note
-    exact, _ = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo")
+    network = pretrained("stcm9", "synthetic", "cs", folder=tmp_path / "zoo").model
+    exact = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo").model
     for half, full in zip(network.get_weights(), exact.get_weights(), strict=True):
         np.testing.assert_array_equal(half, full.astype(np.float16).astype(full.dtype))
     monkeypatch.setattr(add, "LARGEST", whole.stat().st_size // 3)
@@ -141,7 +145,7 @@ def test_networks_of_any_length_are_scored_on_clips_as_they_were_trained():
     """Recipes subsample what is longer; the network itself takes any length."""
     (entry,) = [e for e in read_zoo() if e.name == "lstm_nucla_cv"]
     assert recipe_of(entry).frames == entry.frames == 100  # clips there have up to 201
-    network, _ = pretrained("lstm", "nucla", "cv")
+    network = pretrained("lstm", "nucla", "cv").model
     assert network.input_shape == (None, None, 20, 3)
 
 
