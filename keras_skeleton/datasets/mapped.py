@@ -10,6 +10,8 @@ import numpy as np
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.skeletons import Skeleton, joint_map
 
+JOINT_EXTRAS = ("informative_joints",)  # extras whose last axis is the joints
+
 
 class MappedRows:
     """The rows (R, V, 3) of a store with other joints; only what is indexed is read.
@@ -33,6 +35,8 @@ class MappedRows:
         return len(self._rows)
 
     def __getitem__(self, key: Any) -> np.ndarray:
+        if isinstance(key, tuple):
+            raise IndexError("only rows can be indexed")
         return self._rows[key][..., self._order, :]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -58,5 +62,10 @@ def with_skeleton(dataset: SkeletonDataset, skeleton: Skeleton) -> SkeletonDatas
     """
     if dataset.skeleton.joints == skeleton.joints:
         return dataset
-    rows: Any = MappedRows(dataset.rows, joint_map(dataset.skeleton, skeleton))
-    return replace(dataset, skeleton=skeleton, rows=rows)
+    order = joint_map(dataset.skeleton, skeleton)
+    rows: Any = MappedRows(dataset.rows, order)
+    extras = {
+        key: values[..., order] if key in JOINT_EXTRAS else values
+        for key, values in dataset.extras.items()
+    }
+    return replace(dataset, skeleton=skeleton, rows=rows, extras=extras)

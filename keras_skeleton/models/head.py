@@ -12,6 +12,8 @@ from keras import ops
 from keras_skeleton.models.registry import build_model
 from keras_skeleton.skeletons import Skeleton
 
+PROBE = 101  # frames of the input with which the length of an open time axis is found
+
 
 def head_layers(
     model: keras.Model, name: str, skeleton: str | Skeleton, classes: int, **arguments: Any
@@ -82,12 +84,21 @@ def pooled_features(model: keras.Model, head: Sequence[keras.layers.Layer]) -> t
     if not isinstance(x, keras.KerasTensor) or len(x.shape) < 2:
         x, name = model.output, ""
     x, clips = ops.cast(x, "float32"), model.input
-    if len(x.shape) == 3 and x.shape[1] == clips.shape[1] and len(clips.shape) > 2:
+    if len(x.shape) == 3 and len(clips.shape) > 2 and _same_time_axis(clips, x):
         axes = tuple(range(2, len(clips.shape)))
         there = ops.cast(ops.any(ops.not_equal(clips, 0), axis=axes), x.dtype)  # (B, T)
         total = ops.maximum(ops.sum(there, axis=1, keepdims=True), 1)
         return ops.sum(x * ops.expand_dims(there, -1), axis=1) / total, name
     return (ops.mean(x, axis=tuple(range(1, len(x.shape) - 1))) if len(x.shape) > 2 else x), name
+
+
+def _same_time_axis(clips: Any, x: Any) -> bool:
+    """Whether axis 1 of `x` has the length of that of `clips`, also where both are open."""
+    if clips.shape[1] is not None:
+        return bool(x.shape[1] == clips.shape[1])
+    # An odd length, which pooling and strides change.
+    shape = keras.Model(clips, x).compute_output_shape((1, PROBE, *clips.shape[2:]))
+    return bool(shape[1] == PROBE)
 
 
 def features_at(model: keras.Model, name: str) -> Any:

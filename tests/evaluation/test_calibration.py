@@ -123,7 +123,7 @@ def test_distances_hardly_depend_on_a_linear_map_of_the_features(seed):
     """Exactly with the covariance itself, up to the shrinkage with Ledoit and Wolf's."""
     rng = np.random.default_rng(seed)
     A, shift = np.eye(5) + 0.2 * rng.normal(size=(5, 5)), rng.normal(size=5)
-    features, labels, logits = clips(n=20_000)
+    features, labels, _ = clips(n=20_000)
     new = clips(n=50, seed=3)
     one = fit_calibration((features, labels), new, "x")
     other = fit_calibration((features @ A + shift, labels), (new[0] @ A + shift, *new[1:]), "x")
