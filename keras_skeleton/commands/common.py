@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -119,6 +120,8 @@ def start_keras(
         import keras
 
         free_memory()
+        # Clips differ in length, so some functions are traced several times; that is intended.
+        logging.getLogger("tensorflow").addFilter(lambda r: "retracing" not in r.getMessage())
         if job is not None:
             job.join()
         if precision is not None:

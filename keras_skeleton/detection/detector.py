@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
 from keras_skeleton.evaluation.run_record import upgraded
 from keras_skeleton.models.jcr_rnn import jcr_rnn
+from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS, build_model
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import FileError, read_json
@@ -165,12 +168,21 @@ class Detector:
 
     def classify(self, dataset: SkeletonDataset, recording: int) -> Classify:
         """A function that classifies intervals of a recording."""
+        return classifier_of(dataset, recording, self.recognizer)
+
+    @cached_property
+    def recognizer(self) -> Recognizer:
+        """The classifier of intervals. Its last class stands for no action."""
         name = self.run["classifier"]
-        choices, most = self.run["recipes"][name]["preprocessing"], self.run["frames"]["classifier"]
-        network = self.network("classifier")
-        return classifier_of(
-            dataset, recording, network=network, model=name, choices=choices, most=most
+        preprocessing = Preprocessing(
+            name,
+            self.skeleton,
+            bodies=self.run["bodies"],
+            frames=self.run["frames"]["classifier"],
+            choices=self.run["recipes"][name]["preprocessing"],
         )
+        classes = [*self.run["classes"], "no action"]
+        return Recognizer(self.network("classifier"), classes, preprocessing, name=str(self.folder))
 
     def methods(self) -> list[str]:
         """The methods run on this fold, in the order of the paper's tables (TAP methods last)."""

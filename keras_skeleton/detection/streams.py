@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 from scipy.special import softmax
 
@@ -13,11 +12,11 @@ from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.curve import Frames
 from keras_skeleton.detection.detect import Classify
 from keras_skeleton.models.registry import MODELS
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.normalise import main_actor
 
 BATCH = 64  # intervals per batch
-SIZES = (16, 32, 64, 128, 256, 512)  # numbers of frames per batch; few, to limit retracing
 
 
 def frames_of(
@@ -47,37 +46,25 @@ def frames_of(
     return frames
 
 
-def classifier_of(
-    dataset: SkeletonDataset,
-    recording: int,
-    network: keras.Model,
-    model: str,
-    choices: Mapping[str, Any],
-    most: int | None,
-) -> Classify:
+def classifier_of(dataset: SkeletonDataset, recording: int, recognizer: Recognizer) -> Classify:
     """Returns a function that classifies intervals of a recording.
 
     Args:
-        dataset, recording, model, choices: As for `frames_of`.
-        network: The classifier, with logits (B, C + 1).
-        most: Maximum number of frames; longer intervals are subsampled. None for a network with a
-            fixed number of frames.
+        dataset: The recordings.
+        recording: Index of the recording.
+        recognizer: The classifier, with logits (B, C + 1).
     """
-    entry = MODELS[model]
+    own = recognizer.preprocessing
 
     def classify(intervals: np.ndarray) -> np.ndarray:
         found = []
         for first in range(0, len(intervals), BATCH):
-            own = intervals[first : first + BATCH]
-            size = None
-            if entry.sequence and most:
-                longest = min(int((own[:, 1] - own[:, 0]).max()), most)
-                size = min(next((s for s in SIZES if s >= longest), most), most)
-            read = entry.preprocess(dataset.skeleton, size, **choices)
-            clips = [read(dataset.clip(recording, a, b)) for a, b in own.tolist()]
+            some = intervals[first : first + BATCH]
+            frames = own.input_frames(int((some[:, 1] - some[:, 0]).max()))
+            clips = [own(dataset.clip(recording, a, b), frames) for a, b in some.tolist()]
             batch = np.resize(np.stack(clips), (BATCH, *clips[0].shape))
-            logits = np.asarray(network.predict_on_batch(batch))[: len(own)]
+            logits = recognizer.outputs(batch)["logits"][: len(some)]
             found.append(softmax(logits.astype(np.float64), axis=1))
-        return np.concatenate(found) if found else np.zeros((0, network.output_shape[-1]))
+        return np.concatenate(found) if found else np.zeros((0, len(recognizer.classes)))
 
     return classify

@@ -4,7 +4,9 @@ import pytest
 
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, SkeletonDataset
 from keras_skeleton.detection.streams import BATCH, classifier_of, frames_of
+from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import build_model
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.skeletons import KINECT_V2
 
 
@@ -36,7 +38,9 @@ def test_frames_do_not_depend_on_the_piece_that_they_are_read_in(two_people):
 def test_intervals_are_classified_as_clips_are(two_people):
     network = build_model("lstm", classes=3, units=8)
     choices = {"coordinates": "actor"}
-    classify = classifier_of(two_people, 0, network, "lstm", choices, 64)
+    preprocessing = Preprocessing("lstm", KINECT_V2, bodies=2, frames=64, choices=choices)
+    recognizer = Recognizer(network, ("x", "y", "no action"), preprocessing)
+    classify = classifier_of(two_people, 0, recognizer)
     random = np.random.default_rng(1)
     start = random.integers(0, 300, BATCH + 5)
     intervals = np.stack([start, start + random.integers(1, 100, BATCH + 5)], axis=1)
