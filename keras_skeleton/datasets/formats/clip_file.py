@@ -20,6 +20,7 @@ from keras_skeleton.datasets.formats.poses import (
     image_to_camera,
     split_coordinates,
     to_kinect_v2,
+    turn_up,
 )
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, Layout
 from keras_skeleton.transforms.geometry import present
@@ -197,8 +198,13 @@ def finish_clip(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarr
     if (infinite := np.isinf(points)).any():
         raise ClipError(f"contains infinity, first in frame {np.argwhere(infinite)[0, 0]}")
     clip = split_coordinates(points, coordinates, layout.min_confidence)
+    if layout.zeros == "missing":
+        clip[(clip == 0).all(axis=-1)] = np.nan
     clip = to_kinect_v2(clip, layout.pose) if layout.pose else clip
-    clip = image_to_camera(clip) if layout.down else clip
+    if layout.up:
+        clip = turn_up(clip, layout.up)
+    elif layout.down:
+        clip = image_to_camera(clip)
     clip, filled = fill_missing(clip, layout.skeleton)
     bodies = present(clip).any(axis=0)
     if not bodies.any():

@@ -193,6 +193,32 @@ def image_to_camera(clip: np.ndarray) -> np.ndarray:
     return np.asarray(clip, np.float64) * (-1.0, -1.0, 1.0)
 
 
+# The rotation that turns each axis to y: out = clip[..., axes] * signs.
+_TURNS = {
+    "x": ((1, 0, 2), (-1, 1, 1)),
+    "y": ((0, 1, 2), (1, 1, 1)),
+    "z": ((0, 2, 1), (1, 1, -1)),
+    "-x": ((1, 0, 2), (1, -1, 1)),
+    "-y": ((0, 1, 2), (-1, -1, 1)),
+    "-z": ((0, 2, 1), (1, -1, 1)),
+}
+
+
+def turn_up(clip: np.ndarray, up: str) -> np.ndarray:
+    """Rotates points (..., 3) so that the axis `up` becomes y. People are never mirrored.
+
+    Args:
+        clip: The points.
+        up: `"x"`, `"y"`, `"z"`, `"-x"`, `"-y"` or `"-z"`.
+
+    Example:
+        >>> turn_up(np.array([1.0, 2.0, 3.0]), "z")
+        array([ 1.,  3., -2.])
+    """
+    axes, signs = _TURNS[up]
+    return np.asarray(clip, np.float64)[..., list(axes)] * signs
+
+
 def to_kinect_v2(points: np.ndarray, pose: str | Pose) -> np.ndarray:
     """Converts keypoints to Kinect v2 joints: float64 (T, M, 25, 3), NaN for missing joints.
 

@@ -12,8 +12,13 @@ and optionally:
                                   with 0)
     y = "down"                    as in images (default for keypoints, else "up"): x and y are
                                   flipped, see `poses.image_to_camera`
+    up = "z"                      the axis that points up: x, y, z, -x, -y or -z, instead of `y`;
+                                  clips are rotated so that y points up
     scale = "torso"               divide by the torso length, see `normalise.per_torso` (default
                                   for 2D keypoints, else "none")
+    zeros = "missing"             a joint at (0, 0, 0) was not seen, or is "kept" there; by default
+                                  it is kept, except for keypoints
+    fps = 30                      frames per second
 """
 
 from __future__ import annotations
@@ -36,7 +41,20 @@ MAX_BYTES = 1 << 18  # a thousand joints take 100 kB
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "pixels": 1.0, "other": 1.0}
 
 OWN_KEYS = ("name", "joints", "bones", "root", "roles")
-KEYS = ("skeleton", "units", "coordinates", "min_confidence", "y", "scale", *OWN_KEYS)
+KEYS = (
+    "skeleton",
+    "units",
+    "coordinates",
+    "min_confidence",
+    "y",
+    "up",
+    "scale",
+    "zeros",
+    "fps",
+    *OWN_KEYS,
+)
+UPS = ("x", "y", "z", "-x", "-y", "-z")
+MAX_FPS = 10_000
 ROLES = ("hips", "shoulders", "spine", "hands")
 
 EXAMPLE = """\
@@ -64,6 +82,9 @@ class Layout:
         down: Whether y points down in the files.
         scale: `"torso"`, `"none"`, or None for the default.
         unit: A key of `UNITS`.
+        up: The axis that points up in the files, one of `UPS`; None to use `down`.
+        zeros: `"missing"`, `"kept"`, or None if not declared.
+        fps: Frames per second; None if not declared.
     """
 
     skeleton: Skeleton
@@ -73,6 +94,9 @@ class Layout:
     down: bool = False
     scale: str | None = None
     unit: str = "other"
+    up: str | None = None
+    zeros: str | None = None
+    fps: float | None = None
 
     @property
     def size(self) -> int:
@@ -128,6 +152,11 @@ def _layout(table: dict[str, Any]) -> Layout:
     confidence = table.get("min_confidence", 0.0)
     if type(confidence) not in (int, float) or not 0 <= confidence <= 1:
         raise ValueError(f"min_confidence = {confidence!r}: must be a number from 0 to 1")
+    if "up" in table and "y" in table:
+        raise ValueError("'up' and 'y' both say what points up: remove 'y'")
+    fps = table.get("fps")
+    if fps is not None and (type(fps) not in (int, float) or not 0 < fps <= MAX_FPS):
+        raise ValueError(f"fps = {fps!r}: must be a number of frames per second, up to {MAX_FPS}")
     return Layout(
         skeleton=skeleton,
         pose=pose,
@@ -136,6 +165,9 @@ def _layout(table: dict[str, Any]) -> Layout:
         down=_choice(table, "y", ("up", "down"), "down" if pose else "up") == "down",
         scale=_choice(table, "scale", ("torso", "none")),
         unit=_choice(table, "units", UNITS) or "other",
+        up=_choice(table, "up", UPS),
+        zeros=_choice(table, "zeros", ("missing", "kept")),
+        fps=None if fps is None else float(fps),
     )
 
 
