@@ -716,6 +716,85 @@ def throughput() -> Page:
     return "results/benchmarks/throughput_*.txt", f"{note}\n\n{grid(header, body)}"
 
 
+FAMILIES = {  # models of the zoo
+    "MANs-9": ("mans9",),
+    "LSTM, SA-, TA-, STA-LSTM": ("lstm", "sa_lstm", "ta_lstm", "sta_lstm"),
+    "CSTA-CNN": ("csta_cnn",),
+}
+
+
+def unsure() -> Page:
+    """How well `unsure` finds clips unlike the training clips, and wrong labels."""
+    path = stored("benchmarks/unsure.csv")
+    table = pd.read_csv(path, comment="#")
+    families = {model: family for family, models in FAMILIES.items() for model in models}
+    table["family"] = table["model"].map(families)
+    if table["family"].isna().any():
+        raise StoredResultsError(f"{path.name}: a model of no family")
+    order = [*FAMILIES]
+
+    def groups(rows: pd.DataFrame, keys: Sequence[str]) -> Iterable[tuple[Any, pd.DataFrame]]:
+        places = rows.groupby([*keys, "family"], sort=False)
+        return sorted(
+            places,
+            key=lambda item: (
+                HERE.index(item[0][0]),
+                # datasets first, then windows of the own recordings
+                *(HERE.index(k) if k in HERE else len(HERE) for k in item[0][1:-1]),
+                order.index(item[0][-1]),
+            ),
+        )
+
+    def shares(values: Iterable[float]) -> list[str]:
+        return [f"{100 * value:.1f}" for value in values]
+
+    def marked_right(own: pd.DataFrame, ending: str) -> float:
+        part = own["unsure_known"] if ending == "unsure" else 1 - own["unsure_known"]
+        clips = (part * own["clips_known"]).round()
+        right = (clips * own[f"right_if_{ending}"].fillna(0)).sum()
+        return float(right / clips.sum())
+
+    unlike = [
+        [
+            DATASETS[trained],
+            DATASETS.get(other, other),
+            family,
+            f"{len(own)}",
+            *(f"{own[f'auroc_{score}'].mean():.2f}" for score in ("probability", "distance")),
+            *shares(own[[f"unsure_{which}" for which in ("known", "unknown")]].mean()),
+        ]
+        for (trained, other, family), own in groups(table, ["dataset", "unknown"])
+    ]
+    known = [
+        [
+            DATASETS[trained],
+            family,
+            *shares(marked_right(own, ending) for ending in ("sure", "unsure")),
+            *shares(own[["calibration_error_before", "calibration_error"]].mean()),
+            *(f"{own[key].mean():.2f}" for key in ("cross_entropy_before", "cross_entropy")),
+        ]
+        for (trained, family), own in groups(table.drop_duplicates("weights"), ["dataset"])
+    ]
+    note = (
+        "Mean over the networks of `weights/` of a family. *Unlike*: other clips than those that "
+        "the network was trained for. *AUROC*: how often such a clip has a lower probability, or a "
+        "larger distance, than a test clip of its own dataset; 0.5 is chance. *Marked*: percent of "
+        "clips marked as unsure, test clips of its own dataset and unlike clips."
+    )
+    header = ["trained on", "unlike", "networks", "number", "AUROC, probability",
+              "AUROC, distance", "marked, own", "marked, unlike"]  # fmt: skip
+    second = (
+        "Test clips of its own dataset. *Right*: percent of right labels among clips that are not "
+        "marked and among those that are, all networks together. *Calibration error*: mean "
+        "distance of probability and accuracy in 15 bins, in points of percent; it and the "
+        "cross-entropy before and after division by the temperature."
+    )
+    header_known = ["trained on", "networks", "right, not marked", "right, marked",
+                    "calibration error", "after", "cross-entropy", "after"]  # fmt: skip
+    parts = [note, grid(header, unlike), second, grid(header_known, known)]
+    return "results/benchmarks/unsure.csv", "\n\n".join(parts)
+
+
 # --- Writing and checking -----------------------------------------------------------------------
 
 PAGES: dict[str, Callable[[], Page]] = {
@@ -742,6 +821,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "pose_parts": pose_parts,
     "zoo": zoo,
     "throughput": throughput,
+    "unsure": unsure,
 }
 
 
