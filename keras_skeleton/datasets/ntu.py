@@ -16,10 +16,18 @@ skipped (`lists/ntu60_missing.txt`); 56,578 clips. 'ntu120' is A001 to A120 (set
 114,480 files, 535 skipped, 113,945 clips.
 
 Reader option `bodies`:
-    tracking  (default) one slot per tracking id, in order of appearance. Of more than two ids, the
-              two with the most motion are kept, as Shahroudy et al. select the main actor
+    tracking  (default) one slot per person, in order of appearance. A person is a tracking id, or
+              several: whoever is lost and comes back near the same place under a new id keeps the
+              slot (`transforms.bodies.join_tracks`). Of more than two people, the two with the most
+              motion are kept, as Shahroudy et al. select the main actor. All frames are kept
     file      as in the released MANs code: bodies in the file's order, frame by frame; frames with
               more than two bodies are all zero
+    denoised  by the rules of the released code of the View Adaptive networks, on which many graph
+              networks train (`transforms.bodies.two_actors`): ids of at most 11 frames and those
+              that are mostly wider than high are left out, the others are sorted by motion and
+              merged into two slots, and frames without a body are removed
+
+Recordings whose ids do not change are the same in `tracking` as one slot per id.
 
 Protocols (numbers of training and test clips):
     cs    train on 20 of 40 subjects     40,091 and 16,487     ('ntu')
@@ -63,13 +71,13 @@ from keras_skeleton.datasets.formats.ntu_text import (
 from keras_skeleton.datasets.protocols import PERFORMANCE, Holdout, group_holdout, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.transforms.bodies import MAX_TRACKS, join_tracks, two_actors
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import read_bytes
 from keras_skeleton.utils.processes import cores
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 SUFFIX = ".skeleton"
-BODIES = ("tracking", "file")
 VIDEO_SIZE = (1080, 1920)  # height and width of the color video to which pixels refer
 MAX_BODIES = 2
 
@@ -165,18 +173,24 @@ def count(root: Path, actions: int) -> int:
 # ---------------------------------------------------------------- one clip
 
 
-def follow_tracking(text: SkeletonText) -> np.ndarray:
-    """Assigns bodies to slots by tracking id: float32 (T, m, 25, C), m <= 2.
-
-    Slots are in order of appearance. The first three of the C columns are positions.
-    """
+def _tracks(text: SkeletonText) -> tuple[np.ndarray, np.ndarray]:
+    """The frame and the track of each body, int (N,); tracks are numbered by appearance."""
     frame = np.repeat(np.arange(len(text.bodies)), text.bodies)
-    ids = list(dict.fromkeys(text.ids))
-    track = {name: i for i, name in enumerate(ids)}
-    track_of = np.array([track[name] for name in text.ids], np.int64)
-    kept = list(range(len(ids)))
-    if len(ids) > MAX_BODIES:
-        places = text.values[..., :3]
+    track = {name: i for i, name in enumerate(dict.fromkeys(text.ids))}
+    return frame, np.array([track[name] for name in text.ids], np.int64)
+
+
+def follow_tracking(text: SkeletonText) -> np.ndarray:
+    """Assigns bodies to slots by person: float32 (T, m, 25, C), m <= 2.
+
+    A person is one tracking id, or several that `join_tracks` joins. Slots are in order of
+    appearance. The first three of the C columns are positions.
+    """
+    frame, track_of = _tracks(text)
+    places = text.values[..., :3]
+    track_of = join_tracks(places, frame, track_of)
+    kept = list(range(int(track_of.max(initial=-1)) + 1))
+    if len(kept) > MAX_BODIES:
         motion = [places[track_of == i].var(axis=0, dtype=np.float64).sum() for i in kept]
         kept = sorted(np.argsort(motion, kind="stable")[::-1][:MAX_BODIES].tolist())
     clip = np.zeros((len(text.bodies), len(kept), JOINTS, text.values.shape[-1]), np.float32)
@@ -184,6 +198,23 @@ def follow_tracking(text: SkeletonText) -> np.ndarray:
         rows = np.flatnonzero(track_of == i)[::-1]  # of duplicate ids in a frame, the first is kept
         clip[frame[rows], slot] = text.values[rows]
     return clip
+
+
+def follow_denoised(text: SkeletonText) -> np.ndarray:
+    """The two actors of `two_actors`: float32 (T', m, 25, 3), m <= 2, without empty frames.
+
+    Of more than 32 ids, the longest are used.
+    """
+    frame, track_of = _tracks(text)
+    lengths = np.bincount(track_of)
+    kept = np.sort(np.argsort(-lengths, kind="stable")[:MAX_TRACKS])
+    frames, frame = np.unique(frame, return_inverse=True)
+    clip = np.zeros((len(frames), len(kept), JOINTS, 3), np.float32)
+    for slot, i in enumerate(kept):
+        rows = np.flatnonzero(track_of == i)[::-1]  # of duplicate ids in a frame, the first is kept
+        clip[frame[rows], slot] = text.values[rows, :, :3]
+    actors = two_actors(clip)
+    return actors[:, actors.any(axis=(0, 2, 3))].astype(np.float32)
 
 
 def follow_file(text: SkeletonText) -> np.ndarray:
@@ -202,6 +233,9 @@ def follow_file(text: SkeletonText) -> np.ndarray:
     return clip
 
 
+FOLLOW = {"tracking": follow_tracking, "file": follow_file, "denoised": follow_denoised}
+
+
 class Clip(NamedTuple):
     """The content of a file: its frames (T, m, 25, 3), or None with the place and the reason."""
 
@@ -217,16 +251,18 @@ def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
     try:
         text = parse_skeleton(read_bytes(path, "a clip"))
     except SkeletonTextError as error:
-        return Clip(path, None, f"{path}:{error.line}", error.message)
+        why = f"{error.message}; the file is cut off or damaged: unpack or download it again"
+        return Clip(path, None, f"{path}:{error.line}", why)
     except OSError as error:
         return Clip(path, None, path, error.strerror or str(error))
     if not len(text.bodies):
         return Clip(path, None, path, "has no frames")
-    if not len(text.ids):
+    if not text.values.any():
         return Clip(path, None, path, f"no skeleton in any of its {len(text.bodies)} frames")
-    clip = follow_tracking(text) if bodies == "tracking" else follow_file(text)
+    clip = FOLLOW[bodies](text)
     if not clip.shape[1]:
-        return Clip(path, None, path, "more than two bodies in every frame that has any")
+        why = "more than two bodies in every frame that has any; use bodies=tracking"
+        return Clip(path, None, path, why)
     return Clip(path, clip)
 
 
@@ -314,11 +350,14 @@ def _main_hidden() -> Iterator[None]:
 
 def read(root: Path, writer: StoreWriter, actions: int, bodies: str = "tracking") -> None:
     """Adds the clips of the first `actions` actions, in order of their names."""
-    if bodies not in BODIES:
-        raise DatasetError(f"bodies='{bodies}' is unknown; choose one of {', '.join(BODIES)}")
+    if bodies not in FOLLOW:
+        raise DatasetError(f"bodies='{bodies}' is unknown; choose one of {', '.join(FOLLOW)}")
     for path in scan(root):
         if parse_name(path.stem) is None:
-            writer.report.skip(path, f"its name is not SsssCcccPpppRrrrAaaa{SUFFIX}")
+            writer.report.skip(
+                path,
+                f"its name is not SsssCcccPpppRrrrAaaa{SUFFIX}; rename it, or use --dataset folder",
+            )
     missing = set(read_list(f"ntu{actions}_missing.txt"))
     files = find_files(root, actions)
     wanted = [path for path in files if path.stem not in missing]

@@ -6,18 +6,27 @@ networks (P. Zhang et al., TPAMI 2019,
 github.com/microsoft/View-Adaptive-Neural-Networks-for-Skeleton-based-Human-Action-Recognition,
 `data/ntu/get_raw_denoised_data.py`), chosen for NTU RGB+D. `two_actors` applies all of them.
 
+`join_tracks` is not from that code: it gives a person back the track that the tracker has lost,
+judged by place, for readers that keep every frame.
+
 A clip is (T, M, V, 3) with any number of bodies M; a body that is absent in a frame is all zeros.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from keras_skeleton.transforms.geometry import present
 
 SHORTEST = 12  # frames; a body that is present in fewer is a ghost
 WIDTH = 0.8  # a pose is noise if its extent in x exceeds this fraction of its extent in y
 NOISY = 0.69754  # a body is a ghost if at least this fraction of its poses is noise
+
+# How far joints may be, on average, from where a person was lost (our choice): half a metre, plus
+# 1.5 m/s of walking at 30 Hz, but never more than 1.5 m.
+REACH, STRIDE, FAR = 0.5, 0.05, 1.5
+MAX_TRACKS = 32  # more are no recording of people
 
 
 def check_bodies(clip: np.ndarray) -> np.ndarray:
@@ -152,6 +161,73 @@ def merge_bodies(clip: np.ndarray, slots: int = 2) -> np.ndarray:
             out[there[:, m], free[0]] = clip[there[:, m], m]
             taken[:, free[0]] |= there[:, m]
     return out
+
+
+def join_tracks(poses: np.ndarray, frames: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+    """Joins tracks of the same person, whom the tracker lost and found again: int (N,).
+
+    Two tracks may be one person if they have no frame in common, and if wherever one follows the
+    other, the joints are near those before: at most 0.5 m on average for the next frame, 5 cm more
+    for each further frame without the person, and never more than 1.5 m. Tracks that begin in the
+    same frame are assigned together, so that the sum of distances is smallest (Hungarian method).
+    Of more than 32 tracks, none are joined.
+
+    Args:
+        poses: Poses in the order of their frames, (N, V, 3), in meters.
+        frames: The frame of each pose at 30 Hz, int (N,), not decreasing.
+        tracks: The track of each pose, int (N,), numbered from 0 in order of appearance.
+
+    Returns:
+        The person of each pose, numbered from 0 in order of appearance.
+
+    Example:
+        >>> poses = np.ones((4, 25, 3))
+        >>> poses[2] += 1.2  # another person
+        >>> join_tracks(poses, np.array([0, 1, 5, 5]), np.array([0, 0, 1, 2]))
+        array([0, 0, 1, 0])
+    """
+    count = int(tracks.max(initial=-1)) + 1
+    if not 1 < count <= MAX_TRACKS:
+        return tracks
+    rows: list[np.ndarray] = []  # of each track; of several poses in a frame, the first
+    for track in range(count):
+        own = np.flatnonzero(tracks == track)
+        rows.append(own[np.unique(frames[own], return_index=True)[1]])
+    starts = np.array([frames[own[0]] for own in rows])
+    people: list[np.ndarray] = []  # rows of each person
+    person_of = np.zeros(count, np.int64)
+    for start in np.unique(starts):
+        new = np.flatnonzero(starts == start).tolist()
+        costs = np.array([[_apart(poses, frames, old, rows[i]) for old in people] for i in new])
+        found: dict[int, int] = {}
+        if costs.size:
+            pairs = linear_sum_assignment(np.minimum(costs, 1000.0))
+            found = {i: p for i, p in zip(*map(np.ndarray.tolist, pairs), strict=True)}
+        for i, track in enumerate(new):
+            person = found.get(i)
+            if person is not None and costs[i, person] <= 1:
+                people[person] = np.sort(np.concatenate([people[person], rows[track]]))
+                person_of[track] = person
+            else:
+                person_of[track] = len(people)
+                people.append(rows[track])
+    return person_of[tracks]
+
+
+def _apart(poses: np.ndarray, frames: np.ndarray, old: np.ndarray, new: np.ndarray) -> float:
+    """The largest distance between rows of two tracks that follow each other, as a fraction of
+    what is allowed; infinite if they have a frame in common."""
+    together = np.concatenate([old, new])
+    order = np.argsort(frames[together], kind="stable")
+    together, is_new = together[order], (order >= len(old))
+    gaps = np.diff(frames[together])
+    if (gaps == 0).any():
+        return np.inf
+    at = np.flatnonzero(is_new[1:] != is_new[:-1])
+    steps = poses[together[at + 1]].astype(np.float64) - poses[together[at]]
+    distance = np.linalg.norm(steps, axis=-1).mean(axis=-1)
+    allowed = np.minimum(REACH + STRIDE * (gaps[at] - 1), FAR)
+    return float((distance / allowed).max())
 
 
 def drop_empty_frames(clip: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.formats.ntu_text import SkeletonText
 from keras_skeleton.datasets.source import load
 from keras_skeleton.datasets.synthetic import dataset as synthetic
+from keras_skeleton.transforms.bodies import two_actors
 from keras_skeleton.utils.errors import DatasetError
 
 
@@ -106,6 +107,18 @@ def test_real_clips_in_file_order_are_the_same(real_data, tmp_path):
     by_file = load(ntu.NTU, real_data("ntu"), tmp_path, bodies="file")
     assert by_file.info["store"] != tracking.info["store"]
     np.testing.assert_array_equal(by_file.rows, tracking.rows)
+
+
+def test_real_clips_denoised_are_the_same_but_for_the_order_of_people(real_data, tmp_path):
+    tracking = load(ntu.NTU, real_data("ntu"), tmp_path)
+    denoised = load(ntu.NTU, real_data("ntu"), tmp_path, bodies="denoised")
+    assert denoised.info["skipped"] == []
+    for i, row in tracking.samples.iterrows():
+        found, kept = denoised.clip(i), tracking.clip(i)
+        assert denoised.samples["bodies"][i] == row["bodies"]
+        if not np.array_equal(found, kept):
+            np.testing.assert_array_equal(found, kept[:, ::-1])
+            assert row["bodies"] == 2
 
 
 # ---------------------------------------------------------------- names and lists
@@ -215,6 +228,128 @@ def test_file_order_ignores_ids_and_empties_crowded_frames():
     assert corner(ntu.follow_file(text_with([[7], [1, 2, 3], [3]]))) == [[1], [0], [5]]
 
 
+def people_text(tracks, T):
+    """A recording of tracks (id, frames, x): each stands at x and moves a little."""
+    rng = np.random.default_rng(0)
+    pose = rng.uniform(-0.5, 0.5, (25, 3)) * [0.5, 2, 0.5]
+    frames = [[(name, x) for name, there, x in tracks if t in there] for t in range(T)]
+    flat = [body for frame in frames for body in frame]
+    values = np.stack([pose + [x, 0, 3] + rng.normal(0, 0.01, 3) for _, x in flat])
+    counts = np.array([len(frame) for frame in frames])
+    return SkeletonText(counts, [name for name, _ in flat], values.astype(np.float32))
+
+
+def places(clip):
+    """Where each slot's body stands in x, to half a metre, and None where it is absent."""
+    near = np.round(2 * clip[..., 0].mean(axis=2)) / 2
+    return np.where(clip.any(axis=(2, 3)), near, np.nan)
+
+
+def test_a_person_who_gets_a_new_id_keeps_the_slot():
+    tracks = [(7, range(25), 0), (8, range(28, 60), 0), (9, range(28, 60), 1)]
+    for order in (tracks, [tracks[0], tracks[2], tracks[1]]):
+        found = places(ntu.follow_tracking(people_text(order, 60)))
+        gone = [25, 26, 27]
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(found[:, 0])), gone)
+        assert set(np.delete(found[:, 0], gone)) == {0}
+        np.testing.assert_array_equal(found[:, 1], [np.nan] * 28 + [1.0] * 32)
+
+
+def test_two_people_who_are_lost_at_once_are_told_apart_by_place():
+    tracks = [
+        (1, range(20), 0), (2, range(20), 0.5), (4, range(22, 40), 0.5), (3, range(22, 40), 0),
+    ]  # fmt: skip
+    found = places(ntu.follow_tracking(people_text(tracks, 40)))
+    gone = [20, 21]
+    assert found.shape == (40, 2)
+    assert set(np.delete(found[:, 0], gone)) == {0}
+    assert set(np.delete(found[:, 1], gone)) == {0.5}
+
+
+def test_an_id_that_stands_in_for_a_while_and_many_changes_are_one_person():
+    inside = [(1, [*range(20), *range(30, 50)], 0), (2, range(21, 28), 0)]
+    changes = [(i, range(10 * i, 10 * i + 8), i % 2 / 4) for i in range(6)]
+    for tracks, T, frames in ((inside, 50, 47), (changes, 60, 48)):
+        clip = ntu.follow_tracking(people_text(tracks, T))
+        assert clip.shape[1] == 1
+        assert clip.any(axis=(2, 3)).sum() == frames
+
+
+@pytest.mark.parametrize(
+    "tracks",
+    [
+        [(1, range(20), 0), (2, range(22, 40), 1)],  # too far for two frames
+        [(1, range(20), 0), (2, range(40, 60), 2)],  # too far for any time
+        [(1, range(20), 0), (2, range(19, 40), 0)],  # one frame together
+        [(1, [*range(20), *range(30, 50)], 0), (2, range(21, 28), 1)],
+    ],
+)
+def test_other_people_keep_slots_of_their_own(tracks):
+    text = people_text(tracks, 60)
+    clip = ntu.follow_tracking(text)
+    assert clip.shape[1] == 2
+    for slot, (name, there, _) in enumerate(tracks):
+        np.testing.assert_array_equal(np.flatnonzero(clip[:, slot].any(axis=(1, 2))), [*there])
+        rows = [i for i, found in enumerate(text.ids) if found == name]
+        np.testing.assert_array_equal(clip[list(there), slot], text.values[rows])
+
+
+def test_pixels_follow_the_same_people(tmp_path):
+    ids = [[1], [1], [], [2, 3], [2, 3]]
+    flat = iter([name for frame in ids for name in frame])
+    lines = skeleton_lines(
+        [len(frame) for frame in ids],
+        body=lambda m: str(next(flat)),
+        joint=lambda i: (
+            f"{i % 25 / 50 + (2 if i // 25 in (3, 5) else 0)} 0 3 0 0 {i // 25} 9 0 0 0 0 2"
+        ),
+    )
+    path = tmp_path / "S001C001P001R001A001.skeleton"
+    path.write_bytes(text_of(lines))
+    seen = ntu.read_clip_with_pixels(path)
+    np.testing.assert_array_equal(seen.joints, ntu.read_clip(path).frames)
+    assert seen.pixels[:, :, 0, 0].tolist() == [[0, 0], [1, 0], [0, 0], [2, 3], [4, 5]]
+
+
+def test_denoised_leaves_out_ghosts_and_empty_frames_and_merges_ids():
+    tracks = [
+        (1, range(2, 25), 0), (2, range(28, 60), 0), (3, range(28, 60), 1), (4, range(40, 51), 3),
+    ]  # fmt: skip
+    text = people_text(tracks, 62)
+    clip = ntu.follow_denoised(text)
+    assert clip.dtype == np.float32
+    assert clip.shape == (55, 2, 25, 3)  # without frames 0, 1, 25, 26, 27, 60 and 61
+    assert not (places(clip) > 1).any()
+    by_id = np.zeros((62, 4, 25, 3), np.float32)
+    frame = np.repeat(np.arange(62), text.bodies)
+    for row, (t, name) in enumerate(zip(frame, text.ids, strict=True)):
+        by_id[t, name - 1] = text.values[row]
+    np.testing.assert_array_equal(clip, two_actors(by_id).astype(np.float32))
+    alone = ntu.follow_denoised(people_text([(1, range(3, 9), 0)], 12))
+    assert alone.shape == (6, 1, 25, 3)
+
+
+def test_more_ids_than_people_are_no_danger():
+    tracks = [(i, range(i, i + (30 if i < 2 else 1)), 0.01 * i) for i in range(300)]
+    text = people_text(tracks, 310)
+    assert ntu.follow_tracking(text).shape == (310, 2, 25, 3)
+    assert ntu.follow_denoised(text).shape == (31, 2, 25, 3)
+
+
+def test_the_case_of_the_new_id(tmp_path):
+    root = Path(__file__).resolve().parents[3] / "shared" / "cases" / "33-ntu-person-gets-new-id"
+    if not root.is_dir():
+        pytest.skip(f"no cases at {root.parent}")
+    dataset = load(ntu.NTU, root, tmp_path / "cache", strict=True)
+    found = places(dataset.clip(0))
+    gone = [25, 26, 27]  # nobody is in the file there
+    assert found.shape == (60, 2)
+    assert set(np.delete(found[:, 0], gone)) == {0}
+    np.testing.assert_array_equal(found[:, 1], [np.nan] * 28 + [1.0] * 32)
+    denoised = places(load(ntu.NTU, root, tmp_path / "cache", bodies="denoised").clip(0))
+    np.testing.assert_array_equal(denoised, np.delete(found, gone, axis=0))
+
+
 # ---------------------------------------------------------------- loading
 
 
@@ -292,7 +427,9 @@ def test_wrong_names_are_reported(root, tmp_path):
     odd = root / "nturgb+d_skeletons" / "S001C001P001R001A001 (1).skeleton"
     odd.touch()
     dataset = load(ntu.NTU, root, tmp_path / "cache")
-    assert dataset.info["skipped"] == [[str(odd), "its name is not SsssCcccPpppRrrrAaaa.skeleton"]]
+    ((where, why),) = dataset.info["skipped"]
+    assert where == str(odd)
+    assert why.startswith("its name is not SsssCcccPpppRrrrAaaa.skeleton; ")
     with pytest.raises(DatasetError, match="its name is not"):
         load(ntu.NTU, root, tmp_path / "cache", strict=True)
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from keras_skeleton.transforms.bodies import (
     drop_empty_frames,
     drop_ghosts,
+    join_tracks,
     merge_bodies,
     motion,
     noisy_frames,
@@ -117,6 +118,46 @@ def test_merging_keeps_frames_whole(seed):
         assert set(placed) <= set(there)
         if clip[t, 0].any():
             assert clip[t, 0].tobytes() in placed  # the first is never left out
+
+
+@given(seed=seeds, changes=st.integers(1, 5), people=st.integers(1, 3))
+def test_ids_that_change_are_joined_by_place(seed, changes, people):
+    """People two metres apart, whose ids change at any time, each for a few frames unseen."""
+    rng = np.random.default_rng(seed)
+    shape = rng.uniform(-0.5, 0.5, (25, 3))
+    rows = []
+    for person_id in range(people):
+        cuts = np.sort(rng.choice(np.arange(5, 95), changes, replace=False))
+        for t in range(100):
+            track = int(np.searchsorted(cuts, t, side="right"))
+            if track and t - cuts[track - 1] < rng.integers(0, 3):
+                continue
+            pose = shape + [2.0 * person_id + 0.002 * t, 0, 3]
+            rows.append((t, person_id, track, pose))
+    rows.sort(key=lambda row: row[0])
+    numbers, owners = {}, {}
+    tracks = [numbers.setdefault(row[1:3], len(numbers)) for row in rows]
+    expected = [owners.setdefault(row[1], len(owners)) for row in rows]
+    found = join_tracks(
+        np.stack([row[3] for row in rows]), np.array([row[0] for row in rows]), np.array(tracks)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_joined_tracks_share_no_frame():
+    rng = np.random.default_rng(0)
+    frames = np.sort(rng.integers(0, 50, 200))
+    numbers = {}
+    tracks = np.array([numbers.setdefault(i, len(numbers)) for i in rng.integers(0, 20, 200)])
+    found = join_tracks(rng.normal(0, 0.1, (200, 25, 3)), frames, tracks)
+    for one in range(20):  # an id may be twice in a frame, two ids of a person may not
+        for two in range(one):
+            shared = set(frames[tracks == one]) & set(frames[tracks == two])
+            if shared:
+                assert found[tracks == one][0] != found[tracks == two][0]
+    many = np.arange(40)
+    np.testing.assert_array_equal(join_tracks(np.zeros((40, 25, 3)), many, many), many)
+    assert join_tracks(np.zeros((0, 25, 3)), many[:0], many[:0]).size == 0
 
 
 def test_empty_frames_go():
