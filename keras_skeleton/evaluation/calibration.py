@@ -2,7 +2,8 @@
 whether a prediction can be trusted.
 
     temperature      logits are divided by it before the softmax (Guo et al., "On Calibration of
-                     Modern Neural Networks", ICML 2017, Eq. 9), fitted on validation clips
+                     Modern Neural Networks", ICML 2017, Eq. 9), fitted on validation clips so that
+                     the predicted class is right as often as its probability says
     probability      of the predicted class; low between classes that the network confuses
     distance         Mahalanobis distance of a clip's features to the nearest class of the training
                      clips (Lee et al., "A Simple Unified Framework for Detecting
@@ -198,10 +199,11 @@ def fit_calibration(
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """The temperature with the lowest cross-entropy on validation clips.
+    """The temperature at which the probability of the predicted class fits validation clips best.
 
-    The true class of n clips has the target (n + 1) / (n + 2), and the others share the rest
-    (Platt, "Probabilistic Outputs for Support Vector Machines", 1999, Eq. 14). Without this, the
+    It minimizes the cross-entropy of "the predicted class is right". Of n right and m wrong clips,
+    the right ones have the target (n + 1) / (n + 2) and the wrong ones 1 / (m + 2) (Platt,
+    "Probabilistic Outputs for Support Vector Machines", 1999, Eq. 14). Without this, the
     temperature would go to zero if a network recognizes all of a few clips.
 
     Args:
@@ -215,15 +217,14 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         True
     """
     scores, truth = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
-    n, classes = scores.shape
-    target = np.full((n, classes), 1 / ((n + 2) * max(classes - 1, 1)))
-    target[np.arange(n), truth] = (n + 1) / (n + 2)
+    right = scores.argmax(axis=1) == truth
+    n, m = int(right.sum()), int((~right).sum())
+    target = np.where(right, (n + 1) / (n + 2), 1 / (m + 2))
 
     def loss(log_temperature: float) -> float:
-        scaled = scores / np.exp(log_temperature)
-        top = scaled.max(axis=1, keepdims=True)
-        log_sum = top[:, 0] + np.log(np.exp(scaled - top).sum(axis=1))
-        return float((log_sum - (target * scaled).sum(axis=1)).mean())
+        p = softmax(scores / np.exp(log_temperature)).max(axis=1)
+        p = np.clip(p, 1e-12, 1 - 1e-12)
+        return float(-(target * np.log(p) + (1 - target) * np.log(1 - p)).mean())
 
     low, high = np.log(TEMPERATURES)
     return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))

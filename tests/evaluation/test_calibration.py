@@ -41,16 +41,16 @@ def fitted(**changes):
     return fit_calibration((features, labels), clips(seed=1, n=80, **changes), "logits")
 
 
-def nll(logits, labels, temperature):
-    """Cross-entropy with Platt's targets, term by term."""
-    n, C = logits.shape
+def doubt(logits, labels, temperature):
+    """Cross-entropy of "the predicted class is right" with Platt's targets, clip by clip."""
+    right = [int(row.argmax()) == truth for row, truth in zip(logits, labels, strict=True)]
+    n, m = sum(right), len(right) - sum(right)
     total = 0.0
-    for row, truth in zip(logits / temperature, labels, strict=True):
-        log_p = row - row.max() - np.log(np.exp(row - row.max()).sum())
-        for c in range(C):
-            target = (n + 1) / (n + 2) if c == truth else 1 / (n + 2) / (C - 1)
-            total -= target * log_p[c]
-    return total / n
+    for row, hit in zip(logits / temperature, right, strict=True):
+        p = min(1 / np.exp(row - row.max()).sum(), 1 - 1e-12)
+        target = (n + 1) / (n + 2) if hit else 1 / (m + 2)
+        total -= target * np.log(p) + (1 - target) * np.log(1 - p)
+    return total / len(right)
 
 
 @pytest.mark.parametrize("factor", [0.2, 1.0, 5.0])
@@ -58,11 +58,11 @@ def test_the_temperature_is_the_best_of_a_grid(factor):
     _, labels, logits = clips(n=60)
     found = fit_temperature(factor * logits, labels)
     grid = np.exp(np.linspace(*np.log(TEMPERATURES), 400))
-    losses = [nll(factor * logits, labels, t) for t in grid]
+    losses = [doubt(factor * logits, labels, t) for t in grid]
     best = int(np.argmin(losses))
     assert 0 < best < len(grid) - 1
     assert grid[best - 1] < found < grid[best + 1]
-    assert nll(factor * logits, labels, found) <= min(losses) + 1e-9
+    assert doubt(factor * logits, labels, found) <= min(losses) + 1e-9
 
 
 def test_the_temperature_scales_with_the_logits():
