@@ -3,6 +3,7 @@ front of it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,6 +57,43 @@ def leaf_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
+def named_layers(model: keras.Model) -> list[tuple[str, keras.layers.Layer]]:
+    """The layers of `leaf_layers` with names that are the same each time a network is built.
+
+    Keras numbers layers without a name of their own throughout a process (`dense_7`). Here they
+    are numbered in each network (`dense`, `dense_1`, ...), and layers of nested networks have the
+    names of these in front (`stream/dense`).
+
+    Example:
+        >>> layers = [keras.layers.Dense(2), keras.layers.Dense(2), keras.layers.Dense(2, name="z")]
+        >>> [name for name, _ in named_layers(keras.Sequential(layers))]
+        ['dense', 'dense_1', 'z']
+    """
+    found: list[tuple[str, keras.layers.Layer]] = []
+    numbers: dict[str, list[int]] = {}
+    for layer in model.layers:
+        base, number = _base_and_number(layer)
+        numbers.setdefault(base, []).append(number)
+    for layer in model.layers:
+        base, number = _base_and_number(layer)
+        rank = sum(other < number for other in numbers[base])
+        name = f"{base}_{rank}" if rank else base
+        if isinstance(layer, keras.Model):
+            found += [(f"{name}/{inner}", own) for inner, own in named_layers(layer)]
+        else:
+            found.append((name, layer))
+    return found
+
+
+def _base_and_number(layer: keras.layers.Layer) -> tuple[str, int]:
+    """`dense_7` of a `Dense` is `("dense", 7)`; a name that was given is a base without number."""
+    match = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name)
+    assert match is not None
+    base, number = match[1], int(match[2] or 0)
+    numbered = base.replace("_", "").lower() == type(layer).__name__.lower()
+    return (base, number) if numbered else (layer.name, 0)
+
+
 def pooled_features(model: keras.Model, head: Sequence[keras.layers.Layer]) -> tuple[Any, str]:
     """The input of the head, pooled to one vector per clip.
 
@@ -68,8 +106,8 @@ def pooled_features(model: keras.Model, head: Sequence[keras.layers.Layer]) -> t
         head: Its head, from `head_layers`.
 
     Returns:
-        The symbolic tensor (B, D), and the name of the layer whose input it is; an empty name
-        stands for the logits.
+        The symbolic tensor (B, D), and the name of the layer (see `named_layers`) whose input it
+        is; an empty name stands for the logits.
 
     Example:
         >>> import keras_skeleton as ks
@@ -79,8 +117,10 @@ def pooled_features(model: keras.Model, head: Sequence[keras.layers.Layer]) -> t
         >>> features.shape, name
         ((None, 128), 'logits')
     """
-    name = head[0].name if head and head[0] in model.layers else ""
-    x = model.get_layer(name).input if name else model.output
+    names = {id(layer): name for name, layer in named_layers(model)}
+    inside = bool(head) and any(head[0] is layer for layer in model.layers)
+    name = names[id(head[0])] if inside else ""
+    x = head[0].input if name else model.output
     if not isinstance(x, keras.KerasTensor) or len(x.shape) < 2:
         x, name = model.output, ""
     x, clips = ops.cast(x, "float32"), model.input
@@ -102,5 +142,12 @@ def _same_time_axis(clips: Any, x: Any) -> bool:
 
 
 def features_at(model: keras.Model, name: str) -> Any:
-    """As `pooled_features`, for the layer name that it returned."""
-    return pooled_features(model, [model.get_layer(name)] if name else [])[0]
+    """As `pooled_features`, for the layer name that it returned.
+
+    Raises:
+        ValueError: If the network has no such layer.
+    """
+    head = [layer for own, layer in named_layers(model) if own == name]
+    if name and not head:
+        raise ValueError(f"'{model.name}' has no layer '{name}'")
+    return pooled_features(model, head)[0]

@@ -36,7 +36,7 @@ from keras_skeleton.evaluation.report import merge_runs
 from keras_skeleton.evaluation.run_record import MAY_DIFFER, RunError, command_line, open_run
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.entry import ModelEntry
-from keras_skeleton.models.head import head_layers
+from keras_skeleton.models.head import head_layers, named_layers
 from keras_skeleton.models.preprocessing import describe_skeleton
 from keras_skeleton.models.registry import MODELS, build_model, check_model, model_label
 from keras_skeleton.recipes.recipe import Recipe
@@ -242,7 +242,9 @@ class Experiment:
 
     @cached_property
     def _head_names(self) -> list[str]:
-        return [layer.name for layer in self.head(self.build())]
+        network = self.build()
+        head = {id(layer) for layer in self.head(network)}
+        return [name for name, layer in named_layers(network) if id(layer) in head]
 
     def take(self, network: keras.Model) -> Taken | None:
         """Copies the initial weights into a network; None if there are none."""
@@ -617,7 +619,7 @@ def few_clips(clips: np.ndarray, labels: np.ndarray, count: int, seed: int) -> n
     """
     order = np.random.default_rng(seed).permutation(len(clips))
     kept = [k for c in np.unique(labels[clips]) for k in order[labels[clips[order]] == c][:count]]
-    return clips[np.sort(kept)]
+    return clips[np.sort(np.array(kept, np.int64))]
 
 
 def _folder(dataset: SkeletonDataset) -> str | None:

@@ -1,8 +1,8 @@
 """Start a training from the weights of another network (fine-tuning).
 
-All layers but the head are taken, by their name and shape. Where the two networks have other
-joints, the weights of each joint are taken by the joint's name, and those of a joint or person
-that the other network does not have keep their random start.
+All layers but the head are taken, by their name (see `models.head.named_layers`) and shape. Where
+the two networks have other joints, the weights of each joint are taken by the joint's name, and
+those of a joint or person that the other network does not have keep their random start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keras_skeleton.checkpoints.weights import load_weights
-from keras_skeleton.models.head import leaf_layers
+from keras_skeleton.models.head import named_layers
 from keras_skeleton.skeletons import Skeleton, matched_joints
 from keras_skeleton.utils.errors import UserError
 
@@ -57,7 +57,7 @@ class Taken:
         partly: Layers of which the weights of some joints were taken.
         fresh: Layers that keep their random start; the head is among them.
         arrays: Number of arrays taken, wholly or partly.
-        total: Number of arrays of the network.
+        total: Number of arrays of the network, without the states of its random generators.
     """
 
     whole: tuple[str, ...]
@@ -149,10 +149,10 @@ class InitialWeights:
         """
         if self.freeze is None:
             return model
-        weighted = [layer for layer in leaf_layers(model) if layer.variables]
-        matched = [layer for layer in weighted if re.match(self.freeze, layer.name)]
+        weighted = [(name, layer) for name, layer in named_layers(model) if layer.weights]
+        matched = [layer for name, layer in weighted if re.match(self.freeze, name)]
         if not matched or len(matched) == len(weighted):
-            names = ", ".join(layer.name for layer in weighted)
+            names = ", ".join(name for name, _ in weighted)
             raise InitialWeightsError(
                 f"freeze '{self.freeze}' matches {'all' if matched else 'none'} of the layers "
                 f"with weights: {names}"
@@ -178,18 +178,18 @@ def take_layers(
         joints: The joints that `model` reads.
         other_joints: The joints that `other` reads.
     """
-    there = {layer.name: layer for layer in leaf_layers(other)}
+    there = dict(named_layers(other))
     whole: list[str] = []
     partly: list[str] = []
     fresh: list[str] = []
     arrays = 0
     rows = joints.rows_of(other_joints)
-    for layer in leaf_layers(model):
-        if not layer.variables:
+    for name, layer in named_layers(model):
+        if not layer.weights:  # states of random generators come from the seed
             continue
-        theirs = None if layer.name in head else there.get(layer.name)
-        if theirs is None or len(theirs.variables) != len(layer.variables):
-            fresh.append(layer.name)
+        theirs = None if name in head else there.get(name)
+        if theirs is None or len(theirs.weights) != len(layer.weights):
+            fresh.append(name)
             continue
         values = [
             _taken_value(
@@ -199,16 +199,16 @@ def take_layers(
                 joints=joints,
                 other=other_joints,
             )
-            for own, its in zip(layer.variables, theirs.variables, strict=True)
+            for own, its in zip(layer.weights, theirs.weights, strict=True)
         ]
         if any(value is None for value, _ in values):
-            fresh.append(layer.name)
+            fresh.append(name)
             continue
-        for own, (value, _) in zip(layer.variables, values, strict=True):
+        for own, (value, _) in zip(layer.weights, values, strict=True):
             own.assign(value)
         arrays += len(values)
-        (whole if all(same for _, same in values) else partly).append(layer.name)
-    return Taken(tuple(whole), tuple(partly), tuple(fresh), arrays, len(model.variables))
+        (whole if all(same for _, same in values) else partly).append(name)
+    return Taken(tuple(whole), tuple(partly), tuple(fresh), arrays, len(model.weights))
 
 
 def _taken_value(
@@ -247,18 +247,20 @@ def _taken_value(
 
 def _from_file(model: keras.Model, file: Path, head: Collection[str]) -> Taken:
     """Loads all that fits from a file, but not into the head."""
-    heads = [v for layer in leaf_layers(model) if layer.name in head for v in layer.variables]
-    before = {id(v): np.array(keras.ops.convert_to_numpy(v)) for v in model.variables}
-    result = load_weights(model, file, partial=True, omit=heads)
+    heads = [v for name, layer in named_layers(model) if name in head for v in layer.variables]
+    own = {id(v) for v in model.weights}
+    random = [v for v in model.variables if id(v) not in own]  # their states come from the seed
+    before = {id(v): np.array(keras.ops.convert_to_numpy(v)) for v in model.weights}
+    result = load_weights(model, file, partial=True, omit=[*heads, *random])
     changed = {
         id(v)
-        for v in model.variables
+        for v in model.weights
         if not np.array_equal(before[id(v)], keras.ops.convert_to_numpy(v))
     }
     whole: list[str] = []
     fresh: list[str] = []
-    for layer in leaf_layers(model):
-        if layer.variables:
-            taken = any(id(v) in changed for v in layer.variables)
-            (whole if taken else fresh).append(layer.name)
-    return Taken(tuple(whole), (), tuple(fresh), len(result.loaded), len(model.variables))
+    for name, layer in named_layers(model):
+        if layer.weights:
+            taken = any(id(v) in changed for v in layer.weights)
+            (whole if taken else fresh).append(name)
+    return Taken(tuple(whole), (), tuple(fresh), len(result.loaded), len(model.weights))

@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_skeleton.distributed import current
 from keras_skeleton.layers import augmentation
-from keras_skeleton.models.head import leaf_layers
+from keras_skeleton.models.head import named_layers
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.training.layer_rates import with_rates
 from keras_skeleton.training.pipeline import (
@@ -66,7 +66,8 @@ class Trainer:
         build: Builds a new network; also called by `reset`.
         recipe: Optimizer, learning rate, batch size and augmentation.
         clips: Number of training clips of each fold.
-        rates: Learning rates of layers by name, as multiples of the recipe's; 1 by default.
+        rates: Learning rates of layers by name (see `models.head.named_layers`), as multiples of
+            the recipe's; 1 by default.
 
     Attributes:
         model: The network, used for evaluation and saved.
@@ -129,8 +130,8 @@ class Trainer:
     def _factors(self) -> list[float]:
         """The factor of the learning rate of each trainable variable."""
         factors = {
-            id(variable): self._rates.get(layer.name, 1.0)
-            for layer in leaf_layers(self.model)
+            id(variable): self._rates.get(name, 1.0)
+            for name, layer in named_layers(self.model)
             for variable in layer.variables
         }
         return [factors.get(id(v), 1.0) for v in self.training_model.trainable_variables]

@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.models.head import features_at, head_layers, leaf_layers, pooled_features
+from keras_skeleton.models.head import (
+    features_at,
+    head_layers,
+    leaf_layers,
+    named_layers,
+    pooled_features,
+)
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.skeletons import get_skeleton
 
@@ -36,6 +42,12 @@ def strided(skeleton, classes, frames=None, bodies=2):
     h = keras.layers.Conv1D(5, 3, strides=2)(h)
     h = keras.layers.Dense(classes, name="scores")(h)
     return keras.Model(x, keras.layers.GlobalAveragePooling1D(name="logits")(h))
+
+def unnamed(skeleton, classes, frames=None, bodies=2):
+    x = keras.Input((frames, bodies * skeleton.size, 3))
+    h = keras.layers.Reshape((-1, bodies * skeleton.size * 3))(x)
+    h = keras.layers.Dense(5)(keras.layers.LSTM(4)(h))
+    return keras.Model(x, keras.layers.Dense(classes)(h))
 
 def two(skeleton, classes, frames=None, bodies=2):
     x = keras.Input((frames, bodies * skeleton.size, 3))
@@ -83,11 +95,29 @@ def test_the_head_is_all_that_depends_on_the_classes(name):
 
 
 @pytest.mark.parametrize("name", CHEAP)
-def test_names_of_layers_are_unique(name):
-    """Weights are taken, frozen and slowed down by the names of layers."""
-    model, _ = network(name, FRAMES if is_sequence(name) else None)
-    names = [layer.name for layer in leaf_layers(model)]
+def test_names_of_layers_are_unique_and_the_same_in_every_build(name):
+    """Weights are taken, frozen and slowed down by the names of layers, but Keras numbers those
+    without a name throughout the process."""
+    frames = FRAMES if is_sequence(name) else None
+    one, other = (named_layers(network(name, frames)[0]) for _ in range(2))
+    names = [own for own, _ in one]
     assert len(set(names)) == len(names)
+    assert names == [own for own, _ in other]
+    keras.utils.clear_session()
+    first = [layer.name for layer in leaf_layers(network(name, frames)[0])]
+    assert names == first  # as in a process that builds nothing else
+
+
+def test_layers_of_nested_networks_have_names_of_their_own():
+    def stream():
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), keras.layers.Dense(2)])
+
+    x = keras.Input((2,))
+    model = keras.Model(x, keras.layers.Dense(3, name="z")(stream()(x) + stream()(x)))
+    names = [name for name, layer in named_layers(model) if layer.weights]
+    assert names == [
+        "sequential/dense", "sequential/dense_1", "sequential_1/dense", "sequential_1/dense_1", "z",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHEAP)
@@ -157,6 +187,23 @@ def test_the_head_of_a_users_file(own):
     assert [layer.name for layer in head] == ["mine"]
     features, name = pooled_features(model, head)
     assert (features.shape[1], name) == (SMALL["units"], "mine")
+
+
+def test_a_head_without_a_name_is_found_in_every_build(own):
+    """A calibration names the layer, and is used with a network that is built later."""
+    model, head = network(f"{own}:unnamed")
+    features, name = pooled_features(model, head)
+    assert (features.shape[1], name) == (5, "dense_1")
+    later, head = network(f"{own}:unnamed")
+    assert head[0].name != name
+    later.set_weights(model.get_weights())
+    x = padded_clips(FRAMES)
+    found = keras.Model(later.input, features_at(later, name)).predict_on_batch(x)
+    np.testing.assert_allclose(
+        found, keras.Model(model.input, features).predict_on_batch(x), rtol=1e-5, atol=1e-6
+    )
+    with pytest.raises(ValueError, match="dense_7"):
+        features_at(later, "dense_7")
 
 
 def test_a_head_inside_a_nested_network_gives_the_logits(own):
