@@ -86,6 +86,9 @@ class Recognizer:
         about: Source of the weights: dataset, protocol, fold, recipe, accuracy.
         calibration: Temperature and thresholds of `unsure`; None if the weights have none.
 
+    Raises:
+        RecognizerError: If the calibration is that of another network.
+
     Example:
         >>> import keras_skeleton as ks
         >>> recognizer = ks.load_recognizer("mans9_synthetic_cs")  # doctest: +SKIP
@@ -103,6 +106,20 @@ class Recognizer:
 
     def __post_init__(self) -> None:
         self.classes = tuple(self.classes)
+        if self.calibration is not None:
+            self._check_calibration(self.calibration)
+
+    def _check_calibration(self, calibration: Calibration) -> None:
+        try:
+            features = features_at(self.model, calibration.layer).shape[-1]
+        except ValueError:
+            features = None
+        if calibration.centres.shape != (len(self.classes), features):
+            classes, found = calibration.centres.shape
+            raise RecognizerError(
+                f"{self.name}: the calibration is that of another network ({classes} classes, "
+                f"{found} features of layer '{calibration.layer}'); delete it or calibrate again"
+            )
 
     @cached_property
     def _all(self) -> keras.Model:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_skeleton.evaluation.run_record import about_run
+from keras_skeleton.evaluation.run_record import about_run, run_folder
 from keras_skeleton.utils.errors import UnknownNameError, UserError
-from keras_skeleton.zoo.entries import Entry, no_weights, read_zoo, sha256
+from keras_skeleton.zoo.entries import ZOO, Entry, entry_of_file, no_weights, read_zoo
 
 PRETRAINED = "pretrained"
 NAMES = ("model", "dataset", "protocol")
@@ -59,17 +58,17 @@ def known_weights(source: str | Path) -> KnownWeights | None:
         name = entry.name if not path.exists() else f"{path} ('{entry.name}' of the zoo)"
         own = {key: getattr(entry, key) for key in (*NAMES, "recipe", "fold")}
         return KnownWeights(name, entry=entry, **own)
-    run = next((p for p in (path, *path.parents[:2]) if (p / "run.json").is_file()), None)
-    if run is None:
+    found = run_folder(path)
+    if found is None:
         return None
+    run, fold = found
     about = about_run(run)
     if about["task"] != "recognition":
         raise UserError(f"{run} is a detection run; use the command detect")
-    fold = re.fullmatch(r"fold_(\d+)", path.parent.name)
     return KnownWeights(
         str(run),
         **{key: about[key] for key in (*NAMES, "recipe")},
-        fold=int(fold[1]) if fold else None,
+        fold=fold,
         about=about,
         data_dir=Path(about["data_dir"]) if about.get("data_dir") else None,
     )
@@ -77,8 +76,7 @@ def known_weights(source: str | Path) -> KnownWeights | None:
 
 def _entry(path: Path, name: str) -> Entry | None:
     if path.is_file():
-        digest = sha256(path)
-        return next((e for e in read_zoo() if digest in e.files.values()), None)
+        return entry_of_file(path)
     if path.exists():
         return None
     return next((entry for entry in read_zoo() if entry.name == name), None)
@@ -94,16 +92,9 @@ def check_exists(source: str, flag: str) -> None:
         raise UserError(f"{flag} {source}: no such file or folder")
     entries = [entry.name for entry in read_zoo()]
     if not entries:
-        raise UserError(f"{flag} {source}: no such file or folder, and {no_weights_here()}")
+        raise UserError(f"{flag} {source}: no such file or folder, and {no_weights(ZOO)}")
     if source not in entries:
         raise UnknownNameError("network", source, entries, of="the zoo")
-
-
-def no_weights_here() -> str:
-    """The message for an empty zoo."""
-    from keras_skeleton.zoo.entries import ZOO
-
-    return no_weights(ZOO)
 
 
 def complete(args: argparse.Namespace) -> None:
@@ -121,9 +112,14 @@ def complete(args: argparse.Namespace) -> None:
         args.known_start = known_weights(start)
         model = args.known_start and args.known_start.model
         if args.model is None:
-            args.model = model or _saved_model(Path(start))
+            args.model = model or saved_model(Path(start))
     elif weights not in (None, PRETRAINED):
         check_exists(weights, "--weights")
+        if Path(weights, "recognizer.json").is_file():
+            raise UserError(
+                f"{weights} is a folder of Recognizer.save, which knows no dataset; use it with "
+                "the commands predict and export, or start a training from it with --init-weights"
+            )
         args.known = known_weights(weights)
         if args.known is not None:
             for name in NAMES:
@@ -134,10 +130,12 @@ def complete(args: argparse.Namespace) -> None:
             if same and args.data_dir is None and own is not None and own.is_dir():
                 args.data_dir = own
     if lacking := [f"--{name}" for name in NAMES if getattr(args, name) is None]:
-        raise UserError(f"missing {', '.join(lacking)}{_why(weights, start)}")
+        unknown = start if args.model is None else None
+        why = _why(weights if start is None else None, unknown)
+        raise UserError(f"missing {', '.join(lacking)}{why}")
 
 
-def _saved_model(folder: Path) -> str | None:
+def saved_model(folder: Path) -> str | None:
     """The model of a folder of `Recognizer.save`; None for others."""
     from keras_skeleton.utils.files import read_json
 

@@ -18,6 +18,7 @@ from keras_skeleton.commands.common import (
     start_keras,
     whole_number,
 )
+from keras_skeleton.commands.known_weights import saved_model
 from keras_skeleton.commands.network import (
     add_network_arguments,
     check_names,
@@ -202,8 +203,18 @@ def _check_start(args: argparse.Namespace) -> None:
     if args.init_rate is not None and not 0 < args.init_rate <= 1:
         raise UserError(f"--init-rate {args.init_rate:g}: expected a number above 0, at most 1")
     start = args.known_start
-    if start is not None and args.model != start.model:
-        raise UserError(f"{start.name} is a {start.model}, not a {args.model}; omit --model")
+    own = start.model if start is not None else saved_model(Path(args.init_weights))
+    if own not in (None, args.model):
+        name = args.init_weights if start is None else start.name
+        raise UserError(f"{name} is a {own}, not a {args.model}; omit --model")
+    if start is None or start.about is None or start.fold is not None:
+        return
+    folds = sorted(Path(start.name).glob("fold_*/best.weights.h5"))
+    if len(folds) != 1:
+        given = f"give that of one, such as {folds[0]}" if folds else "finish it with --resume"
+        raise UserError(
+            f"--init-weights {args.init_weights}: has weights of {len(folds)} folds; {given}"
+        )
 
 
 def _score(args: argparse.Namespace, out: Path, entry: Entry | None) -> None:
@@ -274,6 +285,7 @@ def _start(
     args: argparse.Namespace, recipe: Recipe, dataset: SkeletonDataset
 ) -> tuple[Recipe, SkeletonDataset, InitialWeights]:
     """The recipe and the dataset as the initial weights need them, and these weights."""
+    from keras_skeleton.checkpoints.weights import load_weights
     from keras_skeleton.training.initial import InitialWeights
     from keras_skeleton.zoo.fine_tune import fitting_dataset, initial_weights, recipe_for
     from keras_skeleton.zoo.recognizers import load_recognizer
@@ -286,6 +298,9 @@ def _start(
         return replace(recipe, stages=()), dataset, own
     source = path if known is None else known.entry.name if known.entry else known.name
     recognizer = load_recognizer(source, known.fold if known and known.about else None)
+    if path.is_file() and known and known.about and path.name != "best.weights.h5":
+        load_weights(recognizer.model, path)  # the file of the run that is named
+        recognizer.name = str(path)
     recipe = with_settings(recipe_for(recognizer, recipe), args.model, settings_of(args))
     mapped = fitting_dataset(recognizer, dataset)
     if mapped is not dataset:
