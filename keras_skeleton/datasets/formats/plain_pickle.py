@@ -6,8 +6,10 @@ tuples). Therefore nothing is unpickled here: `pickletools` splits the file into
 interprets the few that plain data needs. Names in the file are never imported or called.
 
 Supported are protocols 2 to 5 with None, booleans, numbers, strings, bytes, tuples, lists, dicts
-with string keys, and NumPy arrays and scalars of booleans, integers and floats. Arrays are views of
-bytes in the file; a shape that does not match their number raises an error.
+(also `OrderedDict` and `defaultdict(list)`) whose keys are strings or integers below a million, and
+of NumPy 1 and 2 arrays and scalars of booleans, integers and floats, text, and rows of text. Arrays
+are views of bytes in the file; a shape that does not match their number raises an error. Scalars
+become Python numbers and strings, rows of text lists of strings, and all dicts plain ones.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from __future__ import annotations
 import math
 import mmap
 import pickletools
+import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +29,8 @@ import numpy as np
 MAX_BYTES = 16 * 2**30  # the whole file is loaded into memory
 MAX_OPCODES = 20_000_000  # the 114,000 clips of NTU RGB+D 120 take about five million
 NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
+TEXT = re.compile("U[0-9]{1,6}")
+MAX_KEY = 1_000_000  # large integers may be chosen so that a dict of them takes hours
 
 
 class PickleError(ValueError):
@@ -77,7 +83,12 @@ _NAMES = {
     ("numpy._core.numeric", "_frombuffer"): "buffer",
     ("_codecs", "encode"): "encode",  # protocol 2 writes bytes as a string to encode
     ("__builtin__", "bytes"): "no bytes",
+    ("collections", "OrderedDict"): "ordered dict",
+    ("collections", "defaultdict"): "dict of lists",
+    ("builtins", "list"): "list",
+    ("__builtin__", "list"): "list",
 }
+_REMEDY = "write it as lists, dicts, text, numbers and arrays"
 
 
 class _Name:
@@ -103,7 +114,8 @@ class _Machine:
         self.marks: list[int] = []  # length of the stack at each mark
         self.memo: dict[int, Any] = {}
         self.result: Any = None
-        self.left_to_encode = size  # repeated encoding of one string would fill the memory
+        # Repeated conversion of one string would fill the memory.
+        self.left_to_encode = self.left_to_decode = size
         push = self.stack.append
         self.steps: dict[str, Callable[[Any], object]] = {
             "PROTO": lambda version: None,
@@ -153,7 +165,7 @@ class _Machine:
     def follow(self, opcode: str, argument: Any) -> None:
         step = self.steps.get(opcode)
         if step is None:
-            raise PickleError(f"contains more than plain data (opcode {opcode})")
+            raise PickleError(f"contains more than plain data (opcode {opcode}); {_REMEDY}")
         step(argument)
 
     def pop(self, count: int) -> list[Any]:
@@ -180,8 +192,11 @@ class _Machine:
         keys = values[::2]
         if type(self.stack[-1]) is not dict or len(values) % 2:
             raise PickleError("is damaged (an item without a dict)")
-        if not all(type(key) is str for key in keys):
-            raise PickleError("contains a dict whose keys are not strings")
+        # Check the types first, because hashing a nested tuple may take forever.
+        if not all(type(k) is str or (type(k) is int and abs(k) < MAX_KEY) for k in keys):
+            raise PickleError(
+                f"contains a dict whose keys are neither text nor integers below {MAX_KEY:,}"
+            )
         self.stack[-1].update(zip(keys, values[1::2], strict=True))
 
     def put(self, index: int) -> None:
@@ -193,7 +208,9 @@ class _Machine:
         # Check the types first, because hashing a nested tuple may take forever.
         if type(module) is not str or type(name) is not str or (module, name) not in _NAMES:
             what = f"{module}.{name}" if type(module) is type(name) is str else "?"
-            raise PickleError(f"refers to {what!a:.80}, which is neither plain data nor an array")
+            raise PickleError(
+                f"refers to {what!a:.80}, which is neither plain data nor an array; {_REMEDY}"
+            )
         self.stack.append(_Name(_NAMES[module, name]))
 
     def stop(self) -> None:
@@ -207,9 +224,14 @@ class _Machine:
             case "dtype", (str(code), *_):
                 return _Unfinished(code)
             case "scalar", (np.dtype() as kind, bytes(data)):
-                return _array(data, kind, (), False).item()
+                value = self.array(data, kind, (), False)
+                return value.item() if isinstance(value, np.ndarray) else value
             case "buffer", (bytes() | bytearray() as data, np.dtype() as kind, shape, str(order)):
-                return _array(data, kind, shape, order == "F")
+                return self.array(data, kind, shape, order == "F")
+            case "ordered dict", ():
+                return {}
+            case "dict of lists", (_Name(meaning="list"),):
+                return {}
             case "encode", (str(text), "latin1"):
                 self.left_to_encode -= len(text)
                 if self.left_to_encode < 0:
@@ -224,13 +246,13 @@ class _Machine:
         finished: Any
         match unfinished, state:
             case _Unfinished(code=None), (1, shape, np.dtype() as kind, order, bytes(data)):
-                finished = _array(data, kind, shape, bool(order))
+                finished = self.array(data, kind, shape, bool(order))
             case _Unfinished(code=str(code)), (3, str(order), None, None, None, *_):
                 finished = _dtype(code, order)
             case _Unfinished(code=str(code)), _:
                 raise PickleError(f"contains an array of type {code!a:.20} with fields")
             case _Unfinished(code=None), (1, _, _, _, list()):
-                raise PickleError("contains an array of Python objects")
+                raise PickleError(f"contains an array of Python objects; {_REMEDY}")
             case _:
                 raise PickleError("sets the state of an object that is not an array")
         self.stack.append(finished)
@@ -238,11 +260,27 @@ class _Machine:
             if self.memo[index] is unfinished:
                 self.memo[index] = finished
 
+    def array(self, data: bytes | bytearray, kind: np.dtype, shape: Any, fortran: bool) -> Any:
+        """An array of numbers, a string, or a list of strings for a row of text."""
+        if kind.kind != "U":
+            return _array(data, kind, shape, fortran)
+        self.left_to_decode -= len(data)
+        if self.left_to_decode < 0:
+            raise PickleError("unpacks to more data than the file contains")
+        if type(shape) is not tuple or len(shape) > 1 or (shape and not kind.itemsize):
+            raise PickleError("contains text in an array of more than one axis; write it as lists")
+        if not kind.itemsize:
+            return ""
+        values = _array(data, kind, shape, fortran)
+        if (np.frombuffer(data, f"{kind.byteorder}u4") > sys.maxunicode).any():
+            raise PickleError("is damaged (text with invalid characters)")
+        return values.tolist()
+
 
 def _dtype(code: str, order: str) -> np.dtype:
-    if code not in NUMBERS or order not in tuple("<>|="):
+    if (code not in NUMBERS and not TEXT.fullmatch(code)) or order not in tuple("<>|="):
         what = "of Python objects" if code.startswith("O") else f"of type {code!a:.20}"
-        raise PickleError(f"contains an array {what}; only numbers are supported")
+        raise PickleError(f"contains an array {what}; only numbers and text are supported")
     return np.dtype(order + code)
 
 

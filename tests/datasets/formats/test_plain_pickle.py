@@ -3,6 +3,7 @@ import os
 import pickle
 import struct
 import tracemalloc
+from collections import OrderedDict, defaultdict
 from contextlib import suppress
 from decimal import Decimal
 
@@ -29,14 +30,17 @@ def put(tmp_path):
 
 
 def same(a, b):
-    if isinstance(b, np.ndarray):
+    if isinstance(b, np.ndarray) and b.dtype.kind == "U":
+        same(a, [str(text) for text in b] if b.ndim else str(b))
+    elif isinstance(b, np.ndarray):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
         assert not a.flags.writeable
     elif isinstance(b, np.generic):
-        assert type(a) in (int, float, bool)
+        assert type(a) in (int, float, bool, str)
         assert a == b
     elif isinstance(b, dict):
+        assert type(a) is dict
         assert list(a) == list(b)
         for key in b:
             same(a[key], b[key])
@@ -69,6 +73,23 @@ PLAIN = {
     "empty": [np.zeros((0, 3)), np.zeros((2, 0, 5), np.int8)],
     "no axes": np.array(3.0),
     "twice": [SHARED, SHARED],
+    "NumPy's text": [
+        np.str_("abc"),
+        np.str_(""),
+        np.str_("\u00e9\u4e2d\U0001f600"),
+        np.str_("a b"),
+    ],
+    "rows of text": [
+        np.array(["a", "bcd", ""]),
+        np.array([], "U3"),
+        np.array("x"),
+        np.array(["y"]),
+    ],
+    "text of the other end": np.array(["a", "bc"], ">U2"),
+    "ordered": OrderedDict(b=1, a=OrderedDict()),
+    "lists by key": defaultdict(list, a=[1], b=[np.str_("c")]),
+    "integer keys": {0: "a", 7: "b", -1: "c", 999_999: "d"},
+    "NumPy's keys": {np.str_("a"): 1, np.int64(3): 2},
 }
 
 
@@ -82,7 +103,10 @@ def test_plain_data_come_back(put, protocol):
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_files_of_older_numpy(put, protocol):
     """NumPy 2 has renamed the modules that a pickle of NumPy 1 names."""
-    content = {"a": np.arange(6.0).reshape(2, 3), "b": np.int32(7)}
+    content = {
+        "a": np.arange(6.0).reshape(2, 3), "b": np.int32(7), "c": np.str_("d"),
+        "e": np.ones((1, 2, 25, 3), np.float16), "f": np.array(["g", "hi"]),
+    }  # fmt: skip
     data = pickle.dumps(content, protocol)
     if protocol > 2:
         data = data[:2] + data[11:]  # without FRAME, whose length would be wrong
@@ -151,14 +175,35 @@ HOSTILE = {
     ),
     "fields": (np.zeros(2, [("a", "f4")]), "array of type 'V4' with fields"),
     "dates": (np.zeros(2, "M8[s]"), "array of type 'M8'"),
-    "text in an array": (np.array(["abc"]), "array of type 'U3'"),
+    "bytes in an array": (np.array([b"abc"]), "array of type 'S3'"),
+    "a table of text": (np.array([["abc"]]), "more than one axis"),
+    "text that is no text": (
+        opcodes(array(b"K\x01\x85", b"\xff\xff\xff\x7f", b"U1")), "damaged",
+    ),
+    "text of no length": (opcodes(array(b"J\xff\xff\xff\x7f\x85", b"", b"U0")), "one axis"),
+    "the same text again and again": (
+        opcodes(
+            b"cnumpy._core.multiarray\nscalar\nq\x00cnumpy\ndtype\n" + text(b"U20000")
+            + b"\x89\x88\x87R" + LITTLE + b"bq\x01B" + struct.pack("<I", 80_000)
+            + b"a\0\0\0" * 20_000 + b"q\x02" + b"h\x00h\x01h\x02\x86R" * 20_000
+        ),
+        "unpacks to more data",
+    ),
+    "a dict of anything": (defaultdict(dict), "refers to '(__builtin__|builtins).dict'"),
+    "an ordered dict of calls": (Reduced(OrderedDict, ([("a", 1)],)), "does not build an array"),
+    "a list that is called": (opcodes(b"cbuiltins\nlist\n)R"), "does not build an array"),
     "complex": (np.zeros(2, complex), "array of type 'c16'"),
     "another array class": (np.ma.masked_array([1, 2]), "neither plain data nor an array"),
     "a set": ({1, 2}, "more than plain data|names"),
     "a date": (datetime.date(2020, 1, 1), "refers to 'datetime.date'"),
     "a decimal": (Decimal(1), "refers to 'decimal.Decimal'"),
     "a class": (Decimal, "refers to 'decimal.Decimal'"),
-    "other keys": ({1: 2}, "keys are not strings"),
+    "other keys": ({1.5: 2}, "keys are neither text nor integers"),
+    "keys that are tuples": ({(1, 2): 2}, "keys are neither text nor integers"),
+    "keys that are names": (opcodes(b"}cnumpy\ndtype\nNs"), "keys are neither text nor integers"),
+    "keys chosen to collide": (
+        {k * (2**61 - 1): 0 for k in range(1, 2000)}, "keys are neither text nor integers",
+    ),
     "a huge shape": (
         opcodes(array(b"\x8a\x06\0\0\0\0\0\x01K\x04\x86", b"0" * 16)), "in 16 bytes",
     ),
@@ -177,7 +222,7 @@ HOSTILE = {
     "a huge string": (opcodes(b"B\xff\xff\xff\x7f"), "damaged"),
     "a longer string": (b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f", "damaged"),
     "a huge frame": (b"\x80\x04\x95" + b"\xff" * 7 + b"\x7fN.", None),
-    "a key with an endless hash": (opcodes(billion_tuples() + b"}h\x3cNs"), "keys are not strings"),
+    "a key with an endless hash": (opcodes(billion_tuples() + b"}h\x3cNs"), "keys are neither"),
     "a name with an endless hash": (opcodes(billion_tuples() + b"\x8c\x01a\x93"), "refers to"),
     "the same string again and again": (
         opcodes(
@@ -240,7 +285,10 @@ def test_nesting_is_no_danger(put):
     assert len(found) == 1
 
 
-VALID = [pickle.dumps({"a": [1, "b", np.arange(3.0), (np.int64(2),)]}, p) for p in (2, 4, 5)]
+VALID = [
+    pickle.dumps({"a": [1, "b", np.arange(3.0), (np.int64(2), np.str_("cd"))]}, p)
+    for p in (2, 4, 5)
+]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
