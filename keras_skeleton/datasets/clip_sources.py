@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_skeleton.datasets import ntu, pyskl
-from keras_skeleton.datasets.folder import LABELS, find_clips
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, read_layout
+from keras_skeleton.datasets.own_files import LABELS, find_clips
 from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
 from keras_skeleton.utils.errors import DatasetError
 

@@ -43,6 +43,9 @@ class Source:
             edit in place.
         fps: Frames per second; None if frames are missing or the rate is unknown.
         unit: Unit of the coordinates; empty if there is none.
+        default_protocol: Returns the protocol to use for the files in a folder if none is named;
+            None if a protocol must be named.
+        version: Number of the reader's version, increased if stores must be prepared again.
 
     Example:
         >>> from keras_skeleton.datasets.registry import get_source
@@ -68,6 +71,8 @@ class Source:
     watch: bool = False
     fps: float | None = None
     unit: str = "m"
+    default_protocol: Callable[[Path], str] | None = None
+    version: int = 0
 
     def locate(self, root: str | Path | None = None) -> Path | None:
         """Returns the folder with the raw files: `root`, or its subfolder of the dataset's name.
@@ -115,6 +120,20 @@ class Source:
             f"'{self.name}'.\n{self.layout}"
         )
 
+    def protocol_for(self, root: str | Path | None = None) -> str | None:
+        """The protocol to use if none is named; None if one must be named.
+
+        Args:
+            root: As for `find`.
+
+        Raises:
+            DatasetError: No files were found.
+        """
+        if self.default_protocol is None:
+            return None
+        folder = self.find(root)
+        return None if folder is None else self.default_protocol(folder)
+
     def count_clips(self, root: Path) -> int:
         """The number of clips expected from the files in `root`, without reading the clips."""
         return self.count(root) if self.count is not None else len(self.files(root))
@@ -130,12 +149,21 @@ class Source:
         return {**self.options, **options}
 
 
-def _fingerprint(files: Sequence[Path], watch: bool = False) -> str:
-    """A hash that changes if files are added, removed or renamed; with `watch` also if edited."""
+def _fingerprint(
+    files: Sequence[Path], root: Path | None = None, watch: bool = False, version: int = 0
+) -> str:
+    """A hash that changes if files are added, removed or renamed; with `watch` also if edited.
+
+    It does not depend on how the path of the folder is spelled.
+    """
     names = sorted(file.name for file in files)
-    if watch:
-        facts = [(file, file.stat()) for file in sorted(files)]
-        names = [f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in facts]
+    if watch and root is not None:
+        names = []
+        for file in sorted(files):
+            stat = file.stat()
+            names.append(f"{file.relative_to(root)} {stat.st_size} {stat.st_mtime_ns}")
+    if version:
+        names.append(f"version {version}")
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
@@ -187,9 +215,11 @@ def load(
     chosen = source.check_options(options)
     cache = Path(cache_dir) if cache_dir is not None else store.default_cache_dir()
     root = source.find(root)
+    if root is not None:  # places in the report stay valid when the working directory changes
+        root = root.resolve()
     files = source.files(root) if root is not None else []
     path = store.store_path(source.name, root, chosen, cache)
-    fingerprint = _fingerprint(files, source.watch)
+    fingerprint = _fingerprint(files, root, source.watch, source.version)
 
     reason = "forced" if force else None
     if reason is None:
@@ -212,7 +242,7 @@ def load(
             lambda writer: source.read(root, writer, **chosen),
             info={
                 "dataset": source.name,
-                "source": str(root.resolve()) if root is not None else "made here",
+                "source": str(root) if root is not None else "made here",
                 "source_files": len(files),
                 "fingerprint": fingerprint,
                 "options": chosen,

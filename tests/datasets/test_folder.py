@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_skeleton.datasets.dataset import ReadReport
-from keras_skeleton.datasets.folder import FOLDER, read_labels
+from keras_skeleton.datasets.folder import FOLDER
+from keras_skeleton.datasets.own_labels import read_labels
 from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.poses import POSES, pose_clip
 from keras_skeleton.datasets.formats.skeleton_toml import Layout, read_layout
@@ -410,7 +411,7 @@ def test_rows_that_cannot_be_used_are_named(tmp_path):
         "labels.csv:9: 'link.npy' is outside the folder",
         "labels.csv:10: 3 fields, expected 4",
         "labels.csv:11: empty field label",
-        "labels.csv:12: 'notes.txt': clips must be .npy, .npz, .json, .csv files",
+        "labels.csv:12: 'notes.txt': clips must be .npy, .npz, .json, .csv, .skeleton files",
         "link.npy: not listed in labels.csv, or in a bad line",
         "unlisted.npy: not listed in labels.csv, or in a bad line",
         "notes.json: is neither a list of frames nor an object with the key 'skeletons'",
@@ -465,7 +466,7 @@ def test_lists_that_cannot_be_read(text, why, tmp_path):
 
 
 def test_an_absurd_list_is_not_even_opened(people, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_skeleton.datasets.folder.MAX_BYTES", 10)
+    monkeypatch.setattr("keras_skeleton.datasets.own_labels.MAX_BYTES", 10)
     with pytest.raises(DatasetError, match="too large for a list of clips"):
         load(FOLDER, people, tmp_path / "cache")
 
@@ -583,9 +584,11 @@ def test_protocols(people, tmp_path):
     assert all(len(set(subject[fold.train])) == 2 for fold in folds)
     view = dataset.samples["view"].to_numpy()
     assert [set(view[fold.test]) for fold in dataset.folds("cv")] == [{1}, {2}]
-    for protocol in FOLDER.protocols:
+    for protocol in set(FOLDER.protocols) - {"split"}:
         for fold in dataset.folds(protocol):
             assert sorted(np.concatenate(fold)) == list(range(16))
+    with pytest.raises(DatasetError, match="needs a column 'split'"):
+        list(dataset.folds("split"))
 
 
 def test_half_of_the_subjects_train():
@@ -614,15 +617,15 @@ def test_what_needs_two_people_or_views_is_refused(tmp_path):
     (random,) = FOLDER.protocols["random"](nobody)
     np.testing.assert_array_equal(cs.test, random.test)
     for samples, protocol, why in (
-        (nobody, "loso", "labels.csv has no subjects; use 'random'"),
-        (nobody, "cv", "labels.csv has no views"),
-        (table([4], [1], 2), "cs", "labels.csv has one subject; use 'random'"),
-        (table([4], [1], 2), "loso", "labels.csv has one subject"),
-        (table([4], [1], 2), "cv", "labels.csv has one view"),
+        (nobody, "loso", "two subjects, but there are none .*; use 'folds'"),
+        (nobody, "cv", "two views, but there are none"),
+        (table([4], [1], 2), "cs", "two subjects, but there is one .*; use 'folds'"),
+        (table([4], [1], 2), "loso", "two subjects, but there is one"),
+        (table([4], [1], 2), "cv", "two views, but there is one"),
     ):
         with pytest.raises(DatasetError, match=why):
             list(FOLDER.protocols[protocol](samples))
     said = []
     folder = make(tmp_path / "d", ["a.npy,x"], RIG, "file,label")
     load(FOLDER, folder, tmp_path / "cache", log=said.append)
-    assert "note: labels.csv has no subjects: protocol 'cs' is a random split" in said
+    assert any("subjects" in line and "'cs' is a random split" in line for line in said)

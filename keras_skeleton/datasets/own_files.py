@@ -1,0 +1,94 @@
+"""Finds the clips in a folder of one's own: files, and folders that are one clip.
+
+The folder is walked once, and every clip is known by its path relative to the folder, so that a
+list of labels needs no further look at the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_skeleton.datasets.formats.clip_file import READERS
+
+LABELS = "labels.csv"
+KINECT = ".skeleton"
+SUFFIXES = tuple(dict.fromkeys((*READERS, KINECT)))
+
+
+def is_clip_folder(path: Path) -> bool:
+    """Whether a folder holds the frames of one clip, as OpenPose writes them."""
+    try:
+        return any(file.name.endswith("_keypoints.json") for file in path.iterdir())
+    except OSError:
+        return False
+
+
+class FoundClip(NamedTuple):
+    """A file or folder that may be a clip.
+
+    Attributes:
+        name: Path relative to the data folder, with `/` between its parts.
+        path: The path.
+        link: Whether it is a symbolic link, which may lead outside the folder.
+        folder: Whether it is a folder.
+    """
+
+    name: str
+    path: Path
+    link: bool = False
+    folder: bool = False
+
+
+def walk_clips(root: Path) -> list[FoundClip]:
+    """All clips in a folder and its subfolders, sorted by name; hidden ones are left out.
+
+    Links to folders are not followed. A folder that is a clip is not searched further.
+    """
+    return sorted(_walk(root, ""))
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[FoundClip]:
+    try:
+        with os.scandir(folder) as listed:
+            entries = [entry for entry in listed if not entry.name.startswith(".")]
+    except OSError:
+        return
+    for entry in entries:
+        name, path = prefix + entry.name, Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            if is_clip_folder(path):
+                yield FoundClip(name, path, folder=True)
+            else:
+                yield from _walk(path, name + "/")
+        elif path.suffix.lower() in SUFFIXES and name.lower() != LABELS and _is_file(entry):
+            yield FoundClip(name, path, entry.is_symlink())
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a loop of links
+        return False
+
+
+def find_clips(root: Path) -> list[Path]:
+    """All files and folders that may be clips, in the folder and its subfolders, sorted.
+
+    `.skeleton` files are left out: they need no description of their joints.
+    """
+    found = walk_clips(root)
+    return sorted(clip.path for clip in found if clip.path.suffix.lower() != KINECT)
+
+
+def labels_file(root: Path) -> Path | None:
+    """The folder's `labels.csv`, in whatever case; None if there is none."""
+    if (exact := root / LABELS).is_file():
+        return exact
+    try:
+        others = sorted(path for path in root.iterdir() if path.name.lower() == LABELS)
+    except OSError:
+        return None
+    return next((path for path in others if path.is_file()), None)

@@ -1,0 +1,71 @@
+"""Says in words who trains and who tests, and what is doubtful about a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+
+FEW = 10  # validation clips, below which the choice of the epoch is noisy
+LISTED = 10
+
+
+def _names(dataset: SkeletonDataset, clips: np.ndarray) -> list[str]:
+    """Names of the subjects of clips, in order of their numbers."""
+    known = dataset.info.get("subjects", {})
+    numbers = np.unique(dataset.samples["subject"].to_numpy()[clips])
+    return [known.get(str(number), str(number)) for number in numbers]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def subjects_line(dataset: SkeletonDataset, fold: Fold) -> str:
+    """Who is trained, validated and tested on; empty if the subjects are unknown.
+
+    Example:
+        >>> import keras_skeleton as ks
+        >>> dataset = ks.load_dataset("synthetic", subjects=4, repetitions=1)
+        >>> subjects_line(dataset, next(dataset.folds("cs")))
+        'train on subject 1, validate on 2, test on 3, 4'
+    """
+    if not dataset.samples["subject"].any():
+        return ""
+    train, validation, test = (_names(dataset, clips) for clips in fold)
+    if sorted({*train, *validation}) == sorted(train) == sorted({*train, *test}):
+        same = "" if not test else ", who also test" if len(train) > 1 else ", who also tests"
+        return f"train on {_plural('subject', train)} {_listed(train)}{same}"
+    words = [f"train on {_plural('subject', train)} {_listed(train)}"]
+    for part, names in (("validate", validation), ("test", test)):
+        if names and sorted(names) == sorted(train):
+            words.append(f"{part} on the same")
+        elif names:
+            shared = sorted(set(names) & set(train))
+            also = f" ({_listed(shared)} also train)" if shared and len(shared) < len(names) else ""
+            also = " (who also train)" if shared and len(shared) == len(names) else also
+            words.append(f"{part} on {_listed(names)}{also}")
+    return ", ".join(words)
+
+
+def _plural(noun: str, names: Sequence[str]) -> str:
+    return noun + ("s" if len(names) > 1 else "")
+
+
+def noisy_note(fold: Fold) -> str:
+    """A note if the epoch is selected on few clips or none; empty otherwise.
+
+    Example:
+        >>> noisy_note(Fold(np.arange(30), np.arange(30, 36), np.arange(36, 60)))
+        'the epoch is selected on 6 validation clips only, which is a noisy choice'
+    """
+    count = len(fold.validation)
+    if not count:
+        return "there are no validation clips, so the last epoch is kept"
+    if count < FEW:
+        clips = "clip" if count == 1 else "clips"
+        return f"the epoch is selected on {count} validation {clips} only, which is a noisy choice"
+    return ""
