@@ -9,6 +9,7 @@ SECONDS = {
     "test_distributed.py": 207,
     "test_install.py": 180,
     "commands/test_detect_command.py": 119,
+    "commands/test_fine_tune_command.py": 170,
     "commands/test_cli.py": 90,
     "detection/test_experiment.py": 90,
     "reproduction/test_reproduce.py": 60,
@@ -21,6 +22,7 @@ SECONDS = {
     "models/test_jax.py": 40,
     "deploy/test_export.py": 40,
     "zoo/test_zoo.py": 35,
+    "training/test_initial.py": 80,
     "commands/test_weights_pairing.py": 40,
     "attention/test_faithfulness.py": 35,
     "checkpoints/test_i3d_checkpoint.py": 35,
@@ -39,4 +41,6 @@ SECONDS = {
     "layers/test_grouped.py": 15,
     "attention/test_saliency.py": 12,
     "detection/test_curve.py": 10,
+    "training/test_layer_rates.py": 10,
+    "models/test_head.py": 25,
 }

@@ -256,7 +256,9 @@ class Experiment:
     @cached_property
     def taken(self) -> Taken | None:
         """What a network takes from the initial weights; None if there are none."""
-        return None if self.initial is None else self.take(self.build())
+        if self.initial is None:
+            return None
+        return self.take(self.initial.frozen(self.build()))  # also checks `freeze`
 
     def calibrate(self, number: int, weights: Path | None = None) -> Calibration | None:
         """Calibrates weights on the training and validation clips of their fold.
