@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.attention.attended import attend
 from keras_skeleton.attention.parts import draw_parts, part_table
 from keras_skeleton.attention.shares import attention_shares
 from keras_skeleton.dataset_recognizer import DatasetRecognizer, action_frames
@@ -23,11 +23,8 @@ from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.synthetic.dataset import informative_frames, informative_joints
 from keras_skeleton.distributed import current
 from keras_skeleton.evaluation.report import write_report
-from keras_skeleton.evaluation.scores import softmax
-from keras_skeleton.models.attention_maps import COUPLED_LAYERS
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.transforms.geometry import present
-from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.viz.attended_clip import AttendedClip
 from keras_skeleton.viz.style import save_figure
@@ -131,83 +128,36 @@ def draw_frames(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarra
 
 # ---------------------------------------------------------------- one clip
 
-LENGTHS = 60  # maximum number of prefixes of a clip that are classified
 
-
-def running_probabilities(run: Experiment, model: keras.Model, i: int) -> np.ndarray:
-    """Class probabilities of clip `i` if it ended after each frame.
-
-    Each prefix is classified as a clip of its own, so this works for any network. Of longer clips,
-    `LENGTHS` prefixes are classified and the rest is interpolated linearly.
-
-    Returns:
-        Probabilities after each frame, float64 (T, C); NaN before the first frame with a body.
-
-    Raises:
-        DatasetError: If the clip has no body.
-    """
-    clip = run.dataset.clip(i)
-    seen = np.flatnonzero(present(clip).any(axis=1))
-    if not len(seen):
-        raise DatasetError(f"clip '{run.dataset.samples['name'].iloc[i]}' has no body in any frame")
-    read = run.entry.preprocess(run.dataset.skeleton, run.frames, **run.recipe.preprocessing)
-    ends = np.arange(seen[0], len(clip))
-    if len(ends) > LENGTHS:
-        ends = np.unique(np.linspace(seen[0], len(clip) - 1, LENGTHS).round().astype(int))
-    beginnings = np.stack([read(clip[: end + 1]) for end in ends])
-    logits = keras.ops.convert_to_numpy(model.predict_on_batch(beginnings)).astype(np.float64)
-    known = softmax(logits)
-    every = np.arange(len(clip))
-    running = np.stack([np.interp(every, ends, column) for column in known.T], axis=1)
-    running[: seen[0]] = np.nan
-    return running
-
-
-def attend_to_clip(
-    run: Experiment, model: keras.Model, number: int, i: int, weights: str
-) -> AttendedClip:
-    """Collects a clip with the network's predictions and attention.
+def attend_to_clip(run: Experiment, recognizer: Recognizer, number: int, i: int) -> AttendedClip:
+    """Collects a clip of an experiment with a network's predictions and attention.
 
     Args:
         run: An experiment whose model has no video inputs.
-        model: The network, with its weights.
+        recognizer: A network trained in it.
         number: Fold on which the weights were trained, counted from 1.
         i: Index of the clip.
-        weights: Name of the weights, used in titles.
     """
     dataset, row = run.dataset, run.dataset.samples.iloc[i]
-    (maps,) = DatasetRecognizer.of_network(run, model).attention([i])
-    running = running_probabilities(run, model, i)
     part = next(
         (name for name, clips in run.folds[number - 1]._asdict().items() if i in clips), "unused"
     )
     fps = dataset.info.get("fps")
     about = {
         "model": run.model,
-        "weights": weights,
+        "weights": recognizer.name,
         "dataset": f"{dataset.name}, {run.protocol}"
         + (f", fold {number}" if len(run.folds) > 1 else ""),
         "clip": f"{part}, {row['frames']} frames" + (f", {fps:g} fps" if fps else ""),
     }
-    coupled = {layer.name for layer in model.layers} & set(COUPLED_LAYERS.values())
-    return AttendedClip(
-        clip=dataset.clip(i),
-        skeleton=dataset.skeleton,
-        classes=dataset.classes,
+    return attend(
+        recognizer,
+        dataset.clip(i),
+        str(row["name"]),
         label=int(row["label"]),
-        probabilities=running[-1],
-        name=str(row["name"]),
-        about=about,
-        joints=maps.get("joints"),
-        frames=maps.get("frames"),
-        running=running,
         interval=action_frames(row),
         fps=fps,
-        unit=dataset.info.get("unit", "m"),
-        note="This network's attention weights are signed; their absolute values in its position "
-        "stream are shown."
-        if coupled
-        else "",
+        about=about,
     )
 
 

@@ -32,9 +32,10 @@ from keras_skeleton.zoo.entries import Entry, read_zoo
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
+    from keras_skeleton.recognizer import Recognizer
     from keras_skeleton.training.experiment import Experiment
 
-    Opened = tuple[Experiment, Path, int, str]  # with weights, their fold, and their label
+    Opened = tuple[Experiment, Recognizer, int]  # with the fold of the weights
     Opener = tuple[SkeletonDataset, Callable[[], Opened]]
 
 FORMATS = (".html", ".mp4", ".gif", ".png")
@@ -84,15 +85,12 @@ def run(words: Sequence[str]) -> None:
 
     start_keras()
     from keras_skeleton.attention.run_attention import attend_to_clip
-    from keras_skeleton.checkpoints.weights import load_weights
 
-    experiment, weights, number, name = make()
+    experiment, recognizer, number = make()
     test = experiment.folds[number - 1].test
     i = names.index(args.clip) if args.clip is not None else int(test[0])
-    network = experiment.build()
-    load_weights(network, weights)
-    seen = attend_to_clip(experiment, network, number, i, name)
-    print(f"{seen.name}: {seen.title}, weights {name}")
+    seen = attend_to_clip(experiment, recognizer, number, i)
+    print(f"{seen.name}: {seen.title}, weights {recognizer.name}")
     out = out or FOLDER / f"{plain_name(seen.name)}.html"
     if out.suffix == ".html":
         from keras_skeleton.viz.attention_page import write_attention_page
@@ -147,17 +145,25 @@ def _fill(args: argparse.Namespace) -> None:
 
 
 def _open_entry(args: argparse.Namespace, entry: Entry, dataset: SkeletonDataset) -> Opened:
-    experiment, weights = open_pretrained(args, entry, dataset, FOLDER)
-    return experiment, weights, entry.fold, entry.name
+    from keras_skeleton.zoo.recognizers import of_entry
+
+    experiment, _ = open_pretrained(args, entry, dataset, FOLDER)
+    return experiment, of_entry(entry), entry.fold
 
 
 def _open_weights(args: argparse.Namespace, dataset: SkeletonDataset) -> Opened:
-    from keras_skeleton.dataset_recognizer import weights_label
+    from keras_skeleton.checkpoints.weights import load_weights
+    from keras_skeleton.dataset_recognizer import recognizer_of
+    from keras_skeleton.zoo.recognizers import load_recognizer
 
     weights = weights_file(args)
     experiment = open_experiment(args, dataset, named_recipe(args), FOLDER)
-    name = weights_label(weights) if Path(args.weights).is_dir() else weights.name
-    return experiment, weights, _fold(experiment, args.fold, weights), name
+    fold = _fold(experiment, args.fold, weights)
+    if args.known is not None and weights.name == "best.weights.h5":
+        return experiment, load_recognizer(args.known.name, fold), fold
+    network = experiment.build(any_length=True)
+    load_weights(network, weights)
+    return experiment, recognizer_of(experiment, network, weights.name), fold
 
 
 def _fold(experiment: Experiment, named: list[int] | None, weights: Path) -> int:

@@ -308,27 +308,12 @@ def _write(
 
 def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
     """Writes the attention page and the strip of poses of a clip."""
-    from keras_skeleton.viz.attended_clip import AttendedClip
+    from keras_skeleton.attention.attended import attend
     from keras_skeleton.viz.attention_page import write_attention_page
     from keras_skeleton.viz.strips import attention_strip_figure
     from keras_skeleton.viz.style import save_figure
 
-    adapted, _ = recognizer.preprocessing.adapt(clip.clip, clip.skeleton)
-    prediction = recognizer.predict(clip.clip, skeleton=clip.skeleton)
-    maps = recognizer.attention_of([adapted])[0]
-    seen = AttendedClip(
-        clip=adapted,
-        skeleton=recognizer.skeleton,
-        classes=tuple(recognizer.classes),
-        label=None,
-        probabilities=prediction.probabilities,
-        name=clip.source,
-        about={"weights": recognizer.name, "clip": f"{len(adapted)} frames"},
-        joints=maps.get("joints"),
-        frames=maps.get("frames"),
-        fps=clip.fps,
-        unit=recognizer.preprocessing.unit,
-    )
+    seen = attend(recognizer, clip.clip, clip.source, clip.skeleton, fps=clip.fps)
     stem = plain_name(Path(clip.source).name)
     write_attention_page(seen, out / f"{stem}.html")
     figure = attention_strip_figure(

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from keras_skeleton import load_dataset
-from keras_skeleton.attention import run_attention as looking
+from keras_skeleton.attention import attended
 from keras_skeleton.cli import main
+from keras_skeleton.dataset_recognizer import recognizer_of
 from keras_skeleton.evaluation.scores import softmax
 from keras_skeleton.models.attention_maps import attention_maps
 from keras_skeleton.models.registry import MODELS
@@ -119,11 +120,12 @@ def test_the_page_shows_what_the_network_does(attention, clips, cache, weights, 
 def test_long_clips_are_read_at_some_lengths(clips, cache, monkeypatch):
     run = experiment(clips, cache, "mans9")
     network = run.build()
-    every = looking.running_probabilities(run, network, 0)
+    recognizer, clip = recognizer_of(run, network), run.dataset.clip(0)
+    every = attended.running_probabilities(recognizer, clip)
     assert np.isnan(every[:2]).all()
     np.testing.assert_allclose(every[2:].sum(axis=1), 1)
-    monkeypatch.setattr(looking, "LENGTHS", 3)
-    some = looking.running_probabilities(run, network, 0)
+    monkeypatch.setattr(attended, "LENGTHS", 3)
+    some = attended.running_probabilities(recognizer, clip)
     np.testing.assert_allclose(some[[2, 5, 8]], every[[2, 5, 8]], atol=1e-6)
     np.testing.assert_allclose(some[4], (some[2] + 2 * some[5]) / 3, atol=1e-6)
 
@@ -174,7 +176,7 @@ def test_a_runs_folder_tells_the_fold(attention, weights, clips, cache, tmp_path
     more = ["--protocol", "loso", "--weights", str(tmp_path / "run")]
     assert attention("lstm", page, *more) == 0
     assert "folder, loso, fold 2" in page.read_text("utf-8")
-    assert "run/fold_02/best.weights.h5" in page.read_text("utf-8")
+    assert "run/fold_02" in page.read_text("utf-8")
     run = experiment(clips, cache, "lstm", "loso")
     first = run.dataset.samples["name"].iloc[run.folds[1].test[0]]
     assert f": {first}" in re.search("<title>(.*?)</title>", page.read_text("utf-8"))[1]
@@ -192,7 +194,7 @@ def test_a_run_says_itself_what_it_is(clips, cache, tmp_path, monkeypatch, capsy
     assert main([*more, "--fold", "3"]) == 0
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "folder, loso, fold 3" in page
-    assert "run/fold_03/best.weights.h5" in page
+    assert "run/fold_03" in page
     assert view_of(tmp_path / "page.html")["frames"] is None  # no attention, as it was trained
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     lacking = {key: value for key, value in about.items() if key != "recipe"}

@@ -1,0 +1,101 @@
+"""The predictions and the attention of a recognizer for one clip, as attention pages and films show
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_skeleton.evaluation.scores import softmax
+from keras_skeleton.models.attention_maps import COUPLED_LAYERS
+from keras_skeleton.recognizer import Recognizer
+from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.transforms.geometry import present
+from keras_skeleton.viz.attended_clip import AttendedClip
+
+LENGTHS = 60  # maximum number of prefixes of a clip that are classified
+SIGNED = (
+    "This network's attention weights are signed; their absolute values in its position stream "
+    "are shown."
+)
+
+
+def attend(
+    recognizer: Recognizer,
+    clip: np.ndarray,
+    name: str,
+    skeleton: str | Skeleton | None = None,
+    label: int | None = None,
+    interval: tuple[int, int] | None = None,
+    fps: float | None = None,
+    about: Mapping[str, str] | None = None,
+) -> AttendedClip:
+    """Collects what a network says about a clip and where it looks.
+
+    Args:
+        recognizer: The network.
+        clip: (T, V, 3) or (T, M, V, 3), as for `Recognizer.predict`.
+        name: Name of the clip.
+        skeleton: Skeleton of the clip; by default the network's.
+        label: Index of the true class; None if unknown.
+        interval: First and last frame (inclusive) of the labeled action; None if unknown.
+        fps: Frames per second; None if unknown.
+        about: Where the data comes from, for display.
+
+    Raises:
+        ClipInputError: If the clip is invalid.
+        SkeletonMapError: If the skeleton cannot be mapped to the network's.
+
+    Example:
+        >>> seen = attend(recognizer, clip, "clip.npy")  # doctest: +SKIP
+        >>> seen.title  # doctest: +SKIP
+    """
+    adapted, _ = recognizer.preprocessing.adapt(clip, skeleton)
+    (maps,) = recognizer.attention_of([adapted])
+    running = running_probabilities(recognizer, adapted)
+    coupled = {layer.name for layer in recognizer.model.layers} & set(COUPLED_LAYERS.values())
+    return AttendedClip(
+        clip=adapted,
+        skeleton=recognizer.skeleton,
+        classes=tuple(recognizer.classes),
+        label=label,
+        probabilities=running[-1],
+        name=name,
+        about=about or {"weights": recognizer.name, "clip": f"{len(adapted)} frames"},
+        joints=maps.get("joints"),
+        frames=maps.get("frames"),
+        running=running,
+        interval=interval,
+        fps=fps,
+        unit=recognizer.preprocessing.unit,
+        note=SIGNED if coupled else "",
+    )
+
+
+def running_probabilities(recognizer: Recognizer, clip: np.ndarray) -> np.ndarray:
+    """Class probabilities of a clip if it ended after each frame.
+
+    Each prefix is classified as a clip of its own, so this works for any network. Of longer clips,
+    `LENGTHS` prefixes are classified and the rest is interpolated linearly.
+
+    Args:
+        recognizer: The network.
+        clip: (T, M, V, 3), from `preprocessing.adapt`, so with a body in some frame.
+
+    Returns:
+        Probabilities after each frame, float64 (T, C); NaN before the first frame with a body.
+    """
+    first = int(np.flatnonzero(present(clip).any(axis=1))[0])
+    ends = np.arange(first, len(clip))
+    if len(ends) > LENGTHS:
+        ends = np.unique(np.linspace(first, len(clip) - 1, LENGTHS).round().astype(int))
+    own = recognizer.preprocessing
+    frames = own.input_frames(len(clip))
+    logits = recognizer.outputs(np.stack([own(clip[: end + 1], frames) for end in ends]))["logits"]
+    calibration = recognizer.calibration
+    known = softmax(logits) if calibration is None else calibration.probabilities(logits)
+    every = np.arange(len(clip))
+    running = np.stack([np.interp(every, ends, column) for column in known.T], axis=1)
+    running[:first] = np.nan
+    return running
