@@ -797,6 +797,42 @@ def unsure() -> Page:
 
 # --- Writing and checking -----------------------------------------------------------------------
 
+def fine_tuning() -> Page:
+    """Accuracy of training on few clips, from scratch and from weights of the zoo."""
+    path = stored("benchmarks/fine_tuning.csv")
+    table = pd.read_csv(path)
+    scratch = table["start"] == "scratch"
+    keys = ["dataset", "model", "clips_per_class"]
+    rows = []
+    for (dataset, model, count), own in table[~scratch & (table["rate"] == 1)].groupby(keys):
+        here = (table[keys] == (dataset, model, count)).all(axis=1)
+        same = table[scratch & here].set_index("seed")
+        both = own.set_index("seed").join(same["accuracy_last"], rsuffix="_scratch", how="inner")
+        fine, plain = 100 * both["accuracy_last"], 100 * both["accuracy_last_scratch"]
+        trained_on = next(name for name in HERE if f"_{name}_" in own["start"].iloc[0])
+        rows.append(
+            [
+                DATASETS[trained_on],
+                DATASETS[dataset],
+                f"`{model}`",
+                f"{count}",
+                spread(plain.tolist()),
+                spread(fine.tolist()),
+                f"{(fine - plain).mean():+.1f}",
+                f"{len(both)}",
+            ]
+        )
+    note = (
+        "Test accuracy in percent after the last epoch, on the first fold: mean ± standard "
+        "deviation over seeds, which also draw the clips."
+    )
+    header = ["weights of", "fine-tuned on", "model", "clips per class", "from scratch",
+              "fine-tuned", "difference", "seeds"]  # fmt: skip
+    order = {DATASETS[name]: k for k, name in enumerate(HERE)}
+    rows.sort(key=lambda row: (order[row[0]], order[row[1]], row[2], int(row[3])))
+    return "results/benchmarks/fine_tuning.csv", f"{note}\n\n{grid(header, rows)}"
+
+
 PAGES: dict[str, Callable[[], Page]] = {
     "main_results": main_results,
     "networks": networks,
@@ -822,6 +858,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "zoo": zoo,
     "throughput": throughput,
     "unsure": unsure,
+    "fine_tuning": fine_tuning,
 }
 
 
