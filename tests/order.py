@@ -23,7 +23,7 @@ SECONDS = {
     "deploy/test_export.py": 40,
     "zoo/test_zoo.py": 35,
     "training/test_initial.py": 80,
-    "commands/test_weights_pairing.py": 40,
+    "commands/test_weights_pairing.py": 75,
     "attention/test_faithfulness.py": 35,
     "checkpoints/test_i3d_checkpoint.py": 35,
     "deploy/test_compiled.py": 30,
