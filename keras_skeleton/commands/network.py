@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,7 @@ def check_names(args: argparse.Namespace, data: bool = True) -> None:
             get_recipe(args.model, args.dataset, args.recipe or "paper")
     elif weights != PRETRAINED:
         run_of(args)
+        pretrained_entry(args)
     for word in settings_of(args):
         split_setting(word)
     watches = needs_crops(args.model)
@@ -162,12 +163,24 @@ def pretrained_entry(args: argparse.Namespace) -> Entry | None:
         fold = args.fold[0] if args.fold and len(set(args.fold)) == 1 else None
         if args.fold and fold is None:
             raise UserError("--weights pretrained needs one fold; give --fold once")
-        return find_entry(args.model, args.dataset, args.protocol, args.recipe, fold)
+        entry = find_entry(args.model, args.dataset, args.protocol, args.recipe, fold)
+        _check_options(args, entry.name, entry.options)
+        return entry
     if args.known is None or args.known.entry is None:
         return None
     check_same(args, args.known, (*NAMES, "recipe"))
     refuse(args, NETWORK_FLAGS, f"{args.known.name} defines the network")
+    _check_options(args, args.known.name, args.known.entry.options)
     return args.known.entry
+
+
+def _check_options(args: argparse.Namespace, name: str, options: Mapping[str, Any]) -> None:
+    """Raises UserError if a reader option differs from that of the weights."""
+    source = get_source(args.dataset)
+    for key, value in reader_options(source, args.option).items():
+        own = options.get(key, source.options[key])
+        if value != own:
+            raise UserError(f"{name} was trained with --option {key}={own}, not {value}")
 
 
 def run_of(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -184,10 +197,7 @@ def run_of(args: argparse.Namespace) -> dict[str, Any] | None:
     same = about["dataset"] == args.dataset
     check_same(args, known, ("model", "recipe", *(["protocol"] if same else [])))
     if same:
-        for key, value in reader_options(get_source(args.dataset), args.option).items():
-            own = about["options"].get(key, get_source(args.dataset).options[key])
-            if value != own:
-                raise UserError(f"{known.name} was trained with --option {key}={own}, not {value}")
+        _check_options(args, known.name, about["options"])
     if known.fold is not None:
         args.fold = [known.fold]
     return dict(about)
@@ -236,7 +246,9 @@ def load_for(args: argparse.Namespace) -> SkeletonDataset:
 
         options = about["options"] if about["dataset"] == args.dataset else {}
         dataset = load(args, dict(options))
-        check_fit(args.weights, about["dataset"], about["skeleton"], about["classes"], dataset)
+        joints = (about.get("layout") or {}).get("joints")
+        trained_on = (about["dataset"], about["skeleton"], about["classes"])
+        check_fit(args.weights, *trained_on, dataset, joints)
         _note_other_data(about, dataset)
         return dataset
     recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")

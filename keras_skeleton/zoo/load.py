@@ -128,7 +128,8 @@ def experiment_of_run(
     Raises:
         ZooError: If the dataset has other classes or another skeleton.
     """
-    check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset)
+    joints = (about.get("layout") or {}).get("joints")
+    check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset, joints)
     return Experiment(
         model=about["model"],
         dataset=dataset,
@@ -177,11 +178,41 @@ def experiment_of(
 
 
 def check_fit(
-    what: str, trained_on: str, skeleton: str, classes: Sequence[str], dataset: SkeletonDataset
+    what: str,
+    trained_on: str,
+    skeleton: str,
+    classes: Sequence[str],
+    dataset: SkeletonDataset,
+    joints: Sequence[str] | None = None,
 ) -> None:
+    """Checks that a dataset has the classes and joints that weights were trained on.
+
+    Args:
+        what: Name of the weights, in messages.
+        trained_on: Name of their dataset.
+        skeleton: Name of their skeleton.
+        classes: Their classes.
+        dataset: The dataset.
+        joints: Names of their joints, if they are recorded.
+
+    Raises:
+        ZooError: It has others.
+    """
     if (dataset.skeleton.name, list(dataset.classes)) != (skeleton, list(classes)):
         raise ZooError(
             f"{what} was trained on {trained_on} with {len(classes)} classes and the skeleton "
             f"{skeleton}; '{dataset.name}' has {len(dataset.classes)} classes and the skeleton "
-            f"{dataset.skeleton.name}"
+            f"{dataset.skeleton.name}{_first_difference('class', classes, dataset.classes)}"
         )
+    if joints is not None and list(joints) != list(dataset.skeleton.joints):
+        raise ZooError(
+            f"{what} was trained on {trained_on} with {len(joints)} joints; '{dataset.name}' has "
+            f"{dataset.skeleton.size}{_first_difference('joint', joints, dataset.skeleton.joints)}"
+        )
+
+
+def _first_difference(what: str, theirs: Sequence[str], own: Sequence[str]) -> str:
+    for k, (one, other) in enumerate(zip(theirs, own, strict=False), 1):
+        if one != other:
+            return f" ({what} {k} is '{one}' there, '{other}' here)"
+    return ""
