@@ -31,12 +31,12 @@ def subjects_line(dataset: SkeletonDataset, fold: Fold) -> str:
         >>> import keras_skeleton as ks
         >>> dataset = ks.load_dataset("synthetic", subjects=4, repetitions=1)
         >>> subjects_line(dataset, next(dataset.folds("cs")))
-        'train on subject 1, validate on 2, test on 3, 4'
+        'train on subject 3, validate on 1, test on 2, 4'
     """
     if not dataset.samples["subject"].any():
         return ""
     train, validation, test = (_names(dataset, clips) for clips in fold)
-    if sorted({*train, *validation}) == sorted(train) == sorted({*train, *test}):
+    if {*validation} <= {*train} and (not test or {*test} == {*train}):
         same = "" if not test else ", who also test" if len(train) > 1 else ", who also tests"
         return f"train on {_plural('subject', train)} {_listed(train)}{same}"
     words = [f"train on {_plural('subject', train)} {_listed(train)}"]
