@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from keras_skeleton.commands.common import add_data_arguments, load, parser_for
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.transforms.geometry import present
 from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.utils.files import plain_name
+
+if TYPE_CHECKING:
+    from keras_skeleton.datasets.dataset import SkeletonDataset
 
 
 def run(words: Sequence[str]) -> None:
@@ -40,6 +47,8 @@ def run(words: Sequence[str]) -> None:
 
     clip, row = dataset.clip(i), dataset.samples.iloc[i]
     print(row.to_string())
+    for line in describe_clip(clip, dataset, i):
+        print(line)
     label = dataset.classes[row["label"]]
     title = f"{dataset.name}: '{label}', {row['name']}"
     stem = args.out / plain_name(row["name"])
@@ -52,3 +61,35 @@ def run(words: Sequence[str]) -> None:
             clip, dataset.skeleton, path=movie, title=title, fps=fps or 30.0, unit=unit, frames=90
         )
     )
+
+
+def describe_clip(clip: np.ndarray, dataset: SkeletonDataset, i: int) -> Iterator[str]:
+    """Yields lines about people, unit, axes and missing joints of a clip.
+
+    Args:
+        clip: Clip `i`, (T, M, V, 3).
+        dataset: The dataset.
+        i: Index of the clip.
+    """
+    there = present(clip)
+    counts = [int(n) for n in there.sum(axis=0) if n]
+    frames = ", ".join(map(str, counts))
+    yield f"people: {len(counts)}, in {frames} of {len(clip)} frames"
+    unit = dataset.info.get("unit", "m")
+    if there.any():
+        size = float(np.median(np.ptp(clip[there], axis=1).max(axis=1)))
+        low, high = clip[there].min(axis=(0, 1)), clip[there].max(axis=(0, 1))
+        ranges = ", ".join(
+            f"{a} {x:.3g} to {y:.3g}" for a, x, y in zip("xyz", low, high, strict=True)
+        )
+        yield f"unit: {unit or 'unknown'}; a person measures {size:.3g}; {ranges}"
+    up = dataset.info.get("up", "y")
+    yield "up: y" + (f" ({up} in the files)" if up != "y" else "")
+    fps = dataset.info.get("fps")
+    yield f"frame rate: {f'{fps:g} per second' if fps else 'unknown'}"
+    if "filled" in dataset.samples:
+        share = float(dataset.samples["filled"].iloc[i])
+        yield f"missing joints, interpolated: {share:.1%}"
+    zero: np.ndarray = np.all(clip == 0, axis=-1) & there[:, :, None]
+    if joints := np.flatnonzero(zero.any(axis=(0, 1))).tolist():
+        yield f"joints at (0, 0, 0): {', '.join(dataset.skeleton.joints[j] for j in joints)}"

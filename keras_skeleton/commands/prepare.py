@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import add_data_arguments, load, parser_for
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
 from keras_skeleton.datasets.store import verify_store
 from keras_skeleton.utils.errors import DatasetError
+
+if TYPE_CHECKING:
+    from keras_skeleton.datasets.dataset import SkeletonDataset
+
+SHOWN = 3  # folds of each protocol
 
 
 def run(words: Sequence[str]) -> None:
@@ -18,22 +25,40 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--force", action="store_true", help="convert again and replace the store")
     parser.add_argument("--verify", action="store_true", help="verify the checksums of the store")
     args = parser.parse_args(words)
-    get_source(args.dataset)
+    source = get_source(args.dataset)
     dataset = load(args, force=args.force)
     frames = int(dataset.samples["frames"].sum())
     print(f"{dataset.name}: {len(dataset)} clips, {frames} frames, {len(dataset.classes)} classes")
-    for protocol in dataset.protocols:
-        try:
-            folds = list(dataset.folds(protocol))
-        except DatasetError as error:  # e.g. too few subjects among a user's own clips
-            print(f"  {protocol}: {error}")
-            continue
-        for number, fold in enumerate(folds[:3], start=1):
-            print(
-                f"  {protocol} fold {number}/{len(folds)}: {len(fold.train)} train, "
-                f"{len(fold.validation)} validation, {len(fold.test)} test"
-            )
+    for line in describe_splits(dataset, source.protocol_for(args.data_dir)):
+        print(f"  {line}")
     if args.verify:
         verify_store(dataset.info["store"])
         print("verified: all files of the store match their checksums")
     print(f"store: {dataset.info['store']}")
+
+
+def describe_splits(dataset: SkeletonDataset, default: str | None = None) -> Iterator[str]:
+    """Yields lines about the first folds of each protocol, or why it is not possible.
+
+    Args:
+        dataset: The dataset.
+        default: The protocol that is used if none is named.
+    """
+    told: set[str] = set()
+    for protocol in dataset.protocols:
+        title = f"{protocol} (default)" if protocol == default else protocol
+        try:
+            folds = list(dataset.folds(protocol))
+        except DatasetError as error:  # e.g. too few subjects among a user's own clips
+            if str(error) not in told:  # a reason may hold for all protocols
+                yield f"{title}: {error}"
+            told.add(str(error))
+            continue
+        for number, fold in enumerate(folds[:SHOWN], start=1):
+            yield (
+                f"{title} fold {number}/{len(folds)}: {len(fold.train)} train, "
+                f"{len(fold.validation)} validation, {len(fold.test)} test"
+            )
+            if protocol == default:
+                named = "subjects" in dataset.info and subjects_line(dataset, fold)
+                yield from (f"  {line}" for line in (named, noisy_note(fold)) if line)

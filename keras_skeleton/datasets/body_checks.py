@@ -16,17 +16,8 @@ from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.geometry import present
 
 SMALLEST, LARGEST = 0.3, 2.5  # meters
+FRAMES = 50  # about as many frames of a clip are looked at
 METRIC = ("m", "cm", "mm")
-
-
-def body_sizes(clip: np.ndarray) -> np.ndarray:
-    """The largest extent of each body along an axis: float (n,), for all bodies of all frames.
-
-    Args:
-        clip: (T, M, V, 3).
-    """
-    bodies = clip[present(clip)]
-    return np.ptp(bodies, axis=1).max(axis=-1) if len(bodies) else np.zeros(0)
 
 
 def has_trunk(skeleton: Skeleton) -> bool:
@@ -64,12 +55,13 @@ class BodyChecks:
 
     def add(self, clip: np.ndarray) -> None:
         """Adds a clip (T, M, V, 3), as it is trained on."""
-        bodies = clip[present(clip)]
+        bodies = clip[:: 1 + len(clip) // FRAMES]
+        bodies = bodies[present(bodies)]
         if not len(bodies):
             return
-        self.sizes.append(float(np.median(body_sizes(clip))))
-        self.low = np.minimum(self.low, bodies.min(axis=(0, 1)))
-        self.high = np.maximum(self.high, bodies.max(axis=(0, 1)))
+        low, high = bodies.min(axis=1), bodies.max(axis=1)
+        self.sizes.append(float(np.median((high - low).max(axis=1))))
+        self.low, self.high = np.minimum(self.low, low.min(0)), np.maximum(self.high, high.max(0))
         if self.upper and self.lower:
             ups = bodies[:, self.upper].mean(axis=1) - bodies[:, self.lower].mean(axis=1)
             # The share of frames in which the body is upright along each of the six directions.

@@ -8,6 +8,7 @@ the version of a library.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,12 +41,26 @@ def linked_groups(samples: pd.DataFrame, columns: Iterable[str]) -> np.ndarray:
     return pd.factorize(found)[0]
 
 
-def _counts(groups: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Number of clips of each class in each group: int (G, C), the classes that occur."""
+class _Group(NamedTuple):
+    """The classes that occur in a group, and their numbers of clips."""
+
+    labels: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """The number of clips."""
+        return int(self.counts.sum())
+
+
+def _count(groups: np.ndarray, labels: np.ndarray) -> tuple[list[_Group], np.ndarray]:
+    """The groups, with classes numbered from 0, and the class number of each clip."""
     classes, label = np.unique(labels, return_inverse=True)
-    counts = np.zeros((int(groups.max()) + 1, len(classes)), int)
-    np.add.at(counts, (groups, label), 1)
-    return counts
+    pairs, counts = np.unique(groups * len(classes) + label, return_counts=True)
+    group, own = pairs // len(classes), pairs % len(classes)
+    ends = np.flatnonzero(np.diff(group)) + 1
+    parts = zip(np.split(own, ends), np.split(counts, ends), strict=True)
+    return [_Group(*part) for part in parts], label
 
 
 def deal_groups(groups: np.ndarray, labels: np.ndarray, hands: int) -> np.ndarray:
@@ -63,21 +78,19 @@ def deal_groups(groups: np.ndarray, labels: np.ndarray, hands: int) -> np.ndarra
         >>> deal_groups(np.arange(6), np.array([0, 0, 0, 1, 1, 1]), 3)
         array([0, 1, 2, 0, 1, 2])
     """
-    counts = _counts(groups, labels)
-    parts = np.zeros((hands, counts.shape[1]), int)
-    dealt = np.zeros(len(counts), int)
-    sizes = counts.sum(axis=1)
-    turn = np.argsort(-sizes, kind="stable")
-    for done, group in enumerate(turn):
-        own = parts @ counts[group]
-        total = parts.sum(axis=1)
-        free = np.flatnonzero(total == 0)
-        if len(free) and len(turn) - done <= len(free):
-            part = int(free[0])
-        else:
-            part = int(np.lexsort((total, own))[0])
-        dealt[group] = part
-        parts[part] += counts[group]
+    members, label = _count(groups, labels)
+    have = np.zeros((hands, int(label.max()) + 1), int)
+    sizes = np.zeros(hands, int)
+    dealt = np.zeros(len(members), int)
+    turn = sorted(range(len(members)), key=lambda g: -members[g].size)
+    for left, number in zip(range(len(turn), 0, -1), turn, strict=True):
+        group = members[number]
+        empty = np.flatnonzero(sizes == 0)
+        own = have[:, group.labels] @ group.counts
+        part = empty[0] if left <= len(empty) else np.lexsort((sizes, own))[0]
+        have[part, group.labels] += group.counts
+        sizes[part] += group.size
+        dealt[number] = part
     return dealt[groups]
 
 
@@ -100,25 +113,34 @@ def draw_groups(
         >>> int(drawn[:10].sum()), int(drawn[10:].sum())
         (2, 2)
     """
-    counts = _counts(groups, labels)
-    if len(counts) < 2:
+    members, label = _count(groups, labels)
+    if len(members) < 2:
         return np.zeros(len(groups), bool)
-    enough = (counts > 0).sum(axis=0) >= 3
-    target = np.maximum(np.round(fraction * counts.sum(axis=0)), enough)
-    turn = np.random.default_rng(seed).permutation(len(counts))
-    drawn = np.zeros(len(counts), bool)
-    have = np.zeros(counts.shape[1], int)
-    for group in turn:
-        now, then = np.abs(target - have).sum(), np.abs(target - have - counts[group]).sum()
-        if then < now and drawn.sum() < len(counts) - 1:
-            drawn[group] = True
-            have += counts[group]
-    for label in np.flatnonzero(enough & (have == 0)):
-        fitting = [g for g in turn if counts[g, label] and not drawn[g]]
-        group = min(fitting, key=lambda g: counts[g].sum())
-        if 2 * (have.sum() + counts[group].sum()) <= len(groups):
-            drawn[group] = True
-            have += counts[group]
+    total = np.bincount(label)
+    enough = np.bincount(np.concatenate([g.labels for g in members]), minlength=len(total)) >= 3
+    left = np.maximum(np.round(fraction * total), enough)  # clips that are still to be drawn
+    turn = np.random.default_rng(seed).permutation(len(members)).tolist()
+    drawn = np.zeros(len(members), bool)
+    clips = 0
+
+    def draw(number: int) -> None:
+        nonlocal clips
+        drawn[number] = True
+        left[members[number].labels] -= members[number].counts
+        clips += members[number].size
+
+    for number in turn:
+        own = left[members[number].labels]
+        nearer = np.abs(own - members[number].counts).sum() < np.abs(own).sum()
+        if nearer and drawn.sum() < len(members) - 1:
+            draw(number)
+    have = np.bincount(label[drawn[groups]], minlength=len(total))
+    for missing in np.flatnonzero(enough & (have == 0)):
+        if not drawn[groups[label == missing]].any():
+            fitting = [n for n in turn if missing in members[n].labels]
+            number = min(fitting, key=lambda n: members[n].size)
+            if 2 * (clips + members[number].size) <= len(groups):
+                draw(number)
     if not drawn.any():
-        drawn[min(turn, key=lambda g: counts[g].sum())] = True
+        draw(min(turn, key=lambda n: members[n].size))
     return drawn[groups]

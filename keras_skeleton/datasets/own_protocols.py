@@ -168,15 +168,15 @@ def leave_view_out(samples: pd.DataFrame) -> Iterator[Fold]:
 
 def random_split(samples: pd.DataFrame) -> Iterator[Fold]:
     """One fold that tests on 30 % of each class, drawn with a fixed seed."""
-    everything = np.arange(len(samples))
+    clips = np.arange(len(samples))
     groups = _groups(samples)
     if len(groups) and groups.max() == 0 and len(groups) > 1:
         raise DatasetError(
             "all clips are segments of one recording, and a random split never parts those; "
             f"record another one, or train on everything with '{ALL}'"
         )
-    if len(groups) == 0 or groups.max() + 1 == len(groups):
-        test = random_holdout(0.3)(samples, everything, 0)
+    single = len(groups) == 0 or groups.max() + 1 == len(groups)
+    if single and (test := random_holdout(0.3)(samples, clips, 0)).any():
         yield split(samples, test, random_holdout(seed=1))
         return
     test = draw_groups(groups, samples["label"].to_numpy(), 0.3, (0, 0))
