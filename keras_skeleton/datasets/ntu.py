@@ -80,6 +80,7 @@ NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 SUFFIX = ".skeleton"
 VIDEO_SIZE = (1080, 1920)  # height and width of the color video to which pixels refer
 MAX_BODIES = 2
+NESTED = 3  # folders 'nturgb*' inside each other
 
 CS_SUBJECTS = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
 CSUB_SUBJECTS = (
@@ -139,21 +140,22 @@ def parse_name(name: str) -> dict[str, Any] | None:
 
 
 def scan(root: Path) -> list[Path]:
-    """All `.skeleton` files in `root` and its subfolders `nturgb*`, sorted by name.
+    """All `.skeleton` files in `root` and in folders `nturgb*` inside, sorted by name.
 
+    Archives may be unpacked into folders of their own, so up to three such folders may be nested.
     Duplicate names are listed once (the release of 120 actions may contain the 60 again).
     """
     found: dict[str, str] = {}
-    folders = [os.fspath(root)]
-    for folder in folders:
+    folders = [(os.fspath(root), 0)]
+    for folder, depth in folders:
         inside = []
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = entry.name
-                if name.endswith(SUFFIX) and not name.startswith("."):
-                    found.setdefault(name, entry.path)
-                elif folder is folders[0] and name.startswith("nturgb") and entry.is_dir():
-                    inside.append(entry.path)
+                if name.lower().endswith(SUFFIX) and not name.startswith("."):
+                    found.setdefault(name[: -len(SUFFIX)] + SUFFIX, entry.path)
+                elif depth < NESTED and name.startswith("nturgb") and entry.is_dir():
+                    inside.append((entry.path, depth + 1))
         folders += sorted(inside)
     return [Path(found[name]) for name in sorted(found)]
 
@@ -417,6 +419,7 @@ NTU = Source(
     test_clips={"cs": (16_487,), "cv": (18_932,)},
     options={"bodies": "tracking"},
     fps=30.0,
+    version=1,  # 1: people keep their slots under a new id
 )
 NTU120 = Source(
     name="ntu120",
@@ -431,6 +434,7 @@ NTU120 = Source(
     clips=113_945,
     options={"bodies": "tracking"},
     fps=30.0,
+    version=1,  # 1: people keep their slots under a new id
 )
 
 SOURCES = {"ntu": NTU, "ntu120": NTU120}

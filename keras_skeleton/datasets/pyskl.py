@@ -19,8 +19,9 @@ reader was not tested on the full download. Clip: (T, m, 25, 3), joints in Kinec
           `folder`: y up, z = 0, in units of the person's torso. Keypoints between -2 and 2 are
           taken as normalized and multiplied by the width and height in 'img_shape'
 
-A joint whose 'keypoint_score' is 0 is missing and interpolated. Of more than two bodies, the two
-with the most motion are kept.
+A joint whose 'keypoint_score' is 0 is missing and interpolated. People of 2D files are followed
+from frame to frame (`transforms.tracking`). Of more than two bodies, the two with the most motion
+are kept. Notes say how often.
 
 Pickles can contain code. It is never run: `formats/plain_pickle.py` reads only arrays, strings,
 numbers, and lists, tuples and dicts of them, and raises an error for any other content.
@@ -35,7 +36,7 @@ Protocols, if the file has the data for them:
     xsub, xview, xset     the file's '<protocol>_train' and '<protocol>_val'
     own                   the file's 'train' and 'val' (or 'test'), or other names of its own; with
                           several pairs ('train1' and 'test1', ...), one fold for each
-    random                trains on 70 %, tests on 30 %, by subject if they are known
+    random                trains on 70 %, tests on 30 %; keeps subjects together if they are known
 With the file's splits, validation holds out a random twentieth of each class, unless the file has
 'train', 'val' and 'test'.
 """
@@ -52,7 +53,7 @@ import pandas as pd
 from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.dataset import Fold, Protocol
 from keras_skeleton.datasets.formats import plain_pickle
-from keras_skeleton.datasets.formats.poses import COCO17, pose_clip
+from keras_skeleton.datasets.formats.poses import COCO17, pose_clip, split_coordinates
 from keras_skeleton.datasets.pyskl_splits import (
     COLUMNS,
     by_file,
@@ -67,6 +68,7 @@ from keras_skeleton.transforms.bodies import order_by_motion
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import torso_length
+from keras_skeleton.transforms.tracking import follow_people, take_people
 from keras_skeleton.utils.errors import DatasetError
 
 JOINTS, KEYPOINTS = 25, COCO17.size
@@ -130,9 +132,11 @@ def read_annotations(path: Path) -> Annotations:
     splits: Any = {}
     annotations: Any = content
     if type(content) is dict:
-        splits = content.get("split", content.get("splits")) or {}
+        splits = content.get("split", content.get("splits"))
+        if splits is None or (type(splits) in (list, tuple) and not splits):
+            splits = {}
         annotations = content.get("annotations")
-        if annotations is None and not splits:
+        if annotations is None and type(splits) is dict and not splits:
             splits, annotations = _parts(content)
     if type(annotations) is dict:
         annotations = [_named(annotations[key], str(key)) for key in annotations]
@@ -290,7 +294,10 @@ def _from_kinect(points: np.ndarray, scores: np.ndarray | None) -> np.ndarray | 
     return clip
 
 
-def _from_coco(points: np.ndarray, scores: np.ndarray | None, img_shape: Any) -> np.ndarray | str:
+def _from_coco(
+    points: np.ndarray, scores: np.ndarray | None, img_shape: Any
+) -> tuple[np.ndarray, int] | str:
+    """The clip and the number of frames in which people change places."""
     points = points.transpose(1, 0, 2, 3).astype(np.float64)
     if np.isinf(points).any():
         return f"contains infinity, first in frame {np.argwhere(np.isinf(points))[0, 0]}"
@@ -303,16 +310,32 @@ def _from_coco(points: np.ndarray, scores: np.ndarray | None, img_shape: Any) ->
         if size is None or size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
             return "has normalized keypoints, which need 'img_shape', (height, width) in pixels"
         points[..., :2] *= size[::-1]  # from (height, width) to x and y
+    coordinates = "xy" if scores is None else "xyc"
+    changes = 0
+    if points.shape[1] > 1:
+        order, changes = follow_people(split_coordinates(points, coordinates))
+        points = take_people(points, order) if changes else points
     try:
         with np.errstate(over="ignore"):
-            clip = pose_clip(points, COCO17, "xy" if scores is None else "xyc").astype(np.float32)
+            clip = pose_clip(points, COCO17, coordinates).astype(np.float32)
     except ValueError as error:
         return f"cannot be scaled to the person's torso: {error}"
-    return clip if np.isfinite(clip).all() else "contains a number that is too large"
+    if not np.isfinite(clip).all():
+        return "contains a number that is too large"
+    return clip, changes
 
 
-def _read(annotation: Any) -> tuple[np.ndarray, bool, int] | str:
-    """A clip, whether it was 2D, and the number of bodies in the file; or what is wrong."""
+class _Found(NamedTuple):
+    """A clip, whether its poses are 2D, the file's bodies, and frames in which places changed."""
+
+    clip: np.ndarray
+    flat: bool
+    bodies: int
+    changes: int
+
+
+def _read(annotation: Any) -> _Found | str:
+    """Converts an annotation, or returns an error message."""
     if type(annotation) is not dict:
         return "is not a dict"
     name = clip_name(annotation.get("frame_dir"))
@@ -323,12 +346,14 @@ def _read(annotation: Any) -> tuple[np.ndarray, bool, int] | str:
     found = read_points(annotation)
     if isinstance(found, str):
         return f"{name:.40} {found}"
+    made: np.ndarray | tuple[np.ndarray, int] | str
     if found.flat:
-        clip = _from_coco(found.points, found.scores, annotation.get("img_shape"))
+        made = _from_coco(found.points, found.scores, annotation.get("img_shape"))
     else:
-        clip = _from_kinect(found.points, found.scores)
-    if isinstance(clip, str):
-        return f"{name:.40} {clip}"
+        made = _from_kinect(found.points, found.scores)
+    if isinstance(made, str):
+        return f"{name:.40} {made}"
+    clip, changes = made if isinstance(made, tuple) else (made, 0)
     if not clip.any():
         return f"{name:.40} has no skeleton in any of its {len(clip)} frames"
     if found.flat:  # 3D files keep empty slots, as the published ones are stored
@@ -336,13 +361,13 @@ def _read(annotation: Any) -> tuple[np.ndarray, bool, int] | str:
     bodies = clip.shape[1]
     if bodies > MAX_BODIES:
         clip = order_by_motion(clip)[:, :MAX_BODIES].astype(np.float32)
-    return clip, found.flat, bodies
+    return _Found(clip, found.flat, bodies, changes)
 
 
 def read_clip(annotation: Any) -> np.ndarray | str:
     """Converts an annotation to float32 (T, m, 25, 3), or returns an error message."""
     found = _read(annotation)
-    return found if isinstance(found, str) else found[0]
+    return found if isinstance(found, str) else found.clip
 
 
 # ---------------------------------------------------------------- all clips
@@ -392,7 +417,7 @@ def read(root: Path, writer: StoreWriter, file: str = "") -> None:
 
     seen: set[str] = set()
     flat: bool | None = None
-    crowded = 0
+    crowded = followed = 0
     torsos: list[float] = []
     for number, (annotation, columns) in enumerate(zip(annotations, parsed, strict=True)):
         writer.progress(number, len(annotations))
@@ -401,7 +426,7 @@ def read(root: Path, writer: StoreWriter, file: str = "") -> None:
         if isinstance(found, str):
             report.skip(where, found)
             continue
-        clip, is_flat, bodies = found
+        clip, is_flat, bodies, changes = found
         name, label = names[number] or "", labels[number]
         if name in seen:
             report.skip(where, f"{name:.40} occurs twice")
@@ -421,6 +446,7 @@ def read(root: Path, writer: StoreWriter, file: str = "") -> None:
         else:
             flat = is_flat
             crowded += bodies > MAX_BODIES
+            followed += changes > 0
             own = {**(columns or {}), **split_columns(name, splits), "label": class_of[label]}
             writer.add(clip, name=name, **own)
             seen.add(name)
@@ -434,6 +460,11 @@ def read(root: Path, writer: StoreWriter, file: str = "") -> None:
     if flat:
         writer.info["unit"] = ""
         report.note("2D poses of 17 keypoints were converted to Kinect v2 joints, with z = 0")
+    if followed:
+        report.note(
+            f"in {followed} clips people change places in the file; they were followed by their "
+            "joints"
+        )
     if crowded:
         report.note(
             f"{crowded} clips have more than {MAX_BODIES} bodies; those with the most motion "
@@ -491,6 +522,7 @@ PYSKL = Source(
     clips=ntu.NTU.clips,
     options={"file": ""},
     watch=True,
+    version=1,
 )
 
 SOURCES = {"pyskl": PYSKL}

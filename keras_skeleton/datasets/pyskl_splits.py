@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold, Protocol, ReadReport
+from keras_skeleton.datasets.grouped_splits import draw_groups, linked_groups
 from keras_skeleton.datasets.protocols import (
     NEITHER,
+    PERFORMANCE,
     TEST,
     TRAIN,
-    group_holdout,
     random_holdout,
     split,
 )
@@ -160,14 +161,23 @@ def by_file(column: str, absent: str) -> Protocol:
 
 
 def random_split(samples: pd.DataFrame) -> Iterator[Fold]:
-    """One fold that tests on 30 %, drawn with a fixed seed: of the subjects if all are known and
-    there are at least three, else of the clips of each class."""
-    if (samples["subject"] > 0).all() and samples["subject"].nunique() >= 3:
-        test = group_holdout("subject", 0.3)(samples, np.arange(len(samples)), 0)
-        yield split(samples, test, group_holdout("subject", 0.1, seed=1))
-        return
-    test = random_holdout(0.3)(samples, np.arange(len(samples)), 0)
-    yield split(samples, test, random_holdout(seed=1))
+    """One fold that tests on about 30 % of each class, drawn with a fixed seed.
+
+    Clips of a subject stay together if there are at least three, else those of a performance. Clips
+    of unknown subjects are drawn one by one.
+    """
+    groups = linked_groups(samples, ["subject"])
+    if groups.max() < 2:
+        known = samples["subject"].to_numpy() > 0
+        performances = samples.groupby(PERFORMANCE, sort=True).ngroup().to_numpy()
+        groups = pd.factorize(np.where(known, performances, -1 - np.arange(len(samples))))[0]
+    labels = samples["label"].to_numpy()
+
+    def hold(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
+        left = np.unique(groups[train], return_inverse=True)[1]
+        return draw_groups(left, labels[train], 0.1, (1, fold))
+
+    yield split(samples, draw_groups(groups, labels, 0.3, (0,)), hold)
 
 
 def split_columns(name: str, splits: dict[str, dict[str, int]]) -> dict[str, int]:

@@ -174,6 +174,17 @@ def test_files_are_found_wherever_they_are_unpacked(tmp_path):
     assert [path.stem for path in ntu.NTU.files(folder)] == [names[0], names[2]]
 
 
+def test_archives_may_be_unpacked_into_folders_of_their_own(tmp_path):
+    inside = tmp_path / "nturgbd_skeletons_s001_to_s017" / "nturgb+d_skeletons"
+    write(inside, [clip_name(action=1), clip_name(action=2)])
+    (inside / f"{clip_name(action=2)}.skeleton").rename(inside / f"{clip_name(action=2)}.SKELETON")
+    write(tmp_path / "nturgb+d_skeletons", [clip_name(action=2), clip_name(action=3)])
+    names = [clip_name(action=i) for i in (1, 2, 3)]
+    assert [path.stem for path in ntu.NTU.files(tmp_path)] == names
+    dataset = load(ntu.NTU, tmp_path, tmp_path / "cache", strict=True)
+    assert dataset.samples["name"].tolist() == names
+
+
 def test_nothing_there_says_what_to_download(tmp_path):
     for source in (ntu.NTU, ntu.NTU120):
         with pytest.raises(DatasetError, match=r"rose1\.ntu\.edu\.sg"):

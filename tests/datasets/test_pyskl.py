@@ -369,6 +369,17 @@ def test_splits_without_a_partner_are_named(tmp_path):
     assert [len(fold.test) for fold in dataset.folds("random")] == [2]
 
 
+def test_random_splits_keep_performances_of_a_lone_subject_together(tmp_path):
+    dataset = read(tmp_path, [annotation(n, int(n[-3:]) - 1) for n in ntu_names(subjects=(1,))])
+    (fold,) = dataset.folds("random")
+    assert sorted(np.concatenate(fold)) == list(range(12))
+    for label in (0, 59):
+        for setup in (1, 2):
+            table = dataset.samples
+            views = np.flatnonzero((table["label"] == label) & (table["setup"] == setup))
+            assert sum(bool(np.isin(views, part).any()) for part in fold) == 1
+
+
 def test_random_splits_keep_subjects_together(tmp_path):
     dataset = read(tmp_path, [annotation(n, int(n[-3:]) - 1) for n in ntu_names()])
     for fold in dataset.folds("random"):
@@ -501,6 +512,18 @@ def test_2d_poses_are_what_the_folder_reader_makes_of_them(tmp_path):
     assert (dataset.clip(0)[:, 0, head, 1] > dataset.clip(0)[:, 0, foot, 1]).all()
 
 
+def test_people_of_2d_files_are_followed(tmp_path):
+    """PYSKL's own script lists the people of a frame by the detector's scores."""
+    item = flat(bodies=2, frames=20)
+    swapped = {**item, "frame_dir": "b"}
+    for key in ("keypoint", "keypoint_score"):
+        swapped[key] = item[key].copy()
+        swapped[key][:, 5:9] = item[key][::-1, 5:9]
+    dataset = read(tmp_path, [item, swapped], strict=True)
+    np.testing.assert_array_equal(dataset.clip(1), dataset.clip(0))
+    assert any(note.startswith("in 1 clips people change") for note in dataset.info["notes"])
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_normalized_2d_poses_get_the_image_s_sides(tmp_path, signed):
     pixels = flat(seed=3)
@@ -580,7 +603,7 @@ DATA = st.recursive(
 FIELDS = ("frame_dir", "label", "total_frames", "keypoint", "keypoint_score", "img_shape")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     changes=st.lists(st.dictionaries(st.sampled_from(FIELDS), DATA, max_size=3), max_size=3),
     extra=st.dictionaries(
