@@ -15,6 +15,10 @@ import numpy as np
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 
+class SkeletonRoleError(UserError, ValueError):
+    """Raised when a joint layout lacks the joints that a transform finds by role."""
+
+
 @dataclass(frozen=True)
 class Skeleton:
     """A joint layout.
@@ -31,6 +35,8 @@ class Skeleton:
         feet: Pairs of indices (ankle, foot), left first; empty if the layout has no ankles.
         hands: Indices (left, right) of the joints nearest to the hands.
 
+    Roles that a layout lacks, such as the hips of a hand, are empty; see `need`.
+
     Example:
         >>> skeleton = get_skeleton("kinect_v2")
         >>> skeleton.size, skeleton.index("left_wrist")
@@ -43,12 +49,12 @@ class Skeleton:
     joints: tuple[str, ...]
     bones: tuple[tuple[int, int], ...]
     root: int
-    hips: tuple[int, int]
-    shoulders: tuple[int, int]
-    spine: tuple[int, int]
+    hips: tuple[int, ...]
+    shoulders: tuple[int, ...]
+    spine: tuple[int, ...]
     torso: tuple[int, ...]
     feet: tuple[tuple[int, int], ...]
-    hands: tuple[int, int]
+    hands: tuple[int, ...]
 
     @property
     def size(self) -> int:
@@ -73,6 +79,28 @@ class Skeleton:
                 order[i], order[j] = j, i
         return order
 
+    def need(self, *roles: str, of: str = "this transform") -> None:
+        """Checks that the layout has the joints of roles.
+
+        Args:
+            *roles: `"hips"`, `"shoulders"`, `"spine"`, `"torso"` or `"hands"`.
+            of: What needs them, for the message.
+
+        Raises:
+            SkeletonRoleError: The layout lacks a role.
+
+        Example:
+            >>> get_skeleton("mediapipe_hand21").need("hips", of="coordinates 'hips'")
+            Traceback (most recent call last):
+                ...
+            keras_skeleton.skeletons.SkeletonRoleError: the layout 'mediapipe_hand21' has no hips...
+        """
+        if lacking := [role for role in roles if not getattr(self, role)]:
+            raise SkeletonRoleError(
+                f"the layout '{self.name}' has no {' and no '.join(lacking)}, which {of} needs; "
+                "choose a network and coordinates that need none, or name them under [roles]"
+            )
+
     def index(self, joint: str) -> int:
         """Index of a joint by name.
 
@@ -91,10 +119,13 @@ def _layout(name: str, tree: str, roles: dict[str, str]) -> Skeleton:
     at = {joint: i for i, joint in enumerate(joints)}
     bones = tuple((at[row[1]], at[row[0]]) for row in rows if len(row) == 2)
     root = next(i for i, row in enumerate(rows) if len(row) == 1)
-    pairs = [at[joint] for joint in roles.pop("feet").split()]
-    named = {role: tuple(at[joint] for joint in text.split()) for role, text in roles.items()}
+    pairs = [at[joint] for joint in roles.pop("feet", "").split()]
+    named = {
+        role: tuple(at[joint] for joint in roles.get(role, "").split())
+        for role in ("hips", "shoulders", "spine", "torso", "hands")
+    }
     feet = tuple(zip(pairs[::2], pairs[1::2], strict=True))
-    return Skeleton(name=name, joints=joints, bones=bones, root=root, feet=feet, **named)  # type: ignore[arg-type]
+    return Skeleton(name=name, joints=joints, bones=bones, root=root, feet=feet, **named)
 
 
 # Microsoft Kinect SDK 2.0 (JointType enumeration): NTU RGB+D, PKU-MMD, UESTC.
@@ -250,15 +281,95 @@ HDM05 = _layout(
     },
 )
 
-SKELETONS = {layout.name: layout for layout in (KINECT_V1, KINECT_V2, SBU, HDM05)}
+# Azure Kinect body tracking SDK (k4abt_joint_id_t); it measures in millimetres, y points down.
+AZURE_KINECT = _layout(
+    "azure_kinect",
+    """
+    pelvis
+    spine_navel pelvis
+    spine_chest spine_navel
+    neck spine_chest
+    left_clavicle spine_chest
+    left_shoulder left_clavicle
+    left_elbow left_shoulder
+    left_wrist left_elbow
+    left_hand left_wrist
+    left_hand_tip left_hand
+    left_thumb left_wrist
+    right_clavicle spine_chest
+    right_shoulder right_clavicle
+    right_elbow right_shoulder
+    right_wrist right_elbow
+    right_hand right_wrist
+    right_hand_tip right_hand
+    right_thumb right_wrist
+    left_hip pelvis
+    left_knee left_hip
+    left_ankle left_knee
+    left_foot left_ankle
+    right_hip pelvis
+    right_knee right_hip
+    right_ankle right_knee
+    right_foot right_ankle
+    head neck
+    nose head
+    left_eye head
+    left_ear head
+    right_eye head
+    right_ear head
+    """,
+    {
+        "hips": "left_hip right_hip",
+        "shoulders": "left_shoulder right_shoulder",
+        "spine": "pelvis spine_navel",
+        "torso": "pelvis spine_navel spine_chest neck "
+        "left_shoulder right_shoulder left_hip right_hip",
+        "feet": "left_ankle left_foot right_ankle right_foot",
+        "hands": "left_hand right_hand",
+    },
+)
+
+# MediaPipe Hands (F. Zhang et al., 2020): one hand, so it has none of a body's roles.
+MEDIAPIPE_HAND21 = _layout(
+    "mediapipe_hand21",
+    """
+    wrist
+    thumb_cmc wrist
+    thumb_mcp thumb_cmc
+    thumb_ip thumb_mcp
+    thumb_tip thumb_ip
+    index_mcp wrist
+    index_pip index_mcp
+    index_dip index_pip
+    index_tip index_dip
+    middle_mcp wrist
+    middle_pip middle_mcp
+    middle_dip middle_pip
+    middle_tip middle_dip
+    ring_mcp wrist
+    ring_pip ring_mcp
+    ring_dip ring_pip
+    ring_tip ring_dip
+    pinky_mcp wrist
+    pinky_pip pinky_mcp
+    pinky_dip pinky_pip
+    pinky_tip pinky_dip
+    """,
+    {},
+)
+
+SKELETONS = {
+    layout.name: layout
+    for layout in (KINECT_V1, KINECT_V2, SBU, HDM05, AZURE_KINECT, MEDIAPIPE_HAND21)
+}
 
 
 def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
     """Returns a joint layout by name.
 
     Args:
-        skeleton: `"kinect_v1"`, `"kinect_v2"`, `"sbu"` or `"hdm05"`. A `Skeleton` is returned
-            unchanged.
+        skeleton: `"kinect_v1"`, `"kinect_v2"`, `"azure_kinect"`, `"sbu"`, `"hdm05"` or
+            `"mediapipe_hand21"`. A `Skeleton` is returned unchanged.
 
     Raises:
         UnknownNameError: There is no layout of this name.
@@ -278,22 +389,23 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
 # is not listed is taken by its own name.
 _SAME_PLACE: dict[str, dict[str, tuple[str, ...]]] = {
     "kinect_v1": {
-        "hip_center": ("spine_base", "root"),
-        "spine": ("spine_mid", "upper_back", "torso"),
+        "hip_center": ("spine_base", "root", "pelvis"),
+        "spine": ("spine_mid", "upper_back", "torso", "spine_navel"),
         "shoulder_center": ("spine_shoulder", "lower_neck", "neck"),
     },
     "kinect_v2": {
-        "spine_base": ("hip_center", "root"),
-        "spine_mid": ("spine", "upper_back", "torso"),
-        "spine_shoulder": ("shoulder_center", "lower_neck"),
+        "spine_base": ("hip_center", "root", "pelvis"),
+        "spine_mid": ("spine", "upper_back", "torso", "spine_navel"),
+        # Azure Kinect's neck lies at its lower end, between the shoulders.
+        "spine_shoulder": ("shoulder_center", "lower_neck", "neck"),
         "neck": ("neck", "upper_neck"),
-        "left_hand_tip": ("left_fingers",),
-        "right_hand_tip": ("right_fingers",),
+        "left_hand_tip": ("left_hand_tip", "left_fingers"),
+        "right_hand_tip": ("right_hand_tip", "right_fingers"),
     },
     # OpenNI's neck lies between the shoulders, its torso halfway down, its foot at the ankle.
     "sbu": {
-        "neck": ("spine_shoulder", "shoulder_center", "lower_neck"),
-        "torso": ("spine_mid", "spine", "upper_back"),
+        "neck": ("spine_shoulder", "shoulder_center", "lower_neck", "neck"),
+        "torso": ("spine_mid", "spine", "upper_back", "spine_navel"),
         "left_foot": ("left_ankle",),
         "right_foot": ("right_ankle",),
     },

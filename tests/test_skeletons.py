@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
 
-from keras_skeleton.skeletons import SKELETONS, SkeletonMapError, get_skeleton, joint_map
+from keras_skeleton.skeletons import (
+    SKELETONS,
+    SkeletonMapError,
+    SkeletonRoleError,
+    get_skeleton,
+    joint_map,
+)
 
-SIZES = {"kinect_v1": 20, "kinect_v2": 25, "sbu": 15, "hdm05": 31}
+SIZES = {
+    "kinect_v1": 20, "kinect_v2": 25, "sbu": 15, "hdm05": 31, "azure_kinect": 32,
+    "mediapipe_hand21": 21,
+}  # fmt: skip
 
 
 def test_bones_form_a_tree_over_all_joints():
@@ -33,6 +42,8 @@ def test_roles_name_the_right_joints():
     for name in SKELETONS:
         skeleton = get_skeleton(name)
         names = skeleton.joints
+        if not skeleton.hips:  # a hand has no roles
+            continue
         assert [names[j] for j in skeleton.hips] == ["left_hip", "right_hip"], name
         assert [names[j] for j in skeleton.shoulders] == ["left_shoulder", "right_shoulder"], name
         assert [names[j] for j in skeleton.hands] == ["left_hand", "right_hand"], name
@@ -49,6 +60,31 @@ def test_kinect_v2_follows_the_sdk():
     assert joints[16] == "right_hip"
     # The seven torso joints of the released MANs code.
     assert sorted(get_skeleton("kinect_v2").torso) == [0, 1, 4, 8, 12, 16, 20]
+
+
+def test_layouts_without_roles_say_what_they_lack():
+    hand = get_skeleton("mediapipe_hand21")
+    assert (hand.hips, hand.torso, hand.feet, hand.hands) == ((), (), (), ())
+    assert hand.joints[hand.parents[hand.index("thumb_cmc")]] == "wrist"
+    with pytest.raises(SkeletonRoleError, match="no hips and no spine"):
+        hand.need("hips", "spine")
+    get_skeleton("kinect_v2").need("hips", "spine", "hands", "torso", "shoulders")
+
+
+def test_azure_kinect_follows_the_sdk_and_becomes_a_kinect_v2():
+    azure = get_skeleton("azure_kinect")
+    names = azure.joints
+    assert (names[0], names[7], names[12], names[18], names[22], names[26], names[31]) == (
+        "pelvis", "left_wrist", "right_shoulder", "left_hip", "right_hip", "head", "right_ear",
+    )  # fmt: skip
+    v2 = get_skeleton("kinect_v2")
+    pairs = {b: names[a] for b, a in zip(v2.joints, joint_map(azure, v2), strict=True)}
+    assert (pairs["spine_base"], pairs["spine_mid"], pairs["spine_shoulder"]) == (
+        "pelvis", "spine_navel", "neck",
+    )  # fmt: skip
+    assert all(a == b for b, a in pairs.items() if b.startswith(("left_", "right_")))
+    for target in ("kinect_v1", "sbu"):
+        joint_map(azure, target)
 
 
 def test_unknown_names_suggest_the_nearest():

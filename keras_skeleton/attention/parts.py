@@ -22,6 +22,8 @@ def acting_hands(dataset: SkeletonDataset, clips: np.ndarray) -> np.ndarray:
     found = np.full(len(clips), -1)
     if "informative_joints" not in dataset.extras:
         return found
+    if not dataset.skeleton.hands:
+        return found
     left, right = dataset.skeleton.hands
     for k, i in enumerate(clips):
         joints = informative_joints(dataset, i)[main_actor(dataset.clip(i))]

@@ -43,13 +43,21 @@ def _fraction(text: str) -> float:
     return value
 
 
+def _image_size(text: str) -> tuple[float, float]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 1920x1080")
+    return float(width), float(height)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = parser_for("predict", __doc__)
     parser.add_argument(
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="clip file (.npy, .npz, .json, .csv, .skeleton, .pkl), folder or pattern; '-' reads "
+        help="clip file (.npy, .npz, .json, .csv, .skeleton, .pkl), folder, folder of OpenPose's "
+        "*_keypoints.json, or pattern; '-' reads "
         "frames from standard input, one JSON list (M, V, 3) or (V, 3) per line",
     )
     group = parser.add_argument_group("network")
@@ -64,6 +72,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     group = parser.add_argument_group("clips")
     group.add_argument("--skeleton", help="set the skeleton of the files (default: from the files)")
+    group.add_argument(
+        "--no-track",
+        action="store_true",
+        help="keep the order of people in the files of pose estimators",
+    )
+    group.add_argument(
+        "--image-size",
+        type=_image_size,
+        metavar="WxH",
+        help="set the size of the image for key points from 0 to 1, such as 1920x1080",
+    )
     group.add_argument(
         "--window", type=whole_number(1), metavar="N", help="label windows of N frames"
     )
@@ -111,10 +130,11 @@ def run(words: Sequence[str]) -> None:
         _stream(args)
         return
     paths = find_sources(args.sources)
-    clips, skipped = [], 0
+    clips: list[SourceClip] = []
+    skipped = 0
     for path in paths:
         try:
-            clips += list(read_clips(path, args.skeleton))
+            clips += read_clips(path, args.skeleton, not args.no_track, args.image_size)
         except DatasetError as error:
             if len(paths) == 1:
                 raise

@@ -1,27 +1,34 @@
 """Reads unlabeled clips for recognition from files, folders and patterns.
 
-Supported are the files of `--dataset folder` (.npy, .npz, .json and .csv, with the joint layout in
-a skeleton.toml in their folder), .skeleton files of NTU RGB+D and .pkl files of PYSKL.
+Supported are the files of `--dataset folder` (.npy, .npz, .json and .csv, and folders of OpenPose's
+`*_keypoints.json`, with the joint layout in a skeleton.toml in their folder, if the files do not
+say it), .skeleton files of NTU RGB+D and .pkl files of PYSKL.
 """
 
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_skeleton.datasets import ntu, pyskl
+from keras_skeleton.datasets.formats.clip_array import ClipArray
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
-from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, read_layout
+from keras_skeleton.datasets.formats.joint_names import layouts_with
+from keras_skeleton.datasets.formats.openpose import is_clip_folder, is_frame_file
+from keras_skeleton.datasets.formats.poses import WHOLE_BODIES, layouts_of
+from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, known_layout, read_layout
 from keras_skeleton.datasets.own_files import LABELS, find_clips
-from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
+from keras_skeleton.skeletons import KINECT_V2, Skeleton
 from keras_skeleton.utils.errors import DatasetError
 
 SUFFIXES = (*READERS, ".skeleton", ".pkl")
 FPS = 30.0  # of the Kinect
+PIXELS = 20  # joints of the Kinect are nearer than 20 m
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class SourceClip:
 
 
 def find_sources(words: Iterable[str]) -> list[Path]:
-    """Returns the distinct files of paths, folders and patterns.
+    """Returns the distinct files, and folders that are one clip, of paths, folders and patterns.
 
     Raises:
         DatasetError: A path does not exist, a folder has no clips, or a file has another format.
@@ -53,8 +60,7 @@ def find_sources(words: Iterable[str]) -> list[Path]:
     for word in words:
         path = Path(word)
         if path.is_dir():
-            files = find_clips(path)
-            files += sorted(p for p in path.rglob("*") if p.suffix in (".skeleton", ".pkl"))
+            files = [path] if is_clip_folder(path) else _inside(path)
             if not files:
                 raise DatasetError(f"{path}: contains no clips ({', '.join(SUFFIXES)})")
             found += files
@@ -63,21 +69,48 @@ def find_sources(words: Iterable[str]) -> list[Path]:
                 raise DatasetError(f"{path}: clips must be {', '.join(SUFFIXES)} files")
             found.append(path)
         elif files := [Path(name) for name in sorted(glob.glob(word, recursive=True))]:  # noqa: PTH207
-            found += [p for p in files if p.suffix.lower() in SUFFIXES and p.name != LABELS]
+            found += [
+                p
+                for p in files
+                if (p.suffix.lower() in SUFFIXES and p.is_file() and p.name != LABELS)
+                or is_clip_folder(p)
+            ]
         else:
             raise DatasetError(f"{word}: no such file or folder")
     if not found:
         raise DatasetError("no clips were found")
-    return list(dict.fromkeys(found))
+    return _join_frames(list(dict.fromkeys(found)))
 
 
-def read_clips(path: Path, skeleton: str | None = None) -> Iterator[SourceClip]:
+def _inside(folder: Path) -> list[Path]:
+    found = find_clips(folder)
+    return found + sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".skeleton", ".pkl"))
+
+
+def _join_frames(paths: list[Path]) -> list[Path]:
+    """Replaces several frames of OpenPose in one folder by the folder."""
+    frames = Counter(path.parent for path in paths if is_frame_file(path))
+    joined = [
+        path.parent if is_frame_file(path) and frames[path.parent] > 1 else path for path in paths
+    ]
+    return list(dict.fromkeys(joined))
+
+
+def read_clips(
+    path: Path,
+    skeleton: str | None = None,
+    track: bool = True,
+    image_size: tuple[float, float] | None = None,
+) -> Iterator[SourceClip]:
     """Yields the clips of a file: one, or several of a .pkl file.
 
     Args:
-        path: The file.
+        path: The file, or a folder of OpenPose's frames.
         skeleton: Name of the joint layout; by default that of a skeleton.toml in the file's folder
-            or a parent folder, else the known layout with this number of joints.
+            or a parent folder, else what the file says, else the known layout with this number of
+            joints.
+        track: Whether people of pose estimators are followed, see `transforms.tracking`.
+        image_size: Width and height of the image, for key points from 0 to 1.
 
     Raises:
         DatasetError: The file is unusable; the message states the file and the reason.
@@ -96,10 +129,16 @@ def read_clips(path: Path, skeleton: str | None = None) -> Iterator[SourceClip]:
                 raise DatasetError(f"{path}: annotations[{number}] {clip}")
             yield SourceClip(f"{path}:{annotation['frame_dir']}", clip, KINECT_V2, FPS)
     else:
+        notes: list[str] = []
         try:
             array = read_array(path)
-            layout, notes = _layout(path, array, skeleton)
-            clip, filled = finish_clip(array, layout)
+            layout = _layout(path, array, skeleton, notes)
+            layout = replace(
+                layout,
+                track=layout.track and track,
+                image_size=image_size or layout.image_size,
+            )
+            clip, filled = finish_clip(array, layout, notes)
         except ClipError as error:
             line = f":{error.line}" if error.line else ""
             raise DatasetError(f"{path}{line}: {error}") from None
@@ -107,21 +146,55 @@ def read_clips(path: Path, skeleton: str | None = None) -> Iterator[SourceClip]:
             notes.append(
                 f"{filled.sum()} missing joints were filled, {100 * filled.mean():.1f} % of all"
             )
-        yield SourceClip(str(path), clip, layout.skeleton, None, tuple(notes))
+        fps = layout.fps or array.fps
+        yield SourceClip(str(path), clip, layout.skeleton, fps, tuple(notes))
 
 
-def _layout(path: Path, array: np.ndarray, skeleton: str | None) -> tuple[Layout, list[str]]:
-    """The joint layout of a file, and the assumptions made."""
-    folders = path.resolve().parents
+def _layout(path: Path, array: ClipArray, skeleton: str | None, notes: list[str]) -> Layout:
+    """The joint layout of a file; adds the assumptions made to the notes."""
+    whole = path.resolve()
+    folders = [whole, *whole.parents] if path.is_dir() else list(whole.parents)
     root = next((folder for folder in folders if (folder / FILE).is_file()), path.parent)
     if skeleton is not None or (root / FILE).is_file():
-        return read_layout(root, skeleton), []
+        return read_layout(root, skeleton)
     joints = array.shape[-2] if array.ndim > 2 else array.shape[-1] // 3
-    fitting = [layout for layout in SKELETONS.values() if layout.size == joints]
-    if not fitting:
-        known = ", ".join(f"{layout.name} {layout.size}" for layout in SKELETONS.values())
+    if array.joints is not None:
+        names = layouts_with(array.joints)
+        if not names:
+            raise DatasetError(
+                f"{path}: its joints ({', '.join(array.joints[:5])}, ...) are those of no known "
+                f"layout; put a {FILE} in the folder, or set the layout with --skeleton"
+            )
+    elif joints in WHOLE_BODIES:
+        names = [WHOLE_BODIES[joints][1].name]
+    elif array.layout is not None:
+        names = [array.layout]
+    else:
+        names = layouts_of(joints)
+    if not names:
         raise DatasetError(
             f"{path}: no known layout has {joints} joints; put a {FILE} in the folder, or set the "
-            f"layout with --skeleton (known: {known})"
+            f"layout with --skeleton (known: {_known()})"
         )
-    return Layout(fitting[0]), [f"{joints} joints were read as {fitting[0].name}"]
+    if len(names) > 1:
+        names = [_likely(path, array, names)]
+    notes.append(f"{joints} joints were read as {names[0]}")
+    return known_layout(names[0])
+
+
+def _likely(path: Path, array: ClipArray, names: list[str]) -> str:
+    """The layout that coordinates show, among those with the same number of joints."""
+    flat = (array.ndim > 2 and array.shape[-1] == 2) or array.coordinates in ("xy", "xyc")
+    pixels = float(np.nanmax(np.abs(array.array), initial=0)) > PIXELS
+    if names[0] == KINECT_V2.name and not flat and not pixels:
+        return names[0]
+    if names[0] == "coco17" and flat:
+        return names[0]
+    raise DatasetError(
+        f"{path}: its joints may be those of {' or '.join(names)}; say which with --skeleton, or "
+        f"in a {FILE} in the folder"
+    )
+
+
+def _known() -> str:
+    return ", ".join(f"{name} {size}" for size in range(1, 40) for name in layouts_of(size))

@@ -60,6 +60,7 @@ def body_frame(pose: np.ndarray, skeleton: str | Skeleton) -> tuple[np.ndarray, 
         ((3,), True)
     """
     layout = get_skeleton(skeleton)
+    layout.need("hips", "shoulders", of="the body frame")
     pose = np.asarray(pose, np.float64)
     left, right = (pose[j] for j in layout.hips)
     origin = (left + right) / 2
@@ -146,6 +147,7 @@ def to_hips(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndar
         True
     """
     layout = get_skeleton(skeleton)
+    layout.need("hips", of="the origin at the hips")
     clip = check_clip(clip, layout).astype(np.float64)
     hips = clip[:, :, list(layout.hips)].mean(axis=2, keepdims=True)
     return np.where(present(clip)[:, :, None, None], clip - hips, 0.0)

@@ -107,6 +107,7 @@ def trunk_length(points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     Raises:
         ValueError: No frame shows both shoulders and both hips.
     """
+    skeleton.need("shoulders", "hips", of="the size of the box")
     shoulders, hips = (
         points[:, list(pair)].mean(axis=1) for pair in (skeleton.shoulders, skeleton.hips)
     )

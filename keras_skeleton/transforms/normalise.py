@@ -61,6 +61,7 @@ def to_actor_frame(
         True
     """
     layout = get_skeleton(skeleton)
+    layout.need("spine", "shoulders", of="the main actor's frame")
     if reference not in REFERENCES:
         raise ValueError(f"reference='{reference}' is unknown; it is one of {REFERENCES}")
     clip = check_clip(clip, layout).astype(np.float64)
@@ -162,6 +163,7 @@ def to_first_spine(
         array([0., 0., 0.])
     """
     layout = get_skeleton(skeleton)
+    layout.need("spine", of="the origin at the spine")
     clip = check_clip(clip, layout).astype(np.float64)
     there = present(clip)
     if not there.any():
@@ -217,6 +219,7 @@ def torso_length(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> fl
     It is computed over all bodies and frames, in the unit of the clip; 0 for a clip without bodies.
     """
     layout = get_skeleton(skeleton)
+    layout.need("hips", "shoulders", of="the torso length")
     bodies = check_clip(clip, layout)[present(clip)].astype(np.float64)  # (n, V, 3)
     if not len(bodies):
         return 0.0

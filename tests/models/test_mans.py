@@ -85,7 +85,12 @@ def test_released_gates_differ():
 def test_every_skeleton_becomes_an_image():
     for name, layout in SKELETONS.items():
         clip = np.random.default_rng(0).normal(size=(70, 1, layout.size, 3))
-        read = MODELS["mans9"].preprocess(layout, time="interpolate", joints="interpolate")
+        choices = {"time": "interpolate", "joints": "interpolate"}
+        if not layout.hips:  # a hand
+            with pytest.raises(ValueError, match="has no hips"):
+                MODELS["mans9"].preprocess(layout, **choices)(clip)
+            choices["coordinates"] = "camera"
+        read = MODELS["mans9"].preprocess(layout, **choices)
         assert read(clip).shape == (50, 50, 3), name
     rows = MODELS["mans9"].frame_index(70, time="interpolate")
     assert rows[0] == 0

@@ -1,4 +1,8 @@
-"""Reads one clip from a .npy, .npz, .json or .csv file as float32 (T, M, V, 3).
+"""Reads one clip from a file or folder as float32 (T, M, V, 3).
+
+Read are .npy, .npz, .json and .csv files and folders of OpenPose's `*_keypoints.json`. JSON files
+may be those of pose estimators, see `openpose`, `alphapose`, `mmpose`, `kinetics_skeleton` and
+`frame_lists`.
 
 Files may be untrusted: nothing is unpickled, sizes are limited, and any error in a file raises a
 `ClipError`.
@@ -9,47 +13,59 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from array import array
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from keras_skeleton.datasets.formats import (
+    alphapose,
+    frame_lists,
+    kinetics_skeleton,
+    mmpose,
+    openpose,
+)
+from keras_skeleton.datasets.formats.array_axes import check_axes, to_axes
+from keras_skeleton.datasets.formats.clip_array import ClipArray, ClipError
+from keras_skeleton.datasets.formats.clip_csv import read_csv
+from keras_skeleton.datasets.formats.joint_names import in_layout
 from keras_skeleton.datasets.formats.poses import (
     MEDIAPIPE33,
+    WHOLE_BODIES,
     image_to_camera,
+    looks_like,
     split_coordinates,
     to_kinect_v2,
     turn_up,
 )
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, Layout
+from keras_skeleton.skeletons import SKELETONS
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
-from keras_skeleton.utils.files import FileError, open_arrays, read_bytes, read_text, reason
+from keras_skeleton.transforms.tracking import follow_people, is_clearer, take_people
+from keras_skeleton.utils.files import FileError, open_arrays, read_bytes, reason
+
+__all__ = ["READERS", "ClipArray", "ClipError", "as_points", "finish_clip", "read_array"]
 
 MAX_BYTES = 256 << 20  # 15 minutes of Kinect v2 take 8 MiB in float32
 # Limits of JSON, where a number takes 32 bytes of memory and a list 80; enough for two hours of
 # Kinect v2.
 MAX_VALUES, MAX_LISTS = 1 << 24, 6 << 20
+NEARLY_ALL, SOME = 0.98, 0.35
+METRIC_SIZE = 20  # a body of the Azure Kinect is larger in mm, and smaller in m
 
 
-class ClipError(Exception):
-    """The file of a clip cannot be used; `line` is 0 if there is no line number."""
-
-    def __init__(self, why: str, line: int = 0) -> None:
-        super().__init__(why)
-        self.line = line
-
-
-def read_array(path: Path) -> np.ndarray:
-    """Reads the numbers in a clip's file as float64, in their original shape.
+def read_array(path: Path) -> ClipArray:
+    """Reads the numbers in a clip's file, or of a folder of OpenPose's frames, as float64.
 
     Raises:
         ClipError: The file is too large, does not match its extension, or contains values that are
             not numbers.
     """
     try:
+        if path.is_dir():
+            return openpose.read_folder(path)
         if path.stat().st_size > MAX_BYTES:
             raise ClipError(f"larger than {MAX_BYTES >> 20} MiB")
         return READERS[path.suffix.lower()](path)
@@ -61,10 +77,11 @@ def read_array(path: Path) -> np.ndarray:
         OSError,
         ValueError,
         TypeError,
+        AttributeError,
         EOFError,
         MemoryError,
         OverflowError,
-        KeyError,
+        LookupError,
         RuntimeError,
         SyntaxError,
         zipfile.BadZipFile,
@@ -73,7 +90,7 @@ def read_array(path: Path) -> np.ndarray:
         raise ClipError(f"cannot be read: {str(error)[:200] or type(error).__name__}") from None
 
 
-def _read_numpy(path: Path) -> np.ndarray:
+def _read_numpy(path: Path) -> ClipArray:
     with path.open("rb") as file:
         zipped = file.read(2) == b"PK"
     if zipped:
@@ -85,108 +102,145 @@ def _read_numpy(path: Path) -> np.ndarray:
         data = np.load(path, allow_pickle=False)
     if data.dtype.kind not in "fiu":
         raise ClipError(f"contains {data.dtype!s:.40}, not numbers")
-    return data.astype(np.float64)
+    return ClipArray(data.astype(np.float64))
 
 
-def _read_json(path: Path) -> np.ndarray:
+def _read_json(path: Path) -> ClipArray:
     text = read_bytes(path, "a clip", MAX_BYTES)
     if text.count(b",") > MAX_VALUES or text.count(b"[") + text.count(b"{") > MAX_LISTS:
         raise ClipError(f"contains more than {MAX_VALUES:,} numbers or {MAX_LISTS:,} lists")
     data = json.loads(text.decode("utf-8-sig"))
-    if isinstance(data, dict):
-        if "skeletons" not in data:
-            raise ClipError("is neither a list of frames nor an object with the key 'skeletons'")
-        data = data["skeletons"]
-    try:
-        return np.array(data, np.float64)  # null becomes NaN
-    except (ValueError, TypeError):
-        raise ClipError("frames differ in shape, or contain a value that is not a number") from None
+    for source in (kinetics_skeleton, openpose, alphapose, mmpose):
+        if source.matches(data):
+            return source.read(data)
+    return frame_lists.read(data)
 
 
-def _read_csv(path: Path) -> np.ndarray:
-    values = array("d")
-    columns = 0
-    separator: str | None = None
-    header = True  # whether the next line may be a header
-    content = read_text(path, "a clip", "utf-8-sig", most=MAX_BYTES)
-    for line, text in enumerate(content.splitlines(), start=1):
-        if not text.strip():
-            continue
-        if header:
-            separator = next((mark for mark in ";\t," if mark in text), None)
-        words = [word.strip() for word in text.split(separator)]
-        numbers = [_number(word) for word in words]
-        if header:
-            header = False
-            # Column names, or 0, 1, 2, ... as pandas writes them.
-            counted = len(numbers) > 2 and numbers == list(range(len(numbers)))
-            if counted or all(number is None for number in numbers):
-                continue
-        if None in numbers:
-            raise ClipError(f"'{words[numbers.index(None)][:40]}' is not a number", line)
-        columns = columns or len(numbers)
-        if len(numbers) != columns:
-            raise ClipError(f"{len(numbers)} columns, but {columns} in the previous lines", line)
-        if len(values) > MAX_BYTES // values.itemsize:
-            raise ClipError(f"contains more than {len(values):,} numbers", line)
-        values.extend(number for number in numbers if number is not None)
-    if not columns:
-        raise ClipError("contains no frames")
-    return np.array(values).reshape(-1, columns)
-
-
-def _number(word: str) -> float | None:
-    try:
-        return float(word or "nan")
-    except ValueError:
-        return None
-
-
-READERS: dict[str, Callable[[Path], np.ndarray]] = {
+READERS: dict[str, Callable[[Path], ClipArray]] = {
     ".npy": _read_numpy,
     ".npz": _read_numpy,
     ".json": _read_json,
-    ".csv": _read_csv,
+    ".csv": lambda path: read_csv(path, MAX_BYTES),
 }
 
 
-def as_points(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, str]:
+def as_points(
+    source: np.ndarray | ClipArray, layout: Layout, notes: list[str] | None = None
+) -> tuple[np.ndarray, str]:
     """Reshapes a file's array to points (T, M, K, C); also returns the C coordinates' names.
+
+    Args:
+        source: What `read_array` returns.
+        layout: The joints.
+        notes: A list to which notes are added.
 
     Raises:
         ClipError: The shape does not fit the layout.
     """
-    K, coordinates = layout.size, layout.coordinates
-    if array.size == 0 or not 2 <= array.ndim <= 4:
+    source = source if isinstance(source, ClipArray) else ClipArray(np.asarray(source))
+    notes = [] if notes is None else notes
+    array, K, coordinates = source.array, layout.size, layout.coordinates
+    known = source.coordinates is not None or source.listed  # the reader has set the axes
+    if layout.axes is not None and not known and array.ndim > 2:
+        array, known = to_axes(array, layout.axes), True
+    if array.size == 0 or not 2 <= array.ndim <= 5:
         raise ClipError(f"has shape {array.shape}; expected (T, {K}, 3) or (T, M, {K}, 3)")
     if array.ndim == 2:  # one row per frame
-        columns = array.shape[1]
-        C = len(coordinates) if coordinates else columns // K
-        if C not in (2, 3, 4) or columns % (C * K) or (coordinates is None and C == 4):
-            raise ClipError(
-                f"has {columns} columns; {K} joints have {2 * K} (x, y) or {3 * K} (x, y, z); "
-                f"for other formats set 'coordinates' in {FILE}"
-            )
-        array = array.reshape(len(array), -1, K, C)
-    elif array.ndim == 3:
-        array = array[:, None]
+        array = _rows(array, K, coordinates)
+    else:
+        array = _body_part(array, K, notes)
+        if not known:
+            check_axes(array.shape, K)
+        array = array[:, None] if array.ndim == 3 else array
+    if source.joints is not None:
+        array = array[:, :, in_layout(source.joints, layout)]
     C = array.shape[3]
     if array.shape[2] != K:
-        raise ClipError(f"has {array.shape[2]} joints, expected {K}")
-    if coordinates is None:
-        if C == 3 and layout.pose not in (None, MEDIAPIPE33):
+        raise ClipError(_other_joints(array.shape[2], source, layout))
+    if source.layout not in (None, layout.name) and layout.name in SKELETONS:
+        raise ClipError(
+            f"holds the {K} joints of {source.layout}, but the layout is {layout.name}: set "
+            f'skeleton = "{source.layout}" in {FILE}'
+        )
+    if source.coordinates is not None:
+        if coordinates and len(coordinates) == C and coordinates != source.coordinates:
             raise ClipError(
-                "three numbers per keypoint may be x, y, z or x, y, confidence: "
-                f'set coordinates = "xyz" or "xyc" in {FILE}'
+                f"its numbers are {source.coordinates}, but {FILE} says coordinates = "
+                f'"{coordinates}": remove that line'
             )
-        coordinates = {2: "xy", 3: "xyz", 4: "xyzc"}.get(C, "xyz")
+        coordinates = source.coordinates
+    elif coordinates is None:
+        coordinates = _coordinates(array, layout, notes)
     if len(coordinates) != C:
         raise ClipError(f"has {C} numbers per joint, expected {len(coordinates)} ({coordinates})")
     return array, coordinates
 
 
-def finish_clip(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+def _rows(array: np.ndarray, K: int, coordinates: str | None) -> np.ndarray:
+    columns = array.shape[1]
+    C = len(coordinates) if coordinates else columns // K
+    if C not in (2, 3, 4) or columns % (C * K) or (coordinates is None and C == 4):
+        first = array[:, 0]
+        index = (columns - 1) % K == 0 and len(first) > 1 and (np.diff(first) == 1).all()
+        raise ClipError(
+            f"has {columns} columns; {K} joints have {2 * K} (x, y) or {3 * K} (x, y, z); "
+            + ("the first column counts frames: give it a header; " if index else "")
+            + f"for other formats set 'coordinates' in {FILE}"
+        )
+    return array.reshape(len(array), -1, K, C)
+
+
+def _body_part(array: np.ndarray, K: int, notes: list[str]) -> np.ndarray:
+    """The body's key points of a whole body."""
+    joints = array.shape[-2]
+    if joints not in WHOLE_BODIES or joints == K or array.ndim > 4:
+        return array
+    name, pose = WHOLE_BODIES[joints]
+    if pose.size != K and not (pose.points[:K] == WHOLE_BODIES[133][1].points and K == 17):
+        return array
+    notes.append(f"of the {joints} key points of {name} the body's {K} were taken")
+    return array[..., :K, :]
+
+
+def _other_joints(joints: int, source: ClipArray, layout: Layout) -> str:
+    text = f"has {joints} joints, expected {layout.size} of {layout.name}"
+    if names := looks_like(joints):
+        text += f"; {joints} joints are {names}"
+    if joints in WHOLE_BODIES:
+        return f'{text}: set skeleton = "{WHOLE_BODIES[joints][1].name}" in {FILE}'
+    name = source.layout if source.layout not in (None, layout.name) else None
+    return f'{text}: set skeleton = "{name}" in {FILE}' if name else text
+
+
+def _coordinates(array: np.ndarray, layout: Layout, notes: list[str]) -> str:
+    """The meaning of the C numbers of a joint where neither the file nor skeleton.toml says it."""
+    C = array.shape[3]
+    if C == 3 and layout.pose not in (None, MEDIAPIPE33):
+        third = array[..., 2][~np.isnan(array[..., 2])]
+        high = np.nanmax(np.abs(array[..., :2]), initial=0)
+        share = bool(len(third)) and third.min() >= 0 and third.max() <= 1
+        if share and high > 10:
+            notes.append("x, y and a third number from 0 to 1 were read as xyc (confidence)")
+            return "xyc"
+        if not share and layout.name.startswith("openpose") and len(third):
+            notes.append("the third number is no confidence from 0 to 1: read as xyz")
+            return "xyz"
+        raise ClipError(
+            "three numbers per keypoint may be x, y, z or x, y, confidence: "
+            f'set coordinates = "xyz" or "xyc" in {FILE}'
+        )
+    return {2: "xy", 3: "xyz", 4: "xyzc"}.get(C, "xyz")
+
+
+def finish_clip(
+    array: np.ndarray | ClipArray, layout: Layout, notes: list[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Converts a file's array to a clip.
+
+    Args:
+        array: What `read_array` returns.
+        layout: The joints.
+        notes: A list to which notes on assumptions and changes are added.
 
     Returns:
         The clip, float32 (T, M, V, 3), and the joints that were filled, bool (T, M, V).
@@ -194,12 +248,18 @@ def finish_clip(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarr
     Raises:
         ClipError: Wrong shape, infinity, no body in any frame, or a torso of length 0.
     """
-    points, coordinates = as_points(array, layout)
+    source = array if isinstance(array, ClipArray) else ClipArray(np.asarray(array))
+    notes = [] if notes is None else notes
+    notes += source.notes
+    points, coordinates = as_points(source, layout, notes)
     if (infinite := np.isinf(points)).any():
         raise ClipError(f"contains infinity, first in frame {np.argwhere(infinite)[0, 0]}")
     clip = split_coordinates(points, coordinates, layout.min_confidence)
-    if layout.zeros == "missing":
-        clip[(clip == 0).all(axis=-1)] = np.nan
+    clip = _without_zeros(clip, source.listed or layout.image, layout)
+    clip, fractions = _pixels(clip, source, layout, notes)
+    if layout.track and (source.listed or layout.image):
+        clip = _tracked(clip, source, notes)
+    unit = _unit(clip, source, layout, notes)
     clip = to_kinect_v2(clip, layout.pose) if layout.pose else clip
     if layout.up:
         clip = turn_up(clip, layout.up)
@@ -210,14 +270,105 @@ def finish_clip(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, np.ndarr
     if not bodies.any():
         raise ClipError("no body in any frame: all joints are zero or missing")
     clip, filled = clip[:, bodies], filled[:, bodies]
-    flat_pose = layout.pose is not None and "z" not in coordinates
-    if (layout.scale or ("torso" if flat_pose else "none")) == "torso":
+    no_lengths = layout.pose is not None and ("z" not in coordinates or fractions)
+    if (layout.scale or ("torso" if no_lengths else "none")) == "torso":
         try:
             clip = per_torso(clip, layout.skeleton)
         except ValueError as error:
             raise ClipError(f'{error}; set scale = "none" in {FILE} to keep the unit') from None
     with np.errstate(over="ignore"):
-        clip = (clip * UNITS[layout.unit]).astype(np.float32)
+        clip = (clip * UNITS[unit]).astype(np.float32)
     if not np.isfinite(clip).all():
         raise ClipError("contains a number that is too large")
     return clip, filled
+
+
+def _without_zeros(clip: np.ndarray, estimator: bool, layout: Layout) -> np.ndarray:
+    """Sets joints at (0, 0, 0) that were not seen to NaN."""
+    zero = (clip == 0).all(axis=-1)
+    if estimator or layout.zeros == "missing":
+        return np.where(zero[..., None], np.nan, clip)
+    if layout.zeros == "kept" or layout.skeleton.name in SKELETONS:
+        return clip
+    there = (~zero & ~np.isnan(clip).any(axis=-1)).any(axis=-1)  # (T, M)
+    missing = zero & there[:, :, None]
+    for m in range(clip.shape[1]):
+        own = missing[there[:, m], m]
+        if own.any():
+            # Zero in all frames, or in the first one only, it may be the origin.
+            missing[:, m, own.all(axis=0) | (own[0] & ~own[1:].any(axis=0))] = False
+    return np.where(missing[..., None], np.nan, clip)
+
+
+def _looks_normalised(clip: np.ndarray) -> bool:
+    """Whether x and y look like fractions of an image: nearly all near 0 to 1, not around 0."""
+    plane = clip[..., :2]
+    seen = ~np.isnan(plane).any(axis=-1) & (clip != 0).any(axis=-1)
+    values = plane[seen]
+    if not len(values) or np.ptp(values, axis=0).max() == 0:
+        return False
+    inside = ((values >= -0.5) & (values <= 1.5)).all(axis=1).mean() >= NEARLY_ALL
+    return bool(inside and ((values < 0).mean(axis=0) <= SOME).all())
+
+
+def _pixels(
+    clip: np.ndarray, source: ClipArray, layout: Layout, notes: list[str]
+) -> tuple[np.ndarray, bool]:
+    """Multiplies fractions of an image by its size; also whether they were fractions."""
+    if not layout.image or source.unit == "m" or layout.unit in ("m", "cm", "mm"):
+        return clip, False
+    if not (source.normalised or _looks_normalised(clip)):
+        if source.pixels and np.nanmax(np.abs(clip[..., :2]), initial=0) <= 1.5:
+            raise ClipError(
+                "x and y go from -1 to 1, which changes the shape of people; write pixels, with "
+                "OpenPose by --keypoint_scale 0"
+            )
+        return clip, False
+    size = layout.image_size or source.image_size
+    if size is None:
+        raise ClipError(
+            "x and y are fractions of the image, from 0 to 1, which squeezes people by its shape: "
+            f"set image_size = [1920, 1080] (width and height of the image) in {FILE}, or units = "
+            '"m" if they are metres'
+        )
+    if layout.image_size is None:
+        notes.append(
+            f"x and y are fractions of an image, read as {size[0]:g} x {size[1]:g} pixels; "
+            f"image_size in {FILE} sets another size"
+        )
+    return clip * (size[0], size[1], size[0]), True
+
+
+def _tracked(clip: np.ndarray, source: ClipArray, notes: list[str]) -> np.ndarray:
+    """Follows people from frame to frame; a single person of an array stays as it is."""
+    if clip.shape[1] == 1 and not source.listed:
+        return clip
+    order, changes = follow_people(clip, source.ids)
+    if changes and not source.listed and not is_clearer(clip, order):
+        return clip
+    if order.shape == clip.shape[:2] and not changes:
+        alike = order == np.where(order < 0, -1, np.arange(order.shape[1]))
+        if alike.all():
+            return clip
+    if changes:
+        notes.append(
+            f"people changed places in {changes} frames and were followed by their joints "
+            f"(track = false in {FILE} keeps the order of the file)"
+        )
+    return take_people(clip, order)
+
+
+def _unit(clip: np.ndarray, source: ClipArray, layout: Layout, notes: list[str]) -> str:
+    if source.unit is not None and "units" not in layout.declared:
+        return source.unit
+    if layout.name == "azure_kinect" and layout.unit == "mm" and "units" not in layout.declared:
+        there = ~np.isnan(clip).all(axis=(2, 3))
+        with np.errstate(invalid="ignore"):
+            bodies = clip[there]
+            size = np.median(np.nanmax(bodies, axis=1) - np.nanmin(bodies, axis=1), axis=0).max(
+                initial=0
+            )
+        if size < METRIC_SIZE:
+            notes.append("bodies of the Azure Kinect are read as metres, not as millimetres")
+            return "m"
+    return layout.unit

@@ -1,4 +1,6 @@
-"""Converts keypoints of COCO-17, OpenPose BODY-25 and MediaPipe-33 to Kinect v2 skeletons.
+"""Converts keypoints of pose estimators to Kinect v2 skeletons.
+
+Known are COCO-17, OpenPose's BODY-25 and COCO-18, MediaPipe-33, Halpe-26 and Human3.6M-17.
 
 Each Kinect v2 joint is a weighted sum of keypoints. Joints that the estimator does not have are
 derived: the base of the spine is the middle of the hips, the hand is beyond the wrist on the line
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_skeleton.skeletons import KINECT_V2
+from keras_skeleton.skeletons import KINECT_V2, SKELETONS
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
 from keras_skeleton.utils.errors import UnknownNameError
@@ -67,6 +69,29 @@ _MEDIAPIPE = """
 *_foot          0.5 *_ankle         0.5 *_foot_index
 """
 
+_HALPE = """
+spine_base      1 mid_hip
+spine_mid       0.4 mid_hip         0.6 neck
+spine_shoulder  1 neck
+neck            0.55 neck           0.225 left_ear      0.225 right_ear
+neck            0.55 neck           0.45 nose
+*_foot          0.5 *_ankle         0.5 *_big_toe
+"""
+_COCO18 = """
+spine_mid       0.2 left_hip        0.2 right_hip       0.6 neck
+spine_shoulder  1 neck
+neck            0.55 neck           0.225 left_ear      0.225 right_ear
+neck            0.55 neck           0.45 nose
+"""
+# Human3.6M has the middle of the trunk, and the nose and the top of the head instead of ears.
+_H36M = """
+spine_base      1 pelvis
+spine_mid       1 spine
+spine_shoulder  1 thorax
+neck            0.55 thorax         0.225 nose          0.225 head_top
+head            0.5 nose            0.5 head_top
+"""
+
 Weights = dict[int, float]
 
 
@@ -75,7 +100,7 @@ class Pose:
     """The keypoints of a pose estimator.
 
     Attributes:
-        name: `"coco17"`, `"openpose_body25"` or `"mediapipe33"`.
+        name: A key of `POSES`, such as `"coco17"`.
         points: The K names in storage order.
         table: Maps each Kinect v2 joint to its definitions, in order of preference. A definition
             maps indices of keypoints to weights with sum 1.
@@ -92,15 +117,20 @@ class Pose:
 
 
 def _pose(name: str, points: str, own: str = "") -> Pose:
-    """Builds a format from its keypoints in order and the lines that precede the common ones."""
+    """Builds a format from its keypoints in order and the lines that precede the common ones.
+
+    Lines that need other keypoints are left out.
+    """
     names = tuple(points.split())
     table: dict[str, list[Weights]] = {joint: [] for joint in KINECT_V2.joints}
     for line in (own + _COMMON).split("\n"):
         for side in ("left", "right") if "*" in line else ("",):
             words = line.replace("*", side).split()
             if words:
-                pairs = zip(words[2::2], words[1::2], strict=True)
-                table[words[0]].append({names.index(p): float(weight) for p, weight in pairs})
+                pairs = list(zip(words[2::2], words[1::2], strict=True))
+                if all(point in names for point, _ in pairs):
+                    weights = {names.index(point): float(weight) for point, weight in pairs}
+                    table[words[0]].append(weights)
     return Pose(name, names, {joint: tuple(lines) for joint, lines in table.items()})
 
 
@@ -138,7 +168,70 @@ MEDIAPIPE33 = _pose(
     _MEDIAPIPE,
 )
 
-POSES = {pose.name: pose for pose in (COCO17, OPENPOSE_BODY25, MEDIAPIPE33)}
+# OpenPose's COCO model, also of Kinetics-skeleton; its `neck` is the middle of the shoulders.
+OPENPOSE_COCO18 = _pose(
+    "openpose_coco18",
+    """
+    nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist
+    right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear
+    left_ear
+    """,
+    _COCO18,
+)
+
+# Halpe (H.-S. Fang et al., 2022), of AlphaPose and RTMPose: COCO's points, then six of the feet.
+HALPE26 = _pose(
+    "halpe26",
+    """
+    nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow
+    left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle
+    head_top neck mid_hip left_big_toe right_big_toe left_small_toe right_small_toe left_heel
+    right_heel
+    """,
+    _HALPE,
+)
+
+# The 17 joints of Human3.6M (C. Ionescu et al., 2014) that 2D-to-3D lifting estimates.
+H36M17 = _pose(
+    "h36m17",
+    """
+    pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax nose
+    head_top left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist
+    """,
+    _H36M,
+)
+
+POSES = {
+    pose.name: pose
+    for pose in (COCO17, OPENPOSE_BODY25, MEDIAPIPE33, OPENPOSE_COCO18, HALPE26, H36M17)
+}
+
+# Whole bodies whose first key points are a known format; the others are faces and hands.
+WHOLE_BODIES = {133: ("COCO-WholeBody", COCO17), 136: ("Halpe-136", HALPE26)}
+
+
+def layouts_of(joints: int) -> list[str]:
+    """Names of the known layouts and keypoint formats with a number of joints.
+
+    Example:
+        >>> layouts_of(25)
+        ['kinect_v2', 'openpose_body25']
+    """
+    found = [layout.name for layout in SKELETONS.values() if layout.size == joints]
+    return found + [pose.name for pose in POSES.values() if pose.size == joints]
+
+
+def looks_like(joints: int) -> str:
+    """The layouts with a number of joints as a part of a message, or an empty text.
+
+    Example:
+        >>> looks_like(25), looks_like(5)
+        ('kinect_v2 or openpose_body25', '')
+    """
+    names = layouts_of(joints)
+    if joints in WHOLE_BODIES:
+        names.append(WHOLE_BODIES[joints][0])
+    return " or ".join(names)
 
 
 def get_pose(pose: str | Pose) -> Pose:
@@ -275,7 +368,8 @@ def pose_clip(
 
     Args:
         points: (T, M, K, C), or (T, K, C) for one person; absent people are all NaN or zero.
-        pose: `"coco17"`, `"openpose_body25"` or `"mediapipe33"`.
+        pose: A key of `POSES`: `"coco17"`, `"openpose_body25"`, `"openpose_coco18"`,
+            `"mediapipe33"`, `"halpe26"` or `"h36m17"`.
         coordinates: `"xy"`, `"xyz"`, `"xyc"` or `"xyzc"`, where c is a confidence.
         min_confidence: Points with a lower confidence are missing; see `split_coordinates`.
         scale: `"torso"` or `"none"`; by default `"torso"` for a 2D clip, else `"none"`.

@@ -12,13 +12,17 @@ and optionally:
                                   with 0)
     y = "down"                    as in images (default for keypoints, else "up"): x and y are
                                   flipped, see `poses.image_to_camera`
-    up = "z"                      the axis that points up: x, y, z, -x, -y or -z, instead of `y`;
-                                  clips are rotated so that y points up
+    up = "z"                      the axis that points up, instead of `y`: x, y, z, -x, -y or -z
     scale = "torso"               divide by the torso length, see `normalise.per_torso` (default
                                   for 2D keypoints, else "none")
     zeros = "missing"             a joint at (0, 0, 0) was not seen, or is "kept" there; by default
-                                  it is kept, except for keypoints
+                                  it is kept in the layouts of sensors, and missing in keypoints
+                                  and layouts of your own, unless it is the origin of the clip
+    image_size = [1920, 1080]     width and height, for keypoints that are fractions of the image
     fps = 30                      frames per second
+    track = false                 keep the order of people in the files (default: people of pose
+                                  estimators are followed, see `transforms.tracking`)
+    axes = "MTVC"                 the order of the arrays' axes, if it is not TMVC or TVC
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_skeleton.datasets.formats.array_axes import ORDERS
 from keras_skeleton.datasets.formats.poses import COORDINATES, POSES, Pose
 from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError
@@ -51,18 +56,28 @@ KEYS = (
     "scale",
     "zeros",
     "fps",
+    "image_size",
+    "track",
+    "axes",
     *OWN_KEYS,
 )
 UPS = ("x", "y", "z", "-x", "-y", "-z")
 MAX_FPS = 10_000
+IMAGES = ("mediapipe_hand21",)  # layouts whose joints are points of an image
+# What a sensor's own files have, if skeleton.toml does not say otherwise.
+DEFAULTS: dict[str, dict[str, str]] = {
+    "azure_kinect": {"units": "mm", "y": "down"},
+    "mediapipe_hand21": {"y": "down"},
+}
 ROLES = ("hips", "shoulders", "spine", "hands")
 
 EXAMPLE = """\
-  skeleton = "kinect_v2"    (or kinect_v1, sbu, hdm05, coco17, openpose_body25, mediapipe33)
+  skeleton = "kinect_v2"    (or kinect_v1, azure_kinect, sbu, hdm05, mediapipe_hand21, coco17,
+                             openpose_body25, openpose_coco18, mediapipe33, halpe26, h36m17)
 or a layout of your own, with joints in the order of the files:
   joints = ["pelvis", "chest", "left_hip", "left_knee", ...]
   bones = [["pelvis", "chest"], ["pelvis", "left_hip"], ...]   # parent, child
-  [roles]
+  [roles]             # those that the layout has; networks that need others refuse it
   hips = ["left_hip", "right_hip"]
   shoulders = ["left_shoulder", "right_shoulder"]
   spine = ["pelvis", "chest"]                                  # lower, upper
@@ -85,6 +100,10 @@ class Layout:
         up: The axis that points up in the files, one of `UPS`; None to use `down`.
         zeros: `"missing"`, `"kept"`, or None if not declared.
         fps: Frames per second; None if not declared.
+        image_size: Width and height of the image, for fractions of it; None if not declared.
+        track: Whether people of pose estimators are followed from frame to frame.
+        axes: Order of the axes of arrays, such as `"MTVC"`; None for (T, M, V, C) and (T, V, C).
+        declared: The keys of the file.
     """
 
     skeleton: Skeleton
@@ -97,6 +116,25 @@ class Layout:
     up: str | None = None
     zeros: str | None = None
     fps: float | None = None
+    image_size: tuple[float, float] | None = None
+    track: bool = True
+    axes: str | None = None
+    declared: frozenset[str] = frozenset()
+
+    @property
+    def image(self) -> bool:
+        """Whether the joints in the files are points of an image."""
+        return self.pose is not None or self.skeleton.name in IMAGES
+
+    @property
+    def name(self) -> str:
+        """Name of the joints in the files."""
+        return self.pose.name if self.pose else self.skeleton.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the joints in the files."""
+        return self.pose.points if self.pose else self.skeleton.joints
 
     @property
     def size(self) -> int:
@@ -136,6 +174,19 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
         raise DatasetError(f"{path}: {error}") from None
 
 
+def known_layout(name: str) -> Layout:
+    """The layout of a `skeleton.toml` that only names a known layout or keypoint format.
+
+    Raises:
+        UnknownNameError: There is no layout of this name.
+
+    Example:
+        >>> known_layout("coco17").size, known_layout("azure_kinect").unit
+        (17, 'mm')
+    """
+    return _layout({"skeleton": name})
+
+
 def _layout(table: dict[str, Any]) -> Layout:
     for key in table:
         if key not in KEYS:
@@ -157,18 +208,42 @@ def _layout(table: dict[str, Any]) -> Layout:
     fps = table.get("fps")
     if fps is not None and (type(fps) not in (int, float) or not 0 < fps <= MAX_FPS):
         raise ValueError(f"fps = {fps!r}: must be a number of frames per second, up to {MAX_FPS}")
+    defaults = DEFAULTS.get(skeleton.name, {}) if pose is None else {"y": "down"}
+    if "up" in table:
+        defaults = {**defaults, "y": "up"}
+    scale = _choice(table, "scale", ("torso", "none"))
+    if scale == "torso":
+        skeleton.need("hips", "shoulders", of='scale = "torso"')
+    track = table.get("track", True)
+    if not isinstance(track, bool):
+        raise ValueError(f"track = {track!r}: must be true or false")
     return Layout(
         skeleton=skeleton,
         pose=pose,
         coordinates=_choice(table, "coordinates", COORDINATES),
         min_confidence=confidence,
-        down=_choice(table, "y", ("up", "down"), "down" if pose else "up") == "down",
-        scale=_choice(table, "scale", ("torso", "none")),
-        unit=_choice(table, "units", UNITS) or "other",
+        down=_choice(table, "y", ("up", "down"), defaults.get("y", "up")) == "down",
+        scale=scale,
+        unit=_choice(table, "units", UNITS, defaults.get("units")) or "other",
         up=_choice(table, "up", UPS),
         zeros=_choice(table, "zeros", ("missing", "kept")),
         fps=None if fps is None else float(fps),
+        image_size=_image_size(table.get("image_size")),
+        track=track,
+        axes=_choice(table, "axes", [order for orders in ORDERS.values() for order in orders]),
+        declared=frozenset(table),
     )
+
+
+def _image_size(value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"image_size = {value!r}: must be [width, height], such as [1920, 1080]")
+    for number in value:
+        if type(number) not in (int, float) or not 1 <= number <= 1e5:
+            raise ValueError(f"image_size = {value!r}: must be two numbers of pixels")
+    return float(value[0]), float(value[1])
 
 
 def _choice(
@@ -182,6 +257,8 @@ def _choice(
 
 def own_skeleton(table: dict[str, Any]) -> Skeleton:
     """Builds a layout from the keys joints, bones and roles, and optionally name and root.
+
+    A layout may lack roles: what needs them refuses it, see `Skeleton.need`.
 
     Raises:
         ValueError: A key is missing or invalid, or the bones do not form a tree.
@@ -217,11 +294,16 @@ def own_skeleton(table: dict[str, Any]) -> Skeleton:
         raise ValueError(f"root = '{table['root']}': the root of the bones is '{joints[root]}'")
     roles = table.get("roles")
     if not isinstance(roles, dict):
-        raise ValueError("[roles] is missing: it must name hips, shoulders, spine and hands")
+        raise ValueError(
+            "[roles] is missing: it names hips, shoulders, spine and hands, as far as the layout "
+            "has them"
+        )
     for role in roles:
         if role not in (*ROLES, "torso", "feet"):
             raise UnknownNameError("role", role, (*ROLES, "torso", "feet"))
-    hips, shoulders, spine, hands = (pair(roles.get(role), f"roles.{role}") for role in ROLES)
+    hips, shoulders, spine, hands = (
+        pair(roles[role], f"roles.{role}") if role in roles else () for role in ROLES
+    )
     name = table.get("name", "own")
     if not isinstance(name, str) or not name or name in SKELETONS or name in POSES:
         raise ValueError(f"name = {name!r}: must be a text other than the names of known layouts")

@@ -22,6 +22,8 @@ from keras_skeleton.transforms.normalise import to_actor_frame, torso_length
 # from the camera, x to the camera's left, so that the person's left is at negative x.
 BODY = {
     "nose": (0, 0.63, -0.11), "neck": (0, 0.45, 0), "mid_hip": (0, 0, 0),
+    "pelvis": (0, 0, 0), "spine": (0, 0.22, 0), "thorax": (0, 0.45, 0),
+    "head_top": (0, 0.78, -0.02),
     "mouth_left": (-0.03, 0.58, -0.09), "mouth_right": (0.03, 0.58, -0.09),
 }  # fmt: skip
 LEFT = {
@@ -35,6 +37,10 @@ LEFT = {
 for _name, (_x, _y, _z) in LEFT.items():
     BODY["left_" + _name] = (_x, _y, _z)
     BODY["right_" + _name] = (-_x, _y, _z)
+SIZES = {
+    "coco17": 17, "openpose_body25": 25, "openpose_coco18": 18, "mediapipe33": 33, "halpe26": 26,
+    "h36m17": 17,
+}  # fmt: skip
 FORMATS = pytest.mark.parametrize("pose", POSES)
 
 
@@ -53,7 +59,7 @@ def picture(points, size=400.0):
 def test_tables_are_whole_and_symmetric(pose):
     table = get_pose(pose).table
     names = get_pose(pose).points
-    assert len(set(names)) == len(names) == {"c": 17, "o": 25, "m": 33}[pose[0]]
+    assert len(set(names)) == len(names) == SIZES[pose]
     assert set(table) == set(KINECT_V2.joints)
 
     def other(name):
@@ -81,6 +87,17 @@ def test_formats_are_in_their_published_order():
     assert MEDIAPIPE33.points[15] == "left_wrist"
     assert MEDIAPIPE33.points[20] == "right_index"
     assert MEDIAPIPE33.points[32] == "right_foot_index"
+    coco, halpe, h36m = (POSES[name].points for name in ("openpose_coco18", "halpe26", "h36m17"))
+    assert (coco[1], coco[4], coco[7], coco[8], coco[17]) == (
+        "neck", "right_wrist", "left_wrist", "right_hip", "left_ear",
+    )  # fmt: skip
+    assert halpe[:17] == COCO17.points
+    assert (halpe[18], halpe[19], halpe[21], halpe[25]) == (
+        "neck", "mid_hip", "right_big_toe", "right_heel",
+    )  # fmt: skip
+    assert (h36m[0], h36m[1], h36m[8], h36m[10], h36m[11], h36m[16]) == (
+        "pelvis", "right_hip", "thorax", "head_top", "left_shoulder", "right_wrist",
+    )  # fmt: skip
 
 
 @FORMATS
@@ -115,7 +132,7 @@ def test_a_standing_person_becomes_a_kinects(pose, flat):
     if not flat:
         seen = to_actor_frame(clip)[0, 0]  # X to the left, Y up, so Z forwards: no mirror image
         assert seen[KINECT_V2.index("left_hand"), 0] > 0
-        if pose != "coco17":
+        if pose in ("openpose_body25", "mediapipe33", "halpe26"):  # those with toes
             assert seen[KINECT_V2.index("left_foot"), 2] > seen[KINECT_V2.index("left_ankle"), 2]
 
 
