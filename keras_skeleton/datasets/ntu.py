@@ -188,10 +188,17 @@ def follow_tracking(text: SkeletonText) -> np.ndarray:
     A person is one tracking id, or several that `join_tracks` joins. Slots are in order of
     appearance. The first three of the C columns are positions.
     """
+    return _follow_people(text)[0]
+
+
+def _follow_people(text: SkeletonText) -> tuple[np.ndarray, int]:
+    """The clip of `follow_tracking`, and how many ids belong to people with another one."""
     frame, track_of = _tracks(text)
     places = text.values[..., :3]
+    ids = int(track_of.max(initial=-1)) + 1
     track_of = join_tracks(places, frame, track_of)
     kept = list(range(int(track_of.max(initial=-1)) + 1))
+    joined = ids - len(kept)
     if len(kept) > MAX_BODIES:
         motion = [places[track_of == i].var(axis=0, dtype=np.float64).sum() for i in kept]
         kept = sorted(np.argsort(motion, kind="stable")[::-1][:MAX_BODIES].tolist())
@@ -199,7 +206,7 @@ def follow_tracking(text: SkeletonText) -> np.ndarray:
     for slot, i in enumerate(kept):
         rows = np.flatnonzero(track_of == i)[::-1]  # of duplicate ids in a frame, the first is kept
         clip[frame[rows], slot] = text.values[rows]
-    return clip
+    return clip, joined
 
 
 def follow_denoised(text: SkeletonText) -> np.ndarray:
@@ -239,12 +246,16 @@ FOLLOW = {"tracking": follow_tracking, "file": follow_file, "denoised": follow_d
 
 
 class Clip(NamedTuple):
-    """The content of a file: its frames (T, m, 25, 3), or None with the place and the reason."""
+    """The content of a file: its frames (T, m, 25, 3), or None with the place and the reason.
+
+    `joined` counts ids that were joined to those of the same people.
+    """
 
     path: str
     frames: np.ndarray | None
     where: str = ""
     why: str = ""
+    joined: int = 0
 
 
 def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
@@ -261,11 +272,11 @@ def read_clip(path: str | Path, bodies: str = "tracking") -> Clip:
         return Clip(path, None, path, "has no frames")
     if not text.values.any():
         return Clip(path, None, path, f"no skeleton in any of its {len(text.bodies)} frames")
-    clip = FOLLOW[bodies](text)
+    clip, joined = _follow_people(text) if bodies == "tracking" else (FOLLOW[bodies](text), 0)
     if not clip.shape[1]:
         why = "more than two bodies in every frame that has any; use bodies=tracking"
         return Clip(path, None, path, why)
-    return Clip(path, clip)
+    return Clip(path, clip, joined=joined)
 
 
 def read_clip_with_pixels(path: str | Path) -> ClipWithPixels:
@@ -368,7 +379,7 @@ def read(root: Path, writer: StoreWriter, actions: int, bodies: str = "tracking"
             f"{len(files) - len(wanted)} files are skipped: they are on the release's list "
             f"of {len(missing)} samples with missing skeletons"
         )
-    clips = 0
+    clips = joined = 0
     with closing(read_clips(wanted, bodies)) as results:
         for done, clip in enumerate(results, start=1):
             writer.progress(done, len(wanted))
@@ -378,6 +389,12 @@ def read(root: Path, writer: StoreWriter, actions: int, bodies: str = "tracking"
             name = Path(clip.path).stem
             writer.add(clip.frames, name=name, **(parse_name(name) or {}))
             clips += 1
+            joined += clip.joined > 0
+    if joined:
+        writer.report.note(
+            f"in {joined} clips a person gets a new tracking id near the same place and keeps the "
+            "slot; option bodies=file keeps the file's order"
+        )
     writer.report.expect("usable clips", clips, {60: NTU, 120: NTU120}[actions].clips)
 
 

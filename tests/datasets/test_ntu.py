@@ -357,6 +357,7 @@ def test_the_case_of_the_new_id(tmp_path):
     assert found.shape == (60, 2)
     assert set(np.delete(found[:, 0], gone)) == {0}
     np.testing.assert_array_equal(found[:, 1], [np.nan] * 28 + [1.0] * 32)
+    assert dataset.info["notes"][0].startswith("in 1 clips a person gets a new tracking id")
     denoised = places(load(ntu.NTU, root, tmp_path / "cache", bodies="denoised").clip(0))
     np.testing.assert_array_equal(denoised, np.delete(found, gone, axis=0))
 
