@@ -80,7 +80,7 @@ def describe_clip(clip: np.ndarray, dataset: SkeletonDataset, i: int) -> Iterato
         size = float(np.median(np.ptp(clip[there], axis=1).max(axis=1)))
         low, high = clip[there].min(axis=(0, 1)), clip[there].max(axis=(0, 1))
         ranges = ", ".join(
-            f"{a} {x:.3g} to {y:.3g}" for a, x, y in zip("xyz", low, high, strict=True)
+            f"{a} {x:.4g} to {y:.4g}" for a, x, y in zip("xyz", low, high, strict=True)
         )
         yield f"unit: {unit or 'unknown'}; a person measures {size:.3g}; {ranges}"
     up = dataset.info.get("up", "y")

@@ -14,6 +14,7 @@ from keras_skeleton.datasets.formats.poses import turn_up
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, UPS, Layout
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.geometry import present
+from keras_skeleton.transforms.normalise import torso_length
 
 SMALLEST, LARGEST = 0.3, 2.5  # meters
 FRAMES = 50  # about as many frames of a clip are looked at
@@ -49,12 +50,15 @@ class BodyChecks:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.sizes: list[float] = []
+        self.torsos: list[bool] = []
         self.ups: list[np.ndarray] = []
         self.low, self.high = np.full(3, np.inf), np.full(3, -np.inf)
         self.upper, self.lower = up_pairs(layout.skeleton)
 
     def add(self, clip: np.ndarray) -> None:
         """Adds a clip (T, M, V, 3), as it is trained on."""
+        if self.layout.pose is not None:
+            self.torsos.append(abs(torso_length(clip, self.layout.skeleton) - 1) < 1e-4)
         bodies = clip[:: 1 + len(clip) // FRAMES]
         bodies = bodies[present(bodies)]
         if not len(bodies):
@@ -88,8 +92,9 @@ class BodyChecks:
     @property
     def torso(self) -> bool:
         """Whether lengths are in torsos, see `clip_file.finish_clip`."""
-        default = self.layout.pose is not None and self.flat
-        return self.layout.scale == "torso" or (self.layout.scale is None and default)
+        if self.layout.scale is not None:
+            return self.layout.scale == "torso"
+        return self.layout.pose is not None and bool(self.torsos) and all(self.torsos)
 
     @property
     def unit(self) -> str:

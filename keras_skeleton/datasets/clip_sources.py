@@ -132,7 +132,7 @@ def read_clips(
         notes: list[str] = []
         try:
             array = read_array(path)
-            layout = _layout(path, array, skeleton, notes)
+            layout = layout_of(path, array, skeleton, notes)
             layout = replace(
                 layout,
                 track=layout.track and track,
@@ -150,7 +150,7 @@ def read_clips(
         yield SourceClip(str(path), clip, layout.skeleton, fps, tuple(notes))
 
 
-def _layout(path: Path, array: ClipArray, skeleton: str | None, notes: list[str]) -> Layout:
+def layout_of(path: Path, array: ClipArray, skeleton: str | None, notes: list[str]) -> Layout:
     """The joint layout of a file; adds the assumptions made to the notes."""
     whole = path.resolve()
     folders = [whole, *whole.parents] if path.is_dir() else list(whole.parents)

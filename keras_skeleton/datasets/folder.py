@@ -38,9 +38,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_skeleton.datasets.body_checks import BodyChecks, upward
+from keras_skeleton.datasets.clip_sources import layout_of
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.filled_joints import FilledJoints
-from keras_skeleton.datasets.formats.clip_file import ClipError
+from keras_skeleton.datasets.formats.clip_file import ClipError, read_array
 from keras_skeleton.datasets.formats.skeleton_toml import EXAMPLE, Layout, read_layout
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
 from keras_skeleton.datasets.own_clips import Recording, read_recording
@@ -63,6 +64,9 @@ from keras_skeleton.datasets.own_protocols import DEFAULT, PROTOCOLS, SPLIT
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.skeletons import KINECT_V2
+from keras_skeleton.utils.errors import DatasetError
+
+TRIED = 20  # clips that are read to find their joints
 
 LAYOUT = f"""\
 A folder of your own clips:
@@ -105,11 +109,26 @@ def default_protocol(root: Path) -> str:
     return SPLIT if has_split(root) else DEFAULT
 
 
-def folder_layout(root: Path, skeleton: str | None, found: Sequence[FoundClip]) -> Layout:
-    """The layout of a folder; that of the Kinect if all clips are `.skeleton` files."""
-    kinect = bool(found) and all(clip.path.suffix.lower() == KINECT for clip in found)
-    if kinect and skeleton is None and not (root / SKELETON).is_file():
+def folder_layout(
+    root: Path, skeleton: str | None, found: Sequence[FoundClip], report: ReadReport
+) -> Layout:
+    """The layout of a folder; without skeleton.toml that of its first clip that can be read."""
+    if skeleton is not None or (root / SKELETON).is_file():
+        return read_layout(root, skeleton)
+    others = [clip.path for clip in found if clip.path.suffix.lower() != KINECT]
+    if found and not others:
         return Layout(KINECT_V2, unit="m")
+    for path in others[:TRIED]:
+        notes: list[str] = []
+        try:
+            layout = layout_of(path, read_array(path), None, notes)
+        except ClipError:
+            continue
+        except DatasetError as error:
+            raise DatasetError(f"{error}\n{root / SKELETON} describes joints:\n{EXAMPLE}") from None
+        how = "; ".join(notes) or f"joints are those of the {SKELETON} nearest to it"
+        report.note(f"there is no {SKELETON} in the folder: in '{path.name}' and all, {how}")
+        return layout
     return read_layout(root, skeleton)
 
 
@@ -117,7 +136,7 @@ def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
     """Adds all labeled clips, sorted by file and start."""
     report = writer.report
     found = clips_of(root)
-    layout = folder_layout(root, skeleton, found)
+    layout = folder_layout(root, skeleton, found, report)
     rows = _labeled(root, found, report)
     classes = class_names(row.label for row in rows)
     label_of = {label: i for i, label in enumerate(classes)}

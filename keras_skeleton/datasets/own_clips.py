@@ -65,10 +65,10 @@ def read_recording(path: Path, layout: Layout) -> Recording:
     """
     if path.suffix.lower() == KINECT and path.is_file():
         return _read_kinect(path, layout)
+    notes: list[str] = []
     array = read_array(path)
-    clip, filled = finish_clip(array, layout)
-    fps, notes = getattr(array, "fps", None), tuple(getattr(array, "notes", ()))
-    return Recording(clip, filled, layout.fps or fps, notes)
+    clip, filled = finish_clip(array, layout, notes)
+    return Recording(clip, filled, layout.fps or array.fps, tuple(notes))
 
 
 def _read_kinect(path: Path, layout: Layout) -> Recording:

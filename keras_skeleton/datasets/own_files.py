@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_skeleton.datasets.formats.clip_file import READERS
+from keras_skeleton.datasets.formats.openpose import is_clip_folder
 
 LABELS = "labels.csv"
 KINECT = ".skeleton"
 SUFFIXES = tuple(dict.fromkeys((*READERS, KINECT)))
-
-
-def is_clip_folder(path: Path) -> bool:
-    """Whether a folder holds the frames of one clip, as OpenPose writes them."""
-    try:
-        return any(file.name.endswith("_keypoints.json") for file in path.iterdir())
-    except OSError:
-        return False
 
 
 class FoundClip(NamedTuple):
@@ -54,15 +47,15 @@ def _walk(folder: Path, prefix: str) -> Iterator[FoundClip]:
     try:
         with os.scandir(folder) as listed:
             entries = [entry for entry in listed if not entry.name.startswith(".")]
+        if prefix and is_clip_folder(folder):
+            yield FoundClip(prefix.rstrip("/"), folder, folder=True)
+            return
     except OSError:
         return
     for entry in entries:
         name, path = prefix + entry.name, Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
-            if is_clip_folder(path):
-                yield FoundClip(name, path, folder=True)
-            else:
-                yield from _walk(path, name + "/")
+            yield from _walk(path, name + "/")
         elif path.suffix.lower() in SUFFIXES and name.lower() != LABELS and _is_file(entry):
             yield FoundClip(name, path, entry.is_symlink())
 

@@ -19,14 +19,9 @@ from typing import NamedTuple
 
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.formats.clip_file import ClipError
+from keras_skeleton.datasets.formats.openpose import is_clip_folder
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
-from keras_skeleton.datasets.own_files import (
-    SUFFIXES,
-    FoundClip,
-    is_clip_folder,
-    labels_file,
-    walk_clips,
-)
+from keras_skeleton.datasets.own_files import SUFFIXES, FoundClip, labels_file, walk_clips
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_text
 

@@ -110,10 +110,23 @@ def test_known_layouts(skeleton, tmp_path):
         expected *= (-1, -1, 1)
     np.testing.assert_array_equal(dataset.clip(1), expected.astype(np.float32))
     (folder / "skeleton.toml").unlink()
-    with pytest.raises(DatasetError, match=r"skeleton.toml: missing[\s\S]*coco17"):
-        load(FOLDER, folder, tmp_path / "cache", force=True)
+    said = []
+    load(FOLDER, folder, tmp_path / "cache", force=True, log=said.append)
+    assert f"{size} joints were read as {skeleton}" in "\n".join(said)
     option = load(FOLDER, folder, tmp_path / "cache", skeleton=skeleton)
     np.testing.assert_array_equal(option.rows, dataset.rows)
+
+
+def test_unknown_joints_must_be_described(tmp_path):
+    folder = make(tmp_path / "d", ["a.npy,x", "b.npy,y"], RIG, "file,label")
+    (folder / "skeleton.toml").unlink()
+    with pytest.raises(DatasetError, match=r"a.npy.* 8 joints[\s\S]*skeleton.toml[\s\S]*coco17"):
+        load(FOLDER, folder, tmp_path / "cache")
+    (folder / "labels.csv").write_text("file,label\ngone.npy,x\n")
+    (folder / "a.npy").write_text("")
+    (folder / "b.npy").write_text("")
+    with pytest.raises(DatasetError, match=r"skeleton.toml: missing[\s\S]*coco17"):
+        load(FOLDER, folder, tmp_path / "cache")
 
 
 @pytest.mark.parametrize("pose", POSES)
