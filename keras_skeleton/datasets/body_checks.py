@@ -11,7 +11,13 @@ import numpy as np
 
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.formats.poses import turn_up
-from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, UPS, Layout
+from keras_skeleton.datasets.formats.skeleton_toml import (
+    DEFAULTS,
+    FILE,
+    UNITS,
+    UPS,
+    Layout,
+)
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.normalise import torso_length
@@ -53,6 +59,9 @@ class BodyChecks:
         self.torsos: list[bool] = []
         self.ups: list[np.ndarray] = []
         self.low, self.high = np.full(3, np.inf), np.full(3, -np.inf)
+        # A sensor's default unit, which its reader corrects, is not what people declare.
+        default = layout.name in DEFAULTS and "units" not in layout.declared
+        self.declared = "other" if default else layout.unit
         self.upper, self.lower = up_pairs(layout.skeleton)
 
     def add(self, clip: np.ndarray) -> None:
@@ -116,7 +125,7 @@ class BodyChecks:
             report.note(why)
 
     def _wrong_unit(self) -> str:
-        declared, size = self.layout.unit, self.size
+        declared, size = self.declared, self.size
         if declared == "pixels":
             return ""
         if self.normalised() and size < 1:

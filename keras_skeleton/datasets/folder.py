@@ -22,7 +22,10 @@ by file and start. The column `recording` numbers the files. What looks wrong, s
 column, two spellings of a name, another unit than metres or heads below feet, is named in a note,
 and not changed.
 
-Reader option `skeleton`: a known layout or pose format that replaces the joints in skeleton.toml.
+Reader options:
+    skeleton    a known layout or pose format that replaces the joints in skeleton.toml
+    people      the largest number of people in a clip (default 2); of more, those with the most
+                motion are kept
 
 Protocols: see `own_protocols.py`.
 """
@@ -66,6 +69,7 @@ from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.utils.errors import DatasetError
 
+PEOPLE = 2
 TRIED = 20  # clips that are read to find their joints
 
 LAYOUT = f"""\
@@ -132,8 +136,12 @@ def folder_layout(
     return read_layout(root, skeleton)
 
 
-def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
+def read(
+    root: Path, writer: StoreWriter, skeleton: str | None = None, people: int = PEOPLE
+) -> None:
     """Adds all labeled clips, sorted by file and start."""
+    if people < 1:
+        raise DatasetError(f"option people={people}: must be at least 1")
     report = writer.report
     found = clips_of(root)
     layout = folder_layout(root, skeleton, found, report)
@@ -148,6 +156,7 @@ def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
     gaps, bodies, notes = FilledJoints(layout), BodyChecks(layout), ClipNotes()
     split = any(row.split for row in rows)
     clips: Counter[str] = Counter()
+    crowded = 0
     recordings = {path: i for i, path in enumerate(dict.fromkeys(row.path for row in rows), 1)}
     for path, lines in groupby(rows, key=lambda row: row.path):
         writer.progress(recordings[path], len(recordings))
@@ -160,10 +169,12 @@ def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
         for row in lines:
             try:
                 start, end = row.interval(recording.fps)
-                part = recording.segment(start, end)
+                everyone = recording.segment(start, end)
             except ClipError as error:
                 report.skip(row.where, f"'{row.file}': {error}")
                 continue
+            part = everyone.most_active(people)
+            crowded += part is not everyone
             name = row.file if row.whole else f"{row.file}:{start}-{start + len(part.clip)}"
             columns: dict[str, Any] = {"split": row.split} if split else {}
             writer.add(
@@ -181,6 +192,11 @@ def read(root: Path, writer: StoreWriter, skeleton: str | None = None) -> None:
     notes.add_notes(report)
     gaps.add_notes(report)
     bodies.add_notes(report)
+    if crowded:
+        report.note(
+            f"{crowded} clips show more than {people} people; those with the most motion were kept "
+            "(option people=N keeps more)"
+        )
     _note_classes(classes, clips, report)
     if set(subjects.values()) == {0}:
         report.note("the subjects of the clips are unknown: protocol 'cs' is a random split")
@@ -253,7 +269,7 @@ FOLDER = Source(
     layout=LAYOUT,
     clips=0,
     count=lambda root: len(clips_of(root)),
-    options={"skeleton": None},
+    options={"skeleton": None, "people": PEOPLE},
     default_protocol=default_protocol,
     watch=True,
     version=1,

@@ -12,6 +12,7 @@ from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, re
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout
 from keras_skeleton.datasets.own_files import KINECT
 from keras_skeleton.skeletons import KINECT_V2
+from keras_skeleton.transforms.bodies import motion
 from keras_skeleton.transforms.geometry import present
 
 KINECT_FPS = 30.0
@@ -52,6 +53,13 @@ class Recording(NamedTuple):
         if not bodies.any():
             raise ClipError(f"no body in any of the frames {start} to {last - 1}")
         return self._replace(clip=clip[:, bodies], filled=filled[:, bodies])
+
+    def most_active(self, people: int) -> Recording:
+        """The `people` bodies with the most motion, in their order."""
+        if self.clip.shape[1] <= people:
+            return self
+        most = np.sort(np.argsort(-motion(self.clip), kind="stable")[:people])
+        return self._replace(clip=self.clip[:, most], filled=self.filled[:, most])
 
 
 def read_recording(path: Path, layout: Layout) -> Recording:
