@@ -806,8 +806,7 @@ def fine_tuning() -> Page:
     rows = []
     for (dataset, model, count), own in table[~scratch & (table["rate"] == 1)].groupby(keys):
         here = (table[keys] == (dataset, model, count)).all(axis=1)
-        same = table[scratch & here].set_index("seed")
-        both = own.set_index("seed").join(same["accuracy_last"], rsuffix="_scratch", how="inner")
+        both = own.merge(table[scratch & here], on="seed", suffixes=("", "_scratch"))
         fine, plain = 100 * both["accuracy_last"], 100 * both["accuracy_last_scratch"]
         trained_on = next(name for name in HERE if f"_{name}_" in own["start"].iloc[0])
         rows.append(

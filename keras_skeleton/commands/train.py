@@ -301,7 +301,13 @@ def _start(
     if path.is_file() and known and known.about and path.name != "best.weights.h5":
         load_weights(recognizer.model, path)  # the file of the run that is named
         recognizer.name = str(path)
-    recipe = with_settings(recipe_for(recognizer, recipe), args.model, settings_of(args))
+    people = recognizer.preprocessing.bodies
+    if dataset.max_bodies != people:
+        print(
+            f"the clips have {dataset.max_bodies} people, those of the weights {people}: "
+            "preprocessing is that of the recipe"
+        )
+    recipe = with_settings(recipe_for(recognizer, recipe, dataset), args.model, settings_of(args))
     mapped = fitting_dataset(recognizer, dataset)
     if mapped is not dataset:
         print(f"joints of {dataset.skeleton.name} are mapped to {mapped.skeleton.name}")

@@ -30,7 +30,8 @@ def fine_tune(
     """Creates an experiment that starts from the weights of a trained network.
 
     Model, its arguments, preprocessing and joints are those of the weights; optimizer, epochs and
-    augmentation come from the recipe. All layers but the head are taken.
+    augmentation come from the recipe, and so does preprocessing if the clips have another number
+    of people. All layers but the head are taken.
 
     Args:
         source: Name of a network of the zoo, folder of a finished run, folder of
@@ -59,7 +60,7 @@ def fine_tune(
         model,
         fitting_dataset(recognizer, dataset),
         protocol,
-        recipe_for(recognizer, recipe),
+        recipe_for(recognizer, recipe, dataset),
         initial=initial_weights(recognizer, freeze, rate),
         **options,
     )
@@ -80,16 +81,18 @@ def initial_weights(
     )
 
 
-def recipe_for(recognizer: Recognizer, recipe: Recipe) -> Recipe:
-    """The recipe with the model arguments and the preprocessing of a recognizer, end to end."""
+def recipe_for(recognizer: Recognizer, recipe: Recipe, dataset: SkeletonDataset) -> Recipe:
+    """The recipe with the model arguments and the preprocessing of a recognizer, end to end.
+
+    If the clips have another number of people, the recipe's preprocessing stays: coordinates of a
+    single person would lose where the people are relative to each other.
+    """
+    own = recognizer.preprocessing
     arguments = {k: v for k, v in recognizer.arguments.items() if k not in ("bodies", "size")}
-    return replace(
-        recipe,
-        model=arguments,
-        preprocessing=recognizer.preprocessing.choices,
-        frames=recognizer.preprocessing.frames,
-        stages=(),
-    )
+    recipe = replace(recipe, model=arguments, stages=())
+    if dataset.max_bodies != own.bodies:
+        return recipe
+    return replace(recipe, preprocessing=own.choices, frames=own.frames)
 
 
 def fitting_dataset(recognizer: Recognizer, dataset: SkeletonDataset) -> SkeletonDataset:
