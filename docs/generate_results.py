@@ -804,11 +804,12 @@ def fine_tuning() -> Page:
     scratch = table["start"] == "scratch"
     keys = ["dataset", "model", "clips_per_class"]
     rows = []
-    for (dataset, model, count), own in table[~scratch & (table["rate"] == 1)].groupby(keys):
-        here = (table[keys] == (dataset, model, count)).all(axis=1)
-        both = own.merge(table[scratch & here], on="seed", suffixes=("", "_scratch"))
+    pairs = table[~scratch & (table["rate"] == 1)].merge(
+        table[scratch], on=[*keys, "seed"], suffixes=("", "_scratch")
+    )
+    for (dataset, model, count), both in pairs.groupby(keys):
         fine, plain = 100 * both["accuracy_last"], 100 * both["accuracy_last_scratch"]
-        trained_on = next(name for name in HERE if f"_{name}_" in own["start"].iloc[0])
+        trained_on = next(name for name in HERE if f"_{name}_" in both["start"].iloc[0])
         rows.append(
             [
                 DATASETS[trained_on],
