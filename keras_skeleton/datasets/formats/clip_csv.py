@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ def read_csv(path: Path, most: int) -> ClipArray:
     """
     content = read_text(path, "a clip", "utf-8-sig", most=most)
     values = array("d")
-    header: list[str] | None = None
+    header: _Header | None = None
     texts: dict[int, list[str]] = defaultdict(list)  # columns of joint names
     columns, separator, first = 0, None, True
     for line, text in enumerate(content.splitlines(), start=1):
@@ -70,7 +70,10 @@ def read_csv(path: Path, most: int) -> ClipArray:
         if first:
             first = False
             if _is_header(words):
-                header = words
+                try:
+                    header = _read_header(words)
+                except ClipError as error:
+                    raise ClipError(str(error), line) from None
                 columns = len(words)
                 named = [k for k, word in enumerate(words) if word.lower() in JOINTS]
                 continue
@@ -91,12 +94,7 @@ def read_csv(path: Path, most: int) -> ClipArray:
     if not len(values):
         raise ClipError("contains no frames")
     table = np.array(values).reshape(-1, columns)
-    if header is None:
-        return ClipArray(table)
-    try:
-        return _with_header(header, table, texts)
-    except ClipError as error:
-        raise ClipError(str(error), error.line or 1) from None
+    return ClipArray(table) if header is None else _with_header(header, table, texts)
 
 
 def _number(word: str, separator: str | None) -> float | None:
@@ -154,15 +152,36 @@ def _coordinate(name: str, at: int) -> _Column | None:
     return None
 
 
-def _with_header(header: list[str], table: np.ndarray, texts: dict[int, list[str]]) -> ClipArray:
+@dataclass(frozen=True)
+class _Header:
+    """The names of the columns.
+
+    Attributes:
+        first: The first column of coordinates, if they are only counted; else 0.
+        roles: Columns of the frame, the time, the person and the joint.
+        time: Seconds of a unit of time; 0 if unknown.
+        names: Names of the joints.
+        places: Columns of each joint's coordinates, int (K, C).
+        coordinates: Meaning of the C coordinates.
+    """
+
+    first: int = 0
+    roles: Mapping[str, int] = field(default_factory=dict)
+    time: float = 0.0
+    names: Sequence[str] = ()
+    places: np.ndarray | None = None
+    coordinates: str = ""
+
+
+def _read_header(header: list[str]) -> _Header:
     roles: dict[str, int] = {}
     columns: list[_Column] = []
     unknown = []
     rest = [word for k, word in enumerate(header) if not (k == 0 and word.lower() in INDEX)]
     if rest == [str(k) for k in range(len(rest))]:  # counted columns: the index is the only name
-        return ClipArray(table[:, len(header) - len(rest) :])
+        return _Header(len(header) - len(rest))
     for at, word in enumerate(header):
-        name = re.sub(r"[\s\-]+", "_", word.lower())
+        name = _plain(word)
         role = next(
             (
                 role
@@ -193,19 +212,33 @@ def _with_header(header: list[str], table: np.ndarray, texts: dict[int, list[str
     if not coordinates.startswith("xy"):
         raise ClipError(f"has columns for '{coordinates}' only, expected x and y")
     names, places = _grid(columns, coordinates)
+    if "joint" in roles and len(names) != 1:
+        raise ClipError(f"has a column of joints, and columns for {len(names)} joints")
+    if "joint" in roles and not {"frame", "time"} & set(roles):
+        raise ClipError("has a row for each joint, but no column 'frame'")
+    if "person" in roles and not {"frame", "time"} & set(roles):
+        raise ClipError("has a column for the person, but none for the frame")
+    time = TIMES[_plain(header[roles["time"]])] if "time" in roles else 0.0
+    return _Header(0, roles, time, names, places, coordinates)
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\s\-]+", "_", word.lower())
+
+
+def _with_header(header: _Header, table: np.ndarray, texts: dict[int, list[str]]) -> ClipArray:
+    if header.places is None:
+        return ClipArray(table[:, header.first :])
+    roles, joints, places = header.roles, header.names, header.places
     cells = table[:, places.ravel()].reshape(len(table), *places.shape)  # (rows, K, C)
-    joints = names
     if "joint" in roles:
-        joints, cells, table = _by_joint(names, cells, table, roles, texts)
+        joints, cells, table = _by_joint(cells, table, roles, texts)
     known: dict[str, object] = {
-        "joints": None if all(name.isdecimal() for name in joints) else tuple(joints),
-        "fps": None,
+        "joints": None if all(name.isdecimal() for name in joints) else tuple(joints)
     }
     if "time" in roles:
-        unit = TIMES[re.sub(r"[\s\-]+", "_", header[roles["time"]].lower())]
-        times = np.unique(table[:, roles["time"]])
-        known["fps"] = rate(times.tolist(), unit)
-    return _by_frame(cells, table, roles, coordinates, known)
+        known["fps"] = rate(np.unique(table[:, roles["time"]]).tolist(), header.time)
+    return _by_frame(cells, table, roles, header.coordinates, known)
 
 
 def _repeated(columns: list[_Column]) -> list[_Column]:
@@ -246,17 +279,12 @@ def _grid(columns: list[_Column], coordinates: str) -> tuple[list[str], np.ndarr
 
 
 def _by_joint(
-    names: list[str],
     cells: np.ndarray,
     table: np.ndarray,
-    roles: dict[str, int],
+    roles: Mapping[str, int],
     texts: dict[int, list[str]],
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Joins rows of one joint each to rows of one person: names, (rows, K, C), other columns."""
-    if len(names) != 1:
-        raise ClipError(f"has a column of joints, and columns for {len(names)} joints")
-    if "frame" not in roles and "time" not in roles:
-        raise ClipError("has a row for each joint, but no column 'frame'")
     words = texts[roles["joint"]]
     joints = list(dict.fromkeys(words))
     if all(word.isdecimal() for word in joints):
@@ -279,7 +307,7 @@ def _by_joint(
 def _by_frame(
     cells: np.ndarray,
     table: np.ndarray,
-    roles: dict[str, int],
+    roles: Mapping[str, int],
     coordinates: str,
     known: dict[str, object],
 ) -> ClipArray:
@@ -292,8 +320,6 @@ def _by_frame(
             raise ClipError("a time is missing", 2 + int(np.argmin(finite)))
         table[:, by] = np.unique(table[:, by], return_inverse=True)[1].ravel()
     if by is None:
-        if "person" in roles:
-            raise ClipError("has a column for the person, but none for the frame")
         return ClipArray(cells[:, None], coordinates, **known)  # type: ignore[arg-type]
     frames: dict[int, list[Person]] = defaultdict(list)
     for i, number in enumerate(table[:, by]):

@@ -52,7 +52,7 @@ MAX_BYTES = 256 << 20  # 15 minutes of Kinect v2 take 8 MiB in float32
 # Limits of JSON, where a number takes 32 bytes of memory and a list 80; enough for two hours of
 # Kinect v2.
 MAX_VALUES, MAX_LISTS = 1 << 24, 6 << 20
-NEARLY_ALL, SOME = 0.98, 0.35
+NEARLY_ALL, SOME = 0.98, 0.2
 METRIC_SIZE = 20  # a body of the Azure Kinect is larger in mm, and smaller in m
 
 
@@ -301,14 +301,18 @@ def _without_zeros(clip: np.ndarray, estimator: bool, layout: Layout) -> np.ndar
 
 
 def _looks_normalised(clip: np.ndarray) -> bool:
-    """Whether x and y look like fractions of an image: nearly all near 0 to 1, not around 0."""
+    """Whether x and y look like fractions of an image: nearly all near 0 to 1, not around 0.
+
+    Metres from the hips are negative for half of the joints, in x and in y.
+    """
     plane = clip[..., :2]
     seen = ~np.isnan(plane).any(axis=-1) & (clip != 0).any(axis=-1)
     values = plane[seen]
     if not len(values) or np.ptp(values, axis=0).max() == 0:
         return False
     inside = ((values >= -0.5) & (values <= 1.5)).all(axis=1).mean() >= NEARLY_ALL
-    return bool(inside and ((values < 0).mean(axis=0) <= SOME).all())
+    near = (np.abs(clip[seen][:, 2]) <= 2).mean() >= NEARLY_ALL
+    return bool(inside and near and (values < 0).mean(axis=0).min() <= SOME)
 
 
 def _pixels(

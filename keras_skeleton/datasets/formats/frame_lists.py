@@ -215,17 +215,21 @@ def _persons(frame: Any, number: int, shape: dict[str, Any]) -> Iterator[Person]
     people = frame if own == 3 or any(_holds_joints(person) for person in frame) else [frame]
     for m, person in enumerate(people):
         spot, identity = f"{where}: person {m}" if len(people) > 1 else where, -1
-        if isinstance(person, dict) and not _is_point(person):
+        if _holds_joints(person):
             content = _lower(person)
             identity = next((i for k in IDS if (i := person_id(content.get(k))) >= 0), -1)
-            person = next((content[k] for k in (*IMAGE_KEYS, *FRAME_KEYS) if k in content), None)
+            person = next(
+                content[k] for k in (*WORLD_KEYS, *IMAGE_KEYS, *FRAME_KEYS) if k in content
+            )
         if not person:
             continue
         yield Person(_points(person, spot, shape), where, identity)
 
 
 def _holds_joints(person: Any) -> bool:
-    return isinstance(person, dict) and not _is_point(person)
+    return isinstance(person, dict) and any(
+        str(key).lower() in (*WORLD_KEYS, *IMAGE_KEYS, *FRAME_KEYS) for key in person
+    )
 
 
 def _points(person: Any, where: str, shape: dict[str, Any]) -> np.ndarray:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pose_files import person, picture
 from scipy.spatial.transform import Rotation
 
 from keras_skeleton.datasets.formats.poses import (
@@ -18,41 +19,11 @@ from keras_skeleton.datasets.formats.poses import (
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.transforms.normalise import to_actor_frame, torso_length
 
-# Somebody 1.7 m tall who faces the camera, in metres and a Kinect's axes: y up, z away
-# from the camera, x to the camera's left, so that the person's left is at negative x.
-BODY = {
-    "nose": (0, 0.63, -0.11), "neck": (0, 0.45, 0), "mid_hip": (0, 0, 0),
-    "pelvis": (0, 0, 0), "spine": (0, 0.22, 0), "thorax": (0, 0.45, 0),
-    "head_top": (0, 0.78, -0.02),
-    "mouth_left": (-0.03, 0.58, -0.09), "mouth_right": (0.03, 0.58, -0.09),
-}  # fmt: skip
-LEFT = {
-    "eye": (-0.03, 0.66, -0.09), "eye_inner": (-0.02, 0.66, -0.09), "eye_outer": (-0.05, 0.66, 0),
-    "ear": (-0.08, 0.64, 0), "shoulder": (-0.18, 0.45, 0), "elbow": (-0.22, 0.15, 0),
-    "wrist": (-0.23, -0.1, 0), "pinky": (-0.24, -0.18, 0.03), "index": (-0.24, -0.18, -0.03),
-    "thumb": (-0.21, -0.14, -0.04), "hip": (-0.1, 0, 0), "knee": (-0.1, -0.42, 0),
-    "ankle": (-0.1, -0.82, 0.02), "heel": (-0.1, -0.87, 0.06), "foot_index": (-0.12, -0.87, -0.15),
-    "big_toe": (-0.09, -0.87, -0.15), "small_toe": (-0.15, -0.87, -0.13),
-}  # fmt: skip
-for _name, (_x, _y, _z) in LEFT.items():
-    BODY["left_" + _name] = (_x, _y, _z)
-    BODY["right_" + _name] = (-_x, _y, _z)
 SIZES = {
     "coco17": 17, "openpose_body25": 25, "openpose_coco18": 18, "mediapipe33": 33, "halpe26": 26,
     "h36m17": 17,
 }  # fmt: skip
 FORMATS = pytest.mark.parametrize("pose", POSES)
-
-
-def person(pose, T=4, M=1):
-    """(T, M, K, 3): the key points of the standing person, in metres and a Kinect's axes."""
-    points = np.array([BODY[name] for name in get_pose(pose).points], float)
-    return np.tile(points, (T, M, 1, 1)) + [0.3, 0.1, 3]
-
-
-def picture(points, size=400.0):
-    """Kinect's axes to those of an image, in pixels: x right, y down, z away."""
-    return points * [-size, -size, size] + [640, 480, 0]
 
 
 @FORMATS

@@ -1,0 +1,168 @@
+"""Arrays of key points and of joints as clips: people, zeros, units, axes, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pose_files import picture, walkers
+
+from keras_skeleton.datasets.formats.clip_array import ClipArray
+from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
+from keras_skeleton.datasets.formats.poses import pose_clip, turn_up
+from keras_skeleton.datasets.formats.skeleton_toml import UPS, known_layout, read_layout
+
+RIG = """
+joints = ["pelvis", "chest", "left_hand", "right_hand"]
+bones = [["pelvis", "chest"], ["chest", "left_hand"], ["chest", "right_hand"]]
+[roles]
+"""
+
+
+def rig(tmp_path, lines=""):
+    (tmp_path / "skeleton.toml").write_text(lines + RIG)
+    return read_layout(tmp_path)
+
+
+def confident(points, value=0.9):
+    return np.concatenate([points[..., :2], np.full((*points.shape[:3], 1), value)], axis=-1)
+
+
+def test_people_whose_slots_swap_are_followed_in_arrays():
+    points = walkers("openpose_body25", T=12)
+    swapped = points.copy()
+    swapped[[3, 4, 8]] = points[[3, 4, 8], ::-1]
+    layout = replace(known_layout("openpose_body25"), coordinates="xyc")
+    notes = []
+    clip, _ = finish_clip(confident(swapped), layout, notes)
+    whole, _ = finish_clip(confident(points), layout)
+    np.testing.assert_array_equal(clip, whole)
+    assert "changed places in 4 frames" in notes[0]
+    kept, _ = finish_clip(confident(swapped), replace(layout, track=False))
+    np.testing.assert_array_equal(kept[[3, 4, 8]], whole[[3, 4, 8], ::-1])
+
+
+def test_right_arrays_are_not_changed():
+    """Not by a bit: nor are people of the Kinect, who have numbers of its own."""
+    points = confident(walkers("coco17", T=20, M=3))
+    points[5:9, 0] = 0
+    layout = replace(known_layout("coco17"), coordinates="xyc")
+    notes = []
+    tracked, _ = finish_clip(points, layout, notes)
+    plain, _ = finish_clip(points, replace(layout, track=False))
+    np.testing.assert_array_equal(tracked, plain)
+    assert not notes
+    rng = np.random.default_rng(0)
+    kinect = (rng.normal(size=(1, 2, 25, 3)) + rng.normal(0, 0.01, (20, 2, 25, 3))).astype("f")
+    kinect[10:] = kinect[10:, ::-1]
+    clip, _ = finish_clip(kinect, known_layout("kinect_v2"))
+    np.testing.assert_array_equal(clip, kinect)
+
+
+def test_one_person_of_an_array_may_jump():
+    points = walkers("coco17", T=6, M=1)
+    points[3:] += 4000
+    clip, _ = finish_clip(points[..., :2], known_layout("coco17"))
+    assert clip.shape == (6, 1, 25, 3)
+
+
+def test_zeros_are_missing_in_layouts_of_ones_own(tmp_path):
+    clip = np.random.default_rng(0).normal(size=(6, 2, 4, 3)) + 5
+    clip[2, 0, 2] = 0
+    clip[4, 1] = 0  # nobody
+    out, filled = finish_clip(clip, rig(tmp_path))
+    assert np.argwhere(filled).tolist() == [[2, 0, 2]]
+    np.testing.assert_allclose(out[2, 0, 2], (clip[1, 0, 2] + clip[3, 0, 2]) / 2, rtol=1e-6)
+    assert not out[4, 1].any()
+    kept, filled = finish_clip(clip, rig(tmp_path, 'zeros = "kept"'))
+    assert not filled.any()
+    assert not kept[2, 0, 2].any()
+
+
+def test_the_origin_of_a_centred_clip_is_no_missing_joint(tmp_path):
+    clip = np.random.default_rng(0).normal(size=(6, 1, 4, 3)) + 5
+    for centred in (clip - clip[:, :, :1], clip - clip[:1, :, :1]):
+        out, filled = finish_clip(centred, rig(tmp_path))
+        assert not filled.any()
+        np.testing.assert_allclose(out, centred, rtol=1e-6, atol=1e-7)
+        _, filled = finish_clip(centred, rig(tmp_path, 'zeros = "missing"'))
+        assert filled.any()
+
+
+def test_zeros_in_files_of_estimators_are_missing_in_all_layouts(tmp_path):
+    clip = np.random.default_rng(0).normal(size=(6, 2, 20, 3)) + 5
+    clip[0, 0, 3] = 0
+    frames = clip.tolist()
+    frames[2] = frames[2][:1]
+    (tmp_path / "a.json").write_text(json.dumps(frames))
+    _, filled = finish_clip(read_array(tmp_path / "a.json"), known_layout("kinect_v1"))
+    assert np.argwhere(filled).tolist() == [[0, 0, 3]]
+
+
+def test_layouts_without_roles(tmp_path):
+    layout = rig(tmp_path)
+    assert layout.skeleton.hips == layout.skeleton.torso == ()
+    clip, _ = finish_clip(np.random.default_rng(0).normal(size=(6, 4, 2)), layout)
+    assert clip.shape == (6, 1, 4, 3)
+    from keras_skeleton.utils.errors import DatasetError
+
+    with pytest.raises(DatasetError, match='has no hips and no shoulders, which scale = "torso"'):
+        rig(tmp_path, 'scale = "torso"\n')
+
+
+def test_azure_kinect_measures_in_millimetres_downwards():
+    clip = np.random.default_rng(0).normal(0, 300, (6, 32, 3)) + [0, 0, 2000]
+    out, _ = finish_clip(clip, known_layout("azure_kinect"))
+    np.testing.assert_allclose(out[:, 0], clip * [-0.001, -0.001, 0.001], rtol=1e-6)
+    notes = []
+    out, _ = finish_clip(clip / 1000, known_layout("azure_kinect"), notes)
+    np.testing.assert_allclose(out[:, 0], clip * [-0.001, -0.001, 0.001], rtol=1e-6)
+    assert "as metres" in notes[0]
+
+
+@pytest.mark.parametrize("up", UPS)
+def test_the_axis_that_points_up(up, tmp_path):
+    clip = np.random.default_rng(0).normal(size=(6, 1, 4, 3))
+    out, _ = finish_clip(clip, rig(tmp_path, f'up = "{up}"\n'))
+    np.testing.assert_allclose(out, turn_up(clip, up), rtol=1e-6)
+    sign, axis = (-1, up[1:]) if up[0] == "-" else (1, up)
+    np.testing.assert_allclose(out[..., 1], sign * clip[..., "xyz".index(axis)], rtol=1e-6)
+    assert np.linalg.det(turn_up(np.eye(3), up)) == pytest.approx(1)
+
+
+def test_three_numbers_of_openpose():
+    points = walkers("openpose_coco18", M=1)
+    notes = []
+    clip, _ = finish_clip(confident(points), known_layout("openpose_coco18"), notes)
+    np.testing.assert_allclose(clip, pose_clip(points[..., :2], "openpose_coco18", "xy"), atol=1e-5)
+    assert "read as xyc" in notes[0]
+    metres = np.abs(points - picture(np.zeros(3))) / 400
+    notes = []
+    clip, _ = finish_clip(metres, known_layout("openpose_coco18"), notes)
+    np.testing.assert_allclose(clip, pose_clip(metres, "openpose_coco18"), atol=1e-5)
+    assert "read as xyz" in notes[0]
+    with pytest.raises(ClipError, match='coordinates = "xyz" or "xyc"'):
+        finish_clip(confident(points) / [400, 400, 1], known_layout("openpose_coco18"))
+
+
+def test_the_body_of_whole_bodies_in_arrays():
+    points = walkers("coco17", M=1)
+    whole = np.concatenate([points, np.full((8, 1, 116, 3), 3.0)], axis=2)
+    for array in (whole[..., :2], whole[:, 0, :, :2]):
+        clip, _ = finish_clip(array, known_layout("coco17"))
+        np.testing.assert_allclose(clip, pose_clip(points[..., :2], "coco17", "xy"), atol=1e-5)
+
+
+def test_h36m_and_halpe_say_what_they_look_like():
+    with pytest.raises(ClipError, match="has 26 joints, expected 17 of h36m17; .* are halpe26"):
+        finish_clip(np.ones((6, 26, 3)), known_layout("h36m17"))
+
+
+def test_a_part_of_a_recording():
+    points = walkers("coco17", T=10)
+    array = ClipArray(points[..., :2], "xy", listed=True, ids=np.tile([0, 1], (10, 1)))
+    part = array[3:7]
+    assert (len(part), part.ids.shape) == (4, (4, 2))
+    clip, _ = finish_clip(part, known_layout("coco17"))
+    whole, _ = finish_clip(points[3:7, ..., :2], known_layout("coco17"))
+    np.testing.assert_array_equal(clip, whole)
