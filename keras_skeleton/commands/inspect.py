@@ -82,7 +82,7 @@ def describe_clip(clip: np.ndarray, dataset: SkeletonDataset, i: int) -> Iterato
         ranges = ", ".join(
             f"{a} {x:.4g} to {y:.4g}" for a, x, y in zip("xyz", low, high, strict=True)
         )
-        yield f"unit: {unit or 'unknown'}; a person measures {size:.3g}; {ranges}"
+        yield f"unit: {unit or 'unknown'}; a person measures {size:.4g}; {ranges}"
     up = dataset.info.get("up", "y")
     yield "up: y" + (f" ({up} in the files)" if up != "y" else "")
     fps = dataset.info.get("fps")

@@ -21,7 +21,7 @@ from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.formats.clip_file import ClipError
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
-from keras_skeleton.datasets.own_files import SUFFIXES, FoundClip, labels_file, walk_clips
+from keras_skeleton.datasets.own_files import LABELS, SUFFIXES, FoundClip, labels_file, walk_clips
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_text
 
@@ -329,12 +329,15 @@ def class_folders(found: Sequence[FoundClip], described: bool) -> list[FoundClip
 
     Args:
         found: The clips in the folder.
-        described: Whether the folder describes its joints. Otherwise any folder of folders with
-            files might be meant, so that at least two must directly hold clips.
+        described: Whether the folder describes its joints. Otherwise it might be any folder, such
+            as one of datasets: all clips must then lie in two or more folders, and none deeper.
     """
     inside = [clip for clip in found if "/" in clip.name]
-    direct = {clip.name.split("/")[0] for clip in inside if clip.name.count("/") == 1}
-    return inside if described or len(direct) > 1 else []
+    if described:
+        return inside
+    parts = [clip.name.split("/") for clip in inside]
+    flat = all(len(part) == 2 and part[1].lower() != LABELS for part in parts)
+    return inside if flat and len({part[0] for part in parts}) > 1 else []
 
 
 def _split_folders(found: Iterable[FoundClip]) -> bool:

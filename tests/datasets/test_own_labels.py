@@ -230,11 +230,14 @@ def test_folders_of_train_and_test(tmp_path):
 
 
 def test_folders_that_are_no_class_folders(tmp_path):
-    """Without a description of the joints, two folders must hold clips themselves."""
+    """Without a description of the joints, two folders must hold clips, and nothing else."""
     one = folders(tmp_path / "one", ["wave/1.npy"], toml=None)
     assert find_files(one) == []
     assert find_files(folders(tmp_path / "deep", ["a/b/1.npy", "b/c/1.npy"], None)) == []
-    assert len(find_files(folders(tmp_path / "two", ["a/1.npy", "b/1.npy"], None))) == 2
+    two = folders(tmp_path / "two", ["a/1.npy", "b/1.npy"], toml=None)
+    assert len(find_files(two)) == 2
+    (two / "a" / "labels.csv").write_text("file,label")  # a folder of datasets
+    assert find_files(two) == []
     (one / "skeleton.toml").write_text(TOML)
     assert len(find_files(one)) == 2
     with pytest.raises(DatasetError, match="labels.csv"):
