@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from pose_files import openpose_folder, walkers
 
 from keras_skeleton.cli import main
 from keras_skeleton.commands.predict import _windows
@@ -70,6 +71,27 @@ def test_windows_people_and_attention(clips, tmp_path, capsys):
     page = (tmp_path / "a" / "clip000.npy.html").read_text()
     assert f"predicted as {labels['clip000.npy']}" in page
     capsys.readouterr()
+
+
+def test_files_of_pose_estimators(tmp_path, capsys):
+    """OpenPose's folder says what it is; fractions of the image need its size."""
+    points = walkers("openpose_body25", T=20)
+    points[10:] = points[10:, ::-1]
+    folder = openpose_folder(tmp_path / "wave", points)
+    words = ["predict", str(folder), "--weights", WEIGHTS]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "25 joints were read as openpose_body25" in said
+    assert "changed places in 1 frame" in said
+    assert main([*words, "--no-track"]) == 0
+    assert "changed places" not in capsys.readouterr().out
+    np.save(tmp_path / "a.npy", walkers("mediapipe33")[:, 0] / [1280, 720, 1280])
+    words = ["predict", str(tmp_path / "a.npy"), "--weights", WEIGHTS]
+    assert main(words) == 2
+    assert "image_size" in capsys.readouterr().err
+    assert main([*words, "--image-size", "1280x720"]) == 0
+    with pytest.raises(SystemExit):
+        main([*words, "--image-size", "1280"])
 
 
 def test_frames_from_standard_input(clips, capsys, monkeypatch):

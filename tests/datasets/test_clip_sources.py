@@ -4,10 +4,14 @@ import json
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from ntu_files import skeleton_lines, text_of
+from pose_files import openpose_folder, walkers
 
 from keras_skeleton.datasets.clip_sources import find_sources, read_clips
+from keras_skeleton.datasets.formats.poses import pose_clip
+from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.utils.errors import DatasetError
 
 
@@ -75,3 +79,94 @@ def test_what_cannot_be_read_is_named(folder):
     for name in ("seven.npy", "broken.json", "S001C001P001R001A002.skeleton"):
         with pytest.raises(DatasetError, match=name):
             list(read_clips(folder / name))
+
+
+# ---------------------------------------------------------------- pose estimators
+
+
+def test_a_folder_of_openpose_is_one_clip(tmp_path):
+    one = openpose_folder(tmp_path / "all" / "one", walkers("openpose_body25"))
+    two = openpose_folder(tmp_path / "all" / "two", walkers("openpose_coco18"))
+    np.save(tmp_path / "all" / "three.npy", clip())
+    for words in ([str(tmp_path / "all")], [f"{tmp_path}/all/*"]):
+        assert {path.name for path in find_sources(words)} == {"one", "two", "three.npy"}
+    assert find_sources([str(one)]) == [one]
+    assert find_sources([str(path) for path in sorted(two.iterdir())]) == [two]
+    assert find_sources([f"{two}/*.json"]) == [two]
+    frame = next(iter(sorted(two.iterdir())))
+    assert find_sources([str(frame)]) == [frame]
+    (own,) = read_clips(one)
+    assert (own.skeleton.name, own.clip.shape) == ("kinect_v2", (8, 2, 25, 3))
+    assert "25 joints were read as openpose_body25" in own.notes
+    (own,) = read_clips(two)
+    assert "18 joints were read as openpose_coco18" in own.notes
+    (one / "skeleton.toml").write_text('skeleton = "openpose_body25"\nfps = 25')
+    (own,) = read_clips(one)
+    assert own.fps == 25
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="contains no clips"):
+        find_sources([str(tmp_path / "empty")])
+
+
+@pytest.mark.parametrize(
+    ("pose", "shape", "read_as"),
+    [
+        ("mediapipe33", (8, 33, 3), "mediapipe33"),
+        ("openpose_coco18", (8, 18, 2), "openpose_coco18"),
+        ("halpe26", (8, 2, 26, 2), "halpe26"),
+        ("coco17", (8, 2, 17, 2), "coco17"),
+    ],
+)
+def test_arrays_of_key_points_are_known_by_their_number(pose, shape, read_as, tmp_path):
+    points = walkers(pose)[..., : shape[-1]]
+    np.save(tmp_path / "a.npy", points if len(shape) == 4 else points[:, 0])
+    (own,) = read_clips(tmp_path / "a.npy")
+    assert any(f"were read as {read_as}" in note for note in own.notes)
+
+
+def test_what_may_be_several_layouts_is_asked_for(tmp_path):
+    points = walkers("openpose_body25")
+    for name, array, why in (
+        ("a.npy", points[..., :2], "kinect_v2 or openpose_body25"),
+        ("b.npy", points, "kinect_v2 or openpose_body25"),  # pixels are no metres
+        ("c.npy", walkers("coco17"), "coco17 or h36m17"),
+        ("d.npy", np.ones((8, 3, 19, 3)), "no known layout has 19 joints"),
+    ):
+        np.save(tmp_path / name, array)
+        with pytest.raises(DatasetError, match=why):
+            list(read_clips(tmp_path / name))
+    np.save(tmp_path / "a.npy", points[..., :2])
+    (own,) = read_clips(tmp_path / "a.npy", "openpose_body25")
+    assert own.clip.shape == (8, 2, 25, 3)
+
+
+def test_names_of_columns_say_the_layout(tmp_path):
+    names = [f"{joint}_{k}" for joint in get_skeleton("kinect_v1").joints for k in "xyz"]
+    pd.DataFrame(clip(20).reshape(6, 60), columns=names).to_csv(tmp_path / "a.csv")
+    (own,) = read_clips(tmp_path / "a.csv")
+    assert own.skeleton.name == "kinect_v1"
+    np.testing.assert_allclose(own.clip[:, 0], clip(20), rtol=1e-5)
+    names[0:3] = ["tail_x", "tail_y", "tail_z"]
+    pd.DataFrame(clip(20).reshape(6, 60), columns=names).to_csv(tmp_path / "a.csv")
+    with pytest.raises(DatasetError, match=r"its joints \(tail, spine"):
+        list(read_clips(tmp_path / "a.csv"))
+
+
+def test_options_for_key_points(tmp_path):
+    points = walkers("mediapipe33", M=1)
+    fractions = points / [1280, 720, 1280]
+    np.save(tmp_path / "a.npy", fractions)
+    with pytest.raises(DatasetError, match="image_size"):
+        list(read_clips(tmp_path / "a.npy"))
+    (own,) = read_clips(tmp_path / "a.npy", image_size=(1280, 720))
+    np.testing.assert_allclose(
+        own.clip, pose_clip(points, "mediapipe33", "xyz", scale="torso"), atol=1e-4
+    )
+    points = walkers("coco17", T=10)[..., :2]
+    points[5:] = points[5:, ::-1]
+    np.save(tmp_path / "b.npy", points)
+    (own,) = read_clips(tmp_path / "b.npy")
+    (kept,) = read_clips(tmp_path / "b.npy", track=False)
+    np.testing.assert_array_equal(own.clip[5:, ::-1], kept.clip[5:])
+    np.testing.assert_array_equal(own.clip[:5], kept.clip[:5])
+    assert "changed places in 1 frame" in own.notes[-1]

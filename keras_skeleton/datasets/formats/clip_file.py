@@ -356,8 +356,8 @@ def _tracked(clip: np.ndarray, source: ClipArray, notes: list[str]) -> np.ndarra
             return clip
     if changes:
         notes.append(
-            f"people changed places in {changes} frames and were followed by their joints "
-            f"(track = false in {FILE} keeps the order of the file)"
+            f"people changed places in {changes} frame{'s' * (changes > 1)} and were followed by "
+            f"their joints (track = false in {FILE} keeps the order of the file)"
         )
     return take_people(clip, order)
 
