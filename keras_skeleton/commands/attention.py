@@ -87,8 +87,9 @@ def run(words: Sequence[str]) -> None:
     from keras_skeleton.attention.run_attention import attend_to_clip
 
     experiment, recognizer, number = make()
-    test = experiment.folds[number - 1].test
-    i = names.index(args.clip) if args.clip is not None else int(test[0])
+    fold = experiment.folds[number - 1]
+    first = next(int(part[0]) for part in (fold.test, fold.validation, fold.train) if len(part))
+    i = names.index(args.clip) if args.clip is not None else first
     seen = attend_to_clip(experiment, recognizer, number, i)
     print(f"{seen.name}: {seen.title}, weights {recognizer.name}")
     out = out or FOLDER / f"{plain_name(seen.name)}.html"

@@ -86,7 +86,7 @@ def run(words: Sequence[str]) -> None:
     from keras_skeleton.deploy.standalone import random_batches, write_standalone
 
     recognizer, compared = _open(args, entry, out, saved)
-    if compared is None:
+    if compared is None or not len(compared.test):
         batches: Iterable[Any] = random_batches(recognizer.preprocessing, args.clips)
         clips = "random clips"
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation.run_record import about_run, run_folder
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.zoo.entries import ZOO, Entry, entry_of_file, no_weights, read_zoo
@@ -129,6 +130,10 @@ def complete(args: argparse.Namespace) -> None:
             same = args.dataset == args.known.dataset
             if same and args.data_dir is None and own is not None and own.is_dir():
                 args.data_dir = own
+    if args.protocol is None and args.dataset is not None:
+        args.protocol = get_source(args.dataset).protocol_for(args.data_dir)
+        if args.protocol is not None:
+            print(f"using protocol {args.protocol} of '{args.dataset}'")
     if lacking := [f"--{name}" for name in NAMES if getattr(args, name) is None]:
         unknown = start if args.model is None else None
         why = _why(weights if start is None else None, unknown)

@@ -146,23 +146,19 @@ def run(words: Sequence[str]) -> None:
     rows = [row for clip in clips for row in _rows(args, recognizer, clip)]
     shown = [row for row in rows if row.prediction.probability >= args.min_probability]
     print(_table(shown, args.top))
-    labels = {row.prediction.label for row in shown}
-    unsure = sum(bool(row.prediction.unsure) for row in shown)
-    print(
-        f"\npredictions: {len(shown)}; classes: {len(labels)}; clips: {len(clips)}; weights: "
-        f"{recognizer.name}"
-        + (
-            f"; {len(rows) - len(shown)} below {args.min_probability:g}"
-            if len(rows) > len(shown)
-            else ""
-        )
-        + (
-            f"; unsure: {unsure}"
-            if (unsure := sum(bool(r.prediction.unsure) for r in shown))
-            else ""
-        )
-        + (f"; {skipped} files skipped" if skipped else "")
-    )
+    facts = [
+        f"predictions: {len(shown)}",
+        f"classes: {len({row.prediction.label for row in shown})}",
+        f"clips: {len(clips)}",
+        f"weights: {recognizer.name}",
+    ]
+    if unsure := sum(bool(row.prediction.unsure) for row in shown):
+        facts.append(f"unsure: {unsure}")
+    if lacking := len(rows) - len(shown):
+        facts.append(f"{lacking} below {args.min_probability:g}")
+    if skipped:
+        facts.append(f"{skipped} files skipped")
+    print("\n" + "; ".join(facts))
     if recognizer.calibration is None:
         print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     if args.out is not None:

@@ -32,10 +32,12 @@ from keras_skeleton.commands.network import (
     settings_of,
     weights_file,
 )
+from keras_skeleton.datasets.own_protocols import ALL
 from keras_skeleton.distributed import Job, current, distributed_session, use_all
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.recipes.settings import with_settings
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.program import program
 from keras_skeleton.zoo.entries import Entry
 
 if TYPE_CHECKING:
@@ -59,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--seed", type=whole_number(0), default=0, help="set the seed (fold k uses seed + k - 1)"
+    )
+    group.add_argument(
+        "--final",
+        action="store_true",
+        help="train on all of your own clips, without test clips: the network to use afterwards",
     )
     group.add_argument(
         "--clips-per-class",
@@ -158,6 +165,9 @@ def job_of(args: argparse.Namespace) -> Job | None:
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     args = _parser().parse_args(words)
+    if args.final:
+        refuse(args, ("protocol", "weights", "fold"), "--final trains on all clips")
+        args.protocol = ALL
     check_names(args)
     _check_start(args)
     if args.i3d and not needs_crops(args.model):
@@ -247,8 +257,10 @@ def _train(args: argparse.Namespace, out: Path, first: bool) -> None:
             partial(start_keras, args.deterministic, args.precision),
         )
     with resumable(out):
-        experiment.fit(args.fold, args.resume, jobs)
-        if first:
+        result = experiment.fit(args.fold, args.resume, jobs)
+        if first and not experiment.tests:
+            print(f"\n{result}\nlabel new clips: {program()} predict CLIP --weights {out}")
+        elif first:
             from keras_skeleton.attention.run_attention import write_run_report
 
             table = write_run_report(experiment)

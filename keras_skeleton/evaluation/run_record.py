@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.datasets.registry import SOURCES, get_source
 from keras_skeleton.evaluation.scores import ResultsError
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import is_part, read_json, write_json
@@ -103,7 +103,9 @@ def about_run(run: Path) -> dict[str, Any]:
         raise ResultsError(f"{run / 'run.json'}: missing keys: {', '.join(sorted(lacking))}")
     if detects:
         return {**about, "options": {"clips": "untrimmed"}}
-    own = get_source(about["dataset"]).protocol_options.get(about["protocol"], {})
+    known = about["dataset"] in SOURCES  # a dataset made in Python may have any name
+    source = get_source(about["dataset"]) if known else None
+    own = {} if source is None else source.protocol_options.get(about["protocol"], {})
     given = about.get("options", {})
     return {**about, "options": {**about["settings"]["dataset"], **own, **given}}
 

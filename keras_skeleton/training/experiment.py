@@ -28,6 +28,7 @@ import numpy as np
 
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
 from keras_skeleton.distributed import current
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration
@@ -57,11 +58,12 @@ from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict_v
 from keras_skeleton.training.transfer import freeze
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.utils._version import __version__
-from keras_skeleton.utils.files import write_json
+from keras_skeleton.utils.files import read_json, write_json
 from keras_skeleton.utils.processes import cores
 from keras_skeleton.video.crops import Crops
 
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # a finished fold has all of them
+RESULTS_UNTESTED = ("history.csv", "best.weights.h5")
 
 
 def free_folder(model: str, dataset: str, protocol: str) -> Path:
@@ -94,12 +96,19 @@ class Result:
 
     @property
     def accuracy(self) -> float:
-        """Mean test accuracy over the folds, as a fraction. The epoch of each fold is selected on
-        validation clips."""
-        return float(self.metrics["accuracy"])
+        """Mean test accuracy over the folds, as a fraction; NaN without test clips. The epoch of
+        each fold is selected on validation clips."""
+        found = self.metrics["accuracy"]
+        return float("nan") if found is None else float(found)
 
     def __str__(self) -> str:
-        return summary(self.metrics)
+        if "folds" in self.metrics:
+            return summary(self.metrics)
+        clips = self.metrics["clips"]
+        return (
+            f"trained on {clips['train']} clips, {clips['validation']} more to select the epoch; "
+            "no test clips, so its accuracy is unknown: another protocol estimates it"
+        )
 
 
 class Experiment:
@@ -412,7 +421,14 @@ class Experiment:
             if not devices.process:
                 with devices.alone():
                     self.calibrate_folds(wanted)
-        return None if devices.process else Result(self.folder, merge_runs(self.folder))
+        if devices.process:
+            return None
+        return Result(self.folder, merge_runs(self.folder) if self.tests else self.untested())
+
+    def untested(self) -> dict[str, Any]:
+        """Metrics of a run without test clips, as in `merge_runs`."""
+        path = self.fold_folder(1) / "metrics.json"
+        return {**self.describe(), **read_json(path, "a fold's metrics"), "hours": None}
 
     def calibrate_folds(self, numbers: Sequence[int]) -> None:
         """Writes `calibration.npz` of the finished folds that have none."""
@@ -449,6 +465,9 @@ class Experiment:
             for number in numbers:
                 fold, folder = self.folds[number - 1], self.fold_folder(number)
                 self.log(self.split_line(number, fold))
+                for line in (subjects_line(self.dataset, fold), noisy_note(fold)):
+                    if line:
+                        self.log(f"fold {number}: {line}")
                 progress.on_fold_start(number)
                 seed = self.seed + number - 1
                 if inputs is None:
@@ -484,7 +503,8 @@ class Experiment:
         folder = self.fold_folder(number)
         if not (folder / "metrics.json").exists():
             return False
-        if lost := [name for name in RESULTS if not (folder / name).exists()]:
+        needed = RESULTS if self.tests else RESULTS_UNTESTED
+        if lost := [name for name in needed if not (folder / name).exists()]:
             raise RunError(
                 f"{folder} is finished but {', '.join(lost)} is missing; delete the folder to "
                 "train this fold again"
@@ -529,6 +549,12 @@ class Experiment:
             f"{len(fold.validation)} validation, {len(fold.test)} test clips"
         )
 
+    @property
+    def tests(self) -> bool:
+        """Whether the protocol has test clips; there are none if a network is trained on
+        everything."""
+        return any(len(fold.test) for fold in self.folds)
+
     def check_folds(self, numbers: Sequence[int] | None) -> list[int]:
         """Sorted fold numbers (all by default); raises RunError if one does not exist or has no
         training or test clips."""
@@ -537,7 +563,9 @@ class Experiment:
             if not 1 <= number <= len(self.folds):
                 raise RunError(f"fold {number} does not exist; choose from 1 to {len(self.folds)}")
             fold = self.folds[number - 1]
-            for what, clips in (("train", fold.train), ("test", fold.test)):
+            needed = [("train", fold.train)]
+            needed += [("test", fold.test)] if self.tests else []
+            for what, clips in needed:
                 if not len(clips):
                     raise RunError(
                         f"fold {number} of '{self.protocol}' on '{self.dataset.name}' has no clips "
@@ -561,6 +589,10 @@ class Experiment:
             RunError: If the fold is ambiguous, or if the folder already holds a run.
         """
         wanted = self.check_folds(numbers)
+        if not self.tests:
+            raise RunError(
+                f"'{self.protocol}' trains on all clips and has no test clips to score weights on"
+            )
         if len(wanted) > 1:
             raise RunError(
                 f"'{self.protocol}' has {len(self.folds)} folds; select with --fold the one that "

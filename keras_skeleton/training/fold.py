@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.dataset import Fold
-from keras_skeleton.evaluation.scores import score, write_scores
+from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.training.pipeline import ClipInputs, evaluation_batches, training_batches
 from keras_skeleton.training.state import StateError, TrainingState, delete_state
@@ -38,6 +39,7 @@ from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import remove_parts, write_atomic, write_json
 
 Row = dict[str, float]
+SCORES = [field.name for field in fields(Score)]
 SAVE_EVERY = 30.0  # minimum seconds between writes of the training state
 
 
@@ -69,15 +71,16 @@ def selected_epoch(history: list[Row]) -> int:
     )
 
 
-def fold_metrics(number: int, history: list[Row], test: Any, fold: Fold) -> dict[str, Any]:
-    """Metrics of a fold, from its history and the test score of its selected checkpoint."""
+def fold_metrics(number: int, history: list[Row], test: Score | None, fold: Fold) -> dict[str, Any]:
+    """Metrics of a fold, from its history and the test score of its selected checkpoint; without
+    test clips, figures of test clips are None."""
     chosen = selected_epoch(history)
     watched = [row["test_accuracy"] for row in history]
     paper = None if np.isnan(watched).any() else int(np.argmax(watched))
     return {
         "fold": number,
-        **test.as_dict(),
-        "accuracy_last": history[-1]["test_accuracy"],
+        **(dict.fromkeys(SCORES) | {"clips": 0} if test is None else test.as_dict()),
+        "accuracy_last": history[-1]["test_accuracy"] if len(fold.test) else None,
         "best_test_accuracy": None if paper is None else watched[paper],
         "validation_accuracy": None
         if np.isnan(history[chosen]["val_accuracy"])
@@ -168,7 +171,7 @@ class FoldFit:
         self.evaluated = np.concatenate([fold.validation, self.watched])
         # Videos are large: use no larger batches than training does.
         most = trainer.recipe.batch_size if isinstance(inputs.shape, dict) else EVALUATION_BATCH
-        self.size = min(most, len(fold.validation) + len(fold.test))
+        self.size = max(1, min(most, len(fold.validation) + len(fold.test)))
         self.batches = evaluation_batches(inputs, self.evaluated, self.size)
         self.saved = time.perf_counter()
 
@@ -182,7 +185,9 @@ class FoldFit:
 
     def finish_epoch(self, logs: dict[str, float], started: float) -> None:
         """Scores validation and test clips, adds a row to the history, and saves periodically."""
-        logits = predict(self.trainer.forward, self.batches, len(self.evaluated))
+        logits = np.zeros((0, len(self.inputs.dataset.classes)), np.float32)
+        if len(self.evaluated):
+            logits = predict(self.trainer.forward, self.batches, len(self.evaluated))
         if not np.isfinite(logits).all():
             raise DivergedError(
                 f"fold {self.number}: the network's outputs are NaN or infinite after epoch "
@@ -272,7 +277,7 @@ class FoldFit:
         as finished."""
         self.save()
         model, recipe = self.trainer.model, self.trainer.recipe
-        dataset, test = self.inputs.dataset, self.fold.test
+        test = self.fold.test
         _save_weights(model, self.folder / "last.weights.h5")
         last = self.score_test()
         model.set_weights(self.state.best_weights)
@@ -283,6 +288,23 @@ class FoldFit:
             best = self.score_test()
         if best is not None:
             self.state.best_logits = best
+        result = self.write_test_scores() if len(test) else None
+        metrics = fold_metrics(self.number, self.state.history, result, self.fold)
+        if last is not None:
+            metrics["accuracy_last"] = score(self.inputs.labels[test], last).accuracy
+        if recipe.views > 1:
+            metrics["views"] = recipe.views
+        if len(test) and (copies := recipe.test_copies):
+            network = self.trainer.alone()
+            logits = predict_copies(network, self.inputs, test, copies, self.seed)
+            metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
+        write_json(self.folder / "metrics.json", metrics)
+        delete_state(self.state_file)
+        return metrics
+
+    def write_test_scores(self) -> Score:
+        """Writes `scores.npz` and returns the score of the selected checkpoint."""
+        dataset, test = self.inputs.dataset, self.fold.test
         write_scores(
             self.folder / "scores.npz",
             names=dataset.samples["name"].to_numpy(str)[test],
@@ -291,25 +313,13 @@ class FoldFit:
             classes=dataset.classes,
             fold=self.number,
         )
-        result = score(self.inputs.labels[test], self.state.best_logits)
-        metrics = fold_metrics(self.number, self.state.history, result, self.fold)
-        if last is not None:
-            metrics["accuracy_last"] = score(self.inputs.labels[test], last).accuracy
-        if recipe.views > 1:
-            metrics["views"] = recipe.views
-        if copies := recipe.test_copies:
-            network = self.trainer.alone()
-            logits = predict_copies(network, self.inputs, test, copies, self.seed)
-            metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
-        write_json(self.folder / "metrics.json", metrics)
-        delete_state(self.state_file)
-        return metrics
+        return score(self.inputs.labels[test], self.state.best_logits)
 
     def score_test(self) -> np.ndarray | None:
-        """Mean logits of the test clips over the recipe's views; None if there is one view and
-        the test clips were scored after every epoch."""
+        """Mean logits of the test clips over the recipe's views; None if there are none, or if
+        there is one view and they were scored after every epoch."""
         views = self.trainer.recipe.views
-        if views == 1 and len(self.watched):
+        if not len(self.fold.test) or (views == 1 and len(self.watched)):
             return None
         return predict_views(self.trainer.forward, self.inputs, self.fold.test, self.size, views)
 

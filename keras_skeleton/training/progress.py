@@ -118,6 +118,15 @@ class Progress:
         """Reports a finished fold."""
         self._stop()
         self.finished += 1
+        if metrics["accuracy_last"] is None:
+            held = metrics["validation_accuracy"]
+            kept = (
+                "the last epoch is kept"
+                if held is None
+                else (f"validation {percent(held, digits=2)} (epoch {metrics['epoch_selected']})")
+            )
+            self._line(f"fold {self.number} done: no test clips; {kept}")
+            return
         last = f"{percent(metrics['accuracy_last'], digits=2)} after the last epoch"
         line = f"fold {self.number} done: test {last} (no validation clips)"
         if metrics["validation_accuracy"] is not None:

@@ -90,14 +90,17 @@ def train_stages(
         done += epochs
 
     for name in RESULTS:
-        shutil.copyfile(place / name, folder / name)
+        if (place / name).exists():  # there are no scores without test clips
+            shutil.copyfile(place / name, folder / name)
     whole = pd.concat(histories)
     whole.to_csv(folder / "history.csv", index=False)
     before = done - epochs  # epochs are numbered across all stages
     metrics = {
         **metrics,
         "epoch_selected": metrics["epoch_selected"] + before,
-        "best_test_epoch": metrics["best_test_epoch"] + before,
+        "best_test_epoch": (
+            None if metrics["best_test_epoch"] is None else metrics["best_test_epoch"] + before
+        ),
         "epochs": done,
         "seconds": float(whole["seconds"].sum()),
         "stages": steps,

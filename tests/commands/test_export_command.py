@@ -1,14 +1,11 @@
 """The command export: where it writes, and what it refuses."""
 
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from keras_skeleton.cli import main
 from keras_skeleton.datasets.registry import load_dataset
-from keras_skeleton.evaluation.calibration import Calibration
 from keras_skeleton.models.registry import build_model
 
 WORDS = "export --model lstm --dataset synthetic --protocol cs --clips 2".split()
@@ -24,8 +21,6 @@ def test_an_export_has_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
     network = build_model("lstm", dataset.skeleton, len(dataset.classes), units=6, bodies=bodies)
     (tmp_path / "fold").mkdir()
     network.save_weights("fold/best.weights.h5")
-    one = np.eye(len(dataset.classes))
-    Calibration(2.5, 0.5, 1.0, "main_scores", one, one, clips=9).save(Path("fold/calibration.npz"))
     words = [*WORDS, *SMALL, "--cache-dir", "cache", "--weights", "fold/best.weights.h5"]
     assert main([*words, "--format", "onnx"]) == 0
     assert "predict.py" in capsys.readouterr().out
@@ -39,7 +34,7 @@ def test_an_export_has_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
     assert about["joints"] == list(dataset.skeleton.joints)
     assert about["clips_compared"] == about["same_class"] == 2
     assert about["preprocessing"]["coordinates"]
-    assert (about["outputs"], about["temperature"]) == ("logits", 2.5)
+    assert (about["outputs"], about["temperature"]) == ("logits", 1)  # without a calibration
     assert main([*words, "--format", "onnx"]) == 2
     assert "model.onnx already exists" in capsys.readouterr().err
 
