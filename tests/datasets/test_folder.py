@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.folder import FOLDER
-from keras_skeleton.datasets.own_labels import read_labels
 from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.poses import POSES, pose_clip
 from keras_skeleton.datasets.formats.skeleton_toml import Layout, known_layout, read_layout
+from keras_skeleton.datasets.own_labels import read_labels
 from keras_skeleton.datasets.source import load
 from keras_skeleton.datasets.store import StoreWriter, verify_store
 from keras_skeleton.skeletons import SKELETONS, get_skeleton
@@ -313,7 +313,7 @@ def test_lines_of_bad_csv_are_named(tmp_path):
     for text, line, why in (
         ("1,2\n3,x\n", 2, "'x' is not a number"),
         ("1,y\n", 1, "'y' is not a number"),  # half a header is none
-        ("a,b\n\n1,2\n3\n", 4, "1 columns, but 2"),
+        ("x,y\n\n1,2\n3\n", 4, "1 columns, but 2"),
     ):
         path.write_text(text)
         with pytest.raises(ClipError, match=why) as error:

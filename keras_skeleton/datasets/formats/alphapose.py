@@ -12,6 +12,8 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from keras_skeleton.datasets.formats.clip_array import (
     ClipArray,
     ClipError,
@@ -52,7 +54,7 @@ def read(data: Any) -> ClipArray:
         if row.get("keypoints") is None:
             raise ClipError(f"{where}: has no 'keypoints', but {', '.join(row)[:100]}")
         person = Person(
-            points_of(row["keypoints"], 3, where),
+            _points(row["keypoints"], where),
             f"image {str(row['image_id'])[:60]}",
             person_id(row.get("idx", row.get("track_id"))),
         )
@@ -62,15 +64,21 @@ def read(data: Any) -> ClipArray:
             images[name]  # nobody in this image
     frames = _numbered(images)
     ordered, notes = in_order(frames, "image")
-    found = next((len(p.points) for f in ordered for p in f), 0)
+    shape = next((p.points.shape for f in ordered for p in f), (0, 3))
     return assemble(
         ordered,
-        "xyc",
-        layout=LAYOUTS.get(found),
+        "xyc"[: shape[1]],
+        layout=LAYOUTS.get(shape[0]),
         pixels=True,
         first=min(frames),
         notes=notes,
     )
+
+
+def _points(values: Any, where: str) -> np.ndarray:
+    """x, y and confidence in a row, or a list of joints, which may lack the confidence."""
+    pairs = isinstance(values, list) and values and isinstance(values[0], list)
+    return points_of(values, 2 if pairs and len(values[0]) == 2 else 3, where)
 
 
 def _rows(data: dict[str, Any]) -> list[dict[str, Any]]:

@@ -59,6 +59,8 @@ def check_axes(shape: tuple[int, ...], joints: int) -> None:
             ...
         keras_skeleton.datasets.formats.clip_array.ClipError: has shape (3, 30, 25, 2): this is...
     """
+    if len(shape) == 5 and shape[0] == 1:
+        raise ClipError(f"has shape {shape}: save a[0], the only clip in it")
     if len(shape) == 5:
         raise ClipError(
             f"has shape {shape}: it seems to hold {shape[0]} clips; save each as a file of its own"

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -109,11 +110,25 @@ def _read_json(path: Path) -> ClipArray:
     text = read_bytes(path, "a clip", MAX_BYTES)
     if text.count(b",") > MAX_VALUES or text.count(b"[") + text.count(b"{") > MAX_LISTS:
         raise ClipError(f"contains more than {MAX_VALUES:,} numbers or {MAX_LISTS:,} lists")
-    data = json.loads(text.decode("utf-8-sig"))
-    for source in (kinetics_skeleton, openpose, alphapose, mmpose):
-        if source.matches(data):
-            return source.read(data)
+    data = _parsed(text.decode("utf-8-sig"))
+    inner = [
+        data[key] for key in ("frames", "annotations") if isinstance(data, dict) and key in data
+    ]
+    for content in (data, *inner):
+        for source in (kinetics_skeleton, openpose, alphapose, mmpose):
+            if source.matches(content):
+                return source.read(content)
     return frame_lists.read(data)
+
+
+def _parsed(text: str) -> Any:
+    """The content of JSON, or the list of the contents of its lines."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
 READERS: dict[str, Callable[[Path], ClipArray]] = {

@@ -8,6 +8,7 @@ world landmarks are in metres from the hips, its other landmarks are fractions o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,13 +34,20 @@ IMAGE_KEYS = (
 )  # fmt: skip
 FRAME_KEYS = (
     "skeletons", "skeleton", "people", "persons", "bodies", "keypoints", "key_points", "joints",
-    "pose", "poses", "points",
+    "pose", "poses", "points", "joint_positions", "detections", "instances", "objects",
 )  # fmt: skip
 CLIP_KEYS = ("skeletons", "frames", "data", "clip", "keypoints", "results")
 NUMBERS = ("frame_index", "frame_id", "frame_number", "frame_idx", "frame", "index", "image_id")
-TIMES = {"timestamp_ms": 1e-3, "time_ms": 1e-3, "timestamp": 0.0, "time": 0.0}
+TIMES = {
+    "timestamp_ms": 1e-3,
+    "timestamp_usec": 1e-6,
+    "time_ms": 1e-3,
+    "timestamp": 0.0,
+    "time": 0.0,
+}
 IDS = ("track_id", "person_id", "tracking_id", "body_id", "id")
-CONFIDENCES = ("visibility", "confidence", "score", "conf", "c", "v")
+CONFIDENCES = ("visibility", "visible", "confidence", "score", "conf", "c", "v")
+MAX_JOINTS = 1000
 LAYOUTS = {33: "mediapipe33", 21: "mediapipe_hand21"}
 
 
@@ -74,14 +82,30 @@ def read(data: Any) -> ClipArray:
         ClipError: Another structure, or frames that differ in their joints.
     """
     notes: list[str] = []
+    said: dict[str, Any] = {}
     if isinstance(data, dict):
+        said = {"image_size": _image_size(data), "fps": _number(_lower(data).get("fps"))}
         data = _clip_of(data, notes)
     if not isinstance(data, list):
         raise ClipError("is neither a list of frames nor an object with such a list")
     array = _rectangle(data)
-    if array is not None:
-        return ClipArray(array, notes=tuple(notes))
-    return _people(data, notes)
+    clip = ClipArray(array, notes=tuple(notes)) if array is not None else _people(data, notes)
+    return replace(clip, **{key: value for key, value in said.items() if value})
+
+
+def _number(value: Any) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e5
+    return float(value) if known else None
+
+
+def _image_size(data: dict[str, Any]) -> tuple[float, float] | None:
+    """The image's width and height, if an object says it."""
+    content = _lower(data)
+    for names in (("width", "height"), ("image_width", "image_height"), ("w", "h")):
+        width, height = (_number(content.get(name)) for name in names)
+        if width and height:
+            return width, height
+    return None
 
 
 def _clip_of(data: dict[str, Any], notes: list[str]) -> Any:
@@ -97,8 +121,9 @@ def _clip_of(data: dict[str, Any], notes: list[str]) -> Any:
         if len(keys) > 1 and "skeletons" not in keys:
             notes.append(f"the frames were read from '{keys[0]}', not from {', '.join(keys[1:])}")
         return lists[keys[0]]
-    if content and all(whole(key) is not None for key in content):  # frames by number
-        return [{"frame": key, "points": value} for key, value in content.items()]
+    for frames in (content.get("frames"), content):
+        if isinstance(frames, dict) and frames and all(whole(k) is not None for k in frames):
+            return [{"frame": key, "points": value} for key, value in frames.items()]
     why = "is neither a list of frames nor an object with the key 'skeletons'"
     if data:
         why += f", {', '.join(CLIP_KEYS[1:])}; its keys are {', '.join(map(str, data))[:200]}"
@@ -111,8 +136,12 @@ def _rectangle(data: list[Any]) -> np.ndarray | None:
     A null frame between rows of numbers becomes NaN.
     """
     rows = [frame for frame in data if frame]
-    if rows and all(
-        isinstance(row, list) and _depth(row) == 1 and not _is_point(row[0]) for row in rows
+    if (
+        rows
+        and not any(isinstance(row, list) and isinstance(row[0], dict) for row in rows)
+        and all(
+            isinstance(row, list) and _depth(row) == 1 and not _is_point(row[0]) for row in rows
+        )
     ):
         sizes = {len(row): t for t, row in reversed(list(enumerate(data))) if row}
         if len(sizes) > 1:
@@ -142,40 +171,45 @@ def _people(data: list[Any], notes: list[str]) -> ClipArray:
             if time is not None:
                 times.append(float(content[time]))
                 scale = TIMES[time]
-            frame = _frame_of(content, number, shape)
+            frame = _frame_of(frame, number, shape)
         if number in numbered:
             raise ClipError(f"two frames have the number {number}")
         numbered[number] = list(_persons(frame, number, shape))
     if not numbered:
         raise ClipError("contains no frames")
+    joints: list[str] | None = shape.get("joints")
+    if joints is not None:  # people of the first frames may lack joints that came later
+        numbered = {n: [_padded(p, len(joints)) for p in people] for n, people in numbered.items()}
     ordered, more = in_order(numbered)
+    found = next((p for f in ordered for p in f), None)
+    if found is None:
+        raise ClipError(f"no body in any of the {len(ordered)} frames")
     coordinates = shape.get("coordinates")
-    if coordinates is None:
-        found = next((p for f in ordered for p in f), None)
-        if found is None:
-            raise ClipError(f"no body in any of the {len(ordered)} frames")
-        array = assemble(ordered, "?" * found.points.shape[1], notes=(*notes, *more))
-        return ClipArray(
-            array.array, listed=True, ids=array.ids, first=min(numbered), notes=array.notes,
-            fps=rate(times, scale),
-        )  # fmt: skip
-    count = next((len(p.points) for f in ordered for p in f), 0)
     world = bool(shape.get("world"))
     if world and shape.get("both"):
         notes.append("world landmarks (metres) were read, not those of the image")
-    return assemble(
+    clip = assemble(
         ordered,
-        coordinates,
-        layout=LAYOUTS.get(count),
+        coordinates or "?" * found.points.shape[1],
+        layout=LAYOUTS.get(len(found.points)) if coordinates else None,
+        joints=None if joints is None else tuple(joints),
         unit="m" if world else None,
         fps=rate(times, scale),
         first=min(numbered),
         notes=(*notes, *more),
     )
+    return clip if coordinates else replace(clip, coordinates=None)
 
 
-def _frame_of(content: dict[str, Any], number: int, shape: dict[str, Any]) -> Any:
+def _padded(person: Person, joints: int) -> Person:
+    missing = joints - len(person.points)
+    return person._replace(points=np.pad(person.points, ((0, missing), (0, 0)),
+                                         constant_values=np.nan))  # fmt: skip
+
+
+def _frame_of(frame: dict[str, Any], number: int, shape: dict[str, Any]) -> Any:
     """The people of a frame that is an object."""
+    content = _lower(frame)
     for world, keys in ((True, WORLD_KEYS), (False, IMAGE_KEYS), (False, FRAME_KEYS)):
         found = [key for key in keys if key in content]
         if found and (content[found[0]] or not world or shape.get("world")):
@@ -184,8 +218,8 @@ def _frame_of(content: dict[str, Any], number: int, shape: dict[str, Any]) -> An
             if content[found[0]] and shape.setdefault("world", world) != world:
                 raise ClipError(f"frame {number}: has no world landmarks, unlike other frames")
             return content[found[0]]
-    if content and all(_is_point(value) or value is None for value in content.values()):
-        return content  # joints by name
+    if _has_names(frame):
+        return frame
     raise ClipError(
         f"frame {number}: has none of the keys {', '.join((*IMAGE_KEYS[:1], *FRAME_KEYS[:6]))}, "
         f"but {', '.join(content)[:100]}"
@@ -207,12 +241,12 @@ def _persons(frame: Any, number: int, shape: dict[str, Any]) -> Iterator[Person]
         frame = frame["landmark"]
     if not frame:
         return
-    if isinstance(frame, dict):
-        frame = list(frame.values())
+    if _has_names(frame):
+        frame = [frame]
     if not isinstance(frame, list):
         raise ClipError(f"{where}: {str(frame)[:40]!r} is not a list of joints")
     own = _depth(frame)
-    people = frame if own == 3 or any(_holds_joints(person) for person in frame) else [frame]
+    people = frame if own == 3 or any(map(_is_person, frame)) else [frame]
     for m, person in enumerate(people):
         spot, identity = f"{where}: person {m}" if len(people) > 1 else where, -1
         if _holds_joints(person):
@@ -226,25 +260,62 @@ def _persons(frame: Any, number: int, shape: dict[str, Any]) -> Iterator[Person]
         yield Person(_points(person, spot, shape), where, identity)
 
 
+def _is_person(value: Any) -> bool:
+    return _holds_joints(value) or _has_names(value)
+
+
+def _has_names(value: Any) -> bool:
+    """Whether an object holds joints by name: {"nose": {"x": 1, "y": 2}, ...} or lists."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and not _holds_joints(value)
+        and any(v is not None for v in value.values())
+        and all(
+            v is None or _is_point(v) or (isinstance(v, list) and 2 <= len(v) <= 4)
+            for v in value.values()
+        )
+        and not {"x", "y"} <= {str(key).lower() for key in value}
+    )
+
+
 def _holds_joints(person: Any) -> bool:
     return isinstance(person, dict) and any(
         str(key).lower() in (*WORLD_KEYS, *IMAGE_KEYS, *FRAME_KEYS) for key in person
     )
 
 
+def _joint(joint: dict[str, Any]) -> dict[str, Any]:
+    """A joint's numbers by name; PoseNet writes x and y under `position`."""
+    content = _lower(joint)
+    place = content.get("position")
+    return {**content, **_lower(place)} if isinstance(place, dict) else content
+
+
 def _points(person: Any, where: str, shape: dict[str, Any]) -> np.ndarray:
-    """One person's joints, (K, C)."""
-    if not isinstance(person, list):
+    """One person's joints, (K, C), in the order of their names if they have some."""
+    names: list[str] | None = None
+    joints = person
+    if isinstance(person, dict):
+        content = {k: v for k, v in _lower(person).items() if isinstance(v, list)}
+        if {"x", "y"} <= set(content):  # lists by coordinate
+            if len({len(values) for values in content.values()}) > 1:
+                raise ClipError(f"{where}: lists of x, y, ... differ in length")
+            rows = zip(*content.values(), strict=True)
+            joints = [dict(zip(content, row, strict=True)) for row in rows]
+        elif _has_names(person):
+            names, joints = list(map(str, person)), list(person.values())
+    if not isinstance(joints, list):
         raise ClipError(f"{where}: {str(person)[:40]!r} is not a list of joints")
-    if not any(isinstance(joint, dict) for joint in person):
-        known = next((len(joint) for joint in person if isinstance(joint, list)), 0)
+    if not any(isinstance(joint, dict) for joint in joints):
+        known = next((len(joint) for joint in joints if isinstance(joint, list)), 0)
         points = numbers(
-            [[None] * known if joint is None or joint == [] else joint for joint in person], where
+            [[None] * known if joint is None or joint == [] else joint for joint in joints], where
         )
         if points.ndim != 2 or points.shape[1] not in (2, 3, 4):
             raise ClipError(f"{where}: has shape {points.shape}, expected joints of 2 to 4 numbers")
-        return points
-    first = next(_lower(joint) for joint in person if isinstance(joint, dict))
+        return _by_name(points, names, where, shape)
+    first = next(_joint(joint) for joint in joints if isinstance(joint, dict))
     if "keys" not in shape:
         confidence = [key for key in CONFIDENCES if key in first][:1]
         if not {"x", "y"} <= set(first):
@@ -253,17 +324,39 @@ def _points(person: Any, where: str, shape: dict[str, Any]) -> np.ndarray:
         shape["keys"] = ["x", "y", *depth, *confidence]
         shape["coordinates"] = "xy" + "z" * len(depth) + "c" * len(confidence)
     keys: list[str] = shape["keys"]
-    rows = []
-    for k, joint in enumerate(person):
+    table: list[list[Any]] = []
+    for k, joint in enumerate(joints):
         if joint is None or joint == {}:
-            rows.append([None] * len(keys))
+            table.append([None] * len(keys))
             continue
         if not isinstance(joint, dict):
             raise ClipError(
                 f"{where}: joint {k} is {str(joint)[:40]!r}, not an object with x and y"
             )
-        content = _lower(joint)
+        content = _joint(joint)
         if missing := [key for key in keys if key not in content]:
             raise ClipError(f"{where}: joint {k} has no {', '.join(missing)}, unlike others")
-        rows.append([content[key] for key in keys])
-    return numbers(rows, where)
+        table.append([content[key] for key in keys])
+    if names is None and all(isinstance(joint, dict) for joint in joints):
+        own = [_joint(joint).get("name", _joint(joint).get("part")) for joint in joints]
+        names = list(map(str, own)) if all(isinstance(n, str) and n for n in own) else None
+    return _by_name(numbers(table, where), names, where, shape)
+
+
+def _by_name(
+    points: np.ndarray, names: list[str] | None, where: str, shape: dict[str, Any]
+) -> np.ndarray:
+    """Joints (K, C) in the order of the first frame with names; NaN for those without."""
+    if names is None:
+        return points
+    if len(set(names)) < len(names):
+        raise ClipError(f"{where}: two joints have the same name")
+    order: list[str] = shape.setdefault("joints", list(names))
+    if names == order:
+        return points
+    order += [name for name in names if name not in order]
+    if len(order) > MAX_JOINTS:
+        raise ClipError(f"{where}: more than {MAX_JOINTS} names of joints")
+    out = np.full((len(order), points.shape[1]), np.nan)
+    out[[order.index(name) for name in names]] = points
+    return out

@@ -23,7 +23,12 @@ def plain(name: str) -> str:
     """
     words = [word.lower() for word in WORD.findall(name)]
     side = next((SIDES[word] for word in words if word in SIDES), "")
-    return f"{side} {''.join(word for word in words if word not in SIDES)}".strip()
+    rest = "".join(word for word in words if word not in SIDES)
+    if not side:  # leftshoulder, shoulderleft
+        found = re.fullmatch(r"(left|right)(.+)|(.+)(left|right)", rest)
+        if found:
+            side, rest = found[1] or found[4], found[2] or found[3]
+    return f"{side} {rest}".strip()
 
 
 def in_layout(joints: Sequence[str], layout: Layout) -> list[int]:
@@ -40,7 +45,7 @@ def in_layout(joints: Sequence[str], layout: Layout) -> list[int]:
         other = [name for name in layouts_with(joints) if name != layout.name]
         hint = f'; these are the joints of {other[0]}: set skeleton = "{other[0]}"' if other else ""
         raise ClipError(
-            f"its columns are not the joints of {layout.name}"
+            f"its joints are not those of {layout.name}"
             + (f": missing {', '.join(missing[:10])}" if missing else "")
             + (f"; unknown {', '.join(name[:40] for name in unknown[:10])}" if unknown else "")
             + hint

@@ -110,6 +110,17 @@ def test_names_whose_numbers_repeat_are_in_natural_order(tmp_path):
     np.testing.assert_allclose(array.array[..., :2], points[..., :2], atol=1e-3)
 
 
+def test_annotations_of_coco_and_pairs_without_scores(tmp_path):
+    points = walkers("coco17")
+    rows = results(points)
+    array = read_array(write(tmp_path / "a.json", {"images": [], "annotations": rows}))
+    assert array.shape == (8, 2, 17, 3)
+    for row, person in zip(rows, points.reshape(16, 17, 3), strict=True):
+        row["keypoints"] = person[:, :2].tolist()
+    clip, _ = finish_clip(read_array(write(tmp_path / "a.json", rows)), known_layout("coco17"))
+    np.testing.assert_allclose(clip, expected(points, "coco17"), atol=1e-4)
+
+
 def test_what_differs_is_named(tmp_path):
     rows = results(walkers("coco17"))
     for change, why in (

@@ -1,5 +1,7 @@
 """Headers of .csv files are obeyed, or refused with the column's name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -221,8 +223,6 @@ def test_columns_that_are_not_known_are_named(tmp_path):
     refused(named.rename(columns=lambda c: c.replace("neck", "nack")), "missing neck; unknown nack")
     refused(named, 'the joints of kinect_v2: set skeleton = "kinect_v2"', known_layout("sbu"))
     with pytest.raises(ClipError, match="its numbers are xyz"):
-        from dataclasses import replace
-
         read(tmp_path / "a.csv", frame, replace(LAYOUT, coordinates="xyc"), index=False)
 
 

@@ -11,6 +11,7 @@ from keras_skeleton.datasets.formats.clip_array import ClipArray
 from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.poses import pose_clip, turn_up
 from keras_skeleton.datasets.formats.skeleton_toml import UPS, known_layout, read_layout
+from keras_skeleton.utils.errors import DatasetError
 
 RIG = """
 joints = ["pelvis", "chest", "left_hand", "right_hand"]
@@ -104,8 +105,6 @@ def test_layouts_without_roles(tmp_path):
     assert layout.skeleton.hips == layout.skeleton.torso == ()
     clip, _ = finish_clip(np.random.default_rng(0).normal(size=(6, 4, 2)), layout)
     assert clip.shape == (6, 1, 4, 3)
-    from keras_skeleton.utils.errors import DatasetError
-
     with pytest.raises(DatasetError, match='has no hips and no shoulders, which scale = "torso"'):
         rig(tmp_path, 'scale = "torso"\n')
 

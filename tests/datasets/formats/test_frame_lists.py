@@ -1,14 +1,17 @@
 """JSON lists of frames: MediaPipe's objects, null frames, people who join and leave."""
 
+import json
+
 import numpy as np
 import pytest
 from pose_files import picture, walkers, write
 
 from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.frame_lists import rate
-from keras_skeleton.datasets.formats.poses import pose_clip
+from keras_skeleton.datasets.formats.poses import COCO17, MEDIAPIPE33, pose_clip
 from keras_skeleton.datasets.formats.skeleton_toml import known_layout, read_layout
 from keras_skeleton.skeletons import get_skeleton
+from keras_skeleton.utils.errors import DatasetError
 
 SIZE = (1280, 720)
 
@@ -45,8 +48,6 @@ WANTED = pose_clip(POINTS, "mediapipe33", "xyz", scale="torso")
      "landmark", "numbered"],
 )  # fmt: skip
 def test_landmarks_in_all_their_forms(form, tmp_path, sized):
-    from keras_skeleton.datasets.formats.poses import MEDIAPIPE33
-
     frames = [landmarks(p[0], presence=0.5) for p in fractions(POINTS)]
     content = {
         "frames": lambda: frames,
@@ -134,8 +135,6 @@ def test_fractions_of_the_image_need_its_size(pose, shift, tmp_path):
 
 @pytest.mark.parametrize("value", ["[1, 2, 3]", "1280", "[0, 9]", '["a", 2]', "[true, 2]"])
 def test_sizes_that_are_none(value, tmp_path):
-    from keras_skeleton.utils.errors import DatasetError
-
     with pytest.raises(DatasetError, match="image_size"):
         layout_of(tmp_path, f'skeleton = "coco17"\nimage_size = {value}')
 
@@ -153,6 +152,101 @@ def test_hands(tmp_path):
     clip, _ = finish_clip(array, layout)
     assert clip.shape == (8, 1, 21, 3)
     np.testing.assert_allclose(clip[5, 0], hand[5] * [-640, -480, 640], rtol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["objects", "lists", "name", "part"])
+def test_joints_with_names_are_read_in_any_order(form, tmp_path):
+    """Some are missing in a frame, the first one, too."""
+    points = walkers("coco17", M=1)[:, 0, :, :2].round(3)
+    names = COCO17.points
+    frames = []
+    for t, person in enumerate(points.tolist()):
+        order = np.random.default_rng(t).permutation(17)
+        if t == 0:
+            order = [k for k in order if names[k] != "left_wrist"]
+        joints = {names[k].upper(): person[k] for k in order}
+        frames.append(
+            {
+                "objects": lambda j=joints: {n: {"x": x, "y": y} for n, (x, y) in j.items()},
+                "lists": lambda j=joints: {n: [x, y] for n, (x, y) in j.items()},
+                "name": lambda j=joints: [{"x": x, "y": y, "name": n} for n, (x, y) in j.items()],
+                "part": lambda j=joints: {
+                    "keypoints": [
+                        {"part": n, "position": {"x": x, "y": y}} for n, (x, y) in j.items()
+                    ]
+                },
+            }[form]()
+        )
+    frames[3] = None
+    array = read_array(write(tmp_path / "a.json", frames))
+    assert {name.lower() for name in array.joints} == set(names)
+    clip, filled = finish_clip(array, known_layout("coco17"))
+    wanted = pose_clip(points[:, None], "coco17", "xy")
+    kept = [1, 2, 4, 5, 6, 7]
+    np.testing.assert_allclose(clip[kept], wanted[kept], atol=1e-4)
+    assert filled[0].sum() == 4
+    assert not clip[3].any()
+    with pytest.raises(ClipError, match='are not those of mediapipe33.*skeleton = "coco17"'):
+        finish_clip(array, known_layout("mediapipe33"))
+
+
+def test_other_estimators(tmp_path):
+    points = walkers("coco17")[..., :2].round(3)
+    wanted = pose_clip(points, "coco17", "xy")
+    people = points.tolist()
+    forms = {
+        "detections": [
+            {"frame": t, "detections": [{"track_id": m, "keypoints": p} for m, p in enumerate(f)]}
+            for t, f in enumerate(people)
+        ],
+        "columns": [
+            [
+                {"track_id": m, "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(),
+                                              "visible": [0.9] * 17}}
+                for m, p in enumerate(f)
+            ]
+            for f in points
+        ],
+        "scores": [
+            [{"id": m, "keypoints": [{"x": x, "y": y, "score": 0.9} for x, y in p]}
+             for m, p in enumerate(f)]
+            for f in people
+        ],
+    }  # fmt: skip
+    for form in forms.values():
+        array = read_array(write(tmp_path / "a.json", form))
+        assert array.ids.tolist() == [[0, 1]] * 8
+        clip, _ = finish_clip(array, known_layout("coco17"))
+        np.testing.assert_allclose(clip, wanted, atol=1e-4)
+
+
+def test_the_azure_kinects_own_json(tmp_path):
+    joints = np.random.default_rng(0).normal(0, 300, (5, 32, 3)) + [0, 0, 2000]
+    frames = [
+        {
+            "frame_id": t, "timestamp_usec": 33_333 * t, "num_bodies": 1,
+            "bodies": [{"body_id": 1, "joint_positions": j.tolist(), "joint_orientations": []}],
+        }
+        for t, j in enumerate(joints)
+    ]  # fmt: skip
+    frames[2]["bodies"] = []
+    content = {"frames": frames, "joint_names": ["PELVIS"], "bone_list": [["PELVIS", "NECK"]]}
+    array = read_array(write(tmp_path / "a.json", content))
+    assert array.fps == pytest.approx(30, abs=0.01)
+    clip, _ = finish_clip(array, known_layout("azure_kinect"))
+    np.testing.assert_allclose(clip[4, 0], joints[4] * [-0.001, -0.001, 0.001], rtol=1e-5)
+    assert not clip[2].any()
+
+
+def test_lines_of_json_and_sizes_in_the_file(tmp_path):
+    frames = [landmarks(p[0]) for p in fractions(POINTS)]
+    (tmp_path / "a.json").write_text("\n".join(map(json.dumps, frames)))
+    assert read_array(tmp_path / "a.json").shape == (8, 1, 33, 4)
+    content = {"width": 1280, "height": 720, "fps": 25, "frames": frames}
+    array = read_array(write(tmp_path / "b.json", content))
+    assert (array.image_size, array.fps) == ((1280, 720), 25)
+    clip, _ = finish_clip(array, known_layout("mediapipe33"))
+    np.testing.assert_allclose(clip, WANTED, atol=1e-3)
 
 
 def test_people_join_and_leave_lists_of_numbers(tmp_path):
