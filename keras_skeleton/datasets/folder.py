@@ -170,12 +170,14 @@ def read(
             try:
                 start, end = row.interval(recording.fps)
                 everyone = recording.segment(start, end)
+                name = row.file if row.whole else f"{row.file}:{start}-{start + len(everyone.clip)}"
+                if name in gaps.shares:
+                    raise ClipError(f"is the same clip as another line, '{name}'")
             except ClipError as error:
                 report.skip(row.where, f"'{row.file}': {error}")
                 continue
             part = everyone.most_active(people)
             crowded += part is not everyone
-            name = row.file if row.whole else f"{row.file}:{start}-{start + len(part.clip)}"
             columns: dict[str, Any] = {"split": row.split} if split else {}
             writer.add(
                 part.clip,

@@ -240,8 +240,11 @@ def _number(entry: Mapping[str, str], column: str) -> float | None:
     text = entry.get(column, "")
     if not text:
         return None
+    *larger, last = text.split(":") if column.endswith("_s") else [text]  # 1:30 is 90 seconds
     try:
-        value = float(text.replace(",", "."))
+        value = float(last.replace(",", "."))
+        if larger:
+            value += sum(60 * 60**i * int(part) for i, part in enumerate(reversed(larger)))
     except ValueError:
         value = math.nan
     if not 0 <= value < 1e9:

@@ -101,8 +101,8 @@ def test_segments_are_frames_with_the_end_excluded(tmp_path):
 
 
 def test_segments_in_seconds_need_the_frame_rate(tmp_path):
-    lines = ["file,label,start_s,end_s", "r.npy,wave,0.5,2", "r.npy,sit,2,5,", "r.npy,kick,,0.02"]
-    lines[2] = "r.npy,sit,2,6"
+    lines = ["file,label,start_s,end_s", "r.npy,wave,0.5,2", "r.npy,sit,2,0:00:6"]
+    lines += ["r.npy,kick,,0.02", "r.npy,kick,0.001,0.021", "r.npy,kick,1:0x,2"]
     folder = write(tmp_path / "d", lines, clip=lambda seed: standing(180))
     with pytest.raises(DatasetError, match=r"labels.csv:\d: .*fps = 30"):
         read(folder, tmp_path / "c")
@@ -111,6 +111,11 @@ def test_segments_in_seconds_need_the_frame_rate(tmp_path):
     names = ["r.npy:0-1", "r.npy:15-60", "r.npy:60-180"]
     assert list(dataset.samples["name"]) == names
     assert dataset.info["fps"] == 30
+    same, odd = skipped(dataset)[::-1]
+    assert same.startswith("labels.csv:5: ")
+    assert "'r.npy:0-1'" in same
+    assert odd.startswith("labels.csv:6: ")
+    assert "'1:0x'" in odd
 
 
 def test_segments_that_cannot_be_are_named(tmp_path):
