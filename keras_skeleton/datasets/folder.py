@@ -130,8 +130,8 @@ def folder_layout(
             continue
         except DatasetError as error:
             raise DatasetError(f"{error}\n{root / SKELETON} describes joints:\n{EXAMPLE}") from None
-        how = "; ".join(notes) or f"joints are those of the {SKELETON} nearest to it"
-        report.note(f"there is no {SKELETON} in the folder: in '{path.name}' and all, {how}")
+        how = "; ".join(notes) or f"joints are those of the {SKELETON} nearest to the clips"
+        report.note(f"there is no {SKELETON} in the folder: {how} (by '{path.name}')")
         return layout
     return read_layout(root, skeleton)
 

@@ -14,7 +14,8 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from keras_skeleton.datasets.dataset import ReadReport
@@ -33,7 +34,8 @@ COLUMNS = (*REQUIRED, "subject", "view", "split", *TIMES)
 # Other names that people give to these columns, for the note about unknown ones.
 OTHER_NAMES = {
     "person": "subject", "actor": "subject", "performer": "subject", "participant": "subject",
-    "subjects": "subject", "user": "subject", "camera": "view", "cam": "view", "views": "view",
+    "subjects": "subject", "user": "subject", "subject_id": "subject", "person_id": "subject",
+    "camera": "view", "cam": "view", "views": "view",
     "set": "split", "subset": "split", "partition": "split", "fold": "split", "begin": "start",
     "start_frame": "start", "end_frame": "end", "stop": "end", "start_time": "start_s",
     "end_time": "end_s", "filename": "file", "path": "file", "name": "file", "class": "label",
@@ -282,6 +284,12 @@ def _shown(row: Row) -> str:
     return f"'{row.file}:{row.start:g}-{'' if row.end is None else format(row.end, 'g')}'"
 
 
+def _stem(name: str) -> str:
+    """A file name without folder and the suffix of a clip, in lower case."""
+    path = PurePosixPath(name.lower())
+    return path.stem if path.suffix in SUFFIXES else path.name
+
+
 class _Clips:
     """The clips of a folder by name."""
 
@@ -289,6 +297,11 @@ class _Clips:
         self.root = root
         self.resolved = root.resolve()
         self.known = {clip.name: self.resolved / clip.name for clip in found if not clip.link}
+
+    @cached_property
+    def alike(self) -> dict[str, str]:
+        """A clip for each file name without folder and suffix."""
+        return {_stem(name): name for name in reversed(self.known)}
 
     def locate(self, file: str) -> tuple[str, Path]:
         """Name and path of a clip listed in labels.csv, which must be inside the folder."""
@@ -301,7 +314,9 @@ class _Clips:
                 raise ClipError(f"'{file:.80}' is outside the folder")
             folder = path.is_dir()
             if not folder and not path.is_file():
-                raise ClipError(f"'{file:.80}' does not exist")
+                near = self.alike.get(_stem(name))
+                hint = f"; did you mean '{near}'?" if near else ""
+                raise ClipError(f"'{file:.80}' does not exist{hint}")
         except (OSError, ValueError, RuntimeError) as error:  # too long, null byte, loop of links
             raise ClipError(f"'{file[:80]}' is not a valid file name: {error}") from None
         if folder and not is_clip_folder(path):

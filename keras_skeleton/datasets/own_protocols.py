@@ -207,7 +207,7 @@ def given_split(samples: pd.DataFrame) -> Iterator[Fold]:
         if not (parts == part).any():
             raise DatasetError(
                 f"no clip has split '{part}' in labels.csv; protocol '{SPLIT}' needs {TRAIN} and "
-                f"{TEST}, and optionally {VALIDATION}"
+                f"{TEST}, and optionally {VALIDATION}; '{DEFAULT}' needs no such column"
             )
     test = np.flatnonzero(parts == TEST)
     if (parts == VALIDATION).any():

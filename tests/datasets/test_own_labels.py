@@ -79,6 +79,15 @@ def test_unknown_values_of_split_are_named(files):
     assert report.skipped[1].why == "empty field split"
 
 
+def test_files_that_are_not_there_are_guessed(files):
+    (files / "sub").mkdir()
+    (files / "sub" / "Rec 1.npy").touch()
+    rows, report = labels(files, "file,label\na,x\nrec 1.csv,x\nsub/zzz.npy,x\nA.NPY,x\n")
+    assert rows == []
+    hints = [why.partition("did you mean ")[2] for _, why in report.skipped]
+    assert hints == ["'a.npy'?", "'sub/Rec 1.npy'?", "", "'a.npy'?"]
+
+
 def test_case_of_the_file_name_does_not_matter(files):
     (files / "Labels.CSV").write_text("file,label\na.npy,x\n")
     assert [row.file for row in read_labels(files, ReadReport())] == ["a.npy"]
