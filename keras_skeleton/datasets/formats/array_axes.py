@@ -54,10 +54,10 @@ def check_axes(shape: tuple[int, ...], joints: int) -> None:
         ClipError: The message has the line of NumPy that converts the array.
 
     Example:
-        >>> check_axes((3, 30, 25, 2), 25)
+        >>> check_axes((3, 30, 25, 1), 25)
         Traceback (most recent call last):
             ...
-        keras_skeleton.datasets.formats.clip_array.ClipError: has shape (3, 30, 25, 2): this is...
+        keras_skeleton.datasets.formats.clip_array.ClipError: has shape (3, 30, 25, 1): this is...
     """
     if len(shape) == 5 and shape[0] == 1:
         raise ClipError(f"has shape {shape}: save a[0], the only clip in it")
