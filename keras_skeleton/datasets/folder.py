@@ -41,6 +41,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_skeleton.datasets.body_checks import BodyChecks, upward
+from keras_skeleton.datasets.class_folders import (
+    class_folders,
+    read_class_folders,
+    split_folders,
+)
 from keras_skeleton.datasets.clip_sources import layout_of
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.filled_joints import FilledJoints
@@ -55,13 +60,7 @@ from keras_skeleton.datasets.own_files import (
     labels_file,
     walk_clips,
 )
-from keras_skeleton.datasets.own_labels import (
-    Row,
-    class_folders,
-    has_split,
-    read_class_folders,
-    read_labels,
-)
+from keras_skeleton.datasets.own_labels import Row, has_split, read_labels
 from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
 from keras_skeleton.datasets.own_protocols import DEFAULT, PROTOCOLS, SPLIT
 from keras_skeleton.datasets.source import Source
@@ -110,7 +109,9 @@ def _inside(folder: Path) -> list[Path]:
 
 def default_protocol(root: Path) -> str:
     """`split` if the labels say what to train on, otherwise `folds`."""
-    return SPLIT if has_split(root) else DEFAULT
+    labels = labels_file(root)
+    split = split_folders(walk_clips(root)) if labels is None else has_split(labels)
+    return SPLIT if split else DEFAULT
 
 
 def folder_layout(

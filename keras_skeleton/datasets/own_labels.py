@@ -22,7 +22,7 @@ from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.formats.clip_file import ClipError
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
-from keras_skeleton.datasets.own_files import LABELS, SUFFIXES, FoundClip, labels_file, walk_clips
+from keras_skeleton.datasets.own_files import SUFFIXES, FoundClip, labels_file, walk_clips
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_text
 
@@ -102,9 +102,6 @@ class Row(NamedTuple):
 def order(row: Row) -> tuple[str, float, float]:
     """Sorts rows by file and start."""
     return row.file, row.start, math.inf if row.end is None else row.end
-
-
-# ---------------------------------------------------------------- labels.csv
 
 
 def read_labels(
@@ -326,69 +323,11 @@ class _Clips:
         return name, path
 
 
-def has_split(root: Path) -> bool:
-    """Whether the labels of a folder say what is trained and tested on."""
-    path = labels_file(root)
-    if path is None:
-        return _split_folders(walk_clips(root))
+def has_split(path: Path) -> bool:
+    """Whether a labels.csv has a column `split`."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             first = file.readline(1 << 16)
     except OSError:
         return False
     return "split" in [word.strip(' "\r\n').lower() for word in re.split("[,;\t]", first)]
-
-
-# ---------------------------------------------------------------- class folders
-
-
-def class_folders(found: Sequence[FoundClip], described: bool) -> list[FoundClip]:
-    """The clips that lie in class folders; empty if the folder does not look like such.
-
-    Args:
-        found: The clips in the folder.
-        described: Whether the folder describes its joints. Otherwise it might be any folder, such
-            as one of datasets: all clips must then lie in two or more folders, and none deeper.
-    """
-    inside = [clip for clip in found if "/" in clip.name]
-    if described:
-        return inside
-    parts = [clip.name.split("/") for clip in inside]
-    flat = all(len(part) == 2 and part[1].lower() != LABELS for part in parts)
-    return inside if flat and len({part[0] for part in parts}) > 1 else []
-
-
-def _split_folders(found: Iterable[FoundClip]) -> bool:
-    """Whether the clips lie in train/LABEL and test/LABEL."""
-    parts = [clip.name.split("/") for clip in found if "/" in clip.name]
-    tops = {SPLITS.get(part[0].lower()) for part in parts}
-    return {TRAIN, TEST} <= tops and None not in tops and all(len(part) > 2 for part in parts)
-
-
-def read_class_folders(root: Path, found: Sequence[FoundClip], report: ReadReport) -> list[Row]:
-    """The clips of class folders: the label is the name of the folder, the first of several."""
-    splits = _split_folders(found)
-    resolved = root.resolve()
-    rows = []
-    for clip in found:
-        parts = clip.name.split("/")
-        if len(parts) == 1:
-            report.skip(clip.path, "lies in no class folder, and there is no labels.csv")
-            continue
-        path = resolved / clip.name
-        if clip.link and not (path := clip.path.resolve()).is_relative_to(resolved):
-            report.skip(clip.path, "leads outside the folder")
-            continue
-        split = SPLITS[parts[0].lower()] if splits else ""
-        label = parts[1 if splits else 0]
-        rows.append(Row(clip.name, 0, None, False, path, label, split=split, where=str(clip.path)))
-    counts = Counter(row.label for row in rows)
-    listed = ", ".join(f"{label} {count}" for label, count in sorted(counts.items())[:20])
-    more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
-    report.note(
-        "there is no labels.csv: the label of a clip is the name of its "
-        + ("folder in train, val or test" if splits else "folder")
-        + f" ({listed}{more})"
-    )
-    rows.sort(key=order)
-    return rows
