@@ -26,6 +26,7 @@ Reader options:
     skeleton    a known layout or pose format that replaces the joints in skeleton.toml
     people      the largest number of people in a clip (default 2); of more, those with the most
                 motion are kept
+    track       yes (default), or no to keep the order of people in the files of pose estimators
 
 Protocols: see `own_protocols.py`.
 """
@@ -36,6 +37,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -138,14 +140,21 @@ def folder_layout(
 
 
 def read(
-    root: Path, writer: StoreWriter, skeleton: str | None = None, people: int = PEOPLE
+    root: Path,
+    writer: StoreWriter,
+    skeleton: str | None = None,
+    people: int = PEOPLE,
+    track: str | bool = "yes",
 ) -> None:
     """Adds all labeled clips, sorted by file and start."""
     if people < 1:
         raise DatasetError(f"option people={people}: must be at least 1")
+    if track not in (True, False, "yes", "no"):
+        raise DatasetError(f"option track={track}: must be yes or no")
     report = writer.report
     found = clips_of(root)
     layout = folder_layout(root, skeleton, found, report)
+    layout = replace(layout, track=layout.track and track in (True, "yes"))
     rows = _labeled(root, found, report)
     classes = class_names(row.label for row in rows)
     label_of = {label: i for i, label in enumerate(classes)}
@@ -272,7 +281,7 @@ FOLDER = Source(
     layout=LAYOUT,
     clips=0,
     count=lambda root: len(clips_of(root)),
-    options={"skeleton": None, "people": PEOPLE},
+    options={"skeleton": None, "people": PEOPLE, "track": "yes"},
     default_protocol=default_protocol,
     watch=True,
     version=1,
