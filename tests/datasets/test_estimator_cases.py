@@ -96,7 +96,10 @@ def test_03_people_who_change_places(cases, tmp_path):
         one = np.where(np.abs(points[:, :1, :1, :1] - points[0, 0, 0, 0]) < 50, points[:, :1],
                        points[:, 1:])  # fmt: skip
         same_shapes(clip[:, :1], body(one, "xyc", "openpose_body25"))
-    prepared(folder, tmp_path)
+    dataset = prepared(folder, tmp_path)
+    kept = load(SOURCES["folder"], folder, tmp_path / "cache", track="no")
+    assert np.abs(np.diff(dataset.clip(0)[:, :, 0], axis=0)).max() < 0.2
+    assert np.abs(np.diff(kept.clip(0)[:, :, 0], axis=0)).max() > 1
 
 
 def test_04_results_of_alphapose(cases, tmp_path):
