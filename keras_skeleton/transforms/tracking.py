@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 # All distances are in bodies, the diagonals of boxes around them.
 LIMIT = 0.75  # in the next frame, 1.3 m of an adult; in films of few frames a second people jump
+ALONE = 2.0  # the same if no frame has two people
 GROWTH, MOST = 0.05, 1.5  # the limit grows with each frame in which somebody was lost
 LATER = 0.02  # a slot that was lost comes after one that is just as near and was not
 STAY = 0.02  # in doubt the order of the file is kept
@@ -52,7 +53,9 @@ class _Slot:
         self.frames.append((t, m))
 
 
-def follow_people(points: np.ndarray, ids: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+def follow_people(
+    points: np.ndarray, ids: np.ndarray | None = None, limit: float | None = None
+) -> tuple[np.ndarray, int]:
     """Assigns the people of each frame to slots.
 
     Args:
@@ -60,6 +63,9 @@ def follow_people(points: np.ndarray, ids: np.ndarray | None = None) -> tuple[np
             absent have no other joints.
         ids: Numbers of the people given by a tracker, int (T, M), -1 for none. The same number is
             the same slot. Not used if a number occurs twice in a frame.
+        limit: How far somebody may be in the next frame, in bodies; by default 0.75, or 2 if no
+            frame has two people. Whoever is farther away is somebody else. For hands, which move
+            many times their size, it should be larger.
 
     Returns:
         For each slot the index of the person in the frame, int (T, S), -1 for nobody. Slots are in
@@ -86,13 +92,17 @@ def follow_people(points: np.ndarray, ids: np.ndarray | None = None) -> tuple[np
     if ids is not None and (ids.shape != (T, M) or _repeated(ids, there)):
         ids = None
     sizes = _sizes(points, there)
+    alone = limit is None and not (there.sum(axis=1) > 1).any()
+    limits = (ALONE if alone else limit or LIMIT, limit or LIMIT)
     until = {} if ids is None else {int(ids[t, m]): t for t, m in np.argwhere(there)}
     slots: list[_Slot] = []
     for t in range(T):
         people = np.flatnonzero(there[t])
         numbers = np.full(len(people), -1) if ids is None else ids[t, people]
-        for i, k in enumerate(_assign(slots, points[t, people], sizes[t, people], numbers, people,
-                                      t, until)):  # fmt: skip
+        found = _assign(
+            slots, points[t, people], sizes[t, people], numbers, people, t, until, limits
+        )
+        for i, k in enumerate(found):
             m, number = int(people[i]), int(numbers[i])
             if k < 0:
                 k = len(slots)
@@ -126,8 +136,12 @@ def _assign(
     sources: np.ndarray,
     t: int,
     until: dict[int, int],
+    limits: tuple[float, float],
 ) -> list[int]:
-    """The slot of each person (n, V, 3) of frame t; -1 for a new one."""
+    """The slot of each person (n, V, 3) of frame t; -1 for a new one.
+
+    `limits` are for slots that were seen in the frame before, and for those that were lost.
+    """
     found = [-1] * len(people)
     if not slots or not len(people):
         return found
@@ -148,7 +162,9 @@ def _assign(
     for column, k in enumerate(free):
         slot = slots[k]
         gap = t - slot.last
-        limit = min(LIMIT + GROWTH * (gap - 1), MOST)
+        reach = limits[0]
+        if gap > 1:
+            reach = max(limits[1], min(limits[1] + GROWTH * (gap - 1), MOST))
         ahead = slot.joints + slot.speed * min(gap, AHEAD)
         distance = _distance(people[rows], ahead)
         if gap > 1:  # who was lost may have stood still
@@ -157,7 +173,7 @@ def _assign(
         distance += min(LATER * (gap - 1), 0.3)
         if gap == 1:
             distance -= STAY * (sources[rows] == slot.source)
-        costs[:, column] = np.where(distance <= limit, distance / limit, NOBODY)
+        costs[:, column] = np.where(distance <= reach, distance / reach, NOBODY)
     # As many columns again for new slots.
     costs = np.concatenate([costs, np.full((len(rows), len(rows)), NOBODY)], axis=1)
     for row, column in zip(*linear_sum_assignment(costs), strict=True):

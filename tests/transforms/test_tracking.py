@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.transforms.tracking import follow_people, is_clearer, take_people
 
 V = 17
@@ -174,3 +175,29 @@ def test_nobody_and_single_points():
     order, changes = follow_people(clip)
     assert order[:, 0].tolist() == [0, 0, 0, 0]
     assert not changes
+
+
+def test_somebody_alone_may_jump_but_not_after_a_gap():
+    """Films of few frames a second; whoever comes in elsewhere later is somebody else."""
+    clip = np.repeat(poses(0, 1)[None], 20, axis=0) + 5
+    clip[10:] += [2.0, 0, 0]
+    assert follow_people(clip)[0].shape == (20, 1)
+    clip[8:10] = 0
+    order, _ = follow_people(clip)
+    assert order.T.tolist() == [[0] * 8 + [-1] * 12, [-1] * 10 + [0] * 10]
+    near = clip - np.where(clip != 0, [1.0, 0, 0], 0) * (np.arange(20) > 9)[:, None, None, None]
+    assert follow_people(near)[0].shape == (20, 1)
+    assert follow_people(clip, limit=3.0)[0].shape == (20, 1)
+
+
+def test_real_people_who_meet_keep_their_slots(real_data, tmp_path):
+    """People of SBU push, hug and kick each other."""
+    dataset = load_dataset("sbu", real_data("sbu").parent, cache_dir=tmp_path)
+    for i in range(0, len(dataset.samples), 6):
+        clip = dataset.clip(i).astype(float)
+        for flat in (clip, clip * [1, 1, 0]):
+            order, changes = follow_people(flat)
+            assert not changes
+            np.testing.assert_array_equal(take_people(flat, order, 0), flat)
+            mixed, who = shuffled(flat, i)
+            one_person_a_slot(identities(follow_people(mixed)[0], who))

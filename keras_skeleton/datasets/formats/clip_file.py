@@ -54,6 +54,7 @@ MAX_BYTES = 256 << 20  # 15 minutes of Kinect v2 take 8 MiB in float32
 # Kinect v2.
 MAX_VALUES, MAX_LISTS = 1 << 24, 6 << 20
 NEARLY_ALL, SOME = 0.98, 0.2
+HANDS = 3.0  # hands move by more than their size from frame to frame
 METRIC_SIZE = 20  # a body of the Azure Kinect is larger in mm, and smaller in m
 
 
@@ -273,7 +274,7 @@ def finish_clip(
     clip = _without_zeros(clip, source.listed or layout.image, layout)
     clip, fractions = _pixels(clip, source, layout, notes)
     if layout.track and (source.listed or layout.image):
-        clip = _tracked(clip, source, notes)
+        clip = _tracked(clip, source, layout, notes)
     unit = _unit(clip, source, layout, notes)
     clip = to_kinect_v2(clip, layout.pose) if layout.pose else clip
     if layout.up:
@@ -358,11 +359,12 @@ def _pixels(
     return clip * (size[0], size[1], size[0]), True
 
 
-def _tracked(clip: np.ndarray, source: ClipArray, notes: list[str]) -> np.ndarray:
+def _tracked(clip: np.ndarray, source: ClipArray, layout: Layout, notes: list[str]) -> np.ndarray:
     """Follows people from frame to frame; a single person of an array stays as it is."""
     if clip.shape[1] == 1 and not source.listed:
         return clip
-    order, changes = follow_people(clip, source.ids)
+    limit = None if layout.skeleton.hips else HANDS
+    order, changes = follow_people(clip, source.ids, limit)
     if changes and not source.listed and not is_clearer(clip, order):
         return clip
     if order.shape == clip.shape[:2] and not changes:
