@@ -154,7 +154,7 @@ def _open_entry(args: argparse.Namespace, entry: Entry, dataset: SkeletonDataset
 
 def _open_weights(args: argparse.Namespace, dataset: SkeletonDataset) -> Opened:
     from keras_skeleton.checkpoints.weights import load_weights
-    from keras_skeleton.dataset_recognizer import recognizer_of
+    from keras_skeleton.dataset_recognizer import recognizer_of, weights_label
     from keras_skeleton.zoo.recognizers import load_recognizer
 
     weights = weights_file(args)
@@ -162,9 +162,10 @@ def _open_weights(args: argparse.Namespace, dataset: SkeletonDataset) -> Opened:
     fold = _fold(experiment, args.fold, weights)
     if args.known is not None and weights.name == "best.weights.h5":
         return experiment, load_recognizer(args.known.name, fold), fold
+    name = weights_label(weights) if Path(args.weights).is_dir() else weights.name
     network = experiment.build(any_length=True)
     load_weights(network, weights)
-    return experiment, recognizer_of(experiment, network, weights.name), fold
+    return experiment, recognizer_of(experiment, network, name), fold
 
 
 def _fold(experiment: Experiment, named: list[int] | None, weights: Path) -> int:

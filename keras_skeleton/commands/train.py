@@ -319,6 +319,10 @@ def _start(
             f"the clips have {dataset.max_bodies} people, those of the weights {people}: "
             "preprocessing is that of the recipe"
         )
+    units = [recognizer.preprocessing.unit, dataset.info.get("unit", "m")]
+    if units[0] != units[1]:
+        first, second = (unit or "no unit" for unit in units)
+        print(f"note: the weights were trained on coordinates in {first}, these are in {second}")
     recipe = with_settings(recipe_for(recognizer, recipe, dataset), args.model, settings_of(args))
     mapped = fitting_dataset(recognizer, dataset)
     if mapped is not dataset:

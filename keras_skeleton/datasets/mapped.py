@@ -58,7 +58,7 @@ def with_skeleton(dataset: SkeletonDataset, skeleton: Skeleton) -> SkeletonDatas
         >>> from keras_skeleton.skeletons import get_skeleton
         >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)  # kinect_v2
         >>> with_skeleton(dataset, get_skeleton("kinect_v1")).clip(0).shape[1:]
-        (1, 20, 3)
+        (2, 20, 3)
     """
     if dataset.skeleton.joints == skeleton.joints:
         return dataset

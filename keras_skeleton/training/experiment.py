@@ -28,6 +28,7 @@ import numpy as np
 
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.datasets.own_protocols import ALL
 from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
 from keras_skeleton.distributed import current
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
@@ -551,9 +552,8 @@ class Experiment:
 
     @property
     def tests(self) -> bool:
-        """Whether the protocol has test clips; there are none if a network is trained on
-        everything."""
-        return any(len(fold.test) for fold in self.folds)
+        """Whether the protocol has test clips; `all` has none."""
+        return self.protocol != ALL
 
     def check_folds(self, numbers: Sequence[int] | None) -> list[int]:
         """Sorted fold numbers (all by default); raises RunError if one does not exist or has no

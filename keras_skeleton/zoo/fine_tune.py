@@ -102,10 +102,10 @@ def fitting_dataset(recognizer: Recognizer, dataset: SkeletonDataset) -> Skeleto
     if the model has weights for each joint, which can then be taken by the joint's name.
 
     Raises:
-        InitialWeightsError: Neither is possible, or coordinates have another unit.
+        InitialWeightsError: Neither is possible, or one of both has coordinates in pixels.
     """
     own, preprocessing = dataset.info.get("unit", "m"), recognizer.preprocessing
-    if own != preprocessing.unit:
+    if own != preprocessing.unit and "px" in (own, preprocessing.unit):
         raise InitialWeightsError(
             f"{recognizer.name} was trained on coordinates in {preprocessing.unit or 'no unit'}, "
             f"but those of '{dataset.name}' are in {own or 'no unit'}"
