@@ -86,7 +86,7 @@ def read_csv(path: Path, most: int) -> ClipArray:
         columns = columns or len(row)
         if len(row) != columns:
             raise ClipError(f"{len(row)} columns, but {columns} in the previous lines", line)
-        if len(values) > MAX_CELLS:
+        if len(values) > most // values.itemsize:
             raise ClipError(f"contains more than {len(values):,} numbers", line)
         values.extend(number for number in row if number is not None)
         for k in named:

@@ -198,8 +198,16 @@ def _rows(array: np.ndarray, K: int, coordinates: str | None) -> np.ndarray:
     if C not in (2, 3, 4) or columns % (C * K) or (coordinates is None and C == 4):
         first = array[:, 0]
         index = (columns - 1) % K == 0 and len(first) > 1 and (np.diff(first) == 1).all()
+        other = [
+            f"{columns // c} joints of {name} have {columns} columns ({axes}); "
+            for c, axes in ((3, "x, y, z"), (2, "x, y"))
+            if columns % c == 0 and (name := looks_like(columns // c))
+        ]
+        if len(array) in (2 * K, 3 * K):
+            other.append(f"its {len(array)} rows are those columns: transpose it, a.T; ")
         raise ClipError(
             f"has {columns} columns; {K} joints have {2 * K} (x, y) or {3 * K} (x, y, z); "
+            + "".join(other[:1])
             + ("the first column counts frames: give it a header; " if index else "")
             + f"for other formats set 'coordinates' in {FILE}"
         )
@@ -220,6 +228,8 @@ def _body_part(array: np.ndarray, K: int, notes: list[str]) -> np.ndarray:
 
 def _other_joints(joints: int, source: ClipArray, layout: Layout) -> str:
     text = f"has {joints} joints, expected {layout.size} of {layout.name}"
+    if source.coordinates is None:
+        text += f" (shape {source.shape})"
     if names := looks_like(joints):
         text += f"; {joints} joints are {names}"
     if joints in WHOLE_BODIES:

@@ -21,6 +21,7 @@ from keras_skeleton.datasets.formats.clip_array import (
     points_of,
     whole,
 )
+from keras_skeleton.datasets.formats.frame_lists import image_size_of
 from keras_skeleton.utils.files import read_bytes
 
 SUFFIX = "_keypoints.json"
@@ -105,10 +106,13 @@ def read(data: Any) -> ClipArray:
         if number in numbered:
             raise ClipError(f"two frames have the number {number}")
         numbered[number] = frame["people"] if frame else []
-    return _assemble(numbered, {number: f"frame {number}" for number in numbered})
+    size = next((image_size_of(frame) for frame in frames if frame), None)
+    return _assemble(numbered, {number: f"frame {number}" for number in numbered}, size)
 
 
-def _assemble(frames: dict[int, Any], where: dict[int, str]) -> ClipArray:
+def _assemble(
+    frames: dict[int, Any], where: dict[int, str], image_size: tuple[float, float] | None = None
+) -> ClipArray:
     people = []
     for number, frame in frames.items():
         if frame is not None and not isinstance(frame, list):
@@ -143,6 +147,7 @@ def _assemble(frames: dict[int, Any], where: dict[int, str]) -> ClipArray:
         "xyzc" if solid else "xyc",
         layout=LAYOUTS.get(found),
         pixels=not solid,
+        image_size=image_size,
         first=min(frames),
         notes=notes,
     )
