@@ -204,7 +204,7 @@ def _rows(array: np.ndarray, K: int, coordinates: str | None) -> np.ndarray:
             if columns % c == 0 and (name := looks_like(columns // c))
         ]
         if len(array) in (2 * K, 3 * K):
-            other.append(f"its {len(array)} rows are those columns: transpose it, a.T; ")
+            other = [f"its {len(array)} rows are those columns: transpose it, a.T; "]
         raise ClipError(
             f"has {columns} columns; {K} joints have {2 * K} (x, y) or {3 * K} (x, y, z); "
             + "".join(other[:1])
@@ -230,6 +230,10 @@ def _other_joints(joints: int, source: ClipArray, layout: Layout) -> str:
     text = f"has {joints} joints, expected {layout.size} of {layout.name}"
     if source.coordinates is None:
         text += f" (shape {source.shape})"
+        shape = source.shape
+        if len(shape) > 2 and shape[0] in (2, 3) and (names := looks_like(shape[2])):
+            order = "(C, T, V)" if len(shape) == 3 else "(C, T, V, M)"
+            text += f"; as {order}, it has {shape[2]} joints, those of {names}"
     if names := looks_like(joints):
         text += f"; {joints} joints are {names}"
     if joints in WHOLE_BODIES:
@@ -341,13 +345,30 @@ def _looks_normalised(clip: np.ndarray) -> bool:
     return bool(inside and near and (values < 0).mean(axis=0).min() <= SOME)
 
 
+def _around_zero(clip: np.ndarray, layout: Layout) -> bool:
+    """Whether flat points look like fractions of an image from -0.5 to 0.5, as for ST-GCN.
+
+    Points that are centred on the hips have a unit of their own.
+    """
+    hips = [k for k, name in enumerate(layout.names) if name in ("left_hip", "right_hip", "pelvis")]
+    seen = (clip[..., :2] != 0).any(axis=-1) & ~np.isnan(clip[..., :2]).any(axis=-1)
+    values = clip[seen]
+    if layout.pose is None or not len(values) or values[:, 2].any():
+        return False
+    if (np.abs(values[:, :2]) <= 0.55).all(axis=1).mean() < NEARLY_ALL:
+        return False
+    there = seen[:, :, hips].all(axis=2)
+    middle = np.abs(clip[there][:, hips, :2].mean(axis=1))
+    return bool(len(middle)) and float((middle > 1e-3).any(axis=1).mean()) > 0.5
+
+
 def _pixels(
     clip: np.ndarray, source: ClipArray, layout: Layout, notes: list[str]
 ) -> tuple[np.ndarray, bool]:
     """Multiplies fractions of an image by its size; also whether they were fractions."""
     if not layout.image or source.unit == "m" or layout.unit in ("m", "cm", "mm"):
         return clip, False
-    if not (source.normalised or _looks_normalised(clip)):
+    if not (source.normalised or _looks_normalised(clip) or _around_zero(clip, layout)):
         if source.pixels and np.nanmax(np.abs(clip[..., :2]), initial=0) <= 1.5:
             raise ClipError(
                 "x and y go from -1 to 1, which changes the shape of people; write pixels, with "
@@ -357,7 +378,7 @@ def _pixels(
     size = layout.image_size or source.image_size
     if size is None:
         raise ClipError(
-            "x and y are fractions of the image, from 0 to 1, which squeezes people by its shape: "
+            "x and y are fractions of the image, not pixels, which squeezes people by its shape: "
             f"set image_size = [1920, 1080] (width and height of the image) in {FILE}, or units = "
             '"m" if they are metres'
         )

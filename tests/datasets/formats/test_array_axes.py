@@ -69,6 +69,15 @@ def test_right_shapes_are_read(shape):
     finish_clip(np.random.default_rng(0).normal(size=shape) + 9, known_layout("kinect_v2"))
 
 
+def test_other_layouts_with_other_axes_are_named():
+    with pytest.raises(ClipError, match=r"as \(C, T, V\), it has 17 joints, those of coco17"):
+        finish_clip(np.ones((3, 30, 17)), known_layout("kinect_v2"))
+    with pytest.raises(ClipError, match=r"its 34 rows are those columns: transpose it, a.T"):
+        finish_clip(np.ones((34, 30)), known_layout("coco17"))
+    with pytest.raises(ClipError, match="17 joints of coco17 or h36m17 have 34 columns"):
+        finish_clip(np.ones((30, 34)), known_layout("kinect_v2"))
+
+
 def test_batches_of_clips_are_refused():
     with pytest.raises(ClipError, match="it seems to hold 8 clips"):
         finish_clip(np.ones((8, 3, 30, 25, 2)), known_layout("kinect_v2"))

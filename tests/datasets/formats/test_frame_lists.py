@@ -133,6 +133,21 @@ def test_fractions_of_the_image_need_its_size(pose, shift, tmp_path):
     np.testing.assert_allclose(clip, pose_clip(flat, pose, "xy", scale="none"), atol=1e-5)
 
 
+def test_fractions_around_the_middle_of_the_image(tmp_path):
+    """As ST-GCN feeds them; points around the hips are something else."""
+    points = walkers("openpose_coco18", M=1)[..., :2] * 0.7
+    with pytest.raises(ClipError, match="image_size"):
+        finish_clip(points / SIZE - 0.5, known_layout("openpose_coco18"))
+    layout = layout_of(tmp_path, 'skeleton = "openpose_coco18"\nimage_size = [1280, 720]')
+    clip, _ = finish_clip(points / SIZE - 0.5, layout)
+    wanted = pose_clip(points, "openpose_coco18", "xy")
+    np.testing.assert_allclose(clip - clip[:1, :, :1], wanted - wanted[:1, :, :1], atol=1e-4)
+    hips = points[:, :, [8, 11]].mean(axis=2, keepdims=True)
+    small = (points - hips) / 2000
+    clip, _ = finish_clip(small, known_layout("openpose_coco18"))
+    np.testing.assert_allclose(clip, pose_clip(small, "openpose_coco18", "xy"), atol=1e-4)
+
+
 @pytest.mark.parametrize("value", ["[1, 2, 3]", "1280", "[0, 9]", '["a", 2]', "[true, 2]"])
 def test_sizes_that_are_none(value, tmp_path):
     with pytest.raises(DatasetError, match="image_size"):
