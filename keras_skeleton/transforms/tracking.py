@@ -24,6 +24,7 @@ LATER = 0.02  # a slot that was lost comes after one that is just as near and wa
 STAY = 0.02  # in doubt the order of the file is kept
 NOBODY = 1.3  # cost of a new slot, in limits: more than that of the farthest match
 AHEAD = 10  # frames for which a lost person is assumed to keep its speed
+RECENT = 32  # slots among which somebody is looked for
 PEOPLE = 16  # slots kept at most, unless a frame has more people
 
 
@@ -94,21 +95,34 @@ def follow_people(
     sizes = _sizes(points, there)
     alone = limit is None and not (there.sum(axis=1) > 1).any()
     limits = (ALONE if alone else limit or LIMIT, limit or LIMIT)
-    until = {} if ids is None else {int(ids[t, m]): t for t, m in np.argwhere(there)}
+    until = {} if ids is None else {int(ids[t, m]): t for t, m in np.argwhere(there & (ids >= 0))}
     slots: list[_Slot] = []
+    known: dict[int, int] = {}  # slots by number
+    recent: list[int] = []  # slots that may be found again, the latest last
     for t in range(T):
         people = np.flatnonzero(there[t])
         numbers = np.full(len(people), -1) if ids is None else ids[t, people]
-        found = _assign(
-            slots, points[t, people], sizes[t, people], numbers, people, t, until, limits
-        )
+        found = [known.get(int(number), -1) for number in numbers]
+        # A slot whose number comes again is not for others.
+        free = [k for k in recent if k not in found and until.get(slots[k].number, -1) < t]
+        new = [i for i, k in enumerate(found) if k < 0]
+        if new and free:
+            own = people[new]
+            old = _assign([slots[k] for k in free], points[t, own], sizes[t, own], own, t, limits)
+            for i, k in zip(new, old, strict=True):
+                found[i] = free[k] if k >= 0 else -1
         for i, k in enumerate(found):
             m, number = int(people[i]), int(numbers[i])
             if k < 0:
                 k = len(slots)
                 slots.append(_Slot(points[t, m], sizes[t, m], t, m))
             slots[k].see(t, m, points[t, m], sizes[t, m])
-            slots[k].number = number
+            if number >= 0:
+                slots[k].number = number
+                known[number] = k
+            found[i] = k
+        recent = [k for k in recent if k not in found] + sorted(found)
+        del recent[: -max(RECENT, 2 * M)]
     return _order(slots, T, M)
 
 
@@ -132,53 +146,34 @@ def _assign(
     slots: list[_Slot],
     people: np.ndarray,
     sizes: np.ndarray,
-    numbers: np.ndarray,
     sources: np.ndarray,
     t: int,
-    until: dict[int, int],
     limits: tuple[float, float],
 ) -> list[int]:
-    """The slot of each person (n, V, 3) of frame t; -1 for a new one.
+    """The slot of each person (n, V, 3) of frame t; -1 for none of them.
 
     `limits` are for slots that were seen in the frame before, and for those that were lost.
     """
-    found = [-1] * len(people)
-    if not slots or not len(people):
-        return found
-    known = {slot.number: k for k, slot in enumerate(slots) if slot.number >= 0}
-    for i, number in enumerate(numbers):
-        if number >= 0:
-            found[i] = known.get(int(number), -1)
-    rows = [i for i, k in enumerate(found) if k < 0]
-    # A slot whose number comes again is not for others.
-    free = [
-        k
-        for k, slot in enumerate(slots)
-        if k not in found and (slot.number < 0 or until.get(slot.number, -1) < t)
-    ]
-    if not rows or not free:
-        return found
-    costs = np.full((len(rows), len(free)), NOBODY)
-    for column, k in enumerate(free):
-        slot = slots[k]
+    costs = np.full((len(people), len(slots)), NOBODY)
+    for k, slot in enumerate(slots):
         gap = t - slot.last
         reach = limits[0]
         if gap > 1:
             reach = max(limits[1], min(limits[1] + GROWTH * (gap - 1), MOST))
-        ahead = slot.joints + slot.speed * min(gap, AHEAD)
-        distance = _distance(people[rows], ahead)
+        distance = _distance(people, slot.joints + slot.speed * min(gap, AHEAD))
         if gap > 1:  # who was lost may have stood still
-            distance = np.minimum(distance, _distance(people[rows], slot.joints))
-        distance = distance / np.maximum(sizes[rows], slot.size)
+            distance = np.minimum(distance, _distance(people, slot.joints))
+        distance = distance / np.maximum(sizes, slot.size)
         distance += min(LATER * (gap - 1), 0.3)
         if gap == 1:
-            distance -= STAY * (sources[rows] == slot.source)
-        costs[:, column] = np.where(distance <= reach, distance / reach, NOBODY)
+            distance -= STAY * (sources == slot.source)
+        costs[:, k] = np.where(distance <= reach, distance / reach, NOBODY)
     # As many columns again for new slots.
-    costs = np.concatenate([costs, np.full((len(rows), len(rows)), NOBODY)], axis=1)
-    for row, column in zip(*linear_sum_assignment(costs), strict=True):
-        if column < len(free) and costs[row, column] < NOBODY:
-            found[rows[row]] = free[column]
+    costs = np.concatenate([costs, np.full((len(people), len(people)), NOBODY)], axis=1)
+    found = [-1] * len(people)
+    for i, k in zip(*linear_sum_assignment(costs), strict=True):
+        if k < len(slots) and costs[i, k] < NOBODY:
+            found[i] = int(k)
     return found
 
 

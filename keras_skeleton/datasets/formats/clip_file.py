@@ -54,6 +54,7 @@ MAX_BYTES = 256 << 20  # 15 minutes of Kinect v2 take 8 MiB in float32
 # Kinect v2.
 MAX_VALUES, MAX_LISTS = 1 << 24, 6 << 20
 NEARLY_ALL, SOME = 0.98, 0.2
+CROWD = 200  # more people in a frame are not followed
 HANDS = 3.0  # hands move by more than their size from frame to frame
 METRIC_SIZE = 20  # a body of the Azure Kinect is larger in mm, and smaller in m
 
@@ -393,6 +394,9 @@ def _pixels(
 def _tracked(clip: np.ndarray, source: ClipArray, layout: Layout, notes: list[str]) -> np.ndarray:
     """Follows people from frame to frame; a single person of an array stays as it is."""
     if clip.shape[1] == 1 and not source.listed:
+        return clip
+    if clip.shape[1] > CROWD:
+        notes.append(f"{clip.shape[1]} people in a frame are too many to be followed")
         return clip
     limit = None if layout.skeleton.hips else HANDS
     order, changes = follow_people(clip, source.ids, limit)

@@ -157,6 +157,15 @@ def test_h36m_and_halpe_say_what_they_look_like():
         finish_clip(np.ones((6, 26, 3)), known_layout("h36m17"))
 
 
+def test_crowds_are_not_followed():
+    points = walkers("coco17", T=2, M=201)[..., :2]
+    notes = []
+    array = ClipArray(points, "xy", listed=True)
+    clip, _ = finish_clip(array, known_layout("coco17"), notes)
+    assert clip.shape[1] == 201
+    assert "201 people in a frame are too many" in notes[0]
+
+
 def test_a_part_of_a_recording():
     points = walkers("coco17", T=10)
     array = ClipArray(points[..., :2], "xy", listed=True, ids=np.tile([0, 1], (10, 1)))
