@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +40,7 @@ from keras_skeleton.deploy.runtimes import (
     quiet,
 )
 from keras_skeleton.layers.coupled_attention import Attend
+from keras_skeleton.models.head import leaf_layers
 from keras_skeleton.utils.packages import missing_packages
 
 INSTALL = "onnx needs extra packages: pip install {}, or the extra keras_skeleton[onnx]"
@@ -245,7 +246,7 @@ STAND_INS: dict[type, type[keras.layers.Layer]] = {
 
 def _with_stand_ins(model: keras.Model) -> keras.Model:
     """The network, or a copy with the same weights in which `STAND_INS` replace layers."""
-    if not any(type(layer) in STAND_INS for layer in _layers(model)):
+    if not any(type(layer) in STAND_INS for layer in leaf_layers(model)):
         return model
 
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -254,14 +255,6 @@ def _with_stand_ins(model: keras.Model) -> keras.Model:
     copied = keras.models.clone_model(model, clone_function=copy, recursive=True)
     copied.set_weights(model.get_weights())
     return copied
-
-
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
 
 
 # ---------------------------------------------------------------- what goes wrong
