@@ -14,12 +14,14 @@ from keras_skeleton.transforms.normalise import (
 from keras_skeleton.transforms.sample import crop_time, pad_end, sample_segments
 from keras_skeleton.transforms.smooth import savitzky_golay
 from keras_skeleton.transforms.time import pad_time, resize, subsample_time
+from keras_skeleton.transforms.tracking import follow_people, take_people
 
 __all__ = [
     "body_frame",
     "crop_time",
     "drop_ghosts",
     "fill_missing",
+    "follow_people",
     "mans_image",
     "merge_bodies",
     "order_by_motion",
@@ -30,6 +32,7 @@ __all__ = [
     "sample_segments",
     "savitzky_golay",
     "subsample_time",
+    "take_people",
     "to_actor_displacement",
     "to_actor_frame",
     "to_body_frame",
