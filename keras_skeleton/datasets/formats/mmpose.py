@@ -32,7 +32,7 @@ def _is_instance(value: Any) -> bool:
 
 def _is_frame(value: Any) -> bool:
     if isinstance(value, dict):
-        return "instances" in value
+        return "instances" in value and isinstance(value["instances"], list | None)
     return isinstance(value, list) and all(_is_instance(v) for v in value)
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pose_files import picture, walkers
 
 from keras_skeleton.datasets.formats.clip_array import ClipArray
@@ -174,3 +176,29 @@ def test_a_part_of_a_recording():
     clip, _ = finish_clip(part, known_layout("coco17"))
     whole, _ = finish_clip(points[3:7, ..., :2], known_layout("coco17"))
     np.testing.assert_array_equal(clip, whole)
+
+
+KEYS = st.sampled_from(
+    ["people", "pose_keypoints_2d", "keypoints", "keypoint_scores", "image_id", "idx", "instances",
+     "instance_info", "frame_id", "data", "skeleton", "pose", "score", "frames", "landmarks",
+     "pose_world_landmarks", "x", "y", "z", "visibility", "skeletons", "name", "bodies", "0", "nose"]
+)  # fmt: skip
+LEAVES = (
+    st.none() | st.booleans() | st.integers(-3, 999) | st.floats() | st.sampled_from(["a", "1", ""])
+    | st.just([1.0, 2.0, 0.5]) | st.just([[1.0, 2.0], [3.0, 4.0]])
+)  # fmt: skip
+TREES = st.recursive(
+    LEAVES, lambda c: st.lists(c, max_size=4) | st.dictionaries(KEYS, c, max_size=4), max_leaves=25
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(tree=TREES)
+def test_any_json_is_read_or_refused_with_a_reason(tree, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(tree))
+    why = ""
+    try:
+        finish_clip(read_array(tmp_path / "a.json"), known_layout("coco17"))
+    except ClipError as error:
+        why = str(error)
+    assert "cannot be read" not in why
