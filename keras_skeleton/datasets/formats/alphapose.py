@@ -51,6 +51,8 @@ def read(data: Any) -> ClipArray:
     rows = data if isinstance(data, list) else _rows(data)
     for i, row in enumerate(rows):
         where = f"image {str(row['image_id'])[:60]}" if isinstance(data, dict) else f"entry {i}"
+        if not isinstance(row["image_id"], str | int | float):
+            raise ClipError(f"{where}: image_id {str(row['image_id'])[:40]!r} is no name or number")
         if row.get("keypoints") is None:
             raise ClipError(f"{where}: has no 'keypoints', but {', '.join(row)[:100]}")
         person = Person(
@@ -84,7 +86,10 @@ def _points(values: Any, where: str) -> np.ndarray:
 def _rows(data: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, image in data.items():
-        for person in image.get("people", image.get("bodies")) or []:
+        people = image.get("people", image.get("bodies")) or []
+        if not isinstance(people, list):
+            raise ClipError(f"image {name[:60]}: {str(people)[:40]!r} is not a list of people")
+        for person in people:
             if not isinstance(person, dict):
                 raise ClipError(f"image {name[:60]}: a person is not an object")
             points = person.get("pose_keypoints_2d", person.get("joints"))

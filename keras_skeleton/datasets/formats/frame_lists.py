@@ -208,6 +208,8 @@ def _people(data: list[Any], notes: list[str]) -> ClipArray:
 
 def _padded(person: Person, joints: int) -> Person:
     missing = joints - len(person.points)
+    if missing < 0:
+        raise ClipError(f"{person.where}: {len(person.points)} joints, but {joints} have names")
     return person._replace(points=np.pad(person.points, ((0, missing), (0, 0)),
                                          constant_values=np.nan))  # fmt: skip
 

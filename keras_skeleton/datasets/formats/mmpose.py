@@ -83,6 +83,8 @@ def read(data: Any) -> ClipArray:
             number, instances = t if given is None else given, frame.get("instances")
         if number in numbered:
             raise ClipError(f"two frames have the frame_id {number}")
+        if not isinstance(instances, list | None):
+            raise ClipError(f"frame {number}: {str(instances)[:40]!r} is not a list of instances")
         numbered[number] = [
             _person(instance, f"frame {number}: instance {m}", f"frame {number}")
             for m, instance in enumerate(instances or [])

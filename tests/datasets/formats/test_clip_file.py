@@ -181,7 +181,7 @@ def test_a_part_of_a_recording():
 KEYS = st.sampled_from(
     ["people", "pose_keypoints_2d", "keypoints", "keypoint_scores", "image_id", "idx", "instances",
      "instance_info", "frame_id", "data", "skeleton", "pose", "score", "frames", "landmarks",
-     "pose_world_landmarks", "x", "y", "z", "visibility", "skeletons", "name", "bodies", "0", "nose"]
+     "pose_world_landmarks", "x", "y", "z", "visibility", "skeletons", "name", "bodies", "0"]
 )  # fmt: skip
 LEAVES = (
     st.none() | st.booleans() | st.integers(-3, 999) | st.floats() | st.sampled_from(["a", "1", ""])
