@@ -98,8 +98,8 @@ class Skeleton:
         if lacking := [role for role in roles if not getattr(self, role)]:
             raise SkeletonRoleError(
                 f"the layout '{self.name}' has no {' and no '.join(lacking)}, which {of} needs; "
-                "choose a network and coordinates that need none (such as coordinates='camera'), or "
-                "name them under [roles]"
+                "choose a network and coordinates that need none (such as coordinates='camera'), "
+                "or name them under [roles]"
             )
 
     def index(self, joint: str) -> int:
