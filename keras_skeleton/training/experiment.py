@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +30,18 @@ from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
 from keras_skeleton.distributed import current
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration
-from keras_skeleton.evaluation.page import summary
 from keras_skeleton.evaluation.report import merge_runs
 from keras_skeleton.evaluation.run_record import MAY_DIFFER, RunError, command_line, open_run
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.models.head import head_layers, named_layers
-from keras_skeleton.models.preprocessing import describe_skeleton
 from keras_skeleton.models.registry import MODELS, build_model, check_model, model_label
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.training.calibrate import calibrate
 from keras_skeleton.training.features import stream_features
+from keras_skeleton.training.few_clips import few_clips
 from keras_skeleton.training.fold import FoldFit, predict_copies
 from keras_skeleton.training.initial import InitialWeights, Joints, Taken
 from keras_skeleton.training.inputs import clip_inputs
@@ -54,13 +50,13 @@ from keras_skeleton.training.part_inputs import Videos
 from keras_skeleton.training.parts import published_start, with_crops
 from keras_skeleton.training.pipeline import ClipInputs
 from keras_skeleton.training.progress import Progress
+from keras_skeleton.training.result import Result
+from keras_skeleton.training.run_facts import about_dataset, about_machine
 from keras_skeleton.training.stages import stage_epochs, train_stages
 from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict_views
 from keras_skeleton.training.transfer import freeze
 from keras_skeleton.transforms.glimpses import PARTS
-from keras_skeleton.utils._version import __version__
 from keras_skeleton.utils.files import read_json, write_json
-from keras_skeleton.utils.processes import cores
 from keras_skeleton.video.crops import Crops
 
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # a finished fold has all of them
@@ -75,41 +71,6 @@ def free_folder(model: str, dataset: str, protocol: str) -> Path:
         number += 1
         folder = base.with_name(f"{base.name}-{number}")
     return folder
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of `Experiment.fit`. Printing it shows a table of accuracies.
-
-    Attributes:
-        folder: The run folder.
-        metrics: Metrics of all finished folds in the folder, see `evaluation.report.merge_runs`.
-
-    Example:
-        >>> from pathlib import Path
-        >>> result = Result(Path("runs/mans9_ntu_cs"), {"accuracy": 0.83})
-        >>> result.accuracy
-        0.83
-    """
-
-    folder: Path
-    metrics: Mapping[str, Any]
-
-    @property
-    def accuracy(self) -> float:
-        """Mean test accuracy over the folds, as a fraction; NaN without test clips. The epoch of
-        each fold is selected on validation clips."""
-        found = self.metrics["accuracy"]
-        return float("nan") if found is None else float(found)
-
-    def __str__(self) -> str:
-        if "folds" in self.metrics:
-            return summary(self.metrics)
-        clips = self.metrics["clips"]
-        return (
-            f"trained on {clips['train']} clips, {clips['validation']} more to select the epoch; "
-            "no test clips, so its accuracy is unknown: another protocol estimates it"
-        )
 
 
 class Experiment:
@@ -342,9 +303,11 @@ class Experiment:
 
     def describe(self) -> dict[str, Any]:
         """The content of `run.json`. Runs with equal settings belong to the same experiment."""
-        jax = ("jax",) if keras.backend.backend() == "jax" else ()
-        names = ("tensorflow", *jax, "keras", "numpy", "pandas")
-        precision = keras.config.dtype_policy().name
+        crops: dict[str, Any] = {}
+        if self.crops is not None:
+            crops = {"crops": self.crops.size, "published": str(self.published or "")}
+        start = {} if self.initial is None else self.initial.describe()
+        few = self.clips_per_class
         return {
             "model": self.model,
             "dataset": self.dataset.name,
@@ -353,34 +316,13 @@ class Experiment:
             # A JSON round trip, so that it compares equal to the file's content.
             "settings": json.loads(json.dumps(self.recipe.describe())),
             "seed": self.seed,
-            "skeleton": self.dataset.skeleton.name,
-            "layout": describe_skeleton(self.dataset.skeleton),
-            "bodies": self.dataset.max_bodies,
-            "options": dict(self.dataset.info.get("options", {})),
-            "unit": self.dataset.info.get("unit", "m"),
-            "classes": list(self.dataset.classes),
-            "clips": len(self.dataset),
-            "fingerprint": self.dataset.fingerprint,
-            "data_dir": _folder(self.dataset),
+            **about_dataset(self.dataset),
             "folds_total": len(self.folds),
             "command": self.command,
-            "versions": {"keras_skeleton": __version__, "python": platform.python_version()}
-            | {name: _version(name) for name in names},
-            **(
-                {"crops": self.crops.size, "published": str(self.published or "")}
-                if self.crops
-                else {}
-            ),
-            **({} if precision == "float32" else {"precision": precision}),
-            **(
-                {}
-                if self.initial is None
-                else {"init_weights": {**self.initial.describe(), "taken": str(self.taken)}}
-            ),
-            **({"clips_per_class": n} if (n := self.clips_per_class) is not None else {}),
-            "device": f"{keras.backend.backend()}, {platform.machine()}, {cores()} cores"
-            + current().describe(),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            **crops,
+            **({"init_weights": {**start, "taken": str(self.taken)}} if start else {}),
+            **({} if few is None else {"clips_per_class": few}),
+            **about_machine(),
         }
 
     def fold_folder(self, number: int) -> Path:
@@ -638,36 +580,5 @@ class Experiment:
         )
 
 
-def few_clips(clips: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Draws `count` clips of each class (all of a class that has fewer), in the given order.
-
-    Args:
-        clips: Indices of clips, (n,).
-        labels: Labels of all clips of the dataset.
-        count: Number of clips of each class.
-        seed: Seed of the draw.
-
-    Example:
-        >>> few_clips(np.array([0, 1, 2, 3]), np.array([0, 0, 0, 1]), count=1, seed=0).tolist()
-        [2, 3]
-    """
-    order = np.random.default_rng(seed).permutation(len(clips))
-    kept = [k for c in np.unique(labels[clips]) for k in order[labels[clips[order]] == c][:count]]
-    return clips[np.sort(np.array(kept, np.int64))]
-
-
-def _folder(dataset: SkeletonDataset) -> str | None:
-    """The folder that a dataset was read from."""
-    source = dataset.info.get("source")
-    return source if source and Path(source).is_dir() else None
-
-
 def _log_nothing(line: str) -> None:
     pass
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except ModuleNotFoundError:
-        return None

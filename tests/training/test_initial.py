@@ -16,7 +16,8 @@ from keras_skeleton.models.registry import build_model
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.training import fold as fold_module
-from keras_skeleton.training.experiment import Experiment, few_clips
+from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.training.few_clips import few_clips
 from keras_skeleton.training.initial import InitialWeights, InitialWeightsError, Joints
 from keras_skeleton.training.state import TrainingState
 

@@ -1,0 +1,45 @@
+"""The result of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_skeleton.evaluation.page import summary
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of `Experiment.fit`. Printing it shows a table of accuracies.
+
+    Attributes:
+        folder: The run folder.
+        metrics: Metrics of all finished folds in the folder, see `evaluation.report.merge_runs`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> result = Result(Path("runs/mans9_ntu_cs"), {"accuracy": 0.83})
+        >>> result.accuracy
+        0.83
+    """
+
+    folder: Path
+    metrics: Mapping[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        """Mean test accuracy over the folds, as a fraction; NaN without test clips. The epoch of
+        each fold is selected on validation clips."""
+        found = self.metrics["accuracy"]
+        return float("nan") if found is None else float(found)
+
+    def __str__(self) -> str:
+        if "folds" in self.metrics:
+            return summary(self.metrics)
+        clips = self.metrics["clips"]
+        return (
+            f"trained on {clips['train']} clips, {clips['validation']} more to select the epoch; "
+            "no test clips, so its accuracy is unknown: another protocol estimates it"
+        )
