@@ -50,6 +50,7 @@ class Prediction:
         unsure: Whether the probability is low, or the clip far from the training clips, see
             `evaluation.calibration`; None if the weights have no calibration.
         distance: Distance of the clip to the training clips; None without a calibration.
+        doubts: Why the prediction is unsure; empty if it is not.
         notes: Changes made to the clip to fit the network's input.
 
     Example:
@@ -66,6 +67,7 @@ class Prediction:
     logits: np.ndarray
     unsure: bool | None = None
     distance: float | None = None
+    doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -201,11 +203,19 @@ class Recognizer:
         probabilities = softmax(logits) if own is None else own.probabilities(logits)
         best = np.argsort(-probabilities, kind="stable")[: max(1, top)]
         ranking = tuple((str(self.classes[k]), float(probabilities[k])) for k in best)
-        unsure = None
+        unsure, doubts = None, []
         if own is not None and distance is not None:
-            unsure = own.unsure(ranking[0][1], distance)
+            doubts = own.doubts(ranking[0][1], distance)
+            unsure = bool(doubts)
         return Prediction(
-            *ranking[0], ranking, probabilities, logits, unsure, distance, tuple(notes)
+            *ranking[0],
+            ranking,
+            probabilities,
+            logits,
+            unsure=unsure,
+            distance=distance,
+            doubts=tuple(doubts),
+            notes=tuple(notes),
         )
 
     def attention(

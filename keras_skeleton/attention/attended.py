@@ -62,7 +62,10 @@ def attend(
         label=label,
         probabilities=running[-1],
         name=name,
-        about=about or {"weights": recognizer.name, "clip": f"{len(adapted)} frames"},
+        about={
+            **(about or {"weights": recognizer.name, "clip": f"{len(adapted)} frames"}),
+            **_doubts(recognizer, adapted, running[-1]),
+        },
         joints=maps.get("joints"),
         frames=maps.get("frames"),
         running=running,
@@ -71,6 +74,16 @@ def attend(
         unit=recognizer.preprocessing.unit,
         note=SIGNED if coupled else "",
     )
+
+
+def _doubts(recognizer: Recognizer, clip: np.ndarray, probabilities: np.ndarray) -> dict[str, str]:
+    """Why the prediction is unsure, for display."""
+    own = recognizer.calibration
+    if own is None:
+        return {}
+    features = recognizer.outputs(recognizer.preprocessing(clip)[None])["features"]
+    doubts = own.doubts(float(probabilities.max()), float(own.distances(features)[0]))
+    return {"unsure": ", ".join(doubts)} if doubts else {}
 
 
 def running_probabilities(recognizer: Recognizer, clip: np.ndarray) -> np.ndarray:

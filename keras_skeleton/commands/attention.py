@@ -126,6 +126,8 @@ def _opener(args: argparse.Namespace) -> Opener:
     check_names(args)
     if needs_crops(args.model):
         raise UserError(VIDEO_MODELS.format(args.model))
+    if args.known is not None:
+        start_keras()  # the record of a run is compared with the dataset, which needs Keras
     if entry := pretrained_entry(args):
         dataset = load(args, dict(entry.options))
         return dataset, partial(_open_entry, args, entry, dataset)

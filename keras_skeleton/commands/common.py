@@ -189,6 +189,8 @@ def folder_of_run(args: argparse.Namespace, base: Path) -> Path:
     """The run folder: --out, or else a new folder named after `base`, or with --resume the latest
     one."""
     out: Path = args.out or (latest_folder(base) if args.resume else free_folder(base))
+    if args.out is None and not args.resume and out != base:
+        print(f"{base} exists; results go to {out}")
     if args.resume and not (out / "run.json").exists():
         raise UserError(f"{out}: no run to resume; give the folder of the run with --out")
     if out.exists() and not out.is_dir():

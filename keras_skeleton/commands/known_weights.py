@@ -123,6 +123,13 @@ def complete(args: argparse.Namespace) -> None:
             )
         args.known = known_weights(weights)
         if args.known is not None:
+            if args.known.entry is not None:
+                check_same(args, args.known, NAMES)
+            elif args.dataset not in (None, args.known.dataset) and args.protocol is None:
+                raise UserError(
+                    f"{args.known.name} was trained on {args.known.dataset}, not {args.dataset}; "
+                    "to use it there, name the --protocol"
+                )
             for name in NAMES:
                 if getattr(args, name) is None:
                     setattr(args, name, getattr(args.known, name))

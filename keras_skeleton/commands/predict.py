@@ -148,7 +148,7 @@ def run(words: Sequence[str]) -> None:
     print(_table(shown, args.top))
     facts = [
         f"predictions: {len(shown)}",
-        f"classes: {len({row.prediction.label for row in shown})}",
+        f"labels: {len({row.prediction.label for row in shown})} of {len(recognizer.classes)}",
         f"clips: {len(clips)}",
         f"weights: {recognizer.name}",
     ]
@@ -274,7 +274,7 @@ def _table(rows: Sequence[Row], top: int) -> str:
                 f"{row.start}-{row.end - 1}",
                 prediction.label,
                 f"{100 * prediction.probability:.1f} %",
-                "unsure" if prediction.unsure else "",
+                f"unsure: {', '.join(prediction.doubts)}" if prediction.unsure else "",
                 after,
             ]
         )
@@ -305,6 +305,7 @@ def _write(
             "probability": round(row.prediction.probability, 6),
             "unsure": row.prediction.unsure,
             "distance": row.prediction.distance,
+            "doubts": list(row.prediction.doubts),
             "probabilities": {
                 str(name): round(float(p), 6)
                 for name, p in zip(recognizer.classes, row.prediction.probabilities, strict=True)
@@ -315,11 +316,25 @@ def _write(
     ]
     write_json(
         args.out / "predictions.json",
-        {"weights": recognizer.name, "classes": list(recognizer.classes), "predictions": content},
+        {
+            "weights": recognizer.name,
+            "classes": list(recognizer.classes),
+            **_thresholds(recognizer),
+            "predictions": content,
+        },
     )
     if args.attention:
         for clip in clips:
             _draw(args.out, recognizer, clip)
+
+
+def _thresholds(recognizer: Recognizer) -> dict[str, float]:
+    """The numbers that decide what is unsure; none without a calibration."""
+    own = recognizer.calibration
+    if own is None:
+        return {}
+    names = ("temperature", "min_probability", "max_distance")
+    return {name: getattr(own, name) for name in names}
 
 
 def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:

@@ -19,10 +19,9 @@ from keras_skeleton.datasets.formats.skeleton_toml import (
     Layout,
 )
 from keras_skeleton.skeletons import Skeleton
-from keras_skeleton.transforms.geometry import present
+from keras_skeleton.transforms.geometry import LARGEST, SMALLEST, present
 from keras_skeleton.transforms.normalise import torso_length
 
-SMALLEST, LARGEST = 0.3, 2.5  # meters
 FRAMES = 50  # about as many frames of a clip are looked at
 METRIC = ("m", "cm", "mm")
 

@@ -211,7 +211,10 @@ def read(
         )
     _note_classes(classes, clips, report)
     if set(subjects.values()) == {0}:
-        report.note("the subjects of the clips are unknown: protocol 'cs' is a random split")
+        report.note(
+            "the subjects of the clips are unknown, so the same person may be in training and test "
+            "clips; name them in the column 'subject' of labels.csv"
+        )
     writer.info |= {
         "unit": bodies.unit,
         "fps": layout.fps or notes.fps,

@@ -75,7 +75,16 @@ class Calibration:
 
     def unsure(self, probability: float, distance: float) -> bool:
         """Whether a prediction with this probability and distance is unsure."""
-        return bool(probability < self.min_probability or distance > self.max_distance)
+        return bool(self.doubts(probability, distance))
+
+    def doubts(self, probability: float, distance: float) -> list[str]:
+        """Why a prediction is unsure: `"low probability"`, `"unlike the training clips"`."""
+        reasons = []
+        if probability < self.min_probability:
+            reasons.append("low probability")
+        if distance > self.max_distance:
+            reasons.append("unlike the training clips")
+        return reasons
 
     def save(self, path: str | Path) -> None:
         """Writes the calibration to an `.npz` file."""

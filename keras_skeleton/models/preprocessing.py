@@ -11,7 +11,7 @@ import numpy as np
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.skeletons import Skeleton, get_skeleton, joint_map
 from keras_skeleton.transforms.bodies import motion
-from keras_skeleton.transforms.geometry import present
+from keras_skeleton.transforms.geometry import LARGEST, SMALLEST, body_size, present
 from keras_skeleton.utils.errors import UserError
 
 LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # few, for few compilations
@@ -142,7 +142,17 @@ class Preprocessing:
             array = array[:, :, joint_map(own, self.skeleton)]
             notes.append(f"joints of {own.name} were mapped to {self.skeleton.name}")
         array, more = fit_bodies(array, self.bodies)
-        return array, notes + more
+        return array, notes + more + self._size_notes(array)
+
+    def _size_notes(self, clip: np.ndarray) -> list[str]:
+        """A note if people do not have the size of people, in a network that knows metres."""
+        whole = self.skeleton.hips and self.skeleton.shoulders
+        if self.unit != "m" or not whole or SMALLEST <= (size := body_size(clip)) <= LARGEST:
+            return []
+        return [
+            f"bodies are {size:.3g} in size, which is no person in metres, but the network was "
+            "trained in metres; convert the clip (units in skeleton.toml)"
+        ]
 
     def input_frames(self, length: int) -> int | None:
         """T of the input for clips of at most `length` frames.

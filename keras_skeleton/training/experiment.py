@@ -466,6 +466,10 @@ class Experiment:
             if (start := self.initial) is None or (taken := self.taken) is None:
                 return {"": Trainer(self.build, self.recipe, clips)}
             self.log(f"weights of {start.source}: {taken}")
+            if start.freeze is not None:
+                layers = named_layers(start.frozen(self.build()))
+                still = [name for name, layer in layers if layer.weights and not layer.trainable]
+                self.log(f"not trained: {', '.join(still)}")
             rates = dict.fromkeys((*taken.whole, *taken.partly), start.rate)
             return {"": Trainer(lambda: start.frozen(self.build()), self.recipe, clips, rates)}
         return {

@@ -6,6 +6,25 @@ import numpy as np
 
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 
+SMALLEST, LARGEST = 0.3, 2.5  # metres; a person's largest extent is between them
+SOME = 64  # frames that the size of a body is measured in
+
+
+def body_size(clip: np.ndarray) -> float:
+    """The median of the largest extent of the bodies of a clip (T, M, V, 3); 0 without bodies.
+
+    Example:
+        >>> clip = np.zeros((2, 1, 25, 3))
+        >>> clip[:, 0, 3, 1] = 1.7  # a head
+        >>> body_size(clip)
+        1.7
+    """
+    bodies = clip[:: 1 + len(clip) // SOME]
+    bodies = bodies[present(bodies)]
+    if not len(bodies):
+        return 0.0
+    return float(np.median((bodies.max(axis=1) - bodies.min(axis=1)).max(axis=1)))
+
 
 def check_clip(clip: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Returns the clip as an array (T, M, V, 3).

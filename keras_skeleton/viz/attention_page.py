@@ -377,13 +377,14 @@ def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
 
 def _bars_note(seen: AttendedClip, shown: int) -> str:
     rest = len(seen.classes) - shown
-    note = "\u2713 marks the true class."
+    note = "" if seen.label is None else "\u2713 marks the true class."
     if seen.running is not None:
         note += (
             " Bars show the prediction from the frames up to the playhead; dark marks show the "
             "prediction for the whole clip."
         )
-    return note + (f" {rest} less probable classes are not shown." if rest else "")
+    note += f" {rest} less probable classes are not shown." if rest else ""
+    return note.strip()
 
 
 def _attended_note(seen: AttendedClip) -> str:

@@ -102,7 +102,12 @@ def _read_numpy(path: Path) -> ClipArray:
                 raise ClipError("contains no array")
             data = arrays["clip" if "clip" in arrays.files else arrays.files[0]]
     else:
-        data = np.load(path, allow_pickle=False)
+        try:
+            data = np.load(path, allow_pickle=False)
+        except ValueError as error:
+            if "pickle" not in str(error):
+                raise
+            raise ClipError("is no array of numbers: a pickled file, or not a .npy file") from None
     if data.dtype.kind not in "fiu":
         raise ClipError(f"contains {data.dtype!s:.40}, not numbers")
     return ClipArray(data.astype(np.float64))
