@@ -797,6 +797,7 @@ def unsure() -> Page:
 
 # --- Writing and checking -----------------------------------------------------------------------
 
+
 def fine_tuning() -> Page:
     """Accuracy of training on few clips, from scratch and from weights of the zoo."""
     path = stored("benchmarks/fine_tuning.csv")

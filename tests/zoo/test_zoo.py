@@ -13,8 +13,8 @@ from keras_skeleton.deploy.export import SUFFIXES
 from keras_skeleton.zoo import add
 from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
 from keras_skeleton.zoo.load import experiment_of, recipe_of
-from keras_skeleton.zoo.recognizers import pretrained
 from keras_skeleton.zoo.page import readme
+from keras_skeleton.zoo.recognizers import pretrained
 
 SMALL = ["--option", "subjects=4", "--option", "repetitions=1"]
 
