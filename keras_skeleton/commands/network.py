@@ -41,6 +41,7 @@ _SWITCHES = ("bidirectional", "no_attention_regularizer", "end_to_end")
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds options for the model, dataset and protocol, and for settings of the network."""
+    parser.set_defaults(known=None, known_start=None)  # see `known_weights.complete`
     group = parser.add_argument_group("network")
     group.add_argument(
         "--model", help="choose a model (see 'list') or your own path/to/file.py:build"
