@@ -149,6 +149,11 @@ class DatasetRecognizer:
         """The network."""
         return self.recognizer.model
 
+    @property
+    def weights_label(self) -> str:
+        """Name of the weights, used in titles."""
+        return self.recognizer.name
+
     def test_clips(self, label: str) -> np.ndarray:
         """Indices of the test clips of a class, int (n,).
 

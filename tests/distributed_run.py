@@ -24,6 +24,7 @@ def open_toy(dropout):
     """Two stages, the second one with batch normalisation and a rate that falls on plateaus."""
     import keras
 
+    from keras_skeleton.models import head
     from keras_skeleton.recipes.recipe import Recipe
     from keras_skeleton.recipes.schedules import Plateau
     from keras_skeleton.recipes.stage import Stage
@@ -38,7 +39,7 @@ def open_toy(dropout):
         x = keras.layers.GlobalAveragePooling1D()(x)
         return keras.Model(inputs, keras.layers.Dense(classes, name="scores")(x))
 
-    def opened(args, dataset, recipe, folder, published=None):
+    def opened(args, dataset, recipe, folder, **options):
         recipe = Recipe(
             "sgd", 0.05, momentum=0.9, clipnorm=0.1,
             batch_size=args.batch_size, epochs=3, frames=12,
@@ -53,7 +54,7 @@ def open_toy(dropout):
             "lstm", dataset, "cs", recipe=recipe, seed=args.seed, folder=folder, command="toy"
         )
 
-    experiment.build_model = network
+    experiment.build_model = head.build_model = network
     fold.SAVE_EVERY = -1.0  # after every epoch
     return opened
 
@@ -88,14 +89,14 @@ def keep_weights(path):
 def hosts(words):
     opened = []
 
-    def late(*arguments):  # only now has Keras been started
+    def late(*arguments, **options):  # only now has Keras been started
         if not opened:
             opened.append(open_toy(dropout=0.3))
             if out := os.environ.get("WEIGHTS"):
                 keep_weights(Path(out))
             if os.environ.get("DIE"):
                 after_two_epochs(lambda: os.kill(os.getpid(), signal.SIGKILL))
-        return opened[0](*arguments)
+        return opened[0](*arguments, **options)
 
     command.open_experiment = late
     command.load_for = lambda args: make_dataset()
