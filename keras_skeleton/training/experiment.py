@@ -200,15 +200,20 @@ class Experiment:
         own = self.entry.dataset_arguments(self.dataset.max_bodies, size)
         return {**self.recipe.model, **changes, **own}
 
-    def head(self, network: keras.Model) -> list[keras.layers.Layer]:
-        """The layers of a network of this experiment that depend on the number of classes."""
+    def head(self, network: keras.Model, **changes: Any) -> list[keras.layers.Layer]:
+        """The layers of a network of this experiment that depend on the number of classes.
+
+        Args:
+            network: The network.
+            **changes: Model arguments that it was built with, as in `build`.
+        """
         return head_layers(
             network,
             self.model,
             self.dataset.skeleton,
             len(self.dataset.classes),
             frames=self.frames,
-            **self.arguments(),
+            **self.arguments(**changes),
         )
 
     @cached_property
@@ -247,7 +252,8 @@ class Experiment:
             return None
         network = self.final_network()
         load_weights(network, weights or self.fold_folder(number) / "best.weights.h5")
-        return calibrate(network, self.head(network), self.inputs(network), fold)
+        head = self.head(network, **self._final_changes)
+        return calibrate(network, head, self.inputs(network), fold)
 
     def inputs(
         self,
@@ -457,7 +463,12 @@ class Experiment:
     def final_network(self) -> keras.Model:
         """Builds the network that training ends with: that of the last stage, if there are
         stages."""
-        return self.build(**(self.recipe.stages[-1].model if self.recipe.stages else {}))
+        return self.build(**self._final_changes)
+
+    @property
+    def _final_changes(self) -> Mapping[str, Any]:
+        """The model arguments of the last stage."""
+        return self.recipe.stages[-1].model if self.recipe.stages else {}
 
     def trainers(self) -> dict[str, Trainer]:
         """A trainer for each stage, by stage name; a recipe without stages has one, named ""."""
