@@ -55,7 +55,7 @@ def recognizer_of(experiment: Experiment, model: keras.Model, name: str = "") ->
             choices=run.recipe.preprocessing,
             unit=run.dataset.info.get("unit", "m"),
         ),
-        run.arguments(),
+        run.arguments(**run.final_changes),
         name,
     )
 

@@ -252,7 +252,7 @@ class Experiment:
             return None
         network = self.final_network()
         load_weights(network, weights or self.fold_folder(number) / "best.weights.h5")
-        head = self.head(network, **self._final_changes)
+        head = self.head(network, **self.final_changes)
         return calibrate(network, head, self.inputs(network), fold)
 
     def inputs(
@@ -463,10 +463,10 @@ class Experiment:
     def final_network(self) -> keras.Model:
         """Builds the network that training ends with: that of the last stage, if there are
         stages."""
-        return self.build(**self._final_changes)
+        return self.build(**self.final_changes)
 
     @property
-    def _final_changes(self) -> Mapping[str, Any]:
+    def final_changes(self) -> Mapping[str, Any]:
         """The model arguments of the last stage."""
         return self.recipe.stages[-1].model if self.recipe.stages else {}
 
