@@ -51,9 +51,17 @@ def attend(
         >>> seen = attend(recognizer, clip, "clip.npy")  # doctest: +SKIP
         >>> seen.title  # doctest: +SKIP
     """
-    adapted, _ = recognizer.preprocessing.adapt(clip, skeleton)
-    (maps,) = recognizer.attention_of([adapted])
+    own = recognizer.preprocessing
+    adapted, _ = own.adapt(clip, skeleton)
+    frames = own.input_frames(len(adapted))
+    outputs = recognizer.outputs(own(adapted, frames)[None])
+    maps = recognizer.maps_on_frames({k: v[0] for k, v in outputs.items()}, len(adapted), frames)
     running = running_probabilities(recognizer, adapted)
+    about = dict(about or {"weights": recognizer.name, "clip": f"{len(adapted)} frames"})
+    if (calibration := recognizer.calibration) is not None:
+        (distance,) = calibration.distances(outputs["features"])
+        if doubts := calibration.doubts(float(running[-1].max()), float(distance)):
+            about["unsure"] = ", ".join(doubts)
     coupled = {layer.name for layer in recognizer.model.layers} & set(COUPLED_LAYERS.values())
     return AttendedClip(
         clip=adapted,
@@ -62,28 +70,15 @@ def attend(
         label=label,
         probabilities=running[-1],
         name=name,
-        about={
-            **(about or {"weights": recognizer.name, "clip": f"{len(adapted)} frames"}),
-            **_doubts(recognizer, adapted, running[-1]),
-        },
+        about=about,
         joints=maps.get("joints"),
         frames=maps.get("frames"),
         running=running,
         interval=interval,
         fps=fps,
-        unit=recognizer.preprocessing.unit,
+        unit=own.unit,
         note=SIGNED if coupled else "",
     )
-
-
-def _doubts(recognizer: Recognizer, clip: np.ndarray, probabilities: np.ndarray) -> dict[str, str]:
-    """Why the prediction is unsure, for display."""
-    own = recognizer.calibration
-    if own is None:
-        return {}
-    features = recognizer.outputs(recognizer.preprocessing(clip)[None])["features"]
-    doubts = own.doubts(float(probabilities.max()), float(own.distances(features)[0]))
-    return {"unsure": ", ".join(doubts)} if doubts else {}
 
 
 def running_probabilities(recognizer: Recognizer, clip: np.ndarray) -> np.ndarray:

@@ -124,7 +124,7 @@ def complete(args: argparse.Namespace) -> None:
         args.known = known_weights(weights)
         if args.known is not None:
             if args.known.entry is not None:
-                check_same(args, args.known, NAMES)
+                check_same(args, args.known, ("model", "dataset"))  # protocols have aliases
             elif args.dataset not in (None, args.known.dataset) and args.protocol is None:
                 raise UserError(
                     f"{args.known.name} was trained on {args.known.dataset}, not {args.dataset}; "

@@ -313,18 +313,6 @@ def _start(
     if path.is_file() and known and known.about and path.name != "best.weights.h5":
         load_weights(recognizer.model, path)  # the file of the run that is named
         recognizer.name = str(path)
-    people = recognizer.preprocessing.bodies
-    if dataset.max_bodies != people:
-        print(
-            f"the clips have {dataset.max_bodies} people, those of the weights {people}: "
-            "preprocessing is that of the recipe"
-        )
-    units = [recognizer.preprocessing.unit, dataset.info.get("unit", "m")]
-    if units[0] != units[1]:
-        first, second = (unit or "no unit" for unit in units)
-        print(f"note: the weights were trained on coordinates in {first}, these are in {second}")
     recipe = with_settings(recipe_for(recognizer, recipe, dataset), args.model, settings_of(args))
     mapped = fitting_dataset(recognizer, dataset)
-    if mapped is not dataset:
-        print(f"joints of {dataset.skeleton.name} are mapped to {mapped.skeleton.name}")
     return recipe, mapped, initial_weights(recognizer, args.freeze, rate)

@@ -19,7 +19,7 @@ from keras_skeleton.datasets.formats.skeleton_toml import (
     Layout,
 )
 from keras_skeleton.skeletons import Skeleton
-from keras_skeleton.transforms.geometry import LARGEST, SMALLEST, present
+from keras_skeleton.transforms.geometry import LARGEST, SMALLEST, body_size, present
 from keras_skeleton.transforms.normalise import torso_length
 
 FRAMES = 50  # about as many frames of a clip are looked at
@@ -71,8 +71,8 @@ class BodyChecks:
         bodies = bodies[present(bodies)]
         if not len(bodies):
             return
+        self.sizes.append(body_size(clip))
         low, high = bodies.min(axis=1), bodies.max(axis=1)
-        self.sizes.append(float(np.median((high - low).max(axis=1))))
         self.low, self.high = np.minimum(self.low, low.min(0)), np.maximum(self.high, high.max(0))
         if self.upper and self.lower:
             ups = bodies[:, self.upper].mean(axis=1) - bodies[:, self.lower].mean(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,12 @@ def fine_tune(
     model = recognizer.preprocessing.model
     if isinstance(recipe, str):
         recipe = get_recipe(model, dataset.name, recipe)
+    log = options.get("log", print)
     return Experiment(
         model,
-        fitting_dataset(recognizer, dataset),
+        fitting_dataset(recognizer, dataset, log),
         protocol,
-        recipe_for(recognizer, recipe, dataset),
+        recipe_for(recognizer, recipe, dataset, log),
         initial=initial_weights(recognizer, freeze, rate),
         **options,
     )
@@ -81,7 +83,12 @@ def initial_weights(
     )
 
 
-def recipe_for(recognizer: Recognizer, recipe: Recipe, dataset: SkeletonDataset) -> Recipe:
+def recipe_for(
+    recognizer: Recognizer,
+    recipe: Recipe,
+    dataset: SkeletonDataset,
+    log: Callable[[str], None] = print,
+) -> Recipe:
     """The recipe with the model arguments and the preprocessing of a recognizer, end to end.
 
     If the clips have another number of people, the recipe's preprocessing stays: coordinates of a
@@ -91,11 +98,17 @@ def recipe_for(recognizer: Recognizer, recipe: Recipe, dataset: SkeletonDataset)
     arguments = {k: v for k, v in recognizer.arguments.items() if k not in ("bodies", "size")}
     recipe = replace(recipe, model=arguments, stages=())
     if dataset.max_bodies != own.bodies:
+        log(
+            f"the clips have {dataset.max_bodies} people, those of the weights {own.bodies}: "
+            "preprocessing is that of the recipe"
+        )
         return recipe
     return replace(recipe, preprocessing=own.choices, frames=own.frames)
 
 
-def fitting_dataset(recognizer: Recognizer, dataset: SkeletonDataset) -> SkeletonDataset:
+def fitting_dataset(
+    recognizer: Recognizer, dataset: SkeletonDataset, log: Callable[[str], None] = print
+) -> SkeletonDataset:
     """The dataset with joints that weights can be used for.
 
     They are mapped to those of the network where the dataset has them all. Otherwise they are kept
@@ -110,8 +123,16 @@ def fitting_dataset(recognizer: Recognizer, dataset: SkeletonDataset) -> Skeleto
             f"{recognizer.name} was trained on coordinates in {preprocessing.unit or 'no unit'}, "
             f"but those of '{dataset.name}' are in {own or 'no unit'}"
         )
+    if own != preprocessing.unit:
+        log(
+            f"note: the weights were trained on coordinates in {preprocessing.unit or 'no unit'}, "
+            f"these are in {own or 'no unit'}"
+        )
     try:
-        return with_skeleton(dataset, recognizer.skeleton)
+        mapped = with_skeleton(dataset, recognizer.skeleton)
+        if mapped is not dataset:
+            log(f"joints of {dataset.skeleton.name} are mapped to {mapped.skeleton.name}")
+        return mapped
     except SkeletonMapError as error:
         shared = matched_joints(recognizer.skeleton, dataset.skeleton) >= 0
         fits = MODELS[preprocessing.model].sequence and shared.any()
