@@ -803,18 +803,19 @@ def fine_tuning() -> Page:
     path = stored("benchmarks/fine_tuning.csv")
     table = pd.read_csv(path)
     scratch = table["start"] == "scratch"
-    keys = ["dataset", "model", "clips_per_class"]
+    keys = ["dataset", "fold", "model", "clips_per_class"]
     rows = []
     pairs = table[~scratch & (table["rate"] == 1)].merge(
         table[scratch], on=[*keys, "seed"], suffixes=("", "_scratch")
     )
-    for (dataset, model, count), both in pairs.groupby(keys):
+    for (dataset, fold, model, count), both in pairs.groupby(keys):
         fine, plain = 100 * both["accuracy_last"], 100 * both["accuracy_last_scratch"]
         trained_on = next(name for name in HERE if f"_{name}_" in both["start"].iloc[0])
         rows.append(
             [
                 DATASETS[trained_on],
                 DATASETS[dataset],
+                f"{fold}",
                 f"`{model}`",
                 f"{count}",
                 spread(plain.tolist()),
@@ -824,13 +825,13 @@ def fine_tuning() -> Page:
             ]
         )
     note = (
-        "Test accuracy in percent after the last epoch, on the first fold: mean ± standard "
+        "Test accuracy in percent after the last epoch: mean ± standard "
         "deviation over seeds, which also draw the clips."
     )
-    header = ["weights of", "fine-tuned on", "model", "clips per class", "from scratch",
+    header = ["weights of", "fine-tuned on", "fold", "model", "clips per class", "from scratch",
               "fine-tuned", "difference", "seeds"]  # fmt: skip
     order = {DATASETS[name]: k for k, name in enumerate(HERE)}
-    rows.sort(key=lambda row: (order[row[0]], order[row[1]], row[2], int(row[3])))
+    rows.sort(key=lambda row: (order[row[0]], order[row[1]], int(row[2]), row[3], int(row[4])))
     return "results/benchmarks/fine_tuning.csv", f"{note}\n\n{grid(header, rows)}"
 
 
