@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
 ROOMS = (
-    "cli", "commands", "reproduction", "zoo", "detection", "attention", "dataset_recognizer",
-    "recognizer", "training",
+    "cli", "commands", "serve", "reproduction", "zoo", "film", "detection", "attention",
+    "dataset_recognizer", "recognizer", "training",
     "recipes", "evaluation", "viz", "video", "checkpoints", "deploy", "models", "layers",
     "datasets", "transforms", "skeletons", "distributed", "utils",
 )  # fmt: skip
