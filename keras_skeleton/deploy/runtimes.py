@@ -128,7 +128,7 @@ def _read_saved_model(path: Path) -> Reader:
 
 
 def _read_litert(path: Path) -> Reader:
-    runner = _interpreter(path).get_signature_runner()
+    runner = litert_interpreter(path).get_signature_runner()
     inputs = {
         name: (None, *(None if n < 0 else int(n) for n in details["shape_signature"][1:]))
         for name, details in runner.get_input_details().items()
@@ -145,16 +145,18 @@ def _read_litert(path: Path) -> Reader:
     return inputs, run
 
 
-def _interpreter(path: Path) -> Any:
+def litert_interpreter(path: Path, threads: int | None = None) -> Any:
+    """The interpreter of a LiteRT file, of ai-edge-litert or else of TensorFlow."""
+    options = {"model_path": str(path), "num_threads": threads}
     try:
-        return import_module("ai_edge_litert.interpreter").Interpreter(model_path=str(path))
+        return import_module("ai_edge_litert.interpreter").Interpreter(**options)
     except ModuleNotFoundError:
         tf = import_module("tensorflow")
     if not hasattr(tf.lite, "Interpreter"):
         raise ExportError("this TensorFlow cannot run LiteRT files: pip install ai-edge-litert")
     with warnings.catch_warnings():  # deprecation in favor of ai-edge-litert
         warnings.simplefilter("ignore", UserWarning)
-        return tf.lite.Interpreter(model_path=str(path))
+        return tf.lite.Interpreter(**options)
 
 
 def _read_onnx(path: Path) -> Reader:
