@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
 ROOMS = (
     "cli", "commands", "serve", "reproduction", "zoo", "film", "detection", "attention",
-    "dataset_recognizer", "recognizer", "training",
+    "dataset_recognizer", "predictions", "recognizer", "training",
     "recipes", "evaluation", "viz", "video", "checkpoints", "deploy", "models", "layers",
     "datasets", "transforms", "skeletons", "distributed", "utils",
 )  # fmt: skip

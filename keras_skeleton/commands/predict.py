@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,17 +16,14 @@ from keras_skeleton.commands.common import parser_for, start_keras, whole_number
 from keras_skeleton.commands.known_weights import check_exists
 from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
 from keras_skeleton.utils.errors import DatasetError, UserError
-from keras_skeleton.utils.files import plain_name, write_json, write_text
+from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.program import program
 from keras_skeleton.zoo.entries import ZOO, no_weights, read_zoo
 
 if TYPE_CHECKING:
-    from keras_skeleton.recognizer import Prediction, Recognizer
+    from keras_skeleton.predictions import Row
+    from keras_skeleton.recognizer import Recognizer
 
-COLUMNS = (
-    "source", "person", "start", "end", "start_s", "end_s", "label", "probability", "unsure",
-    "label_2", "probability_2", "label_3", "probability_3",
-)  # fmt: skip
 STREAM = "-"
 
 
@@ -143,9 +137,11 @@ def run(words: Sequence[str]) -> None:
     if not clips:
         raise UserError("none of the files could be read")
     recognizer = _open(args, clips)
+    from keras_skeleton.predictions import predictions_table, write_predictions
+
     rows = [row for clip in clips for row in _rows(args, recognizer, clip)]
     shown = [row for row in rows if row.prediction.probability >= args.min_probability]
-    print(_table(shown, args.top))
+    print(predictions_table(shown, args.top))
     facts = [
         f"predictions: {len(shown)}",
         f"labels: {len({row.prediction.label for row in shown})} of {len(recognizer.classes)}",
@@ -162,7 +158,10 @@ def run(words: Sequence[str]) -> None:
     if recognizer.calibration is None:
         print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     if args.out is not None:
-        _write(args, recognizer, shown, clips)
+        write_predictions(args.out, recognizer, shown)
+        if args.attention:
+            for clip in clips:
+                _draw(args.out, recognizer, clip)
         print(f"results are in {args.out}")
 
 
@@ -207,21 +206,9 @@ def _windows(length: int, size: int | None, stride: int | None) -> Iterator[tupl
     yield from ((start, start + size) for start in starts)
 
 
-@dataclass(frozen=True)
-class Row:
-    """The prediction for a clip, or for a window or person of a clip."""
-
-    source: str
-    person: int | None
-    start: int
-    end: int
-    start_s: float | None
-    end_s: float | None
-    prediction: Prediction
-    notes: tuple[str, ...]
-
-
 def _rows(args: argparse.Namespace, recognizer: Recognizer, clip: SourceClip) -> list[Row]:
+    from keras_skeleton.predictions import make_row
+
     people: Sequence[int | None] = [None]
     if args.each_person:
         people = np.flatnonzero(clip.clip.any(axis=(0, 2, 3))).tolist()
@@ -233,108 +220,12 @@ def _rows(args: argparse.Namespace, recognizer: Recognizer, clip: SourceClip) ->
                 pieces.append(own[start:end])
                 places.append((person, start, end))
     found = recognizer.predict(pieces, max(3, args.top), clip.skeleton)
-    fps = clip.fps
     return [
-        Row(
-            clip.source,
-            person,
-            start,
-            end,
-            start_s=None if fps is None else start / fps,
-            end_s=None if fps is None else end / fps,
-            prediction=prediction,
-            notes=(*clip.notes, *prediction.notes),
+        make_row(
+            clip.source, person, start, end, clip.fps, prediction, (*clip.notes, *prediction.notes)
         )
         for (person, start, end), prediction in zip(places, found, strict=True)
     ]
-
-
-def _cells(row: Row) -> list[str]:
-    ranking = [*row.prediction.ranking, ("", None), ("", None)][:3]
-    place = [
-        row.source,
-        *("" if value is None else str(value) for value in (row.person, row.start, row.end)),
-        *("" if value is None else f"{value:.3f}" for value in (row.start_s, row.end_s)),
-    ]
-    told = [text for label, p in ranking for text in (label, "" if p is None else f"{p:.4f}")]
-    unsure = "" if row.prediction.unsure is None else str(row.prediction.unsure).lower()
-    return [*place, *told[:2], unsure, *told[2:]]
-
-
-def _table(rows: Sequence[Row], top: int) -> str:
-    """A table of sources, frames and best classes, as text."""
-    lines = [["source", "frames", "label", "probability", "", "next"]]
-    for row in rows:
-        prediction = row.prediction
-        who = "" if row.person is None else f", person {row.person}"
-        after = ", ".join(f"{label} {100 * p:.0f} %" for label, p in prediction.ranking[1:top])
-        lines.append(
-            [
-                row.source + who,
-                f"{row.start}-{row.end - 1}",
-                prediction.label,
-                f"{100 * prediction.probability:.1f} %",
-                f"unsure: {', '.join(prediction.doubts)}" if prediction.unsure else "",
-                after,
-            ]
-        )
-    kept = [k for k in range(6) if any(line[k] for line in lines[1:])] or range(4)
-    lines = [[line[k] for k in kept] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    notes = dict.fromkeys(f"note: {note}" for row in rows for note in row.notes)
-    return "\n".join([*text, *notes])
-
-
-def _write(
-    args: argparse.Namespace,
-    recognizer: Recognizer,
-    rows: Sequence[Row],
-    clips: Sequence[SourceClip],
-) -> None:
-    args.out.mkdir(parents=True, exist_ok=True)
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_cells(row) for row in rows)
-    write_text(args.out / "predictions.csv", buffer.getvalue())
-    content = [
-        {
-            **{key: getattr(row, key) for key in COLUMNS[:6]},
-            "label": row.prediction.label,
-            "probability": round(row.prediction.probability, 6),
-            "unsure": row.prediction.unsure,
-            "distance": row.prediction.distance,
-            "doubts": list(row.prediction.doubts),
-            "probabilities": {
-                str(name): round(float(p), 6)
-                for name, p in zip(recognizer.classes, row.prediction.probabilities, strict=True)
-            },
-            "notes": list(row.notes),
-        }
-        for row in rows
-    ]
-    write_json(
-        args.out / "predictions.json",
-        {
-            "weights": recognizer.name,
-            "classes": list(recognizer.classes),
-            **_thresholds(recognizer),
-            "predictions": content,
-        },
-    )
-    if args.attention:
-        for clip in clips:
-            _draw(args.out, recognizer, clip)
-
-
-def _thresholds(recognizer: Recognizer) -> dict[str, float]:
-    """The numbers that decide what is unsure; none without a calibration."""
-    own = recognizer.calibration
-    if own is None:
-        return {}
-    names = ("temperature", "min_probability", "max_distance")
-    return {name: getattr(own, name) for name in names}
 
 
 def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
