@@ -189,16 +189,28 @@ class Recognizer:
         if self.calibration is not None:
             distances = self.calibration.distances(outputs["features"]).tolist()
         found = [
-            self._prediction(logits, distance, top, notes)
+            self.prediction(logits, distance, top, notes)
             for logits, distance, (_, notes) in zip(
                 outputs["logits"], distances, adapted, strict=True
             )
         ]
         return found[0] if isinstance(clips, np.ndarray) else found
 
-    def _prediction(
-        self, logits: np.ndarray, distance: float | None, top: int, notes: Sequence[str]
+    def prediction(
+        self,
+        logits: np.ndarray,
+        distance: float | None = None,
+        top: int = 3,
+        notes: Sequence[str] = (),
     ) -> Prediction:
+        """The prediction that follows from logits, such as the mean of several clips' logits.
+
+        Args:
+            logits: (C,).
+            distance: Distance to the training clips, see `Calibration.distances`; None if unknown.
+            top: Number of classes in the ranking.
+            notes: Changes made to the clip.
+        """
         own = self.calibration
         probabilities = softmax(logits) if own is None else own.probabilities(logits)
         best = np.argsort(-probabilities, kind="stable")[: max(1, top)]

@@ -1,0 +1,1 @@
+"""Labels and attention for films and cameras."""
