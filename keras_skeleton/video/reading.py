@@ -18,39 +18,85 @@ CONTAINERS = "avi,mov,mp4,matroska,webm,mpegts,mpeg,gif"
 # H.264 plays in every browser, but not every build of ffmpeg has it; MPEG-4 is always available.
 MOVIE_CODEC = "libx264" if "libx264" in av.codecs_available else "mpeg4"
 MAX_PIXELS = 1 << 24  # per frame; NTU RGB+D has two million
+ATTACHED_PICTURE = 0x400  # of a stream's disposition
+# IndexError: PyAV's, where damage in a file looks like more streams than there are.
+READING_ERRORS = (av.error.FFmpegError, OSError, ValueError, IndexError)
 
 
 class VideoError(UserError):
     """A video cannot be read; the message gives path, position and reason."""
 
 
+def open_container(path: Path) -> tuple[Any, Any]:
+    """Opens a video file for reading; names, sizes and what it refers to are not trusted.
+
+    Args:
+        path: The video file.
+
+    Returns:
+        PyAV's container, to be closed by the caller, and its video stream.
+
+    Raises:
+        VideoError: No such file, no video in it, or its frames are too large.
+        av.error.FFmpegError, OSError, ValueError: The file cannot be opened, see `reason_of`.
+    """
+    if not path.is_file():
+        raise VideoError(f"{path}: no such file")
+    container: Any = av.open(
+        f"file:{path}",
+        options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
+        metadata_errors="ignore",  # titles need not be UTF-8
+    )
+    try:
+        # The cover picture of a piece of music is a stream of video, too.
+        streams = [s for s in container.streams.video if not _is_cover(s)]
+        if not streams:
+            raise VideoError(f"{path}: the file contains no video; give one with pictures")
+        codec = streams[0].codec_context
+        if codec is None:
+            raise VideoError(
+                f"{path}: no decoder for its video; convert the film, for example to H.264"
+            )
+        if codec.width * codec.height > MAX_PIXELS:
+            raise VideoError(f"{path}: frames of {codec.width} x {codec.height} are too large")
+    except BaseException:
+        container.close()
+        raise
+    return container, streams[0]
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(int(getattr(stream, "disposition", 0)) & ATTACHED_PICTURE)  # PyAV 14 has none
+
+
+def reason_of(error: Exception) -> str:
+    """What ffmpeg says about an error, without names of classes and codes."""
+    if isinstance(error, IndexError):
+        return "its table of streams is damaged"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def frames_of(path: str | Path) -> Iterator[np.ndarray]:
     """Yields the frames of a video, uint8 (H, W, 3) in RGB, one at a time.
+
+    They are the stored frames: `keras_skeleton.video.film` turns, scales and resamples them.
 
     Raises:
         VideoError: No such file, no video in it, or a frame cannot be decoded.
     """
     path = Path(path)
-    if not path.is_file():
-        raise VideoError(f"{path}: no such file")
     number = 0
     try:
-        options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-        with av.open(f"file:{path}", options=options) as container:
-            if not container.streams.video:
-                raise VideoError(f"{path}: the file contains no video")
-            size = container.streams.video[0].codec_context
-            if size.width * size.height > MAX_PIXELS:
-                raise VideoError(f"{path}: frames of {size.width} x {size.height} are too large")
-            for frame in container.decode(video=0):
+        container, stream = open_container(path)
+        with container:
+            for frame in container.decode(stream):
                 if frame.width * frame.height > MAX_PIXELS:
                     raise VideoError(f"{path}: frame {number + 1} is too large")
                 yield frame.to_ndarray(format="rgb24")
                 number += 1
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except READING_ERRORS as error:
         where = f"after {number} frames" if number else "at the first frame"
-        raise VideoError(f"{path}: decoding failed {where}: {reason}") from None
+        raise VideoError(f"{path}: decoding failed {where}: {reason_of(error)}") from None
     if not number:
         raise VideoError(f"{path}: no frame could be decoded")
 
