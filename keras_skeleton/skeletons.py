@@ -359,9 +359,40 @@ MEDIAPIPE_HAND21 = _layout(
     {},
 )
 
+# The joints that both Kinects, Azure Kinect, HDM05 and BlazePose have alike, so that a network of
+# them labels any of these. No device writes it: clips are mapped to it by `joint_map`.
+BODY15 = _layout(
+    "body15",
+    """
+    hip_center
+    shoulder_center hip_center
+    head shoulder_center
+    left_shoulder shoulder_center
+    left_elbow left_shoulder
+    left_wrist left_elbow
+    right_shoulder shoulder_center
+    right_elbow right_shoulder
+    right_wrist right_elbow
+    left_hip hip_center
+    left_knee left_hip
+    left_ankle left_knee
+    right_hip hip_center
+    right_knee right_hip
+    right_ankle right_knee
+    """,
+    {
+        "hips": "left_hip right_hip",
+        "shoulders": "left_shoulder right_shoulder",
+        "spine": "hip_center shoulder_center",
+        "torso": "hip_center shoulder_center left_shoulder right_shoulder left_hip right_hip",
+        "feet": "",
+        "hands": "left_wrist right_wrist",
+    },
+)
+
 SKELETONS = {
     layout.name: layout
-    for layout in (KINECT_V1, KINECT_V2, SBU, HDM05, AZURE_KINECT, MEDIAPIPE_HAND21)
+    for layout in (KINECT_V1, KINECT_V2, SBU, HDM05, AZURE_KINECT, MEDIAPIPE_HAND21, BODY15)
 }
 
 
@@ -369,8 +400,8 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
     """Returns a joint layout by name.
 
     Args:
-        skeleton: `"kinect_v1"`, `"kinect_v2"`, `"azure_kinect"`, `"sbu"`, `"hdm05"` or
-            `"mediapipe_hand21"`. A `Skeleton` is returned unchanged.
+        skeleton: `"kinect_v1"`, `"kinect_v2"`, `"azure_kinect"`, `"sbu"`, `"hdm05"`,
+            `"mediapipe_hand21"` or `"body15"`. A `Skeleton` is returned unchanged.
 
     Raises:
         UnknownNameError: There is no layout of this name.
@@ -410,6 +441,10 @@ _SAME_PLACE: dict[str, dict[str, tuple[str, ...]]] = {
         "left_foot": ("left_ankle",),
         "right_foot": ("right_ankle",),
     },
+    "body15": {
+        "hip_center": ("hip_center", "spine_base", "root", "pelvis"),
+        "shoulder_center": ("shoulder_center", "spine_shoulder", "lower_neck", "neck"),
+    },
 }
 
 
@@ -420,9 +455,9 @@ class SkeletonMapError(UserError, ValueError):
 def joint_map(source: str | Skeleton, target: str | Skeleton) -> np.ndarray:
     """Indices of the source joints that take the places of the target's joints.
 
-    Layouts are mapped by joint names: Kinect v2 to v1, both and HDM05 to SBU's 15 joints, HDM05 to
-    both Kinects. Joints are picked, never computed from others, so a layout with fewer joints
-    cannot be mapped to one with more.
+    Layouts are mapped by joint names: Kinect v2 to v1, both and HDM05 to SBU's 15 joints and to
+    `body15`, HDM05 to both Kinects. Joints are picked, never computed from others, so a layout with
+    fewer joints cannot be mapped to one with more.
 
     Args:
         source: Layout of the clips, (..., V, 3).

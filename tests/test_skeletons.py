@@ -11,7 +11,7 @@ from keras_skeleton.skeletons import (
 
 SIZES = {
     "kinect_v1": 20, "kinect_v2": 25, "sbu": 15, "hdm05": 31, "azure_kinect": 32,
-    "mediapipe_hand21": 21,
+    "mediapipe_hand21": 21, "body15": 15,
 }  # fmt: skip
 
 
@@ -46,7 +46,8 @@ def test_roles_name_the_right_joints():
             continue
         assert [names[j] for j in skeleton.hips] == ["left_hip", "right_hip"], name
         assert [names[j] for j in skeleton.shoulders] == ["left_shoulder", "right_shoulder"], name
-        assert [names[j] for j in skeleton.hands] == ["left_hand", "right_hand"], name
+        end = "wrist" if name == "body15" else "hand"
+        assert [names[j] for j in skeleton.hands] == [f"left_{end}", f"right_{end}"], name
         assert set(skeleton.hips) <= set(skeleton.torso), name
         assert all("ankle" in names[a] and "foot" in names[f] for a, f in skeleton.feet), name
 
@@ -113,6 +114,24 @@ def test_layouts_are_mapped_by_names_to_those_with_fewer_joints():
             side = joint.split("_")[0]
             if side in ("left", "right"):
                 assert source.joints[index].startswith(side)
+
+
+@pytest.mark.parametrize("source", ["kinect_v1", "kinect_v2", "azure_kinect", "hdm05"])
+def test_the_common_joints_are_taken_from_every_whole_body(source):
+    own, wanted = get_skeleton(source), get_skeleton("body15")
+    order = joint_map(own, wanted)
+    pairs = {b: own.joints[a] for b, a in zip(wanted.joints, order, strict=True)}
+    assert pairs.pop("hip_center") in ("hip_center", "spine_base", "pelvis", "root")
+    centre = pairs.pop("shoulder_center")
+    assert centre in ("shoulder_center", "spine_shoulder", "neck", "lower_neck")
+    assert all(a == b for b, a in pairs.items())
+
+
+def test_the_common_joints_alone_are_no_sensor():
+    with pytest.raises(SkeletonMapError, match="spine"):
+        joint_map("body15", "kinect_v1")
+    with pytest.raises(SkeletonMapError, match="left_wrist"):
+        joint_map("sbu", "body15")
 
 
 def test_a_layout_is_not_mapped_to_one_with_more_joints():

@@ -2,9 +2,13 @@
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
 from keras_skeleton.layers.augmentation import (
+    RandomBoneLength,
+    RandomDroppedLimb,
+    RandomFrameRate,
     RandomJitter,
     RandomRotation,
     RandomScale,
+    RandomSmoothNoise,
     RandomSymmetry,
     RandomTemporalCrop,
 )
@@ -28,9 +32,13 @@ __all__ = [
     "GroupedDense",
     "JointGate",
     "PerGroup",
+    "RandomBoneLength",
+    "RandomDroppedLimb",
+    "RandomFrameRate",
     "RandomJitter",
     "RandomRotation",
     "RandomScale",
+    "RandomSmoothNoise",
     "RandomSymmetry",
     "RandomTemporalCrop",
     "ScoreAccumulation",

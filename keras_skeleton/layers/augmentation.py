@@ -16,6 +16,7 @@ from keras import ops, random
 
 from keras_skeleton.layers.elementwise import Elementwise
 from keras_skeleton.layers.grouped import PACKAGE
+from keras_skeleton.layers.temporal_sampling import lengths
 
 
 class _Augmentation(Elementwise, keras.layers.Layer):
@@ -262,3 +263,312 @@ class RandomSymmetry(_Augmentation):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "order": self.order, "signs": self.signs}
+
+
+class _OnJoints(_Augmentation):
+    """An augmentation that knows the joints; it counts them over all axes between time and
+    coordinates: V of them, or M * V."""
+
+    joints: int  # number of joints; that of a body for networks of several
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(input_shape)
+        if math.prod(input_shape[2:-1]) % self.joints:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' is for bodies of {self.joints} joints, which "
+                f"do not fit clips of shape {tuple(input_shape)}"
+            )
+
+    def bodies(self, clips: Any) -> Any:
+        """The clips as (B, T, M, V, 3)."""
+        shape = ops.shape(clips)
+        M = math.prod(clips.shape[2:-1]) // self.joints
+        return ops.reshape(clips, (shape[0], shape[1], M, self.joints, 3))
+
+
+def _present(clips: Any) -> Any:
+    """Whether each joint is there, that is, not all zero: bool (..., 1)."""
+    return ops.any(ops.not_equal(clips, 0), axis=-1, keepdims=True)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RandomBoneLength(_OnJoints):
+    """Multiplies the length of each bone by a random factor, one for a clip.
+
+    Directions of bones and the place of the root are kept. Left and right bones get the same
+    factor. Absent bodies, whose joints are all zero, stay zero.
+
+    Args:
+        bones: The V - 1 pairs (parent, child) of the tree, as in `Skeleton.bones`.
+        root: Index of the tree's root.
+        mirror: Joint `mirror[k]` is joint k on the other side, as in `Skeleton.mirror`; None if
+            each bone has a factor of its own.
+        amount: The factors are uniform in [1 - amount, 1 + amount).
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: The bones form no tree, or do not fit the input.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomBoneLength
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> body = get_skeleton("body15")
+        >>> layer = RandomBoneLength(body.bones, body.root, mirror=body.mirror, amount=0.2)
+        >>> clips = np.ones((8, 30, 1, 15, 3), "float32")  # B, T, M, V, C
+        >>> tuple(layer(clips, training=True).shape)
+        (8, 30, 1, 15, 3)
+    """
+
+    def __init__(
+        self,
+        bones: Sequence[Sequence[int]],
+        root: int,
+        mirror: Sequence[int] | None = None,
+        amount: float = 0.15,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.bones = [[int(a), int(b)] for a, b in bones]
+        self.root = int(root)
+        self.joints = len(self.bones) + 1
+        self.mirror = None if mirror is None else [int(k) for k in mirror]
+        self.amount = amount
+        parents = {child: parent for parent, child in self.bones}
+        everything = list(range(self.joints))
+        if sorted([*parents, self.root]) != everything:
+            raise ValueError(f"the bones do not form a tree with the root {self.root}")
+        if self.mirror is not None and sorted(self.mirror) != everything:
+            raise ValueError(f"mirror={self.mirror} must name each joint exactly once")
+        # Row j has ones at the joints whose bones lead from the root to joint j.
+        self._paths = [[0.0] * self.joints for _ in everything]
+        for j in everything:
+            at, steps = j, 0
+            while at != self.root:
+                self._paths[j][at] = 1.0
+                at, steps = parents[at], steps + 1
+                if steps > self.joints:
+                    raise ValueError(f"the bones do not form a tree with the root {self.root}")
+        self._parents = [parents.get(j, j) for j in everything]
+        pairs = everything if self.mirror is None else self.mirror
+        self._shared = [min(j, pairs[j]) for j in everything]
+
+    def change(self, clips: Any) -> Any:
+        bodies = self.bodies(clips)
+        own = bodies - ops.take(bodies, self._parents, axis=3)  # the root's is zero
+        factor = self.uniform(clips, 1 - self.amount, 1 + self.amount, self.joints)
+        factor = ops.take(factor, self._shared, axis=1)[:, None, None, :, None]
+        paths = ops.cast(self._paths, clips.dtype)
+        # (B, T, M, 3, V) by the transposed paths: unlike einsum, it has one form on every backend.
+        along = ops.matmul(ops.swapaxes(own * factor, 3, 4), ops.transpose(paths))
+        moved = ops.take(bodies, [self.root], axis=3) + ops.swapaxes(along, 3, 4)
+        there = ops.any(_present(bodies), axis=3, keepdims=True)
+        return ops.reshape(ops.where(there, moved, bodies), ops.shape(clips))
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"bones": self.bones, "root": self.root, "mirror": self.mirror, "amount": self.amount}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RandomDroppedLimb(_OnJoints):
+    """Loses a random limb for a part of the clip, as a pose estimator does if it is not seen.
+
+    With equal probability the limb keeps its first pose of that part, or every joint of it moves at
+    random from there, as a limb that an estimator makes up. Absent joints (zeros) stay zero.
+
+    Args:
+        limbs: Indices of the joints of each limb; one limb is drawn for a clip.
+        joints: V, the number of joints of a body.
+        probability: Probability that a clip loses a limb.
+        smallest: The part is a share of the clip, uniform in [smallest, 1).
+        stddev: Standard deviation of the random moves after the whole part, in units of the input.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: No limbs, joints that do not exist, or a probability or share out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomDroppedLimb
+        >>> layer = RandomDroppedLimb([[1], [2, 3]], joints=4, probability=1.0, seed=0)
+        >>> clips = np.random.default_rng(0).normal(size=(8, 30, 4, 3)).astype("float32")
+        >>> moved = np.asarray(layer(clips, training=True)) != clips
+        >>> bool(moved.any(axis=(1, 2, 3)).all()), bool(moved[:, :, 0].any())
+        (True, False)
+    """
+
+    def __init__(
+        self,
+        limbs: Sequence[Sequence[int]],
+        joints: int,
+        probability: float = 0.3,
+        smallest: float = 0.3,
+        stddev: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.limbs = [[int(j) for j in limb] for limb in limbs]
+        self.joints = int(joints)
+        self.probability, self.smallest, self.stddev = probability, smallest, stddev
+        if not self.limbs or any(not 0 <= j < self.joints for limb in self.limbs for j in limb):
+            raise ValueError(f"limbs={self.limbs} must be lists of joints below {self.joints}")
+        if not 0 <= probability <= 1 or not 0 < smallest <= 1 or stddev < 0:
+            raise ValueError(
+                f"probability={probability} must be in [0, 1], smallest={smallest} in (0, 1], and "
+                f"stddev={stddev} not negative"
+            )
+
+    def change(self, clips: Any) -> Any:
+        kind, clips = clips.dtype, ops.cast(clips, "float32")  # half precision counts to 256
+        bodies = self.bodies(clips)
+        T, dtype = clips.shape[1], clips.dtype
+        length = ops.cast(lengths(clips), dtype)[:, None]  # (B, 1)
+        part = ops.maximum(self.uniform(clips, self.smallest, 1.0, 1) * length, 1.0)
+        start = ops.floor(self.uniform(clips, 0.0, 1.0, 1) * (length - part))
+        frames = ops.cast(ops.arange(T), dtype)[None]
+        inside = (frames >= start) & (frames < start + part)  # (B, T)
+        lost = self.uniform(clips, 0.0, 1.0, 1) < self.probability
+        each = [[float(j in limb) for j in range(self.joints)] for limb in self.limbs]
+        # Which limb: the largest of a number for each, since not every backend draws integers.
+        drawn = ops.argmax(self.uniform(clips, 0.0, 1.0, len(self.limbs)), axis=1)
+        limb = ops.take(ops.cast(each, dtype), drawn, axis=0) > 0  # (B, V)
+        chosen = (inside & lost)[:, :, None, None, None] & limb[:, None, None, :, None]
+
+        first = ops.cast(ops.equal(frames, start), dtype)[:, :, None, None, None]
+        held = ops.sum(bodies * first, axis=1, keepdims=True)
+        steps = random.normal(ops.shape(bodies), dtype="float32", seed=self.seed_generator)
+        wild = self.uniform(clips, 0.0, 1.0, 1) < 0.5
+        scale = ops.where(wild, self.stddev / ops.sqrt(part), 0.0)[:, :, None, None, None]
+        walk = ops.cumsum(ops.where(chosen, ops.cast(steps, dtype) * scale, 0.0), axis=1)
+        there = _present(bodies) & _present(held)
+        out = ops.where(chosen & there, held + walk, bodies)
+        return ops.cast(ops.reshape(out, ops.shape(clips)), kind)
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("limbs", "joints", "probability", "smallest", "stddev")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RandomFrameRate(_Augmentation):
+    """Lowers the frame rate of each clip and brings it back to its length.
+
+    Of every r frames one is kept, with r uniform in [1, most); the others repeat it, as in a film
+    whose player fills in frames, or are interpolated between those that are kept, with equal
+    probability. r need not be a whole number. Absent joints (zeros) stay zero.
+
+    Args:
+        most: Largest factor by which the rate is lowered, at least 1.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: `most` is below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomFrameRate
+        >>> clips = np.ones((8, 30, 25, 3), "float32")
+        >>> tuple(RandomFrameRate(3.0)(clips, training=True).shape)
+        (8, 30, 25, 3)
+    """
+
+    def __init__(self, most: float = 2.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if most < 1:
+            raise ValueError(f"most={most} must be at least 1")
+        self.most = most
+
+    def change(self, clips: Any) -> Any:
+        kind, clips = clips.dtype, ops.cast(clips, "float32")  # half precision counts to 256
+        T, dtype = clips.shape[1], clips.dtype
+        last = ops.cast(lengths(clips), dtype)[:, None] - 1
+        frames = ops.cast(ops.arange(T), dtype)[None]
+        r = self.uniform(clips, 1.0, self.most, 1)
+        phase = self.uniform(clips, 0.0, 1.0, 1) * r
+        before = ops.floor((frames + phase) / r) * r - phase  # (B, T), not after the frame
+        # Frames that are kept are whole: no new poses are made up. 1e-3: rounding of `before`.
+        first, second = (
+            ops.clip(ops.ceil(place - 1e-3), 0.0, last) for place in (before, before + r)
+        )
+        share = ops.clip((frames - first) / ops.maximum(second - first, 1.0), 0.0, 1.0)
+        holds = self.uniform(clips, 0.0, 1.0, 1) < 0.5
+        share = ops.where(holds, 0.0, share)[:, :, None]
+        one, other = (
+            ops.cast(ops.equal(place[:, :, None], frames[:, None]), dtype)
+            for place in (first, second)
+        )
+        weights = (1 - share) * one + share * other  # (B, T, T)
+        flat = ops.reshape(clips, (ops.shape(clips)[0], T, -1, 3))
+        there = _present(flat)
+        known = ops.cast(there, dtype)[..., 0]
+        total = ops.matmul(weights, known)[..., None]  # weight of the frames in which a joint is
+        shape = ops.shape(flat)
+        mean = ops.matmul(weights, ops.reshape(flat, (shape[0], T, -1)))
+        mean = ops.reshape(mean, shape) / ops.maximum(total, 1e-6)
+        mixed = ops.where(there & (total > 1e-3), mean, flat)
+        return ops.cast(ops.reshape(mixed, ops.shape(clips)), kind)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "most": self.most}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RandomSmoothNoise(_Augmentation):
+    """Adds noise that changes slowly, as the errors of a pose estimator do.
+
+    Each joint and coordinate has its own Gaussian noise, smoothed over time by a Gaussian whose
+    width is drawn for each clip: small widths tremble, large ones displace a joint for the whole
+    clip. Its standard deviation is drawn for each clip, too. Absent joints (zeros) stay zero.
+
+    Args:
+        stddev: Largest standard deviation of x and y, in units of the input; that of a clip is
+            uniform in [0, stddev).
+        depth: Factor of the noise of z, which estimators see least.
+        width: Smallest and largest width of the smoothing, in frames; drawn evenly on a logarithmic
+            scale.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: `stddev` or `depth` is negative, or `width` is not ascending and positive.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomSmoothNoise
+        >>> clips = np.ones((8, 30, 25, 3), "float32")
+        >>> tuple(RandomSmoothNoise(0.03, depth=2.0)(clips, training=True).shape)
+        (8, 30, 25, 3)
+    """
+
+    def __init__(
+        self,
+        stddev: float = 0.03,
+        depth: float = 2.0,
+        width: tuple[float, float] = (1.0, 100.0),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if stddev < 0 or depth < 0 or not 0 < width[0] <= width[1]:
+            raise ValueError(
+                f"stddev={stddev} and depth={depth} must not be negative, width={width} positive "
+                "and ascending"
+            )
+        self.stddev, self.depth, self.width = stddev, depth, tuple(width)
+
+    def change(self, clips: Any) -> Any:
+        T, dtype = clips.shape[1], clips.dtype
+        low, high = (math.log(w) for w in self.width)
+        width = ops.exp(self.uniform(clips, low, high, 1, 1))
+        frames = ops.cast(ops.arange(T), dtype)
+        smooth = ops.exp(-0.5 * ops.square((frames[:, None] - frames[None]) / width))  # (B, T, T)
+        smooth = smooth / ops.sqrt(ops.sum(ops.square(smooth), axis=-1, keepdims=True))
+        shape = ops.shape(clips)
+        noise = random.normal((shape[0], T, math.prod(clips.shape[2:])), seed=self.seed_generator)
+        noise = ops.reshape(ops.matmul(smooth, ops.cast(noise, dtype)), shape)
+        scale = self.uniform(clips, 0.0, self.stddev, *[1] * (len(clips.shape) - 1))
+        noise = noise * scale * ops.cast([1.0, 1.0, self.depth], dtype)
+        return ops.where(_present(clips), clips + noise, clips)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"stddev": self.stddev, "depth": self.depth, "width": self.width}
+        return {**super().get_config(), **own}

@@ -72,6 +72,17 @@ def test_a_skeleton_toml_or_a_name_says_what_the_joints_are(folder):
     assert own.skeleton.name == "kinect_v2"
 
 
+def test_15_joints_are_sbu_unless_body15_is_said(tmp_path):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(6, 15, 3)))
+    (own,) = read_clips(tmp_path / "a.npy")
+    assert own.skeleton.name == "sbu"
+    (own,) = read_clips(tmp_path / "a.npy", skeleton="body15")
+    assert own.skeleton.name == "body15"
+    (tmp_path / "skeleton.toml").write_text('skeleton = "body15"\n')
+    (own,) = read_clips(tmp_path / "a.npy")
+    assert own.skeleton.name == "body15"
+
+
 def test_what_cannot_be_read_is_named(folder):
     np.save(folder / "seven.npy", clip(7))
     (folder / "broken.json").write_text("{")

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_skeleton.skeletons import KINECT_V2, SKELETONS
+from keras_skeleton.skeletons import BODY15, KINECT_V2, SKELETONS
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
 from keras_skeleton.utils.errors import UnknownNameError
@@ -213,11 +213,14 @@ WHOLE_BODIES = {133: ("COCO-WholeBody", COCO17), 136: ("Halpe-136", HALPE26)}
 def layouts_of(joints: int) -> list[str]:
     """Names of the known layouts and keypoint formats with a number of joints.
 
+    `body15` is left out: no device writes it, so a file of 15 joints is SBU's unless it says more.
+
     Example:
-        >>> layouts_of(25)
-        ['kinect_v2', 'openpose_body25']
+        >>> layouts_of(25), layouts_of(15)
+        (['kinect_v2', 'openpose_body25'], ['sbu'])
     """
-    found = [layout.name for layout in SKELETONS.values() if layout.size == joints]
+    layouts = (layout for layout in SKELETONS.values() if layout is not BODY15)
+    found = [layout.name for layout in layouts if layout.size == joints]
     return found + [pose.name for pose in POSES.values() if pose.size == joints]
 
 
