@@ -9,7 +9,7 @@ of that rate the frame nearest in time, in constant memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -100,7 +100,7 @@ class Film:
         """What was changed. `frames` may add to it, for example where a damaged film stops."""
         return tuple(self._notes)
 
-    def frames(self) -> Iterator[FilmFrame]:
+    def frames(self) -> Generator[FilmFrame, None, None]:
         """Yields the frames at the constant rate `fps`, one at a time.
 
         Frames of a film with a constant rate are yielded one to one (or every n-th of them). A
