@@ -254,7 +254,7 @@ class Film:
         if (frame.height, frame.width) != self._first_shape:
             self._note("the size of its frames changes: all are scaled to that of the first")
         picture = converter.reformat(frame, width, height, "rgb24").to_ndarray()
-        return np.ascontiguousarray(self._turn(picture))
+        return self._turn(picture)
 
     def _note(self, text: str) -> None:
         if text not in self._notes:
@@ -424,8 +424,13 @@ class _Turn:
         return f"{found}, as the file says"
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        image = image.swapaxes(0, 1) if self.swaps else image
-        return image[:: -1 if self.up_down else 1, :: -1 if self.left_right else 1]
+        image = np.ascontiguousarray(image)
+        if not self.changes:
+            return image
+        pixels = image.view("V3")[..., 0]  # moving whole pixels takes half the time
+        pixels = pixels.T if self.swaps else pixels
+        pixels = pixels[:: -1 if self.up_down else 1, :: -1 if self.left_right else 1]
+        return np.ascontiguousarray(pixels).view(np.uint8).reshape(*pixels.shape, 3)
 
 
 def _stamp(frame: Any, counted: bool) -> int | None:
