@@ -13,12 +13,13 @@ from keras_skeleton.utils.program import program
 
 # Commands with their descriptions.
 COMMANDS = {
-    "predict": "predict action labels of clips with a trained network",
+    "predict": "predict action labels of films, of a camera or of clips with a trained network",
     "train": "train and evaluate a model on a dataset, or score trained weights",
     "attention": "visualize the attention of a network, or score its attention",
     "detect": "detect actions in untrimmed recordings",
     "inspect": "draw a clip as poses and as an animation",
     "prepare": "convert a dataset's raw files and store them in the cache",
+    "pose-models": "fetch the pose estimator that films and cameras need",
     "crops": "crop videos of hands and body from recordings, for pose_i3d",
     "report": "merge run folders of one experiment into one report",
     "export": "export a trained network to SavedModel, LiteRT or ONNX",
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name = "train" if words[0].startswith("-") else words.pop(0)
             if name not in COMMANDS:
                 raise UnknownNameError("command", name, COMMANDS)
-            import_module(f"keras_skeleton.commands.{name}").run(words)
+            import_module(f"keras_skeleton.commands.{name.replace('-', '_')}").run(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

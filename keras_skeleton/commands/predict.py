@@ -1,4 +1,4 @@
-"""Predict action labels of clips in files, folders or file patterns with a trained network."""
+"""Predict action labels of films, of a camera, or of clips in files with a trained network."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_skeleton.commands.common import parser_for, start_keras, whole_number
+from keras_skeleton.commands.film import predict_camera, predict_films
 from keras_skeleton.commands.known_weights import check_exists
+from keras_skeleton.commands.pose_models import add_pose_models
 from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
 from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.program import program
+from keras_skeleton.video.film_files import find_films
 from keras_skeleton.zoo.entries import ZOO, no_weights, read_zoo
 
 if TYPE_CHECKING:
     from keras_skeleton.predictions import Row
     from keras_skeleton.recognizer import Recognizer
 
-STREAM = "-"
+STREAM, CAMERA = "-", "camera:"
 
 
 def _fraction(text: str) -> float:
@@ -50,16 +53,17 @@ def _parser() -> argparse.ArgumentParser:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="clip file (.npy, .npz, .json, .csv, .skeleton, .pkl), folder, folder of OpenPose's "
-        "*_keypoints.json, or pattern; '-' reads "
-        "frames from standard input, one JSON list (M, V, 3) or (V, 3) per line",
+        help="film (.mp4, .avi, .mov, .mkv, .webm, ...), camera (camera:0), clip file (.npy, .npz, "
+        ".json, .csv, .skeleton, .pkl), folder of OpenPose's *_keypoints.json, folder or pattern "
+        "of films or of clips; '-' reads frames from standard input, one JSON list (M, V, 3) or "
+        "(V, 3) per line",
     )
     group = parser.add_argument_group("network")
     group.add_argument(
         "--weights",
         metavar="WEIGHTS",
         help="load a network of the zoo by name, a run folder, a folder of Recognizer.save, or a "
-        "weights file of these (default: the best network of the zoo for the skeleton)",
+        "weights file of these (default: the zoo's best network for the skeleton, or for films)",
     )
     group.add_argument(
         "--fold", type=whole_number(1), help="choose the fold of a run with several folds"
@@ -86,8 +90,26 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--each-person", action="store_true", help="label each person of a clip separately"
     )
+    group = parser.add_argument_group("films and cameras")
+    group.add_argument(
+        "--people",
+        type=whole_number(1),
+        default=2,
+        metavar="N",
+        help="follow up to N people at a time (default 2)",
+    )
+    add_pose_models(group)
+    group.add_argument(
+        "--no-overlay", action="store_true", help="omit the film with skeletons and labels"
+    )
     group = parser.add_argument_group("results")
-    group.add_argument("--out", type=Path, metavar="DIR", help="write predictions.csv and .json")
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write predictions.csv and .json; of films, also key points, attention page and "
+        "overlay (default for films: runs/films/NAME)",
+    )
     group.add_argument(
         "--top", type=whole_number(1), default=3, help="rank the N best classes (default 3)"
     )
@@ -99,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         help="omit predictions with a probability below P",
     )
     group.add_argument(
-        "--attention", action="store_true", help="write an attention page per clip to --out"
+        "--attention",
+        action="store_true",
+        help="write an attention page per clip to --out (films always have one)",
     )
     return parser
 
@@ -109,6 +133,20 @@ def run(words: Sequence[str]) -> None:
     args = _parser().parse_args(words)
     if args.stride and not args.window:
         raise UserError("--stride needs --window")
+    if cameras := [word for word in args.sources if word.startswith(CAMERA)]:
+        if len(args.sources) > 1:
+            raise UserError(f"'{cameras[0]}' must be the only source")
+        predict_camera(args, cameras[0].removeprefix(CAMERA))
+        return
+    films, others = find_films(args.sources)
+    if films:
+        if others:
+            raise UserError(
+                f"{films[0]} is a film and {others[0]} is none; label films and clips with two "
+                "commands"
+            )
+        predict_films(args, films)
+        return
     if args.attention and args.out is None:
         raise UserError("--attention needs an output folder; add --out")
     if args.attention and (args.window or args.each_person):

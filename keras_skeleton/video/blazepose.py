@@ -137,7 +137,7 @@ class BlazePose:
         values = values.reshape(39, 5)
         places = refine(values[:, :2] / CROP, heat) * region.side - region.side / 2
         points = places @ _turn(region.angle).T + (region.x, region.y)
-        visibility = 1 / (1 + np.exp(-values[:POINTS, 3:4]))
+        visibility = _sigmoid(values[:POINTS, 3:4])
         metres = world.reshape(39, 3)[:POINTS].copy()
         metres[:, :2] = metres[:, :2] @ _turn(region.angle).T
         return Landmarks(
@@ -196,7 +196,7 @@ def decode(values: np.ndarray, logits: np.ndarray) -> Detections:
             anchor.
         logits: (2254,).
     """
-    scores = 1 / (1 + np.exp(-np.clip(logits, -100, 100)))
+    scores = _sigmoid(logits)
     sure = scores >= SCORE
     at, found = _ANCHORS[sure], values[sure]
     center, half = found[:, 0:2] + at, found[:, 2:4] / 2
@@ -307,13 +307,17 @@ def refine(places: np.ndarray, heat: np.ndarray) -> np.ndarray:
         np.clip(columns, 0, HEAT - 1)[:, None],
         np.arange(K)[:, None, None],
     ]
-    weight = np.where(valid, 1 / (1 + np.exp(-window)), 0)
+    weight = np.where(valid, _sigmoid(window), 0)
     sure = inside & (weight.max(axis=(1, 2)) >= SURE)
     total = weight[sure].sum(axis=(1, 2))
     x = (weight[sure] * columns[sure][:, None]).sum(axis=(1, 2)) / total
     y = (weight[sure] * rows[sure][:, :, None]).sum(axis=(1, 2)) / total
     out[sure] = np.stack([x, y], axis=1) / HEAT
     return out
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))  # exp(-88) overflows in float32
 
 
 def _turn(angle: float) -> np.ndarray:

@@ -27,7 +27,7 @@ DOWNLOAD = (
     "--platform", "manylinux_2_28_x86_64", PACKAGE,
 )  # fmt: skip
 SECONDS = 600  # for the download of 36 MB
-LICENSE = "LICENSE"
+DIST_INFO, LICENSE = "mediapipe-0.10.21.dist-info", "LICENSE"
 # File: its folder in the wheel, and its SHA-256.
 FILES = {
     "pose_detection.tflite": (
@@ -133,8 +133,7 @@ def _unpack(wheel: Path) -> PoseModels:
             content = {
                 name: _member(archive, f"{inside}/{name}") for name, (inside, _) in FILES.items()
             }
-            licenses = [name for name in archive.namelist() if name.endswith("dist-info/LICENSE")]
-            content |= {LICENSE: _member(archive, name) for name in licenses[:1]}
+            content[LICENSE] = _member(archive, f"{DIST_INFO}/LICENSE")
     except (zipfile.BadZipFile, KeyError, OSError, NotImplementedError) as error:
         raise PoseModelsError(
             f"{wheel}: no wheel of {PACKAGE} ({error}); fetch it with: {' '.join(DOWNLOAD)}"

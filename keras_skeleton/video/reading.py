@@ -144,15 +144,20 @@ def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarra
 
 
 def write_video(
-    path: str | Path, frames: Iterable[np.ndarray], fps: float = 30, codec: str = "mpeg4"
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: float = 30,
+    codec: str = "mpeg4",
+    compact: bool = False,
 ) -> None:
-    """Writes a nearly lossless video.
+    """Writes a video, nearly lossless by default.
 
     Args:
         path: The file; its suffix selects the container.
         frames: Frames uint8 (H, W, 3), RGB; H and W must be even.
         fps: Frames per second.
         codec: `"mpeg4"`, which every build of ffmpeg has, or `MOVIE_CODEC` for videos to watch.
+        compact: Whether the file is small, for videos to watch only.
 
     Raises:
         ValueError: There are no frames.
@@ -164,7 +169,12 @@ def write_video(
                 stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
                 stream.height, stream.width = frame.shape[:2]
                 stream.pix_fmt = "yuv420p"
-                stream.bit_rate = 20 * frame.size * 8  # nearly lossless for simple images
+                if not compact:
+                    stream.bit_rate = 20 * frame.size * 8  # nearly lossless for simple images
+                elif codec == "libx264":
+                    stream.options = {"crf": "23", "preset": "veryfast"}
+                else:
+                    stream.bit_rate = round(0.15 * frame.size * fps)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture))
         if stream is None:

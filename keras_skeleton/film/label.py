@@ -1,0 +1,87 @@
+"""Labels a film: key points, actions with their times, attention page and overlay.
+
+The film is read twice: first people are found, followed and labeled, then the overlay is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from keras_skeleton.film.attended_film import film_clip
+from keras_skeleton.film.keypoints import write_keypoints
+from keras_skeleton.film.overlay_film import write_overlay
+from keras_skeleton.film.recording import Progress, record_film
+from keras_skeleton.film.result import FilmResult, film_result
+from keras_skeleton.recognizer import Recognizer
+from keras_skeleton.utils.files import plain_name
+from keras_skeleton.video.film import open_film
+from keras_skeleton.video.people import Estimator
+from keras_skeleton.viz.attention_page import write_attention_page
+
+
+def label_film(
+    source: str | Path,
+    recognizer: Recognizer,
+    pose: Estimator,
+    out: str | Path | None = None,
+    people: int = 2,
+    overlay: bool = True,
+    attention: bool = True,
+    progress: Progress | None = None,
+) -> FilmResult:
+    """Labels the people of a film.
+
+    Args:
+        source: The film.
+        recognizer: A network of one person.
+        pose: The pose estimator, `BlazePose(find_pose_models())`.
+        out: Output folder for key points, page and overlay; by default nothing is written.
+        people: Number of people who are followed at a time.
+        overlay: Whether the overlay is drawn.
+        attention: Whether the attention page is written, and joints glow in the overlay.
+        progress: Called with the share that is done, 0 to 1, and what is being done. An exception
+            that it raises stops the work.
+
+    Raises:
+        VideoError: The film cannot be read.
+        NobodyError: Nobody was found in it, or nobody for half a second.
+        RecognizerError: The network takes two bodies.
+        SkeletonMapError: Its joints cannot be estimated from film.
+
+    Example:
+        >>> recognizer = ks.load_recognizer("csta_cnn_film_cs")  # doctest: +SKIP
+        >>> pose = BlazePose(find_pose_models())  # doctest: +SKIP
+        >>> print(label_film("film.mp4", recognizer, pose, out="labels"))  # doctest: +SKIP
+        film.mp4: waveHands 93.0 %
+    """
+    say = progress or (lambda share, text: None)
+    film = open_film(source)
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="keras-skeleton-", ignore_cleanup_errors=True) as name:
+        share = 0.7 if folder and overlay else 1.0
+        recording = record_film(
+            film, recognizer, pose, people, Path(name), lambda s, text: say(share * s, text)
+        )
+        result = film_result(film, recognizer, recording)
+        if folder is None:
+            return result
+        stem = plain_name(film.path.stem)
+        keypoints = folder / "keypoints" / f"{stem}.npz"
+        write_keypoints(recording, film.fps, keypoints)
+        result = replace(result, keypoints=keypoints)
+        if attention:
+            page = folder / f"{stem}_attention.html"
+            write_attention_page(film_clip(result, recording, recognizer), page)
+            result = replace(result, page=page)
+        if overlay:
+            path = folder / f"{stem}_overlay.mp4"
+            write_overlay(
+                film, result, recording, recognizer, path,
+                lambda s, text: say(share + (1 - share) * s, text),
+            )  # fmt: skip
+            result = replace(result, overlay=path)
+        return result

@@ -1,0 +1,189 @@
+"""What was found in a film: people, their actions with times, and what was not seen well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from keras_skeleton.datasets.formats.poses import MEDIAPIPE33
+from keras_skeleton.film.people_labels import PLACED, PersonLabels
+from keras_skeleton.film.recording import Recording
+from keras_skeleton.film.windows import Segment, Step, segments, whole
+from keras_skeleton.predictions import Row, make_row
+from keras_skeleton.recognizer import Prediction, Recognizer
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.video.film import Film
+
+SHORT = 0.5  # seconds; who is seen for less is not labeled
+HIDDEN = 0.5  # a limb is out of sight if its points are guesses in this share of the frames
+LIMBS = {
+    "legs": ("left_knee", "right_knee", "left_ankle", "right_ankle"),
+    "left arm": ("left_elbow", "left_wrist"),
+    "right arm": ("right_elbow", "right_wrist"),
+}
+
+
+class NobodyError(UserError):
+    """Nobody was found in a film."""
+
+
+@dataclass(frozen=True)
+class PersonResult:
+    """One person of a film.
+
+    Attributes:
+        person: Number of the person.
+        start: First frame with this person.
+        end: End of the frames with this person (excluded).
+        frames: Number of frames in which the person was found.
+        prediction: One prediction for all of them.
+        segments: Actions with their times.
+        steps: What the network said about each block of frames.
+    """
+
+    person: int
+    start: int
+    end: int
+    frames: int
+    prediction: Prediction
+    segments: tuple[Segment, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class FilmResult:
+    """What `label_film` found and wrote.
+
+    Attributes:
+        source: Path of the film.
+        fps: Frames per second that were used.
+        frames: Number of frames.
+        size: Height and width of a frame.
+        people: Everybody who was seen long enough, who was seen most first.
+        rows: Actions with their times as rows of predictions.csv.
+        notes: What was changed, what was not seen well.
+        keypoints: File of the key points; None if nothing was written.
+        page: Attention page of the first person; None if not wanted.
+        overlay: Film with skeletons and labels; None if not wanted.
+    """
+
+    source: str
+    fps: float
+    frames: int
+    size: tuple[int, int]
+    people: tuple[PersonResult, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    keypoints: Path | None = None
+    page: Path | None = None
+    overlay: Path | None = None
+
+    @property
+    def prediction(self) -> Prediction:
+        """The prediction for the person who was seen most."""
+        return self.people[0].prediction
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.prediction}"
+
+
+def film_result(film: Film, recognizer: Recognizer, recording: Recording) -> FilmResult:
+    source, T = str(film.path), len(recording.persons)
+    notes = [*film.notes]
+    if recording.cuts:
+        seconds = ", ".join(f"{t / film.fps:.1f}" for t in recording.cuts[:10])
+        more = ", ..." if len(recording.cuts) > 10 else ""
+        notes.append(f"cuts at {seconds}{more} s: people are numbered anew after each")
+    if recording.crowded:
+        M = recording.world.shape[1]
+        notes.append(f"more than {M} people were in sight; {M} at a time were followed")
+    found, short = [], []
+    for who in recording.labels:
+        if who.frames < SHORT * film.fps and SHORT * film.fps <= T:
+            short.append(who)
+        elif (prediction := whole(who.steps, recognizer)) is not None:
+            found.append((who, prediction))
+    if not found:
+        raise NobodyError(
+            f"{source}: nobody was found in its {T} frames"
+            + (f" for {SHORT:g} s" if short else "")
+            + "; people must be large enough (a fifth of the height or more), upright and lit"
+        )
+    found.sort(key=lambda pair: -pair[0].frames)
+    people = []
+    rows: list[Row] = []
+    for who, prediction in found:
+        actions = tuple(segments(who.steps))
+        end = who.last + 1
+        people.append(
+            PersonResult(
+                who.person, who.first, end, who.frames, prediction, actions, tuple(who.steps)
+            )
+        )
+        rows += _rows(source, film.fps, people[-1], recognizer)
+        notes += _seen_badly(who, end)
+    if short:
+        notes.append(
+            f"{len(short)} more {'person was' if len(short) == 1 else 'people were'} seen for less "
+            f"than {SHORT:g} s and not labeled"
+        )
+    nobody = int((~(recording.persons != 0).any(axis=1)).sum())
+    if nobody:
+        notes.append(f"nobody was found in {nobody} of {T} frames")
+    if (used := recognizer.preprocessing.choices.get("coordinates")) in PLACED:
+        notes.append(
+            f"{recognizer.name} was trained with people's way through the room (coordinates "
+            f"'{used}'), which key points from film do not have"
+        )
+    return FilmResult(source, film.fps, T, film.size, tuple(people), tuple(rows), tuple(notes))
+
+
+def _seen_badly(who: PersonLabels, end: int) -> Iterator[str]:
+    """What was not seen well of a person."""
+    span = end - who.first
+    if who.frames < 0.9 * span:
+        yield f"person {who.person} was lost in {span - who.frames} of {span} frames"
+    share = who.unseen / who.frames
+    hidden = [
+        limb
+        for limb, points in LIMBS.items()
+        if np.mean([share[MEDIAPIPE33.points.index(point)] for point in points]) > HIDDEN
+    ]
+    if hidden:
+        yield (f"mostly out of sight of person {who.person}, so guessed: {', '.join(hidden)}")
+
+
+def _rows(source: str, fps: float, person: PersonResult, recognizer: Recognizer) -> Iterator[Row]:
+    """The actions of a person as rows; one row for all frames if there is no action."""
+    if not person.segments:
+        yield make_row(source, person.person, person.start, person.end, fps, person.prediction)
+    for action in person.segments:
+        prediction = _action_prediction(action, person.steps, recognizer)
+        yield make_row(source, person.person, action.start, action.end, fps, prediction)
+
+
+def _action_prediction(
+    action: Segment, steps: Sequence[Step], recognizer: Recognizer
+) -> Prediction:
+    """The prediction for an action, whose label is kept even where another class is as likely."""
+    inside = [step for step in steps if action.start <= step.start < action.end and step.label]
+    found = whole(inside, recognizer)
+    assert found is not None  # an action has steps
+    weights = [step.end - step.start for step in inside]
+    probabilities = np.average([step.probabilities for step in inside], axis=0, weights=weights)
+    first = list(recognizer.classes).index(action.label)
+    order = [first, *(k for k in np.argsort(-probabilities, kind="stable") if k != first)][:3]
+    ranking = tuple((str(recognizer.classes[k]), float(probabilities[k])) for k in order)
+    doubts = tuple(dict.fromkeys(doubt for step in inside for doubt in step.doubts))
+    return replace(
+        found,
+        label=action.label,
+        probability=float(probabilities[first]),
+        ranking=ranking,
+        probabilities=probabilities,
+        unsure=action.unsure,
+        doubts=doubts if action.unsure else (),
+    )
