@@ -8,7 +8,7 @@ Layout: the folders of both datasets, as downloaded, in one folder
     nucla/all_sqe/...       see `nucla.py`
 
 Clip: (T, 1, 15, 3) in meters, joints in the order of the layout 'body15', at 30 frames per second,
-y up. What was made alike, so that a network cannot tell the datasets apart by it:
+y up. What was made alike between the datasets, and between them and film:
 
     frame rate   UT-Kinect's frame numbers count sixtieths of a second, about four a row; rows are
                  interpolated to every second number. Northwestern-UCLA has no times: its people
@@ -17,12 +17,14 @@ y up. What was made alike, so that a network cannot tell the datasets apart by i
     tilt         both cameras look down: the line from the ankles to the shoulders of people who
                  stand is tilted by 8 degrees in UT-Kinect and by 14, 14 and 18.5 degrees in the
                  three views of Northwestern-UCLA. Each clip is leveled by its angle
+    centres      Kinect's 'hip_center' is 7 cm above the hips, its 'shoulder_center' 10 cm above the
+                 shoulders; those of estimators are in the middle of them, and so they are here
 
 Classes: UT-Kinect's ten, with six of Northwestern-UCLA's merged into them (walk around, sit down,
 stand up, pick up with one or two hands, throw, carry), 'drop trash', 'donning' and 'doffing' of
-Northwestern-UCLA, and 'none': what people do between the actions of UT-Kinect (they stand, turn,
-walk to a place, lift a hand to their face). Parts of 'none' start and end a third of a second away
-from actions, have no missing frames for half a second, and are cut into pieces of 16 to 48 frames.
+Northwestern-UCLA, and 'none': what people do between the actions of UT-Kinect. Parts of 'none'
+start and end a third of a second away from actions, have no missing frames for half a second, and
+are cut into pieces of 16 to 48 frames.
 
 Windows: film is labeled in windows that know nothing of where an action starts. So windows of 16
 and 32 frames are clips, too: of UT-Kinect six of each size, spread over the action, with what
@@ -109,6 +111,14 @@ def resample(frames: np.ndarray, at: np.ndarray, times: np.ndarray) -> np.ndarra
     flat = frames.reshape(len(frames), -1)
     columns = [np.interp(times, at, column) for column in flat.T]
     return np.stack(columns, axis=1).reshape(len(times), *frames.shape[1:])
+
+
+def centred(frames: np.ndarray) -> np.ndarray:
+    """Poses (..., 15, 3) with both centres in the middle of hips and shoulders."""
+    out = np.array(frames)
+    for joint, pair in (("hip_center", BODY15.hips), ("shoulder_center", BODY15.shoulders)):
+        out[..., BODY15.index(joint), :] = frames[..., pair, :].mean(axis=-2)
+    return out
 
 
 def pieces(length: int) -> Iterator[tuple[int, int]]:
@@ -200,7 +210,7 @@ def _add(
         **columns: Further columns.
     """
     first, last = inside or (0, len(frames))
-    start = writer.add_rows(frames[:, :, _JOINTS])
+    start = writer.add_rows(centred(frames[:, :, _JOINTS]))
     rest = {"label": CLASSES.index(label), "bodies": 1, **columns}
     writer.add_sample(name=name, start=start + first, frames=last - first, window=0, **rest)
     if cut:

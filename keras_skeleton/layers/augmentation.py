@@ -374,15 +374,17 @@ class RandomBoneLength(_OnJoints):
 class RandomDroppedLimb(_OnJoints):
     """Loses a random limb for a part of the clip, as a pose estimator does if it is not seen.
 
-    With equal probability the limb keeps its first pose of that part, or every joint of it moves at
-    random from there, as a limb that an estimator makes up. Absent joints (zeros) stay zero.
+    With equal probability the limb keeps its first pose of that part, or every joint of it is put
+    elsewhere and wanders from there, as a limb that an estimator makes up. Absent joints (zeros)
+    stay zero.
 
     Args:
         limbs: Indices of the joints of each limb; one limb is drawn for a clip.
         joints: V, the number of joints of a body.
         probability: Probability that a clip loses a limb.
         smallest: The part is a share of the clip, uniform in [smallest, 1).
-        stddev: Standard deviation of the random moves after the whole part, in units of the input.
+        stddev: Standard deviation of both the displacement and the way that a joint wanders until
+            the end of the part, in units of the input.
         seed: Seed of the random numbers; None draws one.
 
     Raises:
@@ -404,7 +406,7 @@ class RandomDroppedLimb(_OnJoints):
         joints: int,
         probability: float = 0.3,
         smallest: float = 0.3,
-        stddev: float = 0.1,
+        stddev: float = 0.15,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -439,8 +441,10 @@ class RandomDroppedLimb(_OnJoints):
         held = ops.sum(bodies * first, axis=1, keepdims=True)
         steps = random.normal(ops.shape(bodies), dtype="float32", seed=self.seed_generator)
         wild = self.uniform(clips, 0.0, 1.0, 1) < 0.5
-        scale = ops.where(wild, self.stddev / ops.sqrt(part), 0.0)[:, :, None, None, None]
-        walk = ops.cumsum(ops.where(chosen, ops.cast(steps, dtype) * scale, 0.0), axis=1)
+        # The step of the first frame is the displacement, the others are short.
+        scale = ops.where(ops.equal(frames, start), 1.0, 1.0 / ops.sqrt(part)) * self.stddev
+        scale = ops.where(wild, scale, 0.0)[:, :, None, None, None]
+        walk = ops.cumsum(ops.where(chosen, steps * scale, 0.0), axis=1)
         there = _present(bodies) & _present(held)
         out = ops.where(chosen & there, held + walk, bodies)
         return ops.cast(ops.reshape(out, ops.shape(clips)), kind)

@@ -54,11 +54,13 @@ def test_both_datasets_become_one_at_30_frames_a_second(dataset):
     walk = clip_of(dataset, "s01_e01_walk")
     assert walk.shape == (39, 1, 15, 3)  # numbers 104, 106, ..., 180
     expected = np.stack([pose(n / 1000) for n in range(104, 181, 2)])[:, order]
-    np.testing.assert_allclose(walk[:, 0], level(expected, film.UT_TILT), atol=1e-5)
+    np.testing.assert_allclose(walk[:, 0], film.centred(level(expected, film.UT_TILT)), atol=1e-5)
     clip = clip_of(dataset, "a04_s02_e00_v03")
     assert clip.shape == (59, 1, 15, 3)
     expected = np.stack([pose(t / 200) for t in range(59)])[:, order]
-    np.testing.assert_allclose(clip[:, 0], level(expected, film.NUCLA_TILT[3]), atol=1e-5)
+    np.testing.assert_allclose(
+        clip[:, 0], film.centred(level(expected, film.NUCLA_TILT[3])), atol=1e-5
+    )
 
 
 def test_classes_are_merged_and_subjects_kept_apart(dataset):
@@ -83,9 +85,19 @@ def test_what_lies_between_actions_is_none(dataset):
     number = int(own["name"].iloc[0].split("_")[-1])
     assert number >= 220 + film.TICK * film.AWAY  # not before; 180 to 184 is too short
     order = joint_map("kinect_v1", "body15")
-    expected = level(pose(number / 1000)[order], film.UT_TILT)
+    expected = film.centred(level(pose(number / 1000)[order], film.UT_TILT))
     np.testing.assert_allclose(first, expected, atol=1e-5)
     assert f"{len(rest)} pieces" in " ".join(dataset.info["notes"])
+
+
+def test_centres_are_those_of_estimators():
+    body = get_skeleton("body15")
+    frames = np.random.default_rng(0).normal(size=(4, 1, 15, 3))
+    out = film.centred(frames)
+    middle = (frames[..., body.index("left_hip"), :] + frames[..., body.index("right_hip"), :]) / 2
+    np.testing.assert_allclose(out[..., body.index("hip_center"), :], middle)
+    rest = [j for j in range(15) if body.joints[j] not in ("hip_center", "shoulder_center")]
+    np.testing.assert_array_equal(out[..., rest, :], frames[..., rest, :])
 
 
 def test_missing_frames_end_a_piece():
