@@ -32,7 +32,7 @@ class OneEuro:
     def __init__(
         self, min_cutoff: float = 1.0, beta: float = 0.0, speed_cutoff: float = 1.0
     ) -> None:
-        if min_cutoff <= 0 or speed_cutoff <= 0 or beta < 0:
+        if not (min_cutoff > 0 and speed_cutoff > 0 and beta >= 0):  # NaN is refused, too
             raise ValueError(
                 f"min_cutoff={min_cutoff} and speed_cutoff={speed_cutoff} must be positive, "
                 f"beta={beta} must not be negative"
@@ -51,7 +51,7 @@ class OneEuro:
                 returned.
             scale: Size of what moves, in the unit of the values: speeds are divided by it.
         """
-        values = np.asarray(values, np.float64)
+        values = np.array(values, np.float64)  # a copy: buffers of streams are written to again
         if self._value is None:
             self._value, self._time = values, time_s
             return values
