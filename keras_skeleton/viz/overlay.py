@@ -402,14 +402,15 @@ class _Figure:
             visibility = self.visibility[[a, b]].min()
             lines.append((self.points[a], self.points[b], side, visibility))
         lines.sort(key=lambda line: line[3] >= VISIBLE)  # those that are seen on top
+        edge = min(1.6, max(0.8, 0.5 * self.width))  # of the white casing, which any film shows
         for casing in (True, False):
             for one, two, side, visibility in lines:
                 clear = visibility >= VISIBLE
-                width = self.width * (1.0 if clear else 0.5) + (1.6 if casing else 0)
+                width = self.width * (1.0 if clear else 0.5) + (edge if casing else 0)
                 color = (255, 255, 255) if casing else _rgb(SIDES[side])
                 alpha = (215 if casing else 255) if clear else (60 if casing else 130)
                 _line(pen, at(one), at(two), width * FINE, (*color, alpha))
-            width = 0.8 * self.width + (1.6 if casing else 0)
+            width = 0.8 * self.width + (edge if casing else 0)
             color = (255, 255, 255) if casing else _rgb(SIDES["trunk"])
             x, y = at(centre)
             r = (radius + width / 2) * FINE
@@ -505,12 +506,16 @@ class _Timeline:
         return strip
 
     def _people(self, bars: Mapping[int, Sequence[object]], seen: Sequence[int]) -> list[int]:
-        """The people in the rows: all, or those in the film or the strip, the latest first."""
-        every = sorted({*bars, *seen})
-        if len(every) <= self.overlay.rows:
-            return every
-        there = [person for person in every if person in seen or bars.get(person)]
-        return there[max(0, len(there) - self.overlay.rows) :]
+        """The people in the rows: those of the timeline, then others in the film.
+
+        If there are too many, the latest of those who are in the film or in the strip.
+        """
+        rows = self.overlay.rows
+        known, others = sorted(bars), sorted({*seen} - {*bars})
+        if len(known) > rows:
+            known = [person for person in known if bars[person] or person in seen]
+            known = known[max(0, len(known) - rows) :]
+        return sorted(known + others[: rows - len(known)])
 
     def _x(self, time_s: float, start: float, end: float) -> float:
         right = self.width - self.pad - 1

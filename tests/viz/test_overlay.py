@@ -87,7 +87,7 @@ def test_joints_change_and_the_rest_does_not():
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
         for side in ("left", "right"):
             x, y = points[AT[f"{side}_{name}"], :2].round().astype(int)
-            assert different[y - 1 : y + 2, x - 1 : x + 2].all(), name
+            assert different[y - 1 : y + 2, x - 1 : x + 2].mean() > 0.7, name
     left, top = points[:, :2].min(axis=0).astype(int) - 12
     right, bottom = points[:, :2].max(axis=0).astype(int) + 12
     different[top:bottom, left:right] = False
@@ -297,6 +297,14 @@ def test_each_person_has_a_row():
     timeline[4] = [Action(0, 30, "sit")]
     timeline |= {0: [Action(3000, 6000, "wave")], 3: []}
     assert share_of(row_colors(late, 150, timeline, row=0, seen=[3]), CLASS_COLOURS[0]) > 0.8
+
+
+def test_people_without_actions_leave_the_rows_to_others():
+    timeline = {1: [Action(0, 300, "wave")]}
+    for seen in ([0, 1, 2], [2], []):
+        assert share_of(row_colors(overlay(), 5, timeline, seen=seen), CLASS_COLOURS[0]) > 0.8
+    line = row_colors(overlay(rows=2), 5, timeline, row=1, seen=[0, 2])
+    assert share_of(line, CLASS_COLOURS[0]) > 0.8
 
 
 def test_the_strip_is_drawn_anew_when_actions_come():
