@@ -17,6 +17,7 @@ from order import SECONDS
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.datasets.protocols import random_holdout, train_on
 from keras_skeleton.skeletons import get_skeleton
+from keras_skeleton.video.pose_models import PoseModels, PoseModelsMissingError, find_pose_models
 
 pytest.register_assert_rewrite("layer_contract")
 
@@ -48,6 +49,21 @@ def real_data(real_root: Path) -> Callable[[str], Path]:
         return real_root / name
 
     return find
+
+
+@pytest.fixture(scope="session")
+def real_pose_models(tmp_path_factory: pytest.TempPathFactory) -> PoseModels:
+    """BlazePose's files: of $KERAS_SKELETON_TEST_POSE_MODELS, which is their folder or a wheel of
+    MediaPipe, or of the cache; without them a skip that says why."""
+    place = os.environ.get("KERAS_SKELETON_TEST_POSE_MODELS")
+    if place is None:
+        try:
+            return find_pose_models()
+        except PoseModelsMissingError as error:
+            pytest.skip(f"{error} (or set KERAS_SKELETON_TEST_POSE_MODELS)")
+    with pytest.MonkeyPatch.context() as patch:  # a wheel is unpacked into the cache
+        patch.setenv("KERAS_SKELETON_CACHE", str(tmp_path_factory.mktemp("pose_models")))
+        return find_pose_models(place)
 
 
 def make_dataset(
