@@ -14,6 +14,7 @@ from keras_skeleton.utils.program import program
 # Commands with their descriptions.
 COMMANDS = {
     "predict": "predict action labels of films, of a camera or of clips with a trained network",
+    "serve": "label films and key-point files on a local page",
     "train": "train and evaluate a model on a dataset, or score trained weights",
     "attention": "visualize the attention of a network, or score its attention",
     "detect": "detect actions in untrimmed recordings",

@@ -54,8 +54,8 @@ def make_row(
     notes: tuple[str, ...] = (),
 ) -> Row:
     """A row with its times in seconds, where the frame rate is known."""
-    seconds = (None, None) if fps is None else (start / fps, end / fps)
-    return Row(source, person, start, end, *seconds, prediction, notes)
+    first, last = (None, None) if fps is None else (start / fps, end / fps)
+    return Row(source, person, start, end, first, last, prediction, notes)
 
 
 def predictions_table(rows: Sequence[Row], top: int = 3) -> str:
@@ -65,7 +65,7 @@ def predictions_table(rows: Sequence[Row], top: int = 3) -> str:
         rows: The predictions.
         top: Number of classes shown.
     """
-    lines = [["source", "frames", "label", "probability", "", "next"]]
+    lines = [["source", "frames", "seconds", "label", "probability", "", "next"]]
     for row in rows:
         prediction = row.prediction
         who = "" if row.person is None else f", person {row.person}"
@@ -74,13 +74,14 @@ def predictions_table(rows: Sequence[Row], top: int = 3) -> str:
             [
                 row.source + who,
                 f"{row.start}-{row.end - 1}",
+                "" if row.start_s is None else f"{row.start_s:.1f}-{row.end_s:.1f}",
                 prediction.label,
                 f"{100 * prediction.probability:.1f} %",
                 f"unsure: {', '.join(prediction.doubts)}" if prediction.unsure else "",
                 after,
             ]
         )
-    kept = [k for k in range(6) if any(line[k] for line in lines[1:])] or range(4)
+    kept = [k for k in range(7) if any(line[k] for line in lines[1:])] or [0, 1, 3, 4]
     lines = [[line[k] for k in kept] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]

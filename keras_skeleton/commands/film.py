@@ -50,8 +50,12 @@ def open_network(args: argparse.Namespace) -> Recognizer:
     return load_recognizer(name, fold=args.fold)
 
 
-def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
-    """Labels films; writes key points, overlays, pages and predictions."""
+def check_options(args: argparse.Namespace) -> None:
+    """Refuses options that are for files of key points.
+
+    Raises:
+        UserError: There is one.
+    """
     for flag, value in (
         ("--skeleton", args.skeleton),
         ("--image-size", args.image_size),
@@ -59,7 +63,12 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
         ("--each-person", args.each_person),
     ):
         if value:
-            raise UserError(f"{flag} is for files of key points; omit it for films")
+            raise UserError(f"{flag} is for files of key points; omit it for films and cameras")
+
+
+def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
+    """Labels films; writes key points, overlays, pages and predictions."""
+    check_options(args)
     models = pose_models(args.pose_models)
     out = args.out or Path("runs") / "films" / plain_name(films[0].stem)
     if lost := [film for film in films if not film.is_file()]:
@@ -166,7 +175,3 @@ def _progress(name: str) -> Iterator[Callable[[float, str], None] | None]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=1.0)
         yield lambda share, text: bar.update(task, completed=share, description=f"{name}: {text}")
-
-
-def predict_camera(args: argparse.Namespace, name: str) -> None:
-    raise UserError("not yet")

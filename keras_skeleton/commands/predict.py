@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_skeleton.commands.common import parser_for, start_keras, whole_number
-from keras_skeleton.commands.film import predict_camera, predict_films
+from keras_skeleton.commands.film import predict_films
 from keras_skeleton.commands.known_weights import check_exists
+from keras_skeleton.commands.live import predict_live
 from keras_skeleton.commands.pose_models import add_pose_models
 from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
 from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.program import program
-from keras_skeleton.video.film_files import find_films
+from keras_skeleton.video.film_files import find_films, is_film
 from keras_skeleton.zoo.entries import ZOO, no_weights, read_zoo
 
 if TYPE_CHECKING:
@@ -102,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--no-overlay", action="store_true", help="omit the film with skeletons and labels"
     )
+    group.add_argument(
+        "--live", action="store_true", help="play a film as if it came from a camera"
+    )
+    group.add_argument(
+        "--no-window", action="store_true", help="show a camera's labels on the console only"
+    )
+    group.add_argument(
+        "--seconds", type=whole_number(1), metavar="N", help="stop a camera after N seconds"
+    )
     group = parser.add_argument_group("results")
     group.add_argument(
         "--out",
@@ -136,7 +146,12 @@ def run(words: Sequence[str]) -> None:
     if cameras := [word for word in args.sources if word.startswith(CAMERA)]:
         if len(args.sources) > 1:
             raise UserError(f"'{cameras[0]}' must be the only source")
-        predict_camera(args, cameras[0].removeprefix(CAMERA))
+        predict_live(args, cameras[0].removeprefix(CAMERA))
+        return
+    if args.live:
+        if len(args.sources) > 1 or not is_film(args.sources[0]):
+            raise UserError("--live needs one film, or a camera such as camera:0")
+        predict_live(args, Path(args.sources[0]))
         return
     films, others = find_films(args.sources)
     if films:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from keras_skeleton.datasets.formats.skeleton_toml import FILE
-from keras_skeleton.film.recording import Recording
 from keras_skeleton.utils.files import write_atomic, write_text
 
 KEYPOINTS = """\
@@ -19,17 +18,24 @@ track = false  # people are followed already
 """
 
 
-def write_keypoints(recording: Recording, fps: float, path: Path) -> None:
-    """Writes the key points in the folder format: a clip (T, M, 33, 4) and the frame rate."""
+def write_keypoints(world: np.ndarray, fps: float, path: Path) -> None:
+    """Writes key points as a clip (T, M, 33, 4) with the frame rate, atomically.
+
+    Args:
+        world: float32 (T, M, 33, 4), BlazePose's points in meters with their visibility; zero where
+            nobody is. Unused places are left out.
+        fps: Frames per second.
+        path: The .npz file; a skeleton.toml is put beside it where there is none.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     toml = path.parent / FILE
     if not toml.exists():
         write_text(toml, KEYPOINTS)
-    used = int(np.flatnonzero((recording.persons != 0).any(axis=0)).max()) + 1
-    arrays = {"clip": recording.world[:, :used], "fps": np.float64(fps)}
+    used = [m for m in range(world.shape[1]) if world[:, m].any()]
+    clip = world[:, : max(used, default=0) + 1]
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, clip=clip, fps=np.float64(fps))
 
     write_atomic(path, write)

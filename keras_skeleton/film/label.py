@@ -71,7 +71,7 @@ def label_film(
             return result
         stem = plain_name(film.path.stem)
         keypoints = folder / "keypoints" / f"{stem}.npz"
-        write_keypoints(recording, film.fps, keypoints)
+        write_keypoints(recording.world, film.fps, keypoints)
         result = replace(result, keypoints=keypoints)
         if attention:
             page = folder / f"{stem}_attention.html"

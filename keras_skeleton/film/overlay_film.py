@@ -11,7 +11,8 @@ import numpy as np
 
 from keras_skeleton.film.recording import Progress, Recording
 from keras_skeleton.film.result import FilmResult, PersonResult
-from keras_skeleton.film.windows import NONE, Segment, Step
+from keras_skeleton.film.segments import NONE, Segment
+from keras_skeleton.film.windows import Step
 from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.ahead import read_ahead

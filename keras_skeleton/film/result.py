@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from keras_skeleton.datasets.formats.poses import MEDIAPIPE33
 from keras_skeleton.film.people_labels import PLACED, PersonLabels
 from keras_skeleton.film.recording import Recording
-from keras_skeleton.film.windows import Segment, Step, segments, whole
+from keras_skeleton.film.segments import Segment, action_prediction, segments
+from keras_skeleton.film.windows import Step, whole
 from keras_skeleton.predictions import Row, make_row
 from keras_skeleton.recognizer import Prediction, Recognizer
 from keras_skeleton.utils.errors import UserError
@@ -161,29 +162,5 @@ def _rows(source: str, fps: float, person: PersonResult, recognizer: Recognizer)
     if not person.segments:
         yield make_row(source, person.person, person.start, person.end, fps, person.prediction)
     for action in person.segments:
-        prediction = _action_prediction(action, person.steps, recognizer)
+        prediction = action_prediction(action, recognizer.classes)
         yield make_row(source, person.person, action.start, action.end, fps, prediction)
-
-
-def _action_prediction(
-    action: Segment, steps: Sequence[Step], recognizer: Recognizer
-) -> Prediction:
-    """The prediction for an action, whose label is kept even where another class is as likely."""
-    inside = [step for step in steps if action.start <= step.start < action.end and step.label]
-    found = whole(inside, recognizer)
-    assert found is not None  # an action has steps
-    weights = [step.end - step.start for step in inside]
-    probabilities = np.average([step.probabilities for step in inside], axis=0, weights=weights)
-    first = list(recognizer.classes).index(action.label)
-    order = [first, *(k for k in np.argsort(-probabilities, kind="stable") if k != first)][:3]
-    ranking = tuple((str(recognizer.classes[k]), float(probabilities[k])) for k in order)
-    doubts = tuple(dict.fromkeys(doubt for step in inside for doubt in step.doubts))
-    return replace(
-        found,
-        label=action.label,
-        probability=float(probabilities[first]),
-        ranking=ranking,
-        probabilities=probabilities,
-        unsure=action.unsure,
-        doubts=doubts if action.unsure else (),
-    )

@@ -1,7 +1,6 @@
 """Labels of a stream of poses, in windows of it, while it lasts.
 
     StreamLabeler    poses in, one `Step` per block of frames out
-    segments         steps to actions with their times
     whole            one prediction for all steps
 
 A network is trained on clips of one action, so it is shown short windows of the stream. Each block
@@ -28,7 +27,6 @@ from keras_skeleton.utils.errors import UserError
 FPS = 30.0  # the rate that sizes and strides are given for
 LEAST = 2  # frames of the shortest clip
 MOST = 8  # steps that go through the network together
-NONE = "none"  # the class of people who do nothing in particular
 
 
 class WindowError(UserError, ValueError):
@@ -70,25 +68,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Segment:
-    """An action with its time.
-
-    Attributes:
-        start: First frame.
-        end: End (excluded).
-        label: The class.
-        probability: Its mean probability.
-        unsure: Whether most of its frames are in unsure steps; None without a calibration.
-    """
-
-    start: int
-    end: int
-    label: str
-    probability: float
-    unsure: bool | None = None
-
-
-@dataclass(frozen=True)
 class _Window:
     """A clip for the network: its first frame, the pushed bodies in it, and the adapted clip."""
 
@@ -123,8 +102,8 @@ class StreamLabeler:
         >>> labeler = StreamLabeler(recognizer, fps=30, skeleton="kinect_v2")  # doctest: +SKIP
         >>> steps = [s for pose in clip for s in labeler.push(pose)]  # doctest: +SKIP
         >>> steps += labeler.finish()  # doctest: +SKIP
-        >>> for found in segments(steps):  # doctest: +SKIP
-        ...     print(found.start / 30, found.end / 30, found.label)
+        >>> for step in steps:  # doctest: +SKIP
+        ...     print(step.start / 30, step.end / 30, step.label)
     """
 
     def __init__(
@@ -382,75 +361,6 @@ def _shares(attention: np.ndarray, axis: int) -> np.ndarray:
     """Attention relative to equal attention along an axis; 1 where there is none at all."""
     mean = np.asarray(attention, np.float64).mean(axis=axis, keepdims=True)
     return np.divide(attention, mean, out=np.ones(attention.shape), where=mean > 0)
-
-
-# ---------------------------------------------------------------- steps to actions
-
-
-def segments(steps: Sequence[Step], enter: float = 0.5, leave: float = 0.3) -> list[Segment]:
-    """Joins steps to actions with their times.
-
-    An action starts with a step whose label has a probability of at least `enter`. It goes on until
-    its probability falls below `leave`, another label enters, or nobody is there. A single step
-    between two of the same action does not split it. The class `"none"` is no action.
-
-    Args:
-        steps: Consecutive steps of one labeler.
-        enter: Probability from which an action starts.
-        leave: Probability below which it ends; at most `enter`.
-
-    Raises:
-        WindowError: The probabilities are not in order, or not between 0 and 1.
-
-    Example:
-        >>> waves, sits = np.array([0.9, 0.1]), np.array([0.2, 0.8])
-        >>> steps = [Step(0, 8, waves, waves, "wave", 0.9), Step(8, 16, waves, waves, "wave", 0.9)]
-        >>> steps += [Step(16, 24, sits, sits, "sit", 0.8)]
-        >>> [(found.start, found.end, found.label) for found in segments(steps)]
-        [(0, 16, 'wave'), (16, 24, 'sit')]
-    """
-    if not 0 <= leave <= enter <= 1:
-        raise WindowError(f"enter={enter} and leave={leave}: expected 0 <= leave <= enter <= 1")
-    names: dict[int, str] = {}
-    states = []  # index of the action of each step; -1 if there is none
-    state = -1
-    for step in steps:
-        if not step.label:
-            state = -1
-        else:
-            best = int(np.argmax(step.probabilities))
-            names[best] = step.label
-            if step.probability >= enter:
-                state = best
-            elif state >= 0 and step.probabilities[state] < leave:
-                state = -1
-        states.append(state)
-    for i in range(1, len(states) - 1):
-        around = states[i - 1]
-        if around == states[i + 1] and steps[i].label and names.get(around, NONE) != NONE:
-            states[i] = around
-    found = []
-    begin = 0
-    for i in range(1, len(states) + 1):
-        if i == len(states) or states[i] != states[begin]:
-            if states[begin] >= 0 and names[states[begin]] != NONE:
-                found.append(_segment(steps[begin:i], states[begin], names[states[begin]]))
-            begin = i
-    return found
-
-
-def _segment(steps: Sequence[Step], index: int, label: str) -> Segment:
-    weights = np.array([step.end - step.start for step in steps])
-    unsure = None
-    if any(step.unsure is not None for step in steps):
-        unsure = bool(2 * weights @ [bool(step.unsure) for step in steps] > weights.sum())
-    return Segment(
-        start=steps[0].start,
-        end=steps[-1].end,
-        label=label,
-        probability=float(np.average([s.probabilities[index] for s in steps], weights=weights)),
-        unsure=unsure,
-    )
 
 
 def whole(steps: Sequence[Step], recognizer: Recognizer, top: int = 3) -> Prediction | None:

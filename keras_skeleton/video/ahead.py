@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Full, Queue
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 WAIT = 0.1  # seconds between two looks at whether the reader should stop
 
 
-def read_ahead(items: Iterable[Item], most: int = 4) -> Iterator[Item]:
+def read_ahead(items: Iterable[Item], most: int = 4) -> Generator[Item, None, None]:
     """Yields items that a thread of its own reads ahead.
 
     Args:

@@ -119,9 +119,10 @@ class BlazePose:
         kept = suppress(found)
         corner = np.array([left, top])
         hips, reach = found.hips[kept], found.reach[kept]
+        scale = side / DETECTOR
         return [
-            region_between(*((ends - corner) * side / DETECTOR), score=float(score))
-            for ends, score in zip(np.stack([hips, reach], axis=1), found.scores[kept], strict=True)
+            region_between((a - corner) * scale, (b - corner) * scale, float(score))
+            for a, b, score in zip(hips, reach, found.scores[kept], strict=True)
         ]
 
     def landmarks(self, image: np.ndarray, region: Region) -> Landmarks:
@@ -238,7 +239,9 @@ def box_overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(both / (sum(areas) - both))
 
 
-def region_between(hips: Sequence[float], reach: Sequence[float], score: float = 1.0) -> Region:
+def region_between(
+    hips: Sequence[float] | np.ndarray, reach: Sequence[float] | np.ndarray, score: float = 1.0
+) -> Region:
     """The region of a person from the middle of the hips and the point on the circle above.
 
     Example:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -145,7 +146,7 @@ def _unpack(wheel: Path) -> PoseModels:
             )
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in content.items():
-        write_atomic(folder / name, lambda path, data=data: path.write_bytes(data))
+        write_atomic(folder / name, partial(Path.write_bytes, data=data))
     return find_pose_models()
 
 

@@ -1,7 +1,5 @@
 """Labels of a stream equal those of the finished recording, which NumPy computes at once."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 
 from keras_skeleton.evaluation.calibration import Calibration
 from keras_skeleton.evaluation.scores import softmax
-from keras_skeleton.film.windows import Segment, Step, StreamLabeler, WindowError, segments, whole
+from keras_skeleton.film.windows import StreamLabeler, WindowError, whole
 from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.recognizer import Recognizer, RecognizerError
@@ -252,80 +250,6 @@ def test_a_network_says_of_a_window_what_it_says_of_a_clip(model):
     (step,) = short.finish()
     assert (step.start, step.end) == (0, 1)
     assert np.isfinite(step.logits).all()
-
-
-# ---------------------------------------------------------------- steps to actions
-
-
-def steps_of(*rows, stride=8, classes=CLASSES, unsure=None):
-    """Steps with these probabilities of the first classes; the last class has the rest."""
-    found = []
-    for i, row in enumerate(rows):
-        p = np.array([*row, 1 - sum(row)]) if row else np.zeros(len(classes))
-        label = classes[int(np.argmax(p))] if row else ""
-        doubt = None if unsure is None or not row else unsure[i]
-        found.append(Step(i * stride, (i + 1) * stride, p, p, label, float(p.max()), doubt))
-    return found
-
-
-def times(found):
-    return [(s.start // 8, s.end // 8, s.label) for s in found]
-
-
-def test_an_action_starts_high_and_ends_low():
-    steps = steps_of((0.4, 0.35), (0.6, 0.2), (0.4, 0.45), (0.35, 0.25), (0.2, 0.4), (0.45, 0.1))
-    (found,) = segments(steps)
-    assert times([found]) == [(1, 4, "wave")]
-    assert found.probability == pytest.approx((0.6 + 0.4 + 0.35) / 3)
-    assert segments(steps, enter=0.9) == []
-
-
-def test_another_action_absence_and_none_end_one():
-    wave, sit, none = (0.8, 0.1), (0.1, 0.8), (0.1, 0.1)
-    assert times(segments(steps_of(wave, wave, sit, sit, none, none, wave, (), wave))) == [
-        (0, 2, "wave"), (2, 4, "sit"), (6, 7, "wave"), (8, 9, "wave"),
-    ]  # fmt: skip
-    assert times(segments(steps_of(none, wave, none))) == [(1, 2, "wave")]
-    assert segments([]) == []
-
-
-def test_a_single_step_does_not_split():
-    wave, sit, none = (0.8, 0.1), (0.1, 0.8), (0.1, 0.1)
-    assert times(segments(steps_of(wave, none, wave, sit, wave))) == [(0, 5, "wave")]
-    assert times(segments(steps_of(wave, none, none, wave))) == [(0, 1, "wave"), (3, 4, "wave")]
-
-
-def test_an_action_is_unsure_if_most_of_its_frames_are():
-    wave = (0.8, 0.1)
-    for doubts, expected in (
-        ((True, True, False), True),
-        ((True, False, False), False),
-        ((True, True, False, False), False),
-        (None, None),
-    ):
-        steps = steps_of(*[wave] * len(doubts or (1,)), unsure=doubts)
-        assert segments(steps)[0].unsure is expected
-    last = Step(24, 26, np.array([0.8]), np.array([0.8]), "wave", 0.8, False)
-    assert segments([*steps_of(wave, unsure=(True,)), last])[0] == Segment(0, 26, "wave", 0.8, True)
-
-
-@given(st.lists(st.one_of(st.none(), st.tuples(*[st.floats(0, 0.5)] * 2)), max_size=30))
-def test_actions_are_in_order_and_apart(rows):
-    steps = steps_of(*[row or () for row in rows])
-    found = segments(steps)
-    for one, two in pairwise(found):
-        assert one.end <= two.start
-        assert one.end < two.start or one.label != two.label
-    for one in found:
-        assert one.label in CLASSES[:2]
-        assert any(s.label == one.label and s.probability >= 0.5 for s in steps)
-        assert all(s.label for s in steps if one.start <= s.start < one.end)
-
-
-def test_thresholds_are_checked():
-    for enter, leave in ((0.3, 0.5), (1.5, 0.3), (0.5, -1)):
-        with pytest.raises(WindowError, match="leave"):
-            segments([], enter, leave)
 
 
 def test_whole_weighs_steps_by_their_frames():
