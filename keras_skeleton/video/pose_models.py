@@ -11,6 +11,7 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,8 @@ FILES = {
         "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
     ),
 }
+# RuntimeError: an archive with a password, or with a compression that is unknown.
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError)
 MOST = 16 << 20  # bytes of a file; the larger one has 6.4 MB
 
 
@@ -116,7 +119,8 @@ def fetch_pose_models() -> PoseModels:
             words = [str(error)]
         wheels = sorted(Path(name).glob("mediapipe-*.whl"))
         if not wheels:
-            why = next((line for line in reversed(words) if line.strip()), "pip fetched nothing")
+            lines = [line for line in words if line.strip()] or ["pip fetched nothing"]
+            why = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1])
             raise PoseModelsError(
                 f"BlazePose could not be fetched: {why.strip():.200}\n"
                 f"On a computer with a network, run\n  {' '.join(DOWNLOAD)}\n"
@@ -135,14 +139,15 @@ def _unpack(wheel: Path) -> PoseModels:
                 name: _member(archive, f"{inside}/{name}") for name, (inside, _) in FILES.items()
             }
             content[LICENSE] = _member(archive, f"{DIST_INFO}/LICENSE")
-    except (zipfile.BadZipFile, KeyError, OSError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise PoseModelsError(
             f"{wheel}: no wheel of {PACKAGE} ({error}); fetch it with: {' '.join(DOWNLOAD)}"
         ) from None
     for name, (_, digest) in FILES.items():
         if hashlib.sha256(content[name]).hexdigest() != digest:
             raise PoseModelsError(
-                f"{wheel}: its {name} is not that of {PACKAGE}; fetch it with: {' '.join(DOWNLOAD)}"
+                f"{wheel}: its {name} is not that of {PACKAGE} (its SHA-256 differs); "
+                f"fetch it with: {' '.join(DOWNLOAD)}"
             )
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in content.items():
