@@ -24,13 +24,15 @@ Classes: UT-Kinect's ten, with six of Northwestern-UCLA's merged into them (walk
 stand up, pick up with one or two hands, throw, carry), 'drop trash', 'donning' and 'doffing' of
 Northwestern-UCLA, and 'none': what people do between the actions of UT-Kinect. Parts of 'none'
 start and end a third of a second away from actions, have no missing frames for half a second, and
-are cut into pieces of 16 to 48 frames.
+are cut into pieces of 16 to 48 frames. Pieces in which the person moves through the room by more
+than 0.2 m a second are left out, because they show what the class 'walk' shows.
 
 Windows: film is labeled in windows that know nothing of where an action starts. So windows of 16
 and 32 frames are clips, too: of UT-Kinect six of each size, spread over the action, with what
-surrounds an action that is shorter; of Northwestern-UCLA, which has ten times as many clips, the
-middle one of each size. Column `window` is their length, 0 for whole clips. Column `setup` is 1 for
-UT-Kinect, 2 for Northwestern-UCLA, whose subjects are numbered from 101.
+surrounds an action that is shorter; of 'none' three of each size, within their piece; of
+Northwestern-UCLA, which has ten times as many clips, the middle one of each size. Column `window`
+is their length, 0 for whole clips. Column `setup` is 1 for UT-Kinect, 2 for Northwestern-UCLA,
+whose subjects are numbered from 101.
 
 Protocols (validation holds out one training subject of each dataset, with all windows):
     cs    train on subjects 1 to 5 of both datasets, test on the whole clips of the others; those of
@@ -50,7 +52,7 @@ from keras_skeleton.datasets import nucla, ut_kinect
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.skeletons import BODY15, joint_map
+from keras_skeleton.skeletons import BODY15, KINECT_V1, joint_map
 from keras_skeleton.transforms.geometry import level
 
 NONE = "none"
@@ -69,14 +71,15 @@ UT_TILT, NUCLA_TILT = 8.0, {1: 14.0, 2: 14.0, 3: 18.5}  # degrees; of training s
 AWAY = 10  # frames between an action and a piece of 'none'
 GAP = 15  # missing frames that end a piece of 'none'
 SHORTEST, LONGEST = 16, 48  # frames of a piece of 'none'
+STILL = 0.2  # meters a second; who moves faster through the room walks
 WINDOWS = (16, 32)  # frames
-MANY = 6  # windows of each size of an action of UT-Kinect
+MANY, SOME, ONE = 6, 3, 1  # windows of each size: UT-Kinect's actions, 'none', Northwestern-UCLA
 AROUND = 16  # frames kept before and after an action of UT-Kinect
 UT, NUCLA = 1, 2  # values of the column `setup`
 FIRST_NUCLA = 100  # added to the numbers of Northwestern-UCLA's subjects
 TRAINING = range(1, 6)  # subjects of each dataset
 
-_JOINTS = joint_map("kinect_v1", BODY15)
+_JOINTS = joint_map(KINECT_V1, BODY15)
 
 LAYOUT = f"""\
 UT-Kinect and Northwestern-UCLA in one folder:
@@ -133,32 +136,35 @@ def pieces(length: int) -> Iterator[tuple[int, int]]:
         yield from zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)
 
 
-def windows(first: int, last: int, length: int, dense: bool) -> Iterator[tuple[int, int]]:
+def windows(
+    first: int, last: int, length: int, many: int, beyond: bool = False
+) -> Iterator[tuple[int, int]]:
     """Windows (start, size) of an action that takes frames `first` to `last` - 1 of a recording.
 
     Args:
         first: First frame of the action.
         last: End of the action (excluded).
         length: Number of frames of the recording.
-        dense: MANY windows of each size, whose middle lies in the action, at least a quarter of
-            their size from its ends if it is long enough; they may reach beyond the action. Else
-            the middle of the action, if it is longer than the window.
+        many: Number of windows of each size. Their middles are spread evenly over the action, at
+            least a quarter of their size from its ends if it is long enough.
+        beyond: Whether windows may reach beyond the action. Otherwise there are none of a size that
+            is not shorter than the action.
 
     Example:
-        >>> list(windows(0, 40, 40, dense=False))
+        >>> list(windows(0, 40, 40, many=1))
         [(12, 16), (4, 32)]
-        >>> list(windows(30, 50, 90, dense=True))[-6:]  # 20 frames in windows of 32
-        [(22, 32), (22, 32), (23, 32), (24, 32), (25, 32), (26, 32)]
+        >>> list(windows(30, 50, 90, many=3, beyond=True))[-3:]  # 20 frames in windows of 32
+        [(22, 32), (24, 32), (26, 32)]
     """
     for size in WINDOWS:
-        if not dense:
-            if last - first > size:
-                yield (first + last - size) // 2, size
-        elif length >= size:
-            edge = min(size / 4, (last - first) / 2)
-            middles = np.linspace(first + edge, last - edge, MANY)
-            starts = np.clip(middles - size / 2, 0, length - size).astype(int)
-            yield from ((start, size) for start in starts.tolist())
+        low, high = (0, length) if beyond else (first, last)
+        if high - low < size or (not beyond and last - first <= size):
+            continue
+        edge = min(size / 4, (last - first) / 2)
+        shares = np.linspace(0, 1, many) if many > 1 else np.array([0.5])
+        middles = first + edge + shares * (last - first - 2 * edge)
+        starts = np.clip(middles - size / 2, low, high - size).astype(int)
+        yield from ((start, size) for start in starts.tolist())
 
 
 def between(numbers: np.ndarray, intervals: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -180,6 +186,13 @@ def between(numbers: np.ndarray, intervals: list[tuple[int, int]]) -> Iterator[t
             yield int(part[0]), int(part[-1])
 
 
+def speed(frames: np.ndarray) -> float:
+    """Speed of the hips over the floor from the first to the last pose (T, 1, V, 3) of Kinect v1,
+    in meters a second."""
+    way = frames[-1, 0, KINECT_V1.root] - frames[0, 0, KINECT_V1.root]
+    return float(np.hypot(way[0], way[2]) * FPS / max(len(frames) - 1, 1))
+
+
 def read(root: Path, writer: StoreWriter) -> None:
     """Adds the clips of UT-Kinect, 'none' and Northwestern-UCLA, each with its windows."""
     own = _folders(root)
@@ -193,8 +206,8 @@ def _add(
     frames: np.ndarray,
     name: str,
     label: str,
+    many: int,
     inside: tuple[int, int] | None = None,
-    cut: bool = True,
     **columns: Any,
 ) -> None:
     """Adds a clip of Kinect v1 joints and its windows.
@@ -204,21 +217,20 @@ def _add(
         frames: (T, 1, 20, 3).
         name: Name of the clip.
         label: Its class.
+        many: Number of windows of each size.
         inside: Frames of the action (the end excluded), with its surroundings before and after,
             which windows may reach into; None if the clip has no surroundings.
-        cut: Whether there are windows.
         **columns: Further columns.
     """
     first, last = inside or (0, len(frames))
     start = writer.add_rows(centred(frames[:, :, _JOINTS]))
     rest = {"label": CLASSES.index(label), "bodies": 1, **columns}
     writer.add_sample(name=name, start=start + first, frames=last - first, window=0, **rest)
-    if cut:
-        own = windows(first, last, len(frames), dense=inside is not None)
-        for number, (at, size) in enumerate(own, start=1):
-            writer.add_sample(
-                name=f"{name}_w{number:02d}", start=start + at, frames=size, window=size, **rest
-            )
+    own = windows(first, last, len(frames), many, beyond=inside is not None)
+    for number, (at, size) in enumerate(own, start=1):
+        writer.add_sample(
+            name=f"{name}_w{number:02d}", start=start + at, frames=size, window=size, **rest
+        )
 
 
 def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
@@ -239,14 +251,15 @@ def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
             times = np.arange(start, end + 1, TICK)
             clip = resample(frames, numbers, times)
             action = interval.action
-            _add(writer, clip, f"{name}_{action}", action, inside=(first, last), **columns)
+            _add(writer, clip, f"{name}_{action}", action, MANY, inside=(first, last), **columns)
             actions += 1
         for first, last in between(numbers, [(i.start, i.end) for i in intervals]):
             clip = resample(frames, numbers, np.arange(first, last + 1, TICK))
             for start, end in pieces(len(clip)):
-                part = f"{name}_{NONE}_{first + TICK * start}"
-                _add(writer, clip[start:end], part, NONE, cut=False, **columns)
-                rest += 1
+                if speed(clip[start:end]) <= STILL:
+                    part = f"{name}_{NONE}_{first + TICK * start}"
+                    _add(writer, clip[start:end], part, NONE, SOME, **columns)
+                    rest += 1
     writer.report.note(f"{rest} pieces between UT-Kinect's actions are clips of the class '{NONE}'")
     return actions
 
@@ -272,6 +285,7 @@ def _read_nucla(root: Path, writer: StoreWriter) -> int:
             level(clip, NUCLA_TILT.get(view, NUCLA_TILT[1])),
             path.stem,
             MERGED.get(label, label),
+            ONE,
             subject=FIRST_NUCLA + subject,
             repetition=episode,
             view=view,

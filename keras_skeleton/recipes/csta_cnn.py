@@ -6,7 +6,13 @@ from dataclasses import replace
 
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.schedules import Cosine
-from keras_skeleton.recipes.shared import FIXED_CAMERA, TURNED, TWO_PEOPLE
+from keras_skeleton.recipes.shared import (
+    FILM_SOURCES,
+    FIXED_CAMERA,
+    FROM_FILM,
+    TURNED,
+    TWO_PEOPLE,
+)
 from keras_skeleton.skeletons import get_skeleton
 
 _CSTA_SOURCES = {
@@ -87,6 +93,23 @@ _CSTA = {
             "other",
             "augment": "our choice: an interaction is the same in a mirror and with the two people "
             "exchanged",
+        },
+    ),
+    ("film", "paper"): replace(
+        _CSTA_SMALL,
+        batch_size=32,
+        epochs=60,
+        preprocessing={"coordinates": "hips"},
+        augment=FROM_FILM,
+        frames=96,
+        sources={
+            **_CSTA_SMALL.sources,
+            **FILM_SOURCES,
+            "all": "our choice: as on UESTC; the dataset is not in the paper",
+            "batch_size": "our choice: 3,304 training clips, more than in the other small datasets",
+            "epochs": "our choice: the validation accuracy rises no more",
+            "model": "paper, Sec. 3.1: 30 frames; cropping keeps 0.5 to 1 of a clip, as on UESTC: "
+            "film is labelled in windows, which are parts of actions",
         },
     ),
     ("synthetic", "paper"): replace(_CSTA_SMALL, epochs=40),

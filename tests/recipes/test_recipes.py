@@ -1,12 +1,15 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from keras_skeleton.layers import augmentation
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe, needs_crops, recipes
 from keras_skeleton.recipes.schedules import Plateau
+from keras_skeleton.skeletons import get_skeleton
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,17 @@ def test_unknown_names_suggest_the_nearest():
 def test_one_model_watches_videos():
     assert [name for name in MODELS if needs_crops(name)] == ["pose_i3d"]
     assert [name for name in MODELS if MODELS[name].video] == ["pose_i3d"]
+
+
+def test_recipes_for_film_fit_its_joints():
+    body = get_skeleton("body15")
+    augment = get_recipe("csta_cnn", "film").augment
+    assert sorted(dict(augment)["RandomSymmetry"]["order"]) == list(range(body.size))
+    lost = set()
+    for name, arguments in augment:
+        lost |= {body.joints[j] for limb in arguments.get("limbs", ()) for j in limb}
+        layer = getattr(augmentation, name)(**arguments)
+        clips = np.ones((2, 8, 1, body.size, 3), "float32")
+        assert layer(clips, training=True).shape == clips.shape, name
+    assert {"left_wrist", "right_ankle", "head"} <= lost
+    assert not {body.joints[j] for j in body.hips} & lost
