@@ -1,0 +1,1 @@
+"""The local page that labels a dropped film."""
