@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.datasets.registry import load_dataset
     from keras_skeleton.deploy.compiled import compiled
+    from keras_skeleton.film.label import label_film
     from keras_skeleton.models.attention_maps import attention_maps
     from keras_skeleton.models.registry import build_model
     from keras_skeleton.recognizer import Recognizer
@@ -36,6 +37,7 @@ __all__ = [
     "build_model",
     "compiled",
     "fine_tune",
+    "label_film",
     "load_dataset",
     "load_recognizer",
     "load_weights",
@@ -54,6 +56,7 @@ __getattr__, __dir__ = lazy_names(
         "build_model": "keras_skeleton.models.registry",
         "compiled": "keras_skeleton.deploy.compiled",
         "fine_tune": "keras_skeleton.zoo.fine_tune",
+        "label_film": "keras_skeleton.film.label",
         "load_dataset": "keras_skeleton.datasets.registry",
         "load_recognizer": "keras_skeleton.zoo.recognizers",
         "load_weights": "keras_skeleton.checkpoints.weights",

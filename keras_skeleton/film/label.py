@@ -16,15 +16,17 @@ from keras_skeleton.film.recording import Progress, record_film
 from keras_skeleton.film.result import FilmResult, film_result
 from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.video.blazepose import BlazePose
 from keras_skeleton.video.film import open_film
 from keras_skeleton.video.people import Estimator
+from keras_skeleton.video.pose_models import find_pose_models
 from keras_skeleton.viz.attention_page import write_attention_page
 
 
 def label_film(
     source: str | Path,
     recognizer: Recognizer,
-    pose: Estimator,
+    pose: Estimator | None = None,
     out: str | Path | None = None,
     people: int = 2,
     overlay: bool = True,
@@ -36,7 +38,8 @@ def label_film(
     Args:
         source: The film.
         recognizer: A network of one person.
-        pose: The pose estimator, `BlazePose(find_pose_models())`.
+        pose: The pose estimator; by default BlazePose, whose networks `fetch_pose_models` or the
+            command pose-models has fetched. For several films, one for all is faster.
         out: Output folder for key points, page and overlay; by default nothing is written.
         people: Number of people who are followed at a time.
         overlay: Whether the overlay is drawn.
@@ -46,18 +49,19 @@ def label_film(
 
     Raises:
         VideoError: The film cannot be read.
+        PoseModelsMissingError: BlazePose has not been fetched yet.
         NobodyError: Nobody was found in it, or nobody for half a second.
         RecognizerError: The network takes two bodies.
         SkeletonMapError: Its joints cannot be estimated from film.
 
     Example:
         >>> recognizer = ks.load_recognizer("csta_cnn_film_cs")  # doctest: +SKIP
-        >>> pose = BlazePose(find_pose_models())  # doctest: +SKIP
-        >>> print(label_film("film.mp4", recognizer, pose, out="labels"))  # doctest: +SKIP
+        >>> print(label_film("film.mp4", recognizer, out="labels"))  # doctest: +SKIP
         film.mp4: waveHands 93.0 %
     """
     say = progress or (lambda share, text: None)
     film = open_film(source)
+    pose = pose or BlazePose(find_pose_models())
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """Follows people through a film with BlazePose.
 
-A person who was found is looked for where the key points of the frame before say; the detector
-looks for new people a few times a second, and in every frame while nobody is followed. At a cut of
-the film everybody is new.
+A person who was found is looked for where the key points of the frame before say. The detector
+looks for new people a few times a second, and in every frame while nobody is followed; closer where
+somebody was lost a moment ago, and into parts of the frame while nobody is found at all. At a cut
+of the film everybody is new.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from keras_skeleton.video.blazepose import Landmarks, Region
 PRESENCE = 0.5  # of the landmark network; below it the person is lost
 LOOK = 1 / 3  # seconds between two looks of the detector while there is room for more people
 REMEMBER = 1.0  # seconds for which a lost person keeps the identity
-NEAR = 0.5  # a detection is a known person within this share of the circle's radius
+NEAR = 0.5  # a detection is a known person within this share of the circle's radius ...
+SPEED = 2.0  # ... and this one for each second since the person was lost
+# Where the detector looks closer while nobody is found: shares of the way to the right and down.
+PARTS = ((0.5, 0.5), (0.0, 0.5), (1.0, 0.5))
+AROUND = 2.0  # side of the square that is searched for a lost person, in sides of the region
 SAME = 0.15  # two people are one if their points are this close, relative to the circle's radius
 VISIBLE = 0.5  # points below are guesses
 # MediaPipe's filters of points, in sizes of the body, and of points in metres.
@@ -107,6 +112,7 @@ class PeopleTracker:
         self._freed = [-2] * people  # last frame in which a slot was used
         self._looked = -np.inf
         self._cut = Cuts()
+        self._part = -1
 
     def step(self, image: np.ndarray, time_s: float) -> list[PersonPose]:
         """Finds the people of the next frame.
@@ -134,7 +140,7 @@ class PeopleTracker:
         room = self.people - len(found)
         if room and (not found or time_s - self._looked >= LOOK):
             self._looked = time_s
-            found += self._newcomers(image, [seen for _, seen in found], room)
+            found += self._newcomers(image, [seen for _, seen in found], room, time_s)
         self._tracks = [track for track, _ in found]
         people = [self._pose(track, seen, time_s) for track, seen in found]
         return sorted(people, key=lambda person: person.slot)
@@ -148,33 +154,63 @@ class PeopleTracker:
         return seen if seen.presence >= PRESENCE else None
 
     def _newcomers(
-        self, image: np.ndarray, known: list[Landmarks], room: int
+        self, image: np.ndarray, known: list[Landmarks], room: int, time_s: float
     ) -> list[tuple[_Track, Landmarks]]:
         """People who are not followed yet, or were lost a moment ago."""
         regions = self.pose.detect(image)
         if len(regions) > self.people:
             self.crowded += 1
+        for track in self._lost:
+            if not any(_apart(region, track.region) < NEAR for region in regions):
+                regions += self._detect_in(image, track.region, AROUND)
+        if not regions and not known:
+            regions = self._detect_in(image, self._next_part(image), 1.0)
         found: list[tuple[_Track, Landmarks]] = []
         for region in regions:
             if len(found) == room:
                 break
-            if any(_near(region, other.region) for other in known):
+            if any(_apart(region, other.region) < NEAR for other in known):
                 continue
             seen = self._look(image, region)
             if seen is None or any(is_same(seen, other) for other in known):
                 continue
-            track = self._old_track(region) or self._new_track(region)
-            if track is not None:
-                found.append((track, seen))
+            who = self._old_track(region, time_s) or self._new_track(region)
+            if who is not None:
+                found.append((who, seen))
                 known = [*known, seen]
         return found
 
-    def _old_track(self, region: Region) -> _Track | None:
-        """The lost person who was last seen here."""
-        near = [track for track in self._lost if _near(region, track.region)]
+    def _detect_in(self, image: np.ndarray, place: Region, larger: float) -> list[Region]:
+        """Looks at a part of the image, which finds people who are small in it."""
+        reach = place.side * larger / 2
+        left, top = (max(0, int(middle - reach)) for middle in (place.x, place.y))
+        part = image[top : int(place.y + reach) + 1, left : int(place.x + reach) + 1]
+        if 0 in part.shape:
+            return []
+        found = self.pose.detect(part)
+        return [near._replace(x=near.x + left, y=near.y + top) for near in found]
+
+    def _next_part(self, image: np.ndarray) -> Region:
+        """One after the other of the squares that are looked at while nobody is found."""
+        height, width = image.shape[:2]
+        side = 0.6 * max(height, width)
+        self._part = (self._part + 1) % len(PARTS)
+        x, y = PARTS[self._part]
+        reach = min(side / 2, width / 2), min(side / 2, height / 2)
+        return Region(
+            reach[0] + x * (width - 2 * reach[0]), reach[1] + y * (height - 2 * reach[1]), side, 0.0
+        )
+
+    def _old_track(self, region: Region, time_s: float) -> _Track | None:
+        """The lost person who was last seen here, or near here some time ago."""
+        near = [
+            track
+            for track in self._lost
+            if _apart(region, track.region) < NEAR + SPEED * (time_s - track.seen)
+        ]
         if not near:
             return None
-        track = max(near, key=lambda track: track.seen)
+        track = min(near, key=lambda track: _apart(region, track.region))
         self._lost.remove(track)
         if self._freed[track.slot] > track.frame:
             return None  # somebody else has been in this slot
@@ -208,9 +244,9 @@ def is_same(a: Landmarks, b: Landmarks) -> bool:
     return float(np.median(apart)) < SAME * radius
 
 
-def _near(a: Region, b: Region) -> bool:
-    radius = min(a.side, b.side) / 2.5
-    return float(np.hypot(a.x - b.x, a.y - b.y)) < NEAR * radius
+def _apart(a: Region, b: Region) -> float:
+    """Distance of two regions in radii of the smaller circle."""
+    return float(np.hypot(a.x - b.x, a.y - b.y)) / (min(a.side, b.side) / 2.5)
 
 
 class Cuts:
