@@ -86,7 +86,7 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
             with _progress(film.name) as progress:
                 result = label_film(
                     film, recognizer, pose, _folder_of(film, films, out), args.people,
-                    overlay=not args.no_overlay, progress=progress,
+                    overlay=not args.no_overlay, progress=progress, blocks=args.coarse,
                 )  # fmt: skip
         except UserError as error:
             if len(films) == 1:

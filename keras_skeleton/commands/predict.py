@@ -104,6 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         "--no-overlay", action="store_true", help="omit the film with skeletons and labels"
     )
     group.add_argument(
+        "--coarse",
+        type=whole_number(1),
+        metavar="N",
+        help="show N rows of blocks instead of the film, so that nobody is recognized",
+    )
+    group.add_argument(
         "--live", action="store_true", help="play a film as if it came from a camera"
     )
     group.add_argument(

@@ -32,6 +32,7 @@ def label_film(
     overlay: bool = True,
     attention: bool = True,
     progress: Progress | None = None,
+    blocks: int | None = None,
 ) -> FilmResult:
     """Labels the people of a film.
 
@@ -46,6 +47,8 @@ def label_film(
         attention: Whether the attention page is written, and joints glow in the overlay.
         progress: Called with the share that is done, 0 to 1, and what is being done. An exception
             that it raises stops the work.
+        blocks: Rows of blocks to which the overlay coarsens the film, so that nobody is recognized;
+            None to show the film as it is.
 
     Raises:
         VideoError: The film cannot be read.
@@ -85,7 +88,7 @@ def label_film(
             path = folder / f"{stem}_overlay.mp4"
             write_overlay(
                 film, result, recording, recognizer, path,
-                lambda s, text: say(share + (1 - share) * s, text),
+                lambda s, text: say(share + (1 - share) * s, text), blocks,
             )  # fmt: skip
             result = replace(result, overlay=path)
         return result

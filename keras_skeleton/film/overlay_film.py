@@ -17,7 +17,7 @@ from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.ahead import read_ahead
 from keras_skeleton.video.film import Film
-from keras_skeleton.video.reading import MOVIE_CODEC, write_video
+from keras_skeleton.video.reading import MOVIE_CODEC, coarse, write_video
 from keras_skeleton.viz.overlay import FigureInFilm, Overlay
 
 ROWS = 4  # people in the timeline
@@ -30,9 +30,20 @@ def write_overlay(
     recognizer: Recognizer,
     path: Path,
     progress: Progress,
+    blocks: int | None = None,
 ) -> None:
-    """Draws what was found on the film's frames and writes them as a film, atomically."""
-    pictures = _pictures(film, result, recording, recognizer, progress)
+    """Draws what was found on the film's frames and writes them as a film, atomically.
+
+    Args:
+        film: The film.
+        result: What was found.
+        recording: The people, frame by frame.
+        recognizer: The network.
+        path: Output file.
+        progress: Called with the share that is drawn.
+        blocks: Rows of blocks that hide who the people are; None to show the film as it is.
+    """
+    pictures = _pictures(film, result, recording, recognizer, progress, blocks)
     write_atomic(
         path,
         partial(write_video, frames=pictures, fps=film.fps, codec=MOVIE_CODEC, compact=True),
@@ -45,6 +56,7 @@ def _pictures(
     recording: Recording,
     recognizer: Recognizer,
     progress: Progress,
+    blocks: int | None,
 ) -> Iterator[np.ndarray]:
     overlay = Overlay(
         film.size,
@@ -67,7 +79,8 @@ def _pictures(
                 _figure(number, slot, t, recording, people.get(number), cursors)
                 for number, slot in recording.people(t)
             ]
-            yield overlay.draw(frame.image, figures, frame.time_s, timeline)
+            image = frame.image if blocks is None else coarse(frame.image[None], blocks)[0]
+            yield overlay.draw(image, figures, frame.time_s, timeline)
             progress((t + 1) / result.frames, f"drawing, frame {t + 1} of {result.frames}")
 
 
