@@ -214,12 +214,14 @@ class PeopleTracker:
         self._lost.remove(track)
         if self._freed[track.slot] > track.frame:
             return None  # somebody else has been in this slot
+        self._freed[track.slot] = self._frame
         return track
 
     def _new_track(self, region: Region) -> _Track | None:
         free = [slot for slot in range(self.people) if self._freed[slot] < self._frame - 1]
         if not free:
-            return None  # in the next frame
+            self._looked = -np.inf  # a slot is free in the next frame
+            return None
         track = _Track(self.known, free[0], region, 0.0, self._frame)
         self.known += 1
         self._freed[track.slot] = self._frame
@@ -274,7 +276,7 @@ class Cuts:
         change = float(np.abs(grey - before).mean())
         usual = float(np.median(self._changes)) if self._changes else 0.0
         cut = change > CHANGE and change > TIMES * usual
-        self._changes.append(change)
         if cut:
             self._changes.clear()
+        self._changes.append(change)  # of the cut, too: a shaking camera is no series of cuts
         return cut
