@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from keras_skeleton.detection.detect import read_settings
 from keras_skeleton.detection.figures import attention_figure, proposal_recall_figure
-from keras_skeleton.detection.scoring import RULES, THETAS, evaluate, precision_recall
+from keras_skeleton.detection.scoring import FINE, RULES, THETAS, evaluate, precision_recall
 from keras_skeleton.detection.tables import (
     DETECTION,
     TableError,
@@ -67,7 +67,7 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
         _write_files(folder / method, table, videos, run)
         for rule in RULES:
             scores = evaluate(table, truth, THETAS, rule, run["classes_scored"])
-            own = scores.table.reset_index().assign(ap_2d=scores.ap_2d)
+            own = scores.table.reset_index().assign(ap_2d=scores.ap_2d, ap_2d_thresholds=len(FINE))
             own.insert(0, "rule", rule)
             own.insert(0, "method", method)
             rows.append(own.assign(detections=len(table), intervals=len(truth)))

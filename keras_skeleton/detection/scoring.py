@@ -30,7 +30,7 @@ from keras_skeleton.detection.tables import DETECTION, TableError, checked
 RULES = ("official", "paper")
 SPAN = ["start", "end"]
 THETAS = (0.1, 0.3, 0.5, 0.7)
-FINE = np.arange(1, 101) / 100  # overlap thresholds of `ap_2d`
+FINE = np.arange(1, 21) / 20  # overlap thresholds of `ap_2d`, those of the official script
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Scores:
     Attributes:
         table: One row per overlap threshold, with `f1`, `ap` (average precision of all
             detections), `map_action` (mean over classes) and `map_video` (mean over videos).
-        ap_2d: Mean of `ap` over the thresholds 0.01, 0.02, ..., 1.
+        ap_2d: Mean of `ap` over the thresholds 0.05, 0.10, ..., 1, as in the official script.
         rule: `"official"` or `"paper"`.
     """
 

@@ -71,6 +71,12 @@ def test_perfect_detections(rule):
     assert found.ap_2d == pytest.approx(1)
 
 
+def test_ap_2d_is_the_mean_over_the_twenty_thresholds_of_the_official_script():
+    truth = pd.DataFrame({"video": "a", "label": [0], "start": [0], "end": [100]})
+    found = truth.assign(end=[62], score=[0.9])  # overlap 0.62: right up to the threshold 0.60
+    assert evaluate(found, truth, classes=1).ap_2d == pytest.approx(12 / 20)
+
+
 def test_an_example_by_hand():
     """Of three intervals two are hit, one of them twice; one detection is of another class."""
     found = detections(
