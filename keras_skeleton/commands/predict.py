@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_skeleton.commands.common import parser_for, start_keras, whole_number
-from keras_skeleton.commands.film import predict_films
+from keras_skeleton.commands.film import DATASET, film_weights, predict_films
 from keras_skeleton.commands.known_weights import check_exists
 from keras_skeleton.commands.live import predict_live
 from keras_skeleton.commands.pose_models import add_pose_models
@@ -229,28 +229,34 @@ def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
     skeleton."""
     name = args.weights
     if name is None:
-        if not read_zoo():
-            raise UserError(no_weights(ZOO))
-        skeleton = clips[0].skeleton
-        fitting = [
-            entry
-            for entry in read_zoo()
-            if entry.task == "recognition"
-            and entry.skeleton == skeleton.name
-            and entry.model != "pose_i3d"
-        ]
-        if not fitting:
-            raise UserError(
-                f"the zoo has no network for the skeleton {skeleton.name}; choose one with "
-                f"--weights ({program()} zoo lists them)"
-            )
-        best = max(fitting, key=lambda entry: entry.figures.get("validation_accuracy") or 0.0)
-        name = best.name
-        print(f"using weights {name} for the skeleton {skeleton.name}", flush=True)
+        name = _default_weights(clips[0])
+        print(f"using weights {name}", flush=True)
     start_keras()
     from keras_skeleton.zoo.recognizers import load_recognizer
 
     return load_recognizer(name, fold=args.fold)
+
+
+def _default_weights(clip: SourceClip) -> str:
+    """The zoo's network for films if the joints were estimated from one, else the best network for
+    the skeleton."""
+    if not read_zoo():
+        raise UserError(no_weights(ZOO))
+    if clip.from_film and any(entry.dataset == DATASET for entry in read_zoo()):
+        return film_weights()
+    fitting = [
+        entry
+        for entry in read_zoo()
+        if entry.task == "recognition"
+        and entry.skeleton == clip.skeleton.name
+        and entry.model != "pose_i3d"
+    ]
+    if not fitting:
+        raise UserError(
+            f"the zoo has no network for the skeleton {clip.skeleton.name}; choose one with "
+            f"--weights ({program()} zoo lists them)"
+        )
+    return max(fitting, key=lambda entry: entry.figures.get("validation_accuracy") or 0.0).name
 
 
 def _windows(length: int, size: int | None, stride: int | None) -> Iterator[tuple[int, int]]:

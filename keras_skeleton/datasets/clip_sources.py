@@ -41,6 +41,7 @@ class SourceClip:
         skeleton: The joint layout.
         fps: Frames per second; None if unknown.
         notes: Assumptions of the reader, such as the layout.
+        from_film: Whether the joints are 3D key points of a pose estimator, in meters.
     """
 
     source: str
@@ -48,6 +49,7 @@ class SourceClip:
     skeleton: Skeleton
     fps: float | None = None
     notes: tuple[str, ...] = ()
+    from_film: bool = False
 
 
 def find_sources(words: Iterable[str]) -> list[Path]:
@@ -147,7 +149,8 @@ def read_clips(
                 f"{filled.sum()} missing joints were filled, {100 * filled.mean():.1f} % of all"
             )
         fps = layout.fps or array.fps
-        yield SourceClip(str(path), clip, layout.skeleton, fps, tuple(notes))
+        from_film = layout.pose is not None and bool(np.ptp(clip[..., 2]) > 0)
+        yield SourceClip(str(path), clip, layout.skeleton, fps, tuple(notes), from_film)
 
 
 def layout_of(path: Path, array: ClipArray, skeleton: str | None, notes: list[str]) -> Layout:
