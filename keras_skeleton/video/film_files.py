@@ -27,7 +27,8 @@ def find_films(words: Iterable[str]) -> tuple[list[Path], list[str]]:
         elif is_film(path) and (path.is_file() or not glob.has_magic(word)):
             found = [path]
         else:
-            found = [Path(p) for p in sorted(glob.glob(word, recursive=True)) if is_film(p)]  # noqa: PTH207
+            found = [Path(p) for p in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207
+            found = [p for p in found if is_film(p) and p.is_file()]
         films += found
         others += [] if found else [word]
     return list(dict.fromkeys(films)), others
