@@ -15,6 +15,7 @@ from keras_skeleton.commands.pose_models import pose_estimator, pose_models
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.program import program
+from keras_skeleton.video.film_files import film_names
 from keras_skeleton.zoo.entries import read_zoo
 
 if TYPE_CHECKING:
@@ -80,13 +81,13 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
     pose = pose_estimator(models)
     results: list[FilmResult] = []
     skipped = 0
-    for film in films:
+    for film, name in zip(films, film_names(films, args.sources), strict=True):
         begin = time.perf_counter()
         try:
             with _progress(film.name) as progress:
                 result = label_film(
-                    film, recognizer, pose, _folder_of(film, films, out), args.people,
-                    overlay=not args.no_overlay, progress=progress, blocks=args.coarse,
+                    film, recognizer, pose, out, args.people, overlay=not args.no_overlay,
+                    progress=progress, blocks=args.coarse, name=name,
                 )  # fmt: skip
         except UserError as error:
             if len(films) == 1:
@@ -117,16 +118,6 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
     if recognizer.calibration is None:
         print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     print(f"results are in {out}")
-
-
-def _folder_of(film: Path, films: Sequence[Path], out: Path) -> Path:
-    """The output folder of a film; films of the same name get folders of their own."""
-    names = [plain_name(other.stem) for other in films]
-    name = plain_name(film.stem)
-    if names.count(name) == 1:
-        return out
-    same = [other for other, own in zip(films, names, strict=True) if own == name]
-    return out / f"{name}_{same.index(film) + 1}"
 
 
 def describe(result: FilmResult) -> dict[str, Any]:

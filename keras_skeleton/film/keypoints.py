@@ -9,7 +9,8 @@ import numpy as np
 from keras_skeleton.datasets.formats.skeleton_toml import FILE
 from keras_skeleton.utils.files import write_atomic, write_text
 
-KEYPOINTS = """\
+KEYPOINTS = "keypoints"  # the folder
+TOML = """\
 # Key points that BlazePose estimated from films, for `--dataset folder`. Each file has its rate.
 skeleton = "mediapipe33"
 coordinates = "xyzc"  # c: visibility
@@ -18,19 +19,24 @@ track = false  # people are followed already
 """
 
 
-def write_keypoints(world: np.ndarray, fps: float, path: Path) -> None:
+def write_keypoints(world: np.ndarray, fps: float, folder: Path, name: str) -> Path:
     """Writes key points as a clip (T, M, 33, 4) with the frame rate, atomically.
 
     Args:
         world: float32 (T, M, 33, 4), BlazePose's points in meters with their visibility; zero where
             nobody is. Unused places are left out.
         fps: Frames per second.
-        path: The .npz file; a skeleton.toml is put beside it where there is none.
+        folder: Folder of all key points; a skeleton.toml is put there if there is none.
+        name: Name of the clip, also in a folder such as `"wave/film1"`.
+
+    Returns:
+        The .npz file.
     """
+    path = folder / f"{name}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    toml = path.parent / FILE
+    toml = folder / FILE
     if not toml.exists():
-        write_text(toml, KEYPOINTS)
+        write_text(toml, TOML)
     used = [m for m in range(world.shape[1]) if world[:, m].any()]
     clip = world[:, : max(used, default=0) + 1]
 
@@ -39,3 +45,4 @@ def write_keypoints(world: np.ndarray, fps: float, path: Path) -> None:
             np.savez(file, clip=clip, fps=np.float64(fps))
 
     write_atomic(path, write)
+    return path

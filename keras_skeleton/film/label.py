@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from keras_skeleton.film.attended_film import film_clip
-from keras_skeleton.film.keypoints import write_keypoints
+from keras_skeleton.film.keypoints import KEYPOINTS, write_keypoints
 from keras_skeleton.film.overlay_film import write_overlay
 from keras_skeleton.film.recording import Progress, record_film
 from keras_skeleton.film.result import FilmResult, film_result
@@ -33,6 +33,7 @@ def label_film(
     attention: bool = True,
     progress: Progress | None = None,
     blocks: int | None = None,
+    name: str | None = None,
 ) -> FilmResult:
     """Labels the people of a film.
 
@@ -49,6 +50,8 @@ def label_film(
             that it raises stops the work.
         blocks: Rows of blocks to which the overlay coarsens the film, so that nobody is recognized;
             None to show the film as it is.
+        name: Name of the written files, also in a folder such as `"wave/film1"`; by default the
+            film's.
 
     Raises:
         VideoError: The film cannot be read.
@@ -68,24 +71,23 @@ def label_film(
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="keras-skeleton-", ignore_cleanup_errors=True) as name:
+    with TemporaryDirectory(prefix="keras-skeleton-", ignore_cleanup_errors=True) as scratch:
         share = 0.7 if folder and overlay else 1.0
         recording = record_film(
-            film, recognizer, pose, people, Path(name), lambda s, text: say(share * s, text)
+            film, recognizer, pose, people, Path(scratch), lambda s, text: say(share * s, text)
         )
         result = film_result(film, recognizer, recording)
         if folder is None:
             return result
-        stem = plain_name(film.path.stem)
-        keypoints = folder / "keypoints" / f"{stem}.npz"
-        write_keypoints(recording.world, film.fps, keypoints)
+        name = name or plain_name(film.path.stem)
+        keypoints = write_keypoints(recording.world, film.fps, folder / KEYPOINTS, name)
         result = replace(result, keypoints=keypoints)
         if attention:
-            page = folder / f"{stem}_attention.html"
+            page = folder / f"{name}_attention.html"
             write_attention_page(film_clip(result, recording, recognizer), page)
             result = replace(result, page=page)
         if overlay:
-            path = folder / f"{stem}_overlay.mp4"
+            path = folder / f"{name}_overlay.mp4"
             write_overlay(
                 film, result, recording, recognizer, path,
                 lambda s, text: say(share + (1 - share) * s, text), blocks,

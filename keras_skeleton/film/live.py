@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from keras_skeleton.datasets.formats.poses import MEDIAPIPE33
-from keras_skeleton.film.keypoints import write_keypoints
+from keras_skeleton.film.keypoints import KEYPOINTS, write_keypoints
 from keras_skeleton.film.overlay_film import shown_label
 from keras_skeleton.film.people_labels import PeopleLabeler, PersonLabels
 from keras_skeleton.film.rows_on_disk import RowsOnDisk
@@ -319,8 +319,7 @@ def record_live(
         _collect(result, labeler.finish())
         clip = world.read(labeler.ticks)
         if clip.any():
-            result.keypoints = out / "keypoints" / f"{name}.npz"
-            write_keypoints(clip, FPS, result.keypoints)
+            result.keypoints = write_keypoints(clip, FPS, out / KEYPOINTS, name)
     return result
 
 

@@ -43,6 +43,7 @@ def write_overlay(
         progress: Called with the share that is drawn.
         blocks: Rows of blocks that hide who the people are; None to show the film as it is.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     pictures = _pictures(film, result, recording, recognizer, progress, blocks)
     write_atomic(
         path,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from keras_skeleton.utils.files import plain_name
 
 SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".gif",
@@ -32,6 +34,31 @@ def find_films(words: Iterable[str]) -> tuple[list[Path], list[str]]:
         films += found
         others += [] if found else [word]
     return list(dict.fromkeys(films)), others
+
+
+def film_names(films: Sequence[Path], words: Iterable[str]) -> list[str]:
+    """Names for the results of films, all different: "wave/clip_1" for a film in a folder's folder.
+
+    Args:
+        films: The films, from `find_films`.
+        words: The words in which they were found.
+
+    Example:
+        >>> film_names([Path("a/walk.mp4"), Path("b/walk.mp4"), Path("sit.mov")], [])
+        ['walk', 'walk_2', 'sit']
+    """
+    folders = [Path(word) for word in words if Path(word).is_dir()]
+    names: list[str] = []
+    for film in films:
+        inside = next((folder for folder in folders if film.is_relative_to(folder)), film.parent)
+        parts = film.relative_to(inside).with_suffix("").parts
+        name = own = "/".join(map(plain_name, parts))
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{own}_{number}"
+        names.append(name)
+    return names
 
 
 def is_film(path: str | Path) -> bool:
