@@ -39,7 +39,7 @@ from keras_skeleton.datasets.formats.poses import (
     to_kinect_v2,
     turn_up,
 )
-from keras_skeleton.datasets.formats.skeleton_toml import FILE, UNITS, Layout
+from keras_skeleton.datasets.formats.skeleton_toml import FILE, MAX_FPS, UNITS, Layout
 from keras_skeleton.skeletons import SKELETONS
 from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.missing import fill_missing
@@ -96,11 +96,17 @@ def read_array(path: Path) -> ClipArray:
 def _read_numpy(path: Path) -> ClipArray:
     with path.open("rb") as file:
         zipped = file.read(2) == b"PK"
+    fps: float | None = None
+    notes: list[str] = []
     if zipped:
         with open_arrays(path, "a clip", MAX_BYTES) as arrays:
-            if not arrays.files:
+            names = [name for name in arrays.files if name != "fps"]
+            if not names:
                 raise ClipError("contains no array")
-            data = arrays["clip" if "clip" in arrays.files else arrays.files[0]]
+            data = arrays["clip" if "clip" in names else names[0]]
+            if "fps" in arrays.files:
+                fps = _frame_rate(arrays)
+                notes = [] if fps else [f"its fps is no number from 0 to {MAX_FPS} and is ignored"]
     else:
         try:
             data = np.load(path, allow_pickle=False)
@@ -110,7 +116,18 @@ def _read_numpy(path: Path) -> ClipArray:
             raise ClipError("is no array of numbers: a pickled file, or not a .npy file") from None
     if data.dtype.kind not in "fiu":
         raise ClipError(f"contains {data.dtype!s:.40}, not numbers")
-    return ClipArray(data.astype(np.float64))
+    return ClipArray(data.astype(np.float64), fps=fps, notes=tuple(notes))
+
+
+def _frame_rate(arrays: np.lib.npyio.NpzFile) -> float | None:
+    """The frames per second of an archive of arrays; None if they make no sense."""
+    try:
+        value = arrays["fps"]
+    except ValueError:  # pickled
+        return None
+    if value.dtype.kind not in "fiu" or value.size != 1 or not 0 < value.item() <= MAX_FPS:
+        return None
+    return float(value.item())
 
 
 def _read_json(path: Path) -> ClipArray:

@@ -202,3 +202,37 @@ def test_any_json_is_read_or_refused_with_a_reason(tree, tmp_path):
     except ClipError as error:
         why = str(error)
     assert "cannot be read" not in why
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+    return read_array(path)
+
+
+@pytest.mark.parametrize("fps", [25, 29.97, np.float32(12.5), np.array([60], np.int16), 10_000])
+def test_an_archive_says_its_frame_rate(tmp_path, fps):
+    clip = np.ones((4, 25, 3))
+    for arrays in ({"fps": fps, "clip": clip}, {"fps": fps, "other": clip}):
+        found = npz(tmp_path / "a.npz", **arrays)
+        assert found.fps == pytest.approx(float(np.ravel(fps)[0]))
+        assert found.notes == ()
+        np.testing.assert_array_equal(found.array, clip)
+    assert npz(tmp_path / "b.npz", clip=clip).fps is None
+
+
+@pytest.mark.parametrize(
+    "fps",
+    [0, -1, np.nan, np.inf, 10_001, "30", True, [30, 30], np.zeros(0), 1j, np.array([None])],
+)  # fmt: skip
+def test_an_impossible_frame_rate_is_ignored_and_said(tmp_path, fps):
+    found = npz(tmp_path / "a.npz", clip=np.ones((4, 25, 3)), fps=np.array(fps))
+    assert found.fps is None
+    assert "fps" in found.notes[0]
+    notes = []
+    finish_clip(found, known_layout("kinect_v2"), notes)
+    assert "fps" in notes[0]
+
+
+def test_a_frame_rate_alone_is_no_clip(tmp_path):
+    with pytest.raises(ClipError, match="no array"):
+        npz(tmp_path / "a.npz", fps=30)
