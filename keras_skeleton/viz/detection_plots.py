@@ -19,8 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
+from keras_skeleton.utils.intervals import lanes
 from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
 
+GAP = 0.3  # between the rows of two sources
 # Color and hatching together identify a class, because there are more classes than colors.
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
 
@@ -39,20 +41,21 @@ def _draw_spans(
     row: float,
     styles: Mapping[int, Mapping[str, Any]],
     fps: float | None,
-    height: float = 0.8,
-) -> None:
-    lengths = table["end"] - table["start"]
-    for span in table.iloc[np.argsort(-lengths.to_numpy(), kind="stable")].itertuples():
-        start, end = _seconds([span.start, span.end], fps)  # short spans are drawn over long ones
+) -> int:
+    """Draws intervals from a row on, overlapping ones in rows of their own; the number of rows."""
+    lane = lanes(table["start"].tolist(), table["end"].tolist())
+    for span, own in zip(table.itertuples(), lane.tolist(), strict=True):
+        start, end = _seconds([span.start, span.end], fps)
         ax.barh(
-            row,
+            row + own,
             end - start,
-            height,
+            0.8,
             left=start,
             edgecolor="black",
             linewidth=0.5,
             **styles[int(span.label)],
         )
+    return int(lane.max(initial=0)) + 1
 
 
 def _styles(labels: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -73,6 +76,8 @@ def timeline_figure(
 ) -> Figure:
     """Plots the intervals of a recording, one row per source (ground truth, methods).
 
+    Where intervals of a source overlap, the source takes several rows.
+
     Args:
         rows: Row name to a table with the columns `label`, `start` and `end` (frames).
         frames: T of the recording.
@@ -92,12 +97,19 @@ def timeline_figure(
     styles = _styles(labels)
     columns = 5
     legend = -(-len(labels) // columns)
-    fig = Figure(figsize=(WIDTH, 0.9 + 0.36 * len(rows) + 0.26 * legend), layout="compressed")
+    fig = Figure(layout="compressed")
     ax = fig.subplots()
+    middles, row = [], 0.0
     for k, table in enumerate(rows.values()):
-        _draw_spans(ax, table, k, styles, fps)
-    ax.set_yticks(range(len(rows)), list(rows), fontsize=SMALL)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+        if k:
+            ax.axhline(row - 0.5 + GAP / 2, color="#BBBBBB", lw=0.6)
+            row += GAP
+        count = _draw_spans(ax, table, row, styles, fps)
+        middles.append(row + (count - 1) / 2)
+        row += count
+    fig.set_size_inches(WIDTH, 0.9 + 0.3 * row + 0.26 * legend + 0.25 * title.count("\n"))
+    ax.set_yticks(middles, list(rows), fontsize=SMALL)
+    ax.set_ylim(row - 0.5, -0.5)
     ax.set_xlim(0, _seconds(frames, fps))
     ax.set_xlabel(_time_label(fps), fontsize=LABEL)
     for side in ("top", "right", "left"):
@@ -143,7 +155,17 @@ def curve_figure(
         for span in truth.itertuples():
             ax.axvspan(*_seconds([span.start, span.end], fps), color="#DDDDDD", lw=0)
         ax.plot(time, values, color=COLOURS[0], lw=1.2)
-        ax.axhline(thresholds[name], color="black", lw=0.8, ls="--")
+        level = thresholds[name]
+        ax.axhline(level, color="black", lw=1, ls=(0, (5, 3)), zorder=3)
+        ax.annotate(
+            f"{level:.2g}",
+            (1, level),
+            (4, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+        )
         for span in proposals[name].itertuples():
             ax.plot(
                 _seconds([span.start, span.end], fps),
@@ -152,7 +174,7 @@ def curve_figure(
                 lw=4,
                 solid_capstyle="butt",
             )
-        ax.set_ylim(0, 1.22 * top)
+        ax.set_ylim(-0.08 * top, 1.22 * top)  # a threshold of 0 is not hidden by the frame
         ax.set_xlim(0, time[-1] if len(time) else 1)
         ax.set_ylabel(f"{name}\nattention", fontsize=LABEL)
     axes[-1].set_xlabel(_time_label(fps), fontsize=LABEL)

@@ -35,6 +35,16 @@ def test_timeline(fps, label):
     assert [t.get_text() for t in legend.get_texts()] == ["class 0", "class 1", "class 9"]
 
 
+def test_overlapping_actions_are_drawn_in_rows_of_their_own():
+    both = pd.DataFrame({"label": [0, 1, 2], "start": [0, 20, 60], "end": [50, 40, 90]})
+    fig = timeline_figure({"annotated": both, "found": SPANS}, 100, CLASSES, "a title")
+    boxes = [p.get_bbox() for p in fig.axes[0].patches]
+    assert len(boxes) == 6
+    for k, one in enumerate(boxes):
+        assert not any(one.count_overlaps([other]) for other in boxes[:k])
+    assert len(fig.axes[0].get_yticklabels()) == 2
+
+
 def test_timeline_tells_many_classes_apart():
     many = pd.DataFrame({"label": range(30), "start": range(30), "end": range(1, 31)})
     fig = timeline_figure({"all": many}, 30, [str(k) for k in range(30)], "many")
@@ -58,6 +68,8 @@ def test_curves():
     assert len(second.get_lines()) == 2
     np.testing.assert_array_equal(second.get_lines()[0].get_ydata(), 3 * curve)
     assert second.get_xlabel() == "time (s)"
+    assert second.get_ylim()[0] < 0  # a threshold of 0 is not hidden by the frame
+    assert [text.get_text() for text in second.texts] == ["0.6"]
     assert "TAP-B" in second.get_ylabel()
 
 
