@@ -312,6 +312,8 @@ async def _upload(request: Request) -> Response:
     try:
         number, path = jobs.new_file(name)
     except UserError as error:
+        async for _ in request.stream():  # a browser reads no answer before it has sent all
+            pass
         return _error(503, str(error))
     kept = False
     try:

@@ -4,6 +4,7 @@
 
 const POLL = 400; // milliseconds between two questions while there is work
 const $ = (id) => document.getElementById(id);
+const KINDS = $("file").accept.split(",");
 const colours = {};
 for (const item of document.querySelectorAll("#classes li")) {
   colours[item.dataset.label] = item.dataset.colour;
@@ -90,6 +91,8 @@ function send(files) {
     if (file.size > Number(document.body.dataset.mostBytes)) {
       refuse(`${file.name}: larger than ${document.body.dataset.mostText}; cut the film, or start ` +
              "the server with a larger --most-mb");
+    } else if (!KINDS.some((kind) => file.name.toLowerCase().endsWith(kind))) {
+      refuse(`${file.name}: neither a film nor a key-point file (${KINDS.join(" ")})`);
     } else upload(file);
   }
 }
@@ -99,21 +102,24 @@ function upload(file) {
   const request = new XMLHttpRequest();
   const job = { id: `upload-${Math.random()}`, name: file.name, state: "waiting", share: 0,
                 text: "copying the file", summary: "", error: "", seconds: 0, request };
+  const before = state.shown;
   const gone = () => {
     state.uploads = state.uploads.filter((other) => other !== job);
+    if (state.shown === job.id) state.shown = before;
   };
   request.upload.onprogress = (event) => {
     job.share = event.loaded / event.total;
     draw();
   };
   request.onload = () => {
+    const shown = state.shown === job.id;
     gone();
     let body = {};
     try {
       body = JSON.parse(request.responseText);
     } catch { /* no JSON: said below */ }
     if (request.status === 201) {
-      if (state.shown === job.id) show(body.id);
+      if (shown) show(body.id);
     } else refuse(body.error || `${file.name}: the server answered ${request.status}`);
     refresh();
   };
@@ -440,7 +446,7 @@ function actions(times, several) {
   });
   const number = (text) => el("th", { className: "number", scope: "col" }, text);
   const head = el("tr", {}, several ? el("th", { scope: "col" }, "Who") : null,
-    el("th", { scope: "col" }, "Action"), number("from"), number("to"), number("probability"));
+    el("th", { scope: "col" }, "Action"), number("from"), number("to"), number("likely"));
   return el("section", { className: "panel" }, el("h2", {}, "Actions"),
     el("div", { className: "scroll" },
       el("table", {}, el("thead", {}, head), el("tbody", {}, ...body))));
