@@ -52,6 +52,7 @@ def film_clip(result: FilmResult, recording: Recording, recognizer: Recognizer) 
         joints=joints if joints.any() else None,
         frames=attended if attended.any() else None,
         running=running,
+        windows=True,
         fps=result.fps,
         unit=recognizer.preprocessing.unit,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,11 +44,14 @@ def write_overlay(
         blocks: Rows of blocks that hide who the people are; None to show the film as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    pictures = _pictures(film, result, recording, recognizer, progress, blocks)
-    write_atomic(
-        path,
-        partial(write_video, frames=pictures, fps=film.fps, codec=MOVIE_CODEC, compact=True),
-    )
+    # Closed at once if the writing fails: the thread that reads must not go on.
+    with contextlib.closing(
+        _pictures(film, result, recording, recognizer, progress, blocks)
+    ) as pictures:
+        write_atomic(
+            path,
+            partial(write_video, frames=pictures, fps=film.fps, codec=MOVIE_CODEC, compact=True),
+        )
 
 
 def _pictures(
@@ -58,7 +61,7 @@ def _pictures(
     recognizer: Recognizer,
     progress: Progress,
     blocks: int | None,
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     overlay = Overlay(
         film.size,
         film.fps,

@@ -73,9 +73,9 @@ def record_film(
     def keep(found: Sequence[tuple[PersonLabels, Step]]) -> None:
         for who, step in found:
             if step.joints is not None:
-                joints[who.slot].write(step.start, step.joints[:, 0])
+                _write_seen(joints[who.slot], step.start, step.joints[:, 0])
             if step.frames is not None:
-                frames[who.slot].write(step.start, step.frames)
+                _write_seen(frames[who.slot], step.start, step.frames)
             who.steps.append(replace(step, joints=None, frames=None))
 
     T = 0
@@ -99,6 +99,12 @@ def record_film(
         tracker.cuts,
         tracker.crowded,
     )
+
+
+def _write_seen(rows: RowsOnDisk, first: int, values: np.ndarray) -> None:
+    """Writes rows that are not zero: in the others the place may be another person's by now."""
+    for t in np.flatnonzero(values.reshape(len(values), -1).any(axis=1)):
+        rows.write(first + int(t), values[t : t + 1])
 
 
 def _keep_poses(

@@ -446,7 +446,7 @@ function actions(times, several) {
   });
   const number = (text) => el("th", { className: "number", scope: "col" }, text);
   const head = el("tr", {}, several ? el("th", { scope: "col" }, "Who") : null,
-    el("th", { scope: "col" }, "Action"), number("from"), number("to"), number("likely"));
+    el("th", { scope: "col" }, "Action"), number("from"), number("to"), number("prob."));
   return el("section", { className: "panel" }, el("h2", {}, "Actions"),
     el("div", { className: "scroll" },
       el("table", {}, el("thead", {}, head), el("tbody", {}, ...body))));

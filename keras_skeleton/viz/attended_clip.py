@@ -31,6 +31,7 @@ class AttendedClip:
             has none.
         running: (T, C), probabilities if the clip ended with this frame; NaN in frames before the
             first body appears. None if unknown.
+        windows: Whether `running` is of windows around each frame, not of all frames up to it.
         interval: First and last frame (inclusive) of the labeled action; None if unknown.
         fps: Frames per second; None if unknown.
         unit: Unit of the coordinates.
@@ -66,6 +67,7 @@ class AttendedClip:
     joints: np.ndarray | None = None
     frames: np.ndarray | None = None
     running: np.ndarray | None = None
+    windows: bool = False
     interval: tuple[int, int] | None = None
     fps: float | None = None
     unit: str = "m"
@@ -138,8 +140,8 @@ class AttendedClip:
 
     @property
     def heading(self) -> str:
-        """True class, or the predicted one where that is unknown, and name of the clip."""
-        return f"{self.classes[self.predicted if self.label is None else self.label]}: {self.name}"
+        """The true class if it is known, and the name of the clip."""
+        return self.name if self.label is None else f"{self.classes[self.label]}: {self.name}"
 
     @property
     def title(self) -> str:

@@ -74,12 +74,14 @@ def attention_page(seen: AttendedClip) -> str:
         if seen.label == seen.predicted
         else f"predicted as {seen.classes[seen.predicted]}"
     )
-    so_far = seen.running is not None
+    bars_title = "Prediction for the whole clip"
+    if seen.running is not None:
+        bars_title = f"Prediction {'around' if seen.windows else 'up to'} this frame"
     words = {
         "title": title,
         "heading": title,
         "verdict": f"{verdict}, {100 * seen.probabilities[seen.predicted]:.1f} %",
-        "bars_title": "Prediction up to this frame" if so_far else "Prediction for the whole clip",
+        "bars_title": bars_title,
         "bars_note": _bars_note(seen, len(shown)),
         "attended_title": "Most attended joints in this frame",
         "attended_note": _attended_note(seen),
@@ -379,9 +381,10 @@ def _bars_note(seen: AttendedClip, shown: int) -> str:
     rest = len(seen.classes) - shown
     note = "" if seen.label is None else "\u2713 marks the true class."
     if seen.running is not None:
+        which = "windows around" if seen.windows else "the frames up to"
         note += (
-            " Bars show the prediction from the frames up to the playhead; dark marks show the "
-            "prediction for the whole clip."
+            f" Bars show the prediction from {which} the playhead; dark marks show the prediction "
+            "for the whole clip."
         )
     note += f" {rest} less probable classes are not shown." if rest else ""
     return note.strip()
