@@ -90,7 +90,7 @@ class FigureInFilm:
     """What is drawn of one person in one frame.
 
     Attributes:
-        person: Number of the person, from 0; shown from 1.
+        person: Number of the person, from 0.
         points: BlazePose's 33 points, float (33, 3): x and y in pixels of the film's frame, and
             the visibility from 0 to 1.
         label: The class; empty if it is unknown.
@@ -264,7 +264,7 @@ class Overlay:
         """The text for a person, and its color."""
         words, color = [], BRIGHT
         if several:
-            words.append(f"{person.person + 1}:")
+            words.append(f"{person.person}:")
         if person.label == NONE:
             words.append("no action")
             color = QUIET
@@ -535,7 +535,7 @@ class _Timeline:
             pen.rectangle((self.left, top, right, top + self.row - 1), fill=TRACK)
             if i < len(people):
                 if self.overlay.rows > 1:
-                    self._write(strip, str(people[i][0] + 1), self.pad, top, QUIET)
+                    self._write(strip, str(people[i][0]), self.pad, top, QUIET)
                 self._bars(strip, pen, top, people[i][1], start, end)
         self._axis(strip, pen, start, end)
         if self.has_legend:

@@ -204,9 +204,9 @@ def test_text_says_number_class_probability_and_doubt():
     sure, color = found._said(FigureInFilm(1, points, "wave", 0.914, False), several=False)
     assert sure == "wave 91 %"
     unsure, gray_color = found._said(FigureInFilm(1, points, "wave", 0.414, True), several=True)
-    assert unsure == "2: wave? 41 %"
+    assert unsure == "1: wave? 41 %"
     assert max(gray_color) < min(color)
-    assert found._said(FigureInFilm(1, points), several=True)[0] == "2"
+    assert found._said(FigureInFilm(1, points), several=True)[0] == "1"
     assert found._said(FigureInFilm(1, points), several=False)[0] == ""
     assert "none" not in found._said(FigureInFilm(1, points, "none", 0.9), several=False)[0]
 
