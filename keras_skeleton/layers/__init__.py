@@ -2,6 +2,7 @@
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
 from keras_skeleton.layers.augmentation import (
+    RandomAmplitude,
     RandomBoneLength,
     RandomDroppedLimb,
     RandomFrameRate,
@@ -32,6 +33,7 @@ __all__ = [
     "GroupedDense",
     "JointGate",
     "PerGroup",
+    "RandomAmplitude",
     "RandomBoneLength",
     "RandomDroppedLimb",
     "RandomFrameRate",

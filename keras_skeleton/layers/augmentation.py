@@ -292,6 +292,47 @@ def _present(clips: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
+class RandomAmplitude(_Augmentation):
+    """Makes the movements of each clip smaller or larger: its distance from the clip's mean pose is
+    multiplied by a random factor.
+
+    Absent joints (zeros) stay zero and do not count in the mean.
+
+    Args:
+        least: Smallest factor.
+        most: Largest factor.
+        seed: Seed of the random numbers; None draws one.
+
+    Raises:
+        ValueError: Not 0 <= least <= most.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers import RandomAmplitude
+        >>> clips = np.random.default_rng(0).normal(size=(8, 30, 25, 3)).astype("float32")
+        >>> smaller = np.asarray(RandomAmplitude(0.2, 0.5)(clips, training=True))
+        >>> bool((smaller.std(axis=1) < 0.51 * clips.std(axis=1)).all())
+        True
+    """
+
+    def __init__(self, least: float = 0.6, most: float = 1.2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= least <= most:
+            raise ValueError(f"least={least} must be in [0, most={most}]")
+        self.least, self.most = least, most
+
+    def change(self, clips: Any) -> Any:
+        there = _present(clips)
+        count = ops.sum(ops.cast(there, clips.dtype), axis=1, keepdims=True)
+        mean = ops.sum(clips, axis=1, keepdims=True) / ops.maximum(count, 1)
+        factor = self.uniform(clips, self.least, self.most, *[1] * (len(clips.shape) - 1))
+        return ops.where(there, mean + factor * (clips - mean), clips)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "least": self.least, "most": self.most}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
 class RandomBoneLength(_OnJoints):
     """Multiplies the length of each bone by a random factor, one for a clip.
 

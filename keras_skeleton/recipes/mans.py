@@ -61,7 +61,9 @@ _MANS_UT_KINECT = replace(
     preprocessing={**_MANS_SMALL.preprocessing, "coordinates": "hips"},
     sources=_MANS_SOURCES | FIXED_CAMERA,
 )
-_WITHOUT_JOINTS = ("RandomFrameRate", "RandomSmoothNoise", "RandomRotation", "RandomScale")
+_WITHOUT_JOINTS = (
+    "RandomAmplitude", "RandomFrameRate", "RandomSmoothNoise", "RandomRotation", "RandomScale",
+)  # fmt: skip
 _MANS = {
     ("ntu", "paper"): _MANS_NTU,
     ("ntu", "released"): replace(_MANS_RELEASED, dataset={"bodies": "file"}),

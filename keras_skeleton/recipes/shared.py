@@ -43,16 +43,16 @@ def _film_augmentation() -> tuple[tuple[str, Mapping[str, Any]], ...]:
     mirror = [int(v) for v in body.mirror]
     arms = [[body.index(f"{side}_{j}") for j in ("elbow", "wrist")] for side in ("left", "right")]
     legs = [[body.index(f"{side}_{j}") for j in ("knee", "ankle")] for side in ("left", "right")]
-    limbs = [*arms, *legs, [body.index("head")]]
-    lost = {"joints": body.size, "probability": 0.3, "stddev": 0.2}
+    some = {"limbs": [*legs, [body.index("head")]], "probability": 0.2, "stddev": 0.2}
     # The upper body alone is in the picture: both legs are made up, for the whole clip.
-    unseen = {"joints": body.size, "probability": 0.4, "stddev": 0.4, "smallest": 1.0}
+    unseen = {"limbs": [legs[0] + legs[1]], "probability": 0.4, "stddev": 0.4, "smallest": 1.0}
+    lost = [{"limbs": arms, "probability": 0.3, "stddev": 0.3}, some, unseen]
     bones = [list(bone) for bone in body.bones]
     return (
         ("RandomSymmetry", {"order": mirror, "signs": (-1, 1, 1)}),
         ("RandomBoneLength", {"bones": bones, "root": body.root, "mirror": mirror, "amount": 0.25}),
-        ("RandomDroppedLimb", {"limbs": limbs, **lost}),
-        ("RandomDroppedLimb", {"limbs": [legs[0] + legs[1]], **unseen}),
+        ("RandomAmplitude", {"least": 0.5, "most": 1.2}),
+        *(("RandomDroppedLimb", {"joints": body.size, **own}) for own in lost),
         ("RandomFrameRate", {"most": 3.0}),
         ("RandomSmoothNoise", {"stddev": 0.04, "depth": 2.0}),
         ("RandomRotation", {"degrees": (12, 60, 8)}),

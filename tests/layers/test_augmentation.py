@@ -4,6 +4,7 @@ import pytest
 from layer_contract import as_floats, restored
 
 from keras_skeleton.layers.augmentation import (
+    RandomAmplitude,
     RandomBoneLength,
     RandomDroppedLimb,
     RandomFrameRate,
@@ -27,6 +28,7 @@ LAYERS = [
     RandomBoneLength(BONES, 0, mirror=[0, 3, 4, 1, 2], amount=0.3),
     RandomDroppedLimb([[1, 2], [3, 4]], joints=5, probability=0.9),
     RandomFrameRate(3.0),
+    RandomAmplitude(0.5, 1.5),
     RandomSmoothNoise(0.2, depth=3.0),
 ]
 
@@ -137,7 +139,8 @@ def test_symmetry_refuses_what_is_none():
 
 
 NEW = [layer for layer in LAYERS if type(layer).__name__ in (
-    "RandomBoneLength", "RandomDroppedLimb", "RandomFrameRate", "RandomSmoothNoise"
+    "RandomAmplitude", "RandomBoneLength", "RandomDroppedLimb", "RandomFrameRate",
+    "RandomSmoothNoise",
 )]  # fmt: skip
 
 
@@ -256,7 +259,22 @@ def test_smooth_noise_is_slow_and_largest_in_depth():
     assert abs(np.corrcoef(slow[:, 0, 0, 0, 0], slow[:, 0, 0, 1, 0])[0, 1]) < 0.2  # each joint
 
 
+def test_amplitude_is_the_distance_from_the_mean_pose():
+    x = clips()
+    x[:, 15:] = 0  # padding
+    out = np.asarray(RandomAmplitude(0.5, 1.5, seed=1)(x, training=True))[:, :15]
+    mean = x[:, :15].mean(axis=1, keepdims=True)
+    factor = (out - mean) / (x[:, :15] - mean)
+    assert np.ptp(factor, axis=(1, 2, 3, 4)).max() < 0.01
+    assert factor.min() >= 0.49
+    assert factor.max() <= 1.51
+    assert np.ptp(factor[:, 0, 0, 0, 0]) > 0.7
+
+
 def test_what_the_new_layers_refuse():
+    for least, most in ((-0.1, 1), (2, 1)):
+        with pytest.raises(ValueError, match="least="):
+            RandomAmplitude(least, most)
     for bones, root in (([(0, 1), (0, 1)], 0), ([(1, 2), (2, 1)], 0), ([(0, 1)], 1)):
         with pytest.raises(ValueError, match="tree"):
             RandomBoneLength(bones, root)
