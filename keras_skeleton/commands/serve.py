@@ -6,7 +6,9 @@ The page is served to this computer only; nothing leaves it.
 from __future__ import annotations
 
 import argparse
+import os
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
@@ -109,6 +111,13 @@ def listen(port: int) -> socket.socket:
     raise UserError(f"no free port from {port} to {last}; choose another one with --port")
 
 
+def _has_screen() -> bool:
+    """Whether a browser has a window; without one, a text browser would take the terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def _serve(args: argparse.Namespace, recognizer: Recognizer, listener: socket.socket) -> None:
     import uvicorn
 
@@ -143,7 +152,7 @@ def _serve(args: argparse.Namespace, recognizer: Recognizer, listener: socket.so
     print(
         f"{address}\nopen this address in a browser on this computer; stop with Ctrl+C", flush=True
     )
-    if not args.no_browser:
+    if not args.no_browser and _has_screen():
         # The socket listens already: the browser waits until the server answers.
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     config = uvicorn.Config(

@@ -126,6 +126,11 @@ class FileLabeler:
             notes += [*clip.notes, *found.notes]
             say(0.2, "labeling windows of")
             actions = self._actions(clip, found, say)
+            if any(action.label != found.label for action in actions):
+                notes.append(
+                    "the label is that of the whole clip; the timeline is labeled in windows of "
+                    "about a second, so they differ"
+                )
             say(0.7, "drawing the attention of")
             page = out / f"attention{number}.html"
             seen = attend(self.recognizer, clip.clip, title, clip.skeleton, fps=clip.fps)

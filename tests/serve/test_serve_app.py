@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import pickle
 import zipfile
 from dataclasses import replace
 
@@ -325,6 +326,31 @@ def test_key_points_are_labeled_as_by_predict(recognizer, tmp_path):
     np.save(tmp_path / "empty.npy", clip * 0)
     with pytest.raises(UserError):
         label(tmp_path / "empty.npy", out)
+
+
+def test_a_file_of_several_clips(recognizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(labeler, "MOST_CLIPS", 2)
+    monkeypatch.setattr(labeler, "write_attention_page", lambda seen, path: path.touch())
+    random = np.random.default_rng(0)
+    annotations = [
+        {
+            "frame_dir": name,
+            "label": 0,
+            "total_frames": 20,
+            "keypoint": random.normal(size=(1, 20, 25, 3)).astype(np.float32),
+        }
+        for name in ("one", "../two", "three")
+    ]
+    path = tmp_path / "clips.pkl"
+    path.write_bytes(pickle.dumps({"split": {}, "annotations": annotations}))
+    (tmp_path / "out").mkdir()
+    answer = FileLabeler(recognizer, no_pose)(path, tmp_path / "out")
+    assert [part.title for part in answer.parts] == ["one", "../two"]
+    assert any("first 2" in note for note in answer.notes)
+    assert {part.page.parent for part in answer.parts} == {tmp_path / "out"}
+    assert len({part.page for part in answer.parts}) == 2
+    rows = answer.files["csv"].read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["one", "../two"]
 
 
 def test_films_go_through_the_whole_chain(recognizer, tmp_path, monkeypatch):
