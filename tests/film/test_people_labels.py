@@ -78,7 +78,7 @@ def test_a_pose_stands_upright():
     height = {name: pose[KINECT_V2.index(name), 1] for name in ("head", "spine_base", "left_foot")}
     assert height["head"] > height["spine_base"] > height["left_foot"]
     left, right = (pose[KINECT_V2.index(f"{side}_shoulder")] for side in ("left", "right"))
-    assert left[0] > right[0]  # seen from the front
+    assert left[0] < right[0]  # seen from the front; a Kinect's x goes to its left
 
 
 def test_one_person_is_labeled_as_a_stream():
