@@ -83,11 +83,11 @@ class Pretend:
         files["overlay"] = film(out / "overlay.mp4")
         waves = (Segment(8, 40, "waveHands", 0.93, False), Segment(48, 76, "walk", 0.61, True))
         page = out / "page.html"
-        parts = [Part("Person 1", 0, 80, FPS, prediction("waveHands", 0.93), waves, page)]
+        parts = [Part("Person 0", 0, 80, FPS, prediction("waveHands", 0.93), waves, page)]
         if "two" in path.name:
             doubts = ["low probability"]
             found = prediction("sitDown", 0.41, doubts)
-            parts.append(Part("Person 2", 20, 80, FPS, found, (Segment(24, 60, "sitDown", 0.5),)))
+            parts.append(Part("Person 1", 20, 80, FPS, found, (Segment(24, 60, "sitDown", 0.5),)))
         return Answer(tuple(parts), FRAMES, ("cuts at 2.0 s",), files)
 
 

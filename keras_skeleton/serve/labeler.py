@@ -94,7 +94,7 @@ class FileLabeler:
         alone = len(found.people) == 1
         parts = tuple(
             Part(
-                "" if alone else f"Person {who.person + 1}",  # as in the overlay
+                "" if alone else f"Person {who.person}",
                 who.start,
                 who.end,
                 found.fps,

@@ -135,7 +135,7 @@ def test_a_film_goes_in_and_its_answer_comes_out(page, server, films):
     assert page.texts(".said .unsure") == ["unsure: low probability"]
     assert page.texts("#jobs .state") == ["waveHands 93 %, 1 more"]
     assert page.texts(".notes li") == ["cuts at 2.0 s"]
-    assert page.texts("#job .line .who") == ["Person 1", "Person 2"]
+    assert page.texts("#job .line .who") == ["Person 0", "Person 1"]
     assert page.texts(".bars .action") == ["waveHands", "walk ?", "sitDown"]
     boxes = page.js(
         "const box = (e) => { const r = e.getBoundingClientRect(); return [r.left, r.width]; };"
