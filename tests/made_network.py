@@ -13,7 +13,7 @@ HAND, SHOULDER = (V1.joints.index(name) for name in ("left_hand", "left_shoulder
 class MadeNetwork(Recognizer):
     """Its logits are the mean height of the left hand above the shoulder, times 8."""
 
-    def __init__(self, bodies=1, coordinates="camera", name="made"):
+    def __init__(self, bodies=1, coordinates="hips", name="made"):
         preprocessing = Preprocessing("sta_lstm", V1, bodies, choices={"coordinates": coordinates})
         super().__init__(None, ("wave", "sit", "none"), preprocessing, name=name)
         self.seen = []  # inputs

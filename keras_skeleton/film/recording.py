@@ -63,48 +63,47 @@ def record_film(
     """Finds, follows and labels the people of a film."""
     tracker = PeopleTracker(pose, people)
     labeler = PeopleLabeler(recognizer, film.fps, film.size)
-    V = recognizer.skeleton.size
-    world = RowsOnDisk(folder / "world", (people, MEDIAPIPE33.size, 4), np.float32)
-    points = RowsOnDisk(folder / "points", (people, MEDIAPIPE33.size, 3), np.float32)
-    persons = RowsOnDisk(folder / "persons", (people,), np.int32)
-    joints = [RowsOnDisk(folder / f"joints{m}", (V,), np.float32) for m in range(people)]
-    frames = [RowsOnDisk(folder / f"frames{m}", (), np.float32) for m in range(people)]
+    V, K = recognizer.skeleton.size, MEDIAPIPE33.size
+    with contextlib.ExitStack() as files:  # open files cannot be deleted on Windows
 
-    def keep(found: Sequence[tuple[PersonLabels, Step]]) -> None:
-        for who, step in found:
-            if step.joints is not None:
-                _write_seen(joints[who.slot], step.start, step.joints[:, 0])
-            if step.frames is not None:
-                _write_seen(frames[who.slot], step.start, step.frames)
-            who.steps.append(replace(step, joints=None, frames=None))
+        def rows(name: str, shape: tuple[int, ...], dtype: type = np.float32) -> RowsOnDisk:
+            return files.enter_context(contextlib.closing(RowsOnDisk(folder / name, shape, dtype)))
 
-    T = 0
-    # Closed at once if the work is stopped: the thread must not go on reading.
-    with contextlib.closing(read_ahead(film.frames())) as images:
-        for frame in images:
-            found = tracker.step(frame.image, frame.time_s)
-            _keep_poses(T, found, world, points, persons)
-            keep(labeler.push(found))
-            T += 1
-            expected = max(film.frames_expected or 0, T + 1)
-            progress(min(T / expected, 1.0), f"looking for people, frame {T}")
-    keep(labeler.finish())
-    return Recording(
-        world.read(T),
-        points.read(T),
-        persons.read(T),
-        [rows.read(T) for rows in joints],
-        [rows.read(T) for rows in frames],
-        list(labeler.people.values()),
-        tracker.cuts,
-        tracker.crowded,
-    )
+        world, points = rows("world", (people, K, 4)), rows("points", (people, K, 3))
+        persons = rows("persons", (people,), np.int32)
+        joints = [rows(f"joints{m}", (V,)) for m in range(people)]
+        frames = [rows(f"frames{m}", ()) for m in range(people)]
 
+        def keep(found: Sequence[tuple[PersonLabels, Step]]) -> None:
+            for who, step in found:
+                if step.joints is not None:
+                    joints[who.slot].write(step.start, step.joints[:, 0])
+                if step.frames is not None:
+                    frames[who.slot].write(step.start, step.frames)
+                who.steps.append(replace(step, joints=None, frames=None))
 
-def _write_seen(rows: RowsOnDisk, first: int, values: np.ndarray) -> None:
-    """Writes rows that are not zero: in the others the place may be another person's by now."""
-    for t in np.flatnonzero(values.reshape(len(values), -1).any(axis=1)):
-        rows.write(first + int(t), values[t : t + 1])
+        T = 0
+        # Closed at once if the work is stopped: the thread must not go on reading.
+        with contextlib.closing(read_ahead(film.frames())) as images:
+            for frame in images:
+                found = tracker.step(frame.image, frame.time_s)
+                _keep_poses(T, found, world, points, persons)
+                keep(labeler.push(found))
+                T += 1
+                expected = max(film.frames_expected or 0, T + 1)
+                progress(T / expected, f"looking for people, frame {T}")
+        keep(labeler.finish())
+        progress(1.0, f"looking for people, frame {T}")
+        return Recording(
+            world.read(T),
+            points.read(T),
+            persons.read(T),
+            [own.read(T) for own in joints],
+            [own.read(T) for own in frames],
+            list(labeler.people.values()),
+            tracker.cuts,
+            tracker.crowded,
+        )
 
 
 def _keep_poses(

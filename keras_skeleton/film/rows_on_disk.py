@@ -40,7 +40,11 @@ class RowsOnDisk:
     def read(self, length: int) -> np.ndarray:
         """The first `length` rows, a read-only memory map; ends the writing."""
         self._file.truncate(length * self._size)
-        self._file.close()
+        self.close()
         if not length or not self._size:
             return np.zeros((length, *self.shape), self.dtype)
         return np.memmap(self.path, self.dtype, "r", shape=(length, *self.shape))
+
+    def close(self) -> None:
+        """Ends the writing where nothing is to be read."""
+        self._file.close()
