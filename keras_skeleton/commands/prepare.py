@@ -28,7 +28,11 @@ def run(words: Sequence[str]) -> None:
     source = get_source(args.dataset)
     dataset = load(args, force=args.force)
     frames = int(dataset.samples["frames"].sum())
-    print(f"{dataset.name}: {len(dataset)} clips, {frames} frames, {len(dataset.classes)} classes")
+    untrimmed = dataset.info.get("options", {}).get("clips") == "untrimmed"
+    count = f"{len(dataset)} clips"
+    if untrimmed:
+        count = f"{len(dataset)} recordings, {len(dataset.intervals)} actions"
+    print(f"{dataset.name}: {count}, {frames} frames, {len(dataset.classes)} classes")
     for line in describe_splits(dataset, source.protocol_for(args.data_dir)):
         print(f"  {line}")
     if args.verify:
@@ -61,4 +65,5 @@ def describe_splits(dataset: SkeletonDataset, default: str | None = None) -> Ite
             )
             if protocol == default:
                 named = "subjects" in dataset.info and subjects_line(dataset, fold)
-                yield from (f"  {line}" for line in (named, noisy_note(fold)) if line)
+                noisy = "" if "video" in dataset.samples else noisy_note(fold)
+                yield from (f"  {line}" for line in (named, noisy) if line)

@@ -5,7 +5,8 @@
     skeleton.toml   the joints, unit, frame rate and axes; see `formats/skeleton_toml.py`
     *.npy *.npz *.json *.csv *.skeleton   the clips, also in subfolders
 
-Without labels.csv, the clips of a class lie in a folder of its name.
+Without labels.csv, the clips of a class lie in a folder of its name. The actions of recordings are
+in intervals.csv, or in a file of ELAN or a table beside each recording; see `own_intervals.py`.
 
 A clip is an array (T, V, 3), or (T, M, V, 3) for M people, or (T, V, 2) for 2D poses (z = 0), or
 (T, V * 3) with all joints of a frame in a row. A `.npz` file contains it as `clip`, otherwise its
@@ -27,6 +28,11 @@ Reader options:
     people      the largest number of people in a clip (default 2); of more, those with the most
                 motion are kept
     track       yes (default), or no to keep the order of people in the files of pose estimators
+    clips       trimmed (default), one clip per label; untrimmed, one clip per recording, for
+                detection: its label is 0 and has no meaning, the actions are in `dataset.intervals`
+    tier        of tables and files of ELAN, the tier with the actions; all for all tiers
+    ends        excluded (default) or included: whether an end in frames belongs to the action
+    first_frame number of a recording's first frame in tables (default 0)
 
 Protocols: see `own_protocols.py`.
 """
@@ -34,7 +40,6 @@ Protocols: see `own_protocols.py`.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,7 +59,7 @@ from keras_skeleton.datasets.filled_joints import FilledJoints
 from keras_skeleton.datasets.formats.clip_file import ClipError, read_array
 from keras_skeleton.datasets.formats.skeleton_toml import EXAMPLE, Layout, read_layout
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
-from keras_skeleton.datasets.own_clips import Recording, read_recording
+from keras_skeleton.datasets.own_clips import ClipNotes, read_recording
 from keras_skeleton.datasets.own_files import (
     KINECT,
     LABELS,
@@ -62,15 +67,24 @@ from keras_skeleton.datasets.own_files import (
     labels_file,
     walk_clips,
 )
+from keras_skeleton.datasets.own_intervals import (
+    NEEDED,
+    Options,
+    annotation_files,
+    intervals_file,
+    read_intervals,
+)
 from keras_skeleton.datasets.own_labels import Row, has_split, read_labels
 from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
 from keras_skeleton.datasets.own_protocols import DEFAULT, PROTOCOLS, SPLIT
+from keras_skeleton.datasets.own_recordings import read_untrimmed
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.utils.errors import DatasetError
 
 PEOPLE = 2
+CLIPS = ("trimmed", "untrimmed")
 TRIED = 20  # clips that are read to find their joints
 
 LAYOUT = f"""\
@@ -81,24 +95,27 @@ A folder of your own clips:
   PATH/skeleton.toml     the joints:
 {EXAMPLE}
 Without labels.csv, the clips of each class must lie in a folder of its name, such as PATH/jump.
+{NEEDED}
 Then give --data-dir PATH."""
 
 
 def clips_of(root: Path) -> list[FoundClip]:
-    """The clips of a folder with labels.csv or with class folders; empty for other folders."""
+    """The clips of a folder with labels or annotated actions; empty for other folders."""
     found = walk_clips(root)
-    if labels_file(root) is not None:
+    if labels_file(root) is not None or class_folders(found, (root / SKELETON).is_file()):
         return found
-    return found if class_folders(found, (root / SKELETON).is_file()) else []
+    return found if annotation_files(root, found) else []
 
 
 def find_files(root: Path) -> list[Path]:
-    """labels.csv, skeleton.toml and all files that may be clips; empty if there are no labels."""
+    """labels.csv, skeleton.toml, files of annotations and all files that may be clips; empty if
+    there are no labels."""
     labels = labels_file(root)
     found = clips_of(root)
     if labels is None and not found:
         return []
     files = [path for path in (labels, root / SKELETON) if path is not None and path.is_file()]
+    files += annotation_files(root, found)
     for clip in found:
         files += _inside(clip.path) if clip.folder else [clip.path]
     return files
@@ -111,7 +128,7 @@ def _inside(folder: Path) -> list[Path]:
 
 def default_protocol(root: Path) -> str:
     """`split` if the labels say what to train on, otherwise `folds`."""
-    labels = labels_file(root)
+    labels = intervals_file(root) or labels_file(root)
     split = split_folders(walk_clips(root)) if labels is None else has_split(labels)
     return SPLIT if split else DEFAULT
 
@@ -145,8 +162,16 @@ def read(
     skeleton: str | None = None,
     people: int = PEOPLE,
     track: str | bool = "yes",
+    clips: str = "trimmed",
+    tier: str | None = None,
+    ends: str = "",
+    first_frame: int = 0,
 ) -> None:
-    """Adds all labeled clips, sorted by file and start."""
+    """Adds all labeled clips, sorted by file and start, or all recordings with their actions."""
+    if clips not in CLIPS:
+        raise DatasetError(f"option clips={clips}: must be {' or '.join(CLIPS)}")
+    if ends not in ("", "excluded", "included"):
+        raise DatasetError(f"option ends={ends}: must be excluded or included")
     if people < 1:
         raise DatasetError(f"option people={people}: must be at least 1")
     if track not in (True, False, "yes", "no"):
@@ -155,7 +180,11 @@ def read(
     found = clips_of(root)
     layout = folder_layout(root, skeleton, found, report)
     layout = replace(layout, track=layout.track and track in (True, "yes"))
-    rows = _labeled(root, found, report)
+    options = Options(tier or None, ends, first_frame)
+    if clips == "untrimmed":
+        read_untrimmed(writer, layout, read_intervals(root, report, found, options), people)
+        return
+    rows = _labeled(root, found, report, options)
     classes = class_names(row.label for row in rows)
     label_of = {label: i for i, label in enumerate(classes)}
     subjects = numbered((row.subject for row in rows), "subjects", report)
@@ -165,7 +194,7 @@ def read(
     writer.declare(layout.skeleton, classes)
     gaps, bodies, notes = FilledJoints(layout), BodyChecks(layout), ClipNotes()
     split = any(row.split for row in rows)
-    clips: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     crowded = 0
     recordings = {path: i for i, path in enumerate(dict.fromkeys(row.path for row in rows), 1)}
     for path, lines in groupby(rows, key=lambda row: row.path):
@@ -200,7 +229,7 @@ def read(
                 **columns,
             )
             bodies.add(part.clip)
-            clips[row.label] += 1
+            counts[row.label] += 1
     notes.add_notes(report)
     gaps.add_notes(report)
     bodies.add_notes(report)
@@ -209,7 +238,7 @@ def read(
             f"{crowded} clips show more than {people} people; those with the most motion were kept "
             "(option people=N keeps more)"
         )
-    _note_classes(classes, clips, report)
+    _note_classes(classes, counts, report)
     if set(subjects.values()) == {0}:
         report.note(
             "the subjects of the clips are unknown, so the same person may be in training and test "
@@ -223,9 +252,22 @@ def read(
     }
 
 
-def _labeled(root: Path, found: Sequence[FoundClip], report: ReadReport) -> list[Row]:
+def _labeled(
+    root: Path, found: Sequence[FoundClip], report: ReadReport, options: Options
+) -> list[Row]:
     """The labeled clips, sorted; clips without a label are reported."""
     if labels_file(root) is None:
+        folders = class_folders(found, (root / SKELETON).is_file())
+        if intervals_file(root) is not None or not folders:
+            own = read_intervals(root, report, found, options)
+            return [
+                row._replace(
+                    subject=own.subjects.get(row.file, ""),
+                    view=own.views.get(row.file, ""),
+                    split=own.splits.get(row.file, ""),
+                )
+                for row in own.rows
+            ]
         return read_class_folders(root, found, report)
     rows = read_labels(root, report, found)
     listed = {row.path for row in rows}
@@ -244,35 +286,6 @@ def _note_classes(classes: Sequence[str], clips: Counter[str], report: ReadRepor
         report.note(f"classes of one clip, which cannot be both trained and tested: {listed}")
 
 
-class ClipNotes:
-    """Collects what was assumed in reading the clips, and their frame rates."""
-
-    def __init__(self) -> None:
-        self.notes: dict[str, tuple[str, str]] = {}
-        self.counts: Counter[str] = Counter()
-        self.rates: set[float | None] = set()
-
-    def add(self, path: Path, recording: Recording) -> None:
-        """Adds the notes of one file."""
-        self.rates.add(recording.fps)
-        for note in recording.notes:
-            kind = re.sub(r"[0-9]+", "0", note)  # notes that differ only in numbers
-            self.notes.setdefault(kind, (path.name, note))
-            self.counts[kind] += 1
-
-    @property
-    def fps(self) -> float | None:
-        """The frame rate of all files; None if it is unknown or differs."""
-        return next(iter(self.rates)) if len(self.rates) == 1 else None
-
-    def add_notes(self, report: ReadReport) -> None:
-        """Adds each kind of note once, with its first file."""
-        for kind, (name, note) in self.notes.items():
-            count = self.counts[kind]
-            others = f" (and {count - 1} more)" if count > 1 else ""
-            report.note(f"'{name}'{others}: {note}")
-
-
 FOLDER = Source(
     name="folder",
     title="Your own clips",
@@ -284,7 +297,15 @@ FOLDER = Source(
     layout=LAYOUT,
     clips=0,
     count=lambda root: len(clips_of(root)),
-    options={"skeleton": None, "people": PEOPLE, "track": "yes"},
+    options={
+        "skeleton": None,
+        "people": PEOPLE,
+        "track": "yes",
+        "clips": "trimmed",
+        "tier": None,
+        "ends": "",
+        "first_frame": 0,
+    },
     default_protocol=default_protocol,
     watch=True,
     version=1,

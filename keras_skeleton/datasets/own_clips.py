@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_skeleton.datasets import ntu
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout
 from keras_skeleton.datasets.own_files import KINECT
@@ -93,3 +96,32 @@ def _read_kinect(path: Path, layout: Layout) -> Recording:
         raise ClipError(found.why, int(line) if line.isdigit() else 0)
     filled = np.zeros(found.frames.shape[:3], bool)
     return Recording(found.frames, filled, layout.fps or KINECT_FPS)
+
+
+class ClipNotes:
+    """Collects what was assumed in reading the clips, and their frame rates."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, tuple[str, str]] = {}
+        self.counts: Counter[str] = Counter()
+        self.rates: set[float | None] = set()
+
+    def add(self, path: Path, recording: Recording) -> None:
+        """Adds the notes of one file."""
+        self.rates.add(recording.fps)
+        for note in recording.notes:
+            kind = re.sub(r"[0-9]+", "0", note)  # notes that differ only in numbers
+            self.notes.setdefault(kind, (path.name, note))
+            self.counts[kind] += 1
+
+    @property
+    def fps(self) -> float | None:
+        """The frame rate of all files; None if it is unknown or differs."""
+        return next(iter(self.rates)) if len(self.rates) == 1 else None
+
+    def add_notes(self, report: ReadReport) -> None:
+        """Adds each kind of note once, with its first file."""
+        for kind, (name, note) in self.notes.items():
+            count = self.counts[kind]
+            others = f" (and {count - 1} more)" if count > 1 else ""
+            report.note(f"'{name}'{others}: {note}")

@@ -7,6 +7,7 @@ list of labels needs no further look at the disk.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from keras_skeleton.datasets.formats.clip_file import READERS
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
 
 LABELS = "labels.csv"
+INTERVALS = re.compile(r"(intervals|annotations)\.(csv|tsv|txt)", re.IGNORECASE)
 KINECT = ".skeleton"
 SUFFIXES = tuple(dict.fromkeys((*READERS, KINECT)))
 
@@ -56,8 +58,24 @@ def _walk(folder: Path, prefix: str) -> Iterator[FoundClip]:
         name, path = prefix + entry.name, Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(path, name + "/")
-        elif path.suffix.lower() in SUFFIXES and name.lower() != LABELS and _is_file(entry):
+        elif path.suffix.lower() in SUFFIXES and not is_table(name) and _is_file(entry):
             yield FoundClip(name, path, entry.is_symlink())
+
+
+def is_intervals_file(name: str) -> bool:
+    """Whether a file of this name, in the data folder, holds the actions of its recordings."""
+    return INTERVALS.fullmatch(name) is not None
+
+
+def is_table(name: str) -> bool:
+    """Whether a file holds labels or intervals instead of a clip, by its path in the folder.
+
+    Example:
+        >>> is_table("intervals.csv"), is_table("anna/rec1.intervals.csv"), is_table("rec1.csv")
+        (True, True, False)
+    """
+    name = name.lower()
+    return name == LABELS or is_intervals_file(name) or name.endswith(".intervals.csv")
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

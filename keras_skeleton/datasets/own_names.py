@@ -56,6 +56,31 @@ def numbered(names: Iterable[str], what: str, report: ReadReport) -> dict[str, i
     return {name: i for i, name in enumerate(known, start=1)}
 
 
+_IN_NAMES = tuple(
+    re.compile(rf"(?<![a-z])(?:{word})[ _-]?0*([0-9]{{1,9}})(?![0-9])")
+    for word in ("subject|subj|sub|person|participant|actor|user", "p", "s")
+)
+
+
+def subjects_in_names(files: Sequence[str]) -> dict[str, str]:
+    """The subject of each file, if all names say it in the same way and there are two or more.
+
+    Names such as `s06_e01`, `P003`, `subject_2/walk` and NTU's `S001C001P003` are known.
+
+    Example:
+        >>> subjects_in_names(["s01_e01.npy", "s02_e01.npy"])
+        {'s01_e01.npy': '1', 's02_e01.npy': '2'}
+        >>> subjects_in_names(["rec1.npy", "rec2.npy"])
+        {}
+    """
+    for pattern in _IN_NAMES:
+        found = {file: pattern.search(file.rsplit(".", 1)[0].casefold()) for file in files}
+        numbers = {file: match.group(1) for file, match in found.items() if match and match[1]}
+        if len(numbers) == len(files) and len(set(numbers.values())) > 1:
+            return numbers
+    return {}
+
+
 def _spelling(name: str) -> str:
     """What remains of a name without case, kinds of spaces, and leading zeros of numbers."""
     text = unicodedata.normalize("NFKC", name).casefold()

@@ -16,6 +16,9 @@ clips of a subject, if there are two subjects. Validation holds out subjects whe
 train in `folds` and `split`, one subject where two or more train in `cs` and `loso`, and otherwise
 a tenth of each class. With `all` it is a tenth of each class, or nothing if that were more than a
 fifth of all clips.
+
+Whole recordings (clips=untrimmed) are split in the same way, but validation, which also chooses the
+settings of detection, holds out a fifth where it would hold out a tenth, and at least one of three.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.program import program
 
 FOLDS = 5
+ONE = "all clips are segments of one recording"
 DEFAULT, SPLIT = "folds", "split"
 
 
@@ -49,7 +53,14 @@ def _known(samples: pd.DataFrame, column: str) -> int:
     return int(samples[column].nunique())
 
 
+def _are_recordings(samples: pd.DataFrame) -> bool:
+    """Whether the samples are untrimmed recordings, whose label has no meaning."""
+    return "video" in samples
+
+
 def _check_classes(samples: pd.DataFrame) -> None:
+    if _are_recordings(samples):
+        return
     if len(samples) and samples["label"].nunique() < 2:
         raise DatasetError(
             f"all {len(samples)} clips have the same label, and a network learns to tell two or "
@@ -85,9 +96,10 @@ def hold_tenth(fraction: float = 0.1, seed: int = 0) -> Callable[..., np.ndarray
     def choose(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
         own = samples.iloc[train]
         groups = linked_groups(own, ["recording"])
+        share = 2 * fraction if _are_recordings(samples) else fraction
         if len(groups) == groups.max() + 1:
-            return random_holdout(fraction, seed)(samples, train, fold)
-        return draw_groups(groups, own["label"].to_numpy(), fraction, (seed, fold))
+            return random_holdout(share, seed)(samples, train, fold)
+        return draw_groups(groups, own["label"].to_numpy(), share, (seed, fold))
 
     return choose
 
@@ -99,7 +111,8 @@ def _hold_people(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndar
 
 def _hold_few(samples: pd.DataFrame, train: np.ndarray, fold: int) -> np.ndarray:
     """Holds out a tenth of the subjects, or of each class if one subject were half of them."""
-    return _hold_subjects(samples, train, fold, least=3, share=0.1)
+    share = 0.2 if _are_recordings(samples) else 0.1
+    return _hold_subjects(samples, train, fold, least=3, share=share)
 
 
 def _hold_subjects(
@@ -124,9 +137,10 @@ def folds(samples: pd.DataFrame) -> Iterator[Fold]:
     groups = _groups(samples)
     count = int(groups.max()) + 1 if len(groups) else 0
     if count < 2:
+        one = "there is one recording only" if _are_recordings(samples) else ONE
         raise DatasetError(
-            "all clips are segments of one recording, so none can be tested on that is new; "
-            f"record another one, or train on everything with '{ALL}'"
+            f"{one}, so none can be tested on that is new; record another one, or train on "
+            f"everything with '{ALL}'"
         )
     parts = deal_groups(groups, samples["label"].to_numpy(), min(FOLDS, count))
     for fold in range(min(FOLDS, count)):
@@ -170,10 +184,11 @@ def random_split(samples: pd.DataFrame) -> Iterator[Fold]:
     """One fold that tests on 30 % of each class, drawn with a fixed seed."""
     clips = np.arange(len(samples))
     groups = _groups(samples)
-    if len(groups) and groups.max() == 0 and len(groups) > 1:
+    if len(groups) and groups.max() == 0 and (len(groups) > 1 or _are_recordings(samples)):
+        one = "there is one recording only" if _are_recordings(samples) else ONE
         raise DatasetError(
-            "all clips are segments of one recording, and a random split never parts those; "
-            f"record another one, or train on everything with '{ALL}'"
+            f"{one}, and a random split never parts those; record another one, or train on "
+            f"everything with '{ALL}'"
         )
     single = len(groups) == 0 or groups.max() + 1 == len(groups)
     if single and (test := random_holdout(0.3)(samples, clips, 0)).any():
@@ -220,7 +235,7 @@ def everything(samples: pd.DataFrame) -> Iterator[Fold]:
     """One fold without test clips."""
     train = np.arange(len(samples))
     held = hold_tenth()(samples, train, 0) if len(train) else np.zeros(0, bool)
-    if 5 * held.sum() > len(train):
+    if 5 * held.sum() > len(train) and not _are_recordings(samples):
         held[:] = False
     yield Fold(train[~held], train[held], np.zeros(0, int))
 

@@ -1,0 +1,136 @@
+"""Adds recordings of one's own to a store: whole, with their actions beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import PurePosixPath
+from typing import Any
+
+from keras_skeleton.datasets.body_checks import BodyChecks, upward
+from keras_skeleton.datasets.filled_joints import FilledJoints
+from keras_skeleton.datasets.formats.clip_file import ClipError
+from keras_skeleton.datasets.formats.skeleton_toml import Layout
+from keras_skeleton.datasets.own_clips import ClipNotes, read_recording
+from keras_skeleton.datasets.own_intervals import OwnRecordings
+from keras_skeleton.datasets.own_labels import Row
+from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
+from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import plain_name
+
+
+def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, people: int) -> None:
+    """Adds whole recordings, sorted by file, and their actions."""
+    report = writer.report
+    classes = class_names(row.label for row in own.rows)
+    if not classes:
+        raise DatasetError("no action of the recordings can be used")
+    label_of = {label: i for i, label in enumerate(classes)}
+    subjects = {"": 0} | numbered(own.subjects.values(), "subjects", report)
+    views = {"": 0} | numbered(own.views.values(), "views", report)
+    for what, names in (("labels", classes), ("subjects", subjects), ("views", views)):
+        name_lookalikes([name for name in names if name], what, report)
+    writer.declare(layout.skeleton, classes)
+    gaps, bodies, notes = FilledJoints(layout), BodyChecks(layout), ClipNotes()
+    videos = video_names(own.files)
+    rows = {file: list(lines) for file, lines in groupby(own.rows, key=lambda row: row.file)}
+    counts: Counter[str] = Counter()
+    crowded = cut = 0
+    for number, (file, path) in enumerate(own.files.items(), start=1):
+        writer.progress(number, len(own.files))
+        try:
+            recording = read_recording(path, layout)
+        except ClipError as error:
+            report.skip(f"{path}:{error.line}" if error.line else path, str(error))
+            continue
+        notes.add(path, recording)
+        part = recording.most_active(people)
+        crowded += part is not recording
+        spans = []
+        for row in rows.get(file, []):
+            try:
+                start, end, shorter = _span(row, len(part.clip), recording.fps)
+            except ClipError as error:
+                report.skip(row.where, f"'{file}': {error}")
+                continue
+            cut += shorter
+            spans.append((label_of[row.label], start, end))
+            counts[row.label] += 1
+        if rows.get(file) and not spans:  # all frames would be taken for no action
+            report.skip(path, "none of its intervals can be used")
+            continue
+        columns: dict[str, Any] = {"split": own.splits.get(file, "")} if own.splits else {}
+        writer.add(
+            part.clip,
+            name=videos[file],
+            video=videos[file],
+            label=0,
+            subject=subjects[own.subjects.get(file, "")],
+            view=views[own.views.get(file, "")],
+            recording=number,
+            filled=gaps.add(videos[file], part.clip, part.filled),
+            **columns,
+        )
+        for label, start, end in spans:
+            writer.add_interval(videos[file], label, start, end)
+        bodies.add(part.clip)
+    notes.add_notes(report)
+    gaps.add_notes(report)
+    bodies.add_notes(report)
+    if crowded:
+        report.note(
+            f"{crowded} recordings show more than {people} people; those with the most motion were "
+            "kept (option people=N keeps more)"
+        )
+    if cut:
+        report.note(f"{cut} intervals end a little after their recording and were cut there")
+    if empty := [label for label in classes if not counts[label]]:
+        report.note(f"classes without usable intervals: {', '.join(empty)}")
+    if not own.subjects:
+        report.note(
+            "the subjects of the recordings are unknown, so the same person may train and test; "
+            "name them in a column 'subject' of the intervals"
+        )
+    writer.info |= {
+        "unit": bodies.unit,
+        "fps": layout.fps or notes.fps,
+        "up": upward(layout),
+        "subjects": {str(i): name for name, i in subjects.items() if i},
+    }
+
+
+def _span(row: Row, frames: int, fps: float | None) -> tuple[int, int, bool]:
+    """Start and end of an action in frames, and whether it was cut at the recording's end.
+
+    A film may be a little longer than its recording, so times may end up to half a second late.
+    """
+    start, last = row.interval(fps)
+    end = frames if last is None else last
+    late = fps / 2 if row.seconds and fps is not None else 0
+    if start >= frames or end > frames + late:
+        what, value = ("start", start) if start >= frames else ("end", end)
+        raise ClipError(
+            f"{what} {value} is beyond the recording, which has {frames} frames"
+            + ("; is the frame rate right?" if row.seconds else "")
+        )
+    return start, min(end, frames), end > frames
+
+
+def video_names(files: Iterable[str]) -> dict[str, str]:
+    """Names of recordings for files of results: without suffix, where that is enough.
+
+    Example:
+        >>> list(video_names(["a/rec1.npy", "b/rec1.npy", "rec2.npy", "rec2.csv"]).values())
+        ['a_rec1', 'b_rec1', 'rec2.npy', 'rec2.csv']
+    """
+    short = {file: plain_name(str(PurePosixPath(file).with_suffix(""))) for file in files}
+    count = Counter(short.values())
+    names: dict[str, str] = {}
+    for file, name in short.items():
+        own = name if count[name] == 1 else plain_name(file)
+        while own in names.values():
+            own += "_"
+        names[file] = own
+    return names

@@ -1,0 +1,250 @@
+"""Recordings of one's own with annotated actions, in a folder."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_skeleton.datasets.folder import FOLDER
+from keras_skeleton.datasets.formats.eaf import TimedLabel, write_eaf
+from keras_skeleton.datasets.own_recordings import video_names
+from keras_skeleton.datasets.source import load
+from keras_skeleton.utils.errors import DatasetError
+
+FPS = 20
+ACTIONS = [("wave", 10, 30), ("sit", 25, 60), ("wave", 80, 100)]
+
+
+def record(folder, name="rec1.npy", frames=100, people=1, seed=0):
+    rng = np.random.default_rng(seed)
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, rng.normal(0, 0.5, (frames, people, 20, 3)))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "own"
+    place.mkdir()
+    (place / "skeleton.toml").write_text(f'skeleton = "kinect_v1"\nunits = "m"\nfps = {FPS}\n')
+    return place
+
+
+@pytest.fixture
+def read(folder, tmp_path):
+    def run(said=None, **options):
+        options = {"clips": "untrimmed", **options}
+        log = (lambda text: None) if said is None else said.append
+        return load(FOLDER, folder, tmp_path / "cache", log=log, **options)
+
+    return run
+
+
+def spans(dataset):
+    named = dataset.intervals.assign(label=[dataset.classes[k] for k in dataset.intervals["label"]])
+    return named.values.tolist()
+
+
+EXPECTED = [["rec1", label, start, end] for label, start, end in ACTIONS]
+
+
+def as_frames(folder):
+    lines = [f"rec1.npy,{label},{start},{end}" for label, start, end in ACTIONS]
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start,end", *lines]))
+
+
+def as_seconds_of_a_film(folder):
+    lines = [f"C:\\films\\rec1.mp4\t{a / FPS}\t{b / FPS}\t{label}" for label, a, b in ACTIONS]
+    text = "\n".join(["File\tBegin Time - ss.msec\tEnd Time - ss.msec\tAnnotation", *lines])
+    (folder / "annotations.txt").write_text(text)
+
+
+def as_a_table_beside(folder):
+    lines = [f"{label};{a};{b - 1}" for label, a, b in ACTIONS]
+    (folder / "rec1.intervals.csv").write_text("\n".join(["label;start_frame;stop_frame", *lines]))
+
+
+def as_elan_beside(folder):
+    write_eaf([TimedLabel(n, a / FPS, b / FPS) for n, a, b in ACTIONS], folder / "rec1.eaf")
+
+
+def as_labels(folder):
+    lines = [f"rec1.npy,{label},{start},{end}" for label, start, end in ACTIONS]
+    (folder / "labels.csv").write_text("\n".join(["file,label,start,end", *lines]))
+
+
+@pytest.mark.parametrize(
+    "write", [as_frames, as_seconds_of_a_film, as_a_table_beside, as_elan_beside, as_labels]
+)
+def test_the_same_actions_however_they_are_written(folder, read, write):
+    record(folder)
+    write(folder)
+    dataset = read()
+    assert len(dataset) == 1
+    assert dataset.clip(0).shape == (100, 1, 20, 3)
+    assert dataset.samples["video"].tolist() == ["rec1"]
+    assert dataset.classes == ("sit", "wave")
+    assert spans(dataset) == EXPECTED
+    assert dataset.info["fps"] == FPS
+    clips = read(clips="trimmed")
+    assert clips.samples["frames"].tolist() == [20, 35, 20]
+    assert [clips.classes[k] for k in clips.labels] == ["wave", "sit", "wave"]
+
+
+def test_changed_annotations_are_read_again(folder, read):
+    record(folder)
+    as_elan_beside(folder)
+    assert len(read().intervals) == 3
+    write_eaf([TimedLabel("wave", 1, 2)], folder / "rec1.eaf")
+    assert spans(read()) == [["rec1", "wave", 20, 40]]
+
+
+def test_recordings_without_action_are_named(folder, read):
+    for k in range(1, 4):
+        record(folder, f"rec{k}.npy", seed=k)
+    as_frames(folder)
+    with (folder / "intervals.csv").open("a") as file:
+        file.write("\nrec3.npy,,,")
+    said = []
+    dataset = read(said)
+    assert len(dataset) == 3
+    assert set(dataset.intervals["video"]) == {"rec1"}
+    (note,) = [text for text in said if "no interval" in text]
+    assert "'rec2.npy', 'rec3.npy'" in note
+
+
+def test_a_recording_whose_lines_are_all_bad_is_left_out(folder, read):
+    record(folder)
+    record(folder, "rec2.npy")
+    record(folder, "rec3.npy")
+    as_frames(folder)
+    with (folder / "intervals.csv").open("a") as file:
+        file.write("\nrec2.npy,wave,90,120\nrec3.npy,wave,x,120\nrec4.npy,wave,1,2")
+    dataset = read()
+    assert dataset.samples["video"].tolist() == ["rec1"]
+    skipped = " ".join(f"{where} {why}" for where, why in dataset.info["skipped"])
+    for word in ("csv:5", "csv:6", "csv:7", "rec2.npy", "rec3.npy", "100 frames"):
+        assert word in skipped
+    with pytest.raises(DatasetError):
+        load(FOLDER, folder, strict=True, force=True, clips="untrimmed")
+
+
+def test_times_need_the_frame_rate_and_may_end_a_little_late(folder, read):
+    record(folder)
+    (folder / "intervals.csv").write_text("file,label,start_s,end_s\nrec1,wave,1,2\nrec1,sit,4,5.4")
+    said = []
+    assert spans(read(said)) == [["rec1", "wave", 20, 40], ["rec1", "sit", 80, 100]]
+    assert any("were cut" in text for text in said)
+    (folder / "skeleton.toml").write_text('skeleton = "kinect_v1"\nunits = "m"\n')
+    with pytest.raises(DatasetError, match="no usable clips"):
+        read()
+
+
+def test_subjects_of_a_column_or_of_names(folder, read):
+    for name in ("s01_e01", "s01_e02", "s02_e01", "s03_e01"):
+        record(folder, f"{name}.npy", seed=int(name[1:3]))
+    lines = [f"{n},wave,1,20" for n in ("s01_e01", "s01_e02", "s02_e01", "s03_e01")]
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start,end", *lines]))
+    said = []
+    dataset = read(said)
+    assert dataset.samples["subject"].tolist() == [1, 1, 2, 3]
+    assert any("names of the files: 1, 2, 3" in text for text in said)
+    lines = [f"{line},{who}" for line, who in zip(lines, "abbc", strict=True)]
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start,end,subject", *lines]))
+    dataset = read()
+    assert dataset.samples["subject"].tolist() == [1, 2, 2, 3]
+    assert dataset.info["subjects"] == {"1": "a", "2": "b", "3": "c"}
+    lines.append("s01_e01,wave,30,40,z")
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start,end,subject", *lines]))
+    with pytest.raises(DatasetError, match="one subject"):
+        read()
+
+
+def test_recordings_are_split_as_clips_are(folder, read):
+    names = [f"s{k:02d}_e{e:02d}" for k in range(1, 7) for e in (1, 2)]
+    for k, name in enumerate(names):
+        record(folder, f"{name}.npy", seed=k)
+    lines = [f"{name},{'wave' if k % 2 else 'sit'},1,20" for k, name in enumerate(names)]
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start,end", *lines]))
+    dataset = read()
+    subject = dataset.samples["subject"].to_numpy()
+    for protocol, folds in (("cs", 1), ("loso", 6), ("folds", 5), ("random", 1), ("all", 1)):
+        found = list(dataset.folds(protocol))
+        assert len(found) == folds, protocol
+        for fold in found:
+            assert sorted(np.concatenate(fold)) == list(range(12))
+            assert len(fold.validation) >= 2
+            assert not set(subject[fold.test]) & set(subject[[*fold.train, *fold.validation]])
+            if protocol != "all":
+                assert len(fold.test)
+    with pytest.raises(DatasetError, match="'split'"):
+        list(dataset.folds("split"))
+
+
+def test_one_recording_can_only_be_trained_on(folder, read):
+    record(folder)
+    as_frames(folder)
+    dataset = read()
+    for protocol in ("folds", "random"):
+        with pytest.raises(DatasetError, match="one recording only"):
+            list(dataset.folds(protocol))
+    assert [len(part) for part in next(dataset.folds("all"))] == [1, 0, 0]
+
+
+def test_more_people_than_wanted(folder, read):
+    rng = np.random.default_rng(0)
+    clip = np.tile(rng.normal(0, 0.5, (1, 3, 20, 3)), (100, 1, 1, 1))
+    clip[:, 2] += rng.normal(0, 0.2, (100, 20, 3))
+    np.save(folder / "rec1.npy", clip)
+    as_frames(folder)
+    said = []
+    dataset = read(said, people=1)
+    np.testing.assert_allclose(dataset.clip(0)[:, 0], clip[:, 2].astype(np.float32))
+    assert any("more than 1 people" in text for text in said)
+
+
+def test_what_is_refused(folder, read):
+    record(folder)
+    with pytest.raises(DatasetError, match=r"intervals\.csv"):
+        read()
+    (folder / "labels.csv").write_text("file,label\nrec1.npy,wave\n")
+    with pytest.raises(DatasetError, match="start and end"):
+        read()
+    as_frames(folder)
+    (folder / "annotations.tsv").write_text("")
+    with pytest.raises(DatasetError, match="keep one"):
+        read()
+    (folder / "annotations.tsv").unlink()
+    (folder / "intervals.csv").write_text("label,start,end\nwave,1,2\n")
+    assert len(read()) == 1  # of the only recording
+    record(folder, "rec2.npy")
+    with pytest.raises(DatasetError, match="'file'"):
+        read()
+    (folder / "intervals.csv").unlink()
+    as_elan_beside(folder)
+    (folder / "rec1.txt").write_text("")
+    with pytest.raises(DatasetError, match="keep one"):
+        read()
+    (folder / "rec1.txt").unlink()
+    for option in ({"clips": "whole"}, {"ends": "in"}, {"tier": "feet"}):
+        with pytest.raises(DatasetError):
+            read(**option)
+
+
+def test_names_that_fit_several_recordings(folder, read):
+    record(folder, "a/rec1.npy")
+    record(folder, "b/rec1.npy")
+    text = "file,label,start,end\nrec1,wave,1,20\nb/rec1,wave,1,20\na/rec1.npy,sit,1,20\n"
+    (folder / "intervals.csv").write_text(text)
+    dataset = read()
+    assert spans(dataset) == [["a_rec1", "sit", 1, 20], ["b_rec1", "wave", 1, 20]]
+    ((where, why),) = dataset.info["skipped"]
+    assert where.endswith("csv:2")
+    assert "a/rec1.npy or b/rec1.npy" in why
+
+
+def test_video_names_differ():
+    names = video_names(["a/b.npy", "a_b.npy", "a_b.csv", "c.npy"])
+    assert len(set(names.values())) == 4
+    assert names["c.npy"] == "c"
+    assert not any("/" in name for name in names.values())
+    assert pd.Series(names).is_unique
