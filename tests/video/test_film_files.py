@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_skeleton.video.film_files import SUFFIXES, find_films, is_film
+from keras_skeleton.video.film_files import SUFFIXES, film_names, find_films, is_film
 
 
 @pytest.fixture
@@ -53,3 +53,23 @@ def test_films_are_found_once_in_the_order_given(folder, words, films, others):
 def test_a_name_with_brackets_is_a_film_not_a_pattern(folder):
     (folder / "wave [1].mp4").write_bytes(b"")
     assert find_films(["wave [1].mp4"]) == ([Path("wave [1].mp4")], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["a.mp4"], ["a"]),
+        (["sub"], ["d", "deep/e"]),
+        (["."], ["a", "b", "sub/d", "sub/deep/e", "trap.mp4/inside"]),
+        (["sub/deep/e.webm", "sub"], ["deep/e", "d"]),  # as a film of the folder
+        (["a.mp4", "more/a.mov", "more/a.mp4"], ["a", "a_2", "a_3"]),
+        (["a_2.mp4", "a.mp4", "more/a.mp4"], ["a_2", "a", "a_3"]),
+    ],
+)
+def test_names_of_results(folder, words, names):
+    films, _ = find_films(words)
+    assert film_names(films, words) == names
+
+
+def test_names_of_results_are_plain(folder):
+    assert film_names([Path("x:y.mp4"), Path("..mp4")], []) == ["x_y", "_."]
