@@ -37,6 +37,8 @@ SECONDS = {
     "commands/test_attention_score_command.py": 25,
     "viz/test_attention_page.py": 25,
     "test_recognizer.py": 20,
+    "commands/test_film_command.py": 20,
+    "film/test_label.py": 10,
     "commands/test_predict_command.py": 20,
     "layers/test_grouped.py": 15,
     "attention/test_saliency.py": 12,

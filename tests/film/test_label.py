@@ -357,6 +357,22 @@ def test_a_full_disk_stops_the_thread_that_reads(tmp_path, monkeypatch):
     assert not list((tmp_path / "out").glob(".part*"))
 
 
+@pytest.mark.parametrize(("size", "fps"), [((47, 63), 30), ((91, 35), 12), ((36, 120), 25)])
+def test_films_of_any_shape_and_rate(tmp_path, size, fps):
+    scene = Scene([lambda t: Person(17, 20, 16, lift=0.9)], size)
+    film = write_scene(scene, tmp_path / "film.mkv", 2 * fps, fps)
+    result = label_film(film, MadeNetwork(), MadeEstimator(scene), tmp_path / "out")
+    assert (result.fps, result.frames, result.size) == (fps, 2 * fps, size)
+    assert [(found.label, found.start, found.end) for found in result.people[0].segments] == [
+        ("wave", 0, 2 * fps)
+    ]
+    overlay = open_film(result.overlay)
+    assert overlay.fps == fps
+    assert sum(1 for _ in overlay.frames()) == 2 * fps
+    (clip,) = read_clips(result.keypoints)
+    assert clip.fps == fps
+
+
 def test_an_overlay_in_blocks_hides_who_it_is(tmp_path):
     def noise(t):
         return np.random.default_rng(1).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
