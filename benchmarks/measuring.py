@@ -36,10 +36,10 @@ def machine(*packages: str) -> str:
     )
 
 
-def in_own_process(script: str, *words: object) -> Any:
+def in_own_process(script: str, *words: object, python: str = sys.executable) -> Any:
     """Runs `script --measure words` and returns the last line it prints, parsed as JSON."""
     done = subprocess.run(
-        [sys.executable, script, "--measure", *map(str, words)],
+        [python, script, "--measure", *map(str, words)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=True,
         capture_output=True,
