@@ -18,6 +18,7 @@ from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.video.blazepose import BlazePose
 from keras_skeleton.video.film import open_film
+from keras_skeleton.video.film_files import OVERLAY, PAGE
 from keras_skeleton.video.people import Estimator
 from keras_skeleton.video.pose_models import find_pose_models
 from keras_skeleton.viz.attention_page import write_attention_page
@@ -83,11 +84,11 @@ def label_film(
         keypoints = write_keypoints(recording.world, film.fps, folder / KEYPOINTS, name)
         result = replace(result, keypoints=keypoints)
         if attention:
-            page = folder / f"{name}_attention.html"
+            page = folder / f"{name}{PAGE}"
             write_attention_page(film_clip(result, recording, recognizer), page)
             result = replace(result, page=page)
         if overlay:
-            path = folder / f"{name}_overlay.mp4"
+            path = folder / f"{name}{OVERLAY}"
             write_overlay(
                 film, result, recording, recognizer, path,
                 lambda s, text: say(share + (1 - share) * s, text), blocks,

@@ -28,6 +28,7 @@ from keras_skeleton.film.windows import FPS, Step
 from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.film import FilmFrame
+from keras_skeleton.video.film_files import OVERLAY
 from keras_skeleton.video.people import Estimator, PeopleTracker, PersonPose
 from keras_skeleton.video.reading import MOVIE_CODEC, write_video
 from keras_skeleton.viz.overlay import LIVE_WINDOW, FigureInFilm, Overlay
@@ -308,7 +309,7 @@ def record_live(
         written = [0]
         out.mkdir(parents=True, exist_ok=True)
         if overlay:
-            result.overlay = out / f"{name}_overlay.mp4"
+            result.overlay = out / f"{name}{OVERLAY}"
             write_atomic(
                 result.overlay,
                 lambda part: write_video(part, pictures(), FPS, MOVIE_CODEC, compact=True),

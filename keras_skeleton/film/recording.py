@@ -90,8 +90,8 @@ def record_film(
                 _keep_poses(T, found, world, points, persons)
                 keep(labeler.push(found))
                 T += 1
-                expected = max(film.frames_expected or 0, T + 1)
-                progress(T / expected, f"looking for people, frame {T}")
+                share = min(T / film.frames_expected, 1.0) if film.frames_expected else 0.0
+                progress(share, f"looking for people, frame {T}")
         keep(labeler.finish())
         progress(1.0, f"looking for people, frame {T}")
         return Recording(

@@ -11,10 +11,13 @@ from keras_skeleton.utils.files import plain_name
 SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".gif",
 )  # fmt: skip
+OVERLAY, PAGE = "_overlay.mp4", "_attention.html"  # ends of the names of results
 
 
 def find_films(words: Iterable[str]) -> tuple[list[Path], list[str]]:
     """Returns the distinct films of paths, folders and patterns, and the words without films.
+
+    Overlays that lie in the folders, from labeling their films, are left out.
 
     Example:
         >>> find_films(["walk.mp4", "clip.npy"])
@@ -25,15 +28,22 @@ def find_films(words: Iterable[str]) -> tuple[list[Path], list[str]]:
     for word in words:
         path = Path(word)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if is_film(p) and p.is_file())
+            found = sorted(p for p in path.rglob("*") if _is_source(p))
         elif is_film(path) and (path.is_file() or not glob.has_magic(word)):
             found = [path]
         else:
             found = [Path(p) for p in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207
-            found = [p for p in found if is_film(p) and p.is_file()]
+            found = [p for p in found if _is_source(p)]
         films += found
         others += [] if found else [word]
     return list(dict.fromkeys(films)), others
+
+
+def _is_source(path: Path) -> bool:
+    """Whether a path is a film, and not an overlay with its attention page."""
+    own = path.name.endswith(OVERLAY)
+    page = path.with_name(path.name.removesuffix(OVERLAY) + PAGE)
+    return is_film(path) and path.is_file() and not (own and page.is_file())
 
 
 def film_names(films: Sequence[Path], words: Iterable[str]) -> list[str]:

@@ -20,6 +20,7 @@ from keras_skeleton.video.blazepose import Landmarks, Region
 
 PRESENCE = 0.5  # of the landmark network; below it the person is lost
 LOOK = 1 / 3  # seconds between two looks of the detector while there is room for more people
+COUNT = 1.0  # the same while there is none, only to say that there are more
 REMEMBER = 1.0  # seconds for which a lost person keeps the identity
 NEAR = 0.5  # a detection is a known person within this share of the circle's radius ...
 SPEED = 2.0  # ... and this one for each second since the person was lost
@@ -87,7 +88,7 @@ class PeopleTracker:
 
     Attributes:
         cuts: Numbers of the frames after a cut.
-        crowded: Number of frames in which the detector saw more people than are followed.
+        crowded: Number of looks in which the detector saw more people than are followed.
         known: Number of people so far.
 
     Raises:
@@ -141,9 +142,15 @@ class PeopleTracker:
         if room and (not found or time_s - self._looked >= LOOK):
             self._looked = time_s
             found += self._newcomers(image, [seen for _, seen in found], room, time_s)
+        elif not room and time_s - self._looked >= COUNT:
+            self._looked = time_s
+            self._count(self.pose.detect(image))
         self._tracks = [track for track, _ in found]
         people = [self._pose(track, seen, time_s) for track, seen in found]
         return sorted(people, key=lambda person: person.slot)
+
+    def _count(self, regions: list[Region]) -> None:
+        self.crowded += len(regions) > self.people
 
     def _look(self, image: np.ndarray, region: Region) -> Landmarks | None:
         height, width = image.shape[:2]
@@ -158,8 +165,7 @@ class PeopleTracker:
     ) -> list[tuple[_Track, Landmarks]]:
         """People who are not followed yet, or were lost a moment ago."""
         regions = self.pose.detect(image)
-        if len(regions) > self.people:
-            self.crowded += 1
+        self._count(regions)
         for track in self._lost:
             if not any(_apart(region, track.region) < NEAR for region in regions):
                 regions += self._detect_in(image, track.region, AROUND)

@@ -73,3 +73,12 @@ def test_names_of_results(folder, words, names):
 
 def test_names_of_results_are_plain(folder):
     assert film_names([Path("x:y.mp4"), Path("..mp4")], []) == ["x_y", "_."]
+
+
+def test_results_of_labeling_are_no_sources(tmp_path):
+    for name in ("a.mp4", "a_overlay.mp4", "a_attention.html", "b_overlay.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    found, _ = find_films([str(tmp_path)])
+    assert [path.name for path in found] == ["a.mp4", "b_overlay.mp4"]
+    named = tmp_path / "a_overlay.mp4"
+    assert find_films([str(named)]) == ([named], [])
