@@ -285,8 +285,15 @@ def record_live(
         seconds: Stop after this time.
     """
     result = LiveResult()
-    with TemporaryDirectory(prefix="keras-skeleton-", ignore_cleanup_errors=True) as folder:
-        world = RowsOnDisk(Path(folder) / "world", (people, MEDIAPIPE33.size, 4), np.float32)
+    with contextlib.ExitStack() as files:
+        folder = files.enter_context(
+            TemporaryDirectory(prefix="keras-skeleton-", ignore_cleanup_errors=True)
+        )
+        world = files.enter_context(
+            contextlib.closing(
+                RowsOnDisk(Path(folder) / "world", (people, MEDIAPIPE33.size, 4), np.float32)
+            )
+        )
 
         def keep(tick: int, found: list[PersonPose]) -> None:
             row = np.zeros((1, *world.shape), np.float32)
