@@ -27,10 +27,10 @@ from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
 from keras_skeleton.evaluation.run_record import upgraded
 from keras_skeleton.models.jcr_rnn import jcr_rnn
-from keras_skeleton.models.preprocessing import Preprocessing
+from keras_skeleton.models.preprocessing import Preprocessing, read_skeleton
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.recognizer import Recognizer
-from keras_skeleton.skeletons import get_skeleton
+from keras_skeleton.skeletons import Skeleton, get_skeleton
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import FileError, read_json
 
@@ -79,6 +79,16 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
+def _skeleton_of(run: dict[str, Any], folder: Path) -> Skeleton:
+    """The joint layout of a run; older runs have only its name."""
+    if not run.get("layout"):
+        return get_skeleton(run["skeleton"])
+    try:
+        return read_skeleton(run["layout"])
+    except (TypeError, KeyError, ValueError):
+        raise UserError(f"{folder / 'run.json'}: damaged (its joint layout)") from None
+
+
 def _numbers(content: Any) -> list[float]:
     """All numbers in a JSON value."""
     if isinstance(content, (dict, list)):
@@ -109,7 +119,7 @@ class Detector:
     def __init__(self, folder: Path, number: int = 1) -> None:
         self.run = read_run(folder)
         self.folder, self.number = folder, number
-        self.skeleton = get_skeleton(self.run["skeleton"])
+        self.skeleton = _skeleton_of(self.run, folder)
         self.classes = len(self.run["classes"])
         self.svm: WindowSVM | None = None
         self._networks: dict[str, keras.Model] = {}
@@ -256,7 +266,8 @@ class Detector:
             )
             for i in recordings
         ]
-        return pd.concat(tables)[["video", "label", "start", "end", "score"]]
+        columns = ["video", "label", "start", "end", "score"]
+        return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
 
     def _slide(self, dataset: SkeletonDataset, recording: int, settings: Settings) -> pd.DataFrame:
         if self.svm is None:

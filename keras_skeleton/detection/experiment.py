@@ -68,6 +68,8 @@ class Detection:
         folder: Output folder.
         command: Command line stored in `run.json`.
         log: Called with each line of console output.
+        fixed: Settings of the TAP methods that are given instead of chosen: `window`, `omega`,
+            `epsilon` and `relative`.
 
     Raises:
         UnknownNameError: If a method is unknown.
@@ -88,6 +90,7 @@ class Detection:
     folder: Path
     command: str
     log: Callable[[str], None] = print
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     parts: dict[str, Experiment] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,8 +128,8 @@ class Detection:
     def describe(self) -> dict[str, Any]:
         """The content of `run.json`."""
         part = self.parts["classifier"].describe()
-        kept = ("dataset", "protocol", "recipe", "seed", "skeleton", "folds_total", "command",
-                "versions", "device", "started")  # fmt: skip
+        kept = ("dataset", "protocol", "recipe", "seed", "skeleton", "layout", "unit",
+                "folds_total", "command", "versions", "device", "started")  # fmt: skip
         return {
             "task": "detection",
             "classifier": self.classifier,
@@ -140,6 +143,7 @@ class Detection:
             "fps": self.dataset.info.get("fps"),
             "bodies": self.dataset.max_bodies,
             "frames": {name: part.frames for name, part in self.parts.items()},
+            **({"settings": dict(self.fixed)} if self.fixed else {}),
             **{name: part[name] for name in kept},
         }
 
@@ -230,10 +234,15 @@ class Detection:
         held = self.folds[detector.number - 1].validation
         truth = self.dataset.intervals
         truth = truth[truth["video"].isin(self.videos(held))]
+        if method in TAP:
+            plain = replace(plain, **self.fixed)
         if method not in TAP or not len(truth):
             return plain
         best: tuple[tuple[float, int], Settings] | None = None
-        for window, epsilon, omega in product(WINDOWS, EPSILONS, OMEGAS):
+        grid: dict[str, Sequence[Any]]
+        grid = {"window": WINDOWS, "epsilon": EPSILONS, "omega": OMEGAS}
+        grid |= {name: (value,) for name, value in self.fixed.items() if name in grid}
+        for window, epsilon, omega in product(*grid.values()):
             own = replace(plain, window=window, epsilon=epsilon, omega=omega, scales=False)
             found = detector.proposals(method, self.dataset, held.tolist(), own)
             if len(found):
