@@ -34,6 +34,10 @@ Northwestern-UCLA, which has ten times as many clips, the middle one of each siz
 is their length, 0 for whole clips. Column `setup` is 1 for UT-Kinect, 2 for Northwestern-UCLA,
 whose subjects are numbered from 101.
 
+One hand: UT-Kinect's people wave with both hands, people in films mostly with one. So each
+'waveHands' is there six times more, with one arm held as the same person holds it in the middle of
+another part of the recording (column `made` is 1). Such clips are never test clips.
+
 Protocols (validation holds out one training subject of each dataset, with all windows):
     cs    train on subjects 1 to 5 of both datasets, test on the whole clips of the others; those of
           UT-Kinect are the test clips of its own protocol `cs`
@@ -74,6 +78,8 @@ SHORTEST, LONGEST = 16, 48  # frames of a piece of 'none'
 STILL = 0.2  # meters a second; who moves faster through the room walks
 WINDOWS = (16, 32)  # frames
 MANY, SOME, ONE = 6, 3, 1  # windows of each size: UT-Kinect's actions, 'none', Northwestern-UCLA
+TWO_HANDS = "waveHands"  # is also made with one hand
+HELD = (NONE, "carry", "clapHands")  # parts of a recording in which the other arm is held
 AROUND = 16  # frames kept before and after an action of UT-Kinect
 UT, NUCLA = 1, 2  # values of the column `setup`
 FIRST_NUCLA = 100  # added to the numbers of Northwestern-UCLA's subjects
@@ -224,13 +230,33 @@ def _add(
     """
     first, last = inside or (0, len(frames))
     start = writer.add_rows(centred(frames[:, :, _JOINTS]))
-    rest = {"label": CLASSES.index(label), "bodies": 1, **columns}
+    rest = {"label": CLASSES.index(label), "bodies": 1, "made": 0, **columns}
     writer.add_sample(name=name, start=start + first, frames=last - first, window=0, **rest)
     own = windows(first, last, len(frames), many, beyond=inside is not None)
     for number, (at, size) in enumerate(own, start=1):
         writer.add_sample(
             name=f"{name}_w{number:02d}", start=start + at, frames=size, window=size, **rest
         )
+
+
+def one_handed(frames: np.ndarray, pose: np.ndarray, side: str) -> np.ndarray:
+    """Clips of Kinect v1 joints (T, 1, 20, 3) in which one arm is held as in a pose (20, 3).
+
+    The pose is turned about the vertical so that its shoulders have the direction of the clip's.
+    """
+    left, right = KINECT_V1.shoulders
+    across = frames[:, 0, left] - frames[:, 0, right]  # (T, 3)
+    own = pose[left] - pose[right]
+    turn = np.arctan2(across[:, 2], across[:, 0]) - np.arctan2(own[2], own[0])  # (T,)
+    c, s = np.cos(turn), np.sin(turn)
+    shoulder = KINECT_V1.index(f"{side}_shoulder")
+    out = np.array(frames)
+    for part in ("elbow", "wrist", "hand"):
+        joint = KINECT_V1.index(f"{side}_{part}")
+        x, y, z = pose[joint] - pose[shoulder]
+        held = np.stack([c * x - s * z, np.full_like(c, y), s * x + c * z], axis=-1)
+        out[:, 0, joint] = frames[:, 0, shoulder] + held
+    return out
 
 
 def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
@@ -243,6 +269,8 @@ def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
             "setup": UT,
         }
         frames = level(frames, UT_TILT)
+        held: dict[str, np.ndarray] = {}  # the pose in the middle of a part
+        both: list[tuple[np.ndarray, tuple[int, int]]] = []
         for interval in intervals:
             own = numbers[(numbers >= interval.start) & (numbers <= interval.end)]
             start = max(int(own[0]) - AROUND * TICK, int(numbers[0]))
@@ -253,13 +281,23 @@ def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
             action = interval.action
             _add(writer, clip, f"{name}_{action}", action, MANY, inside=(first, last), **columns)
             actions += 1
+            held.setdefault(action, clip[(first + last) // 2, 0])
+            if action == TWO_HANDS:
+                both.append((clip, (first, last)))
         for first, last in between(numbers, [(i.start, i.end) for i in intervals]):
             clip = resample(frames, numbers, np.arange(first, last + 1, TICK))
             for start, end in pieces(len(clip)):
                 if speed(clip[start:end]) <= STILL:
                     part = f"{name}_{NONE}_{first + TICK * start}"
                     _add(writer, clip[start:end], part, NONE, SOME, **columns)
+                    held.setdefault(NONE, clip[(start + end) // 2, 0])
                     rest += 1
+        for clip, inside in both:
+            for side in ("left", "right"):
+                for other in (part for part in HELD if part in held):
+                    part = f"{name}_{TWO_HANDS}_{side}_as_in_{other}"
+                    made = one_handed(clip, held[other], side)
+                    _add(writer, made, part, TWO_HANDS, ONE, inside=inside, made=1, **columns)
     writer.report.note(f"{rest} pieces between UT-Kinect's actions are clips of the class '{NONE}'")
     return actions
 
@@ -312,7 +350,7 @@ def cross_subject(samples: pd.DataFrame) -> Iterator[Fold]:
         if len(subjects) > 1:
             chosen = np.random.default_rng(seed).choice(subjects)
             held |= (samples["subject"] == chosen).to_numpy()
-    test = ~train & (samples["window"] == 0)
+    test = ~train & (samples["window"] == 0) & (samples["made"] == 0)
     yield Fold(*(np.flatnonzero(part) for part in (train & ~held, train & held, test)))
 
 

@@ -100,18 +100,20 @@ _CSTA = {
         batch_size=32,
         epochs=30,
         preprocessing={"coordinates": "hips"},
-        model={"crop": (0.5, 1.0), "interpolated": 22},
+        model={"crop": (0.5, 1.0), "interpolated": 22, "dropout": 0.3},
         augment=FROM_FILM,
         frames=96,
         sources={
             **_CSTA_SMALL.sources,
             **FILM_SOURCES,
             "all": "our choice: as on UESTC; the dataset is not in the paper",
-            "batch_size": "our choice: 3,304 training clips, more than in the other small datasets",
-            "epochs": "our choice: 3,120 steps",
+            "batch_size": "our choice: 3,448 training clips, more than in other small datasets",
+            "epochs": "our choice: 3,240 steps",
             "model": "paper, Sec. 3.1: 30 frames; cropping keeps 0.5 to 1 of a clip, as on UESTC: "
             "film is labelled in windows, which are parts of actions. Our choice: the smallest "
-            "number of interpolated joints that three convolutions allow, of 15",
+            "number of interpolated joints that three convolutions allow, of 15; less dropout, "
+            "because the augmentation leaves little to memorise: with 0.5 the training accuracy "
+            "stayed below that of the validation clips",
         },
     ),
     ("synthetic", "paper"): replace(_CSTA_SMALL, epochs=40),

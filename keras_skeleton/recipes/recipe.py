@@ -28,6 +28,8 @@ class Recipe:
         model: Arguments of `build_model`.
         dataset: Options of the dataset's reader.
         augment: Layers of `layers.augmentation` in front of the network, as (class, arguments).
+        speed: For networks that learn from whole recordings: each training window is played faster
+            or slower by a random factor between 1 / speed and speed.
         frames: T of the network's input. By default the image size of the paper or, for networks
             that take clips at their own length, the length of the longest clip.
         jit: Whether XLA compiles the training steps on TensorFlow: `"auto"` on GPUs if all layers
@@ -62,6 +64,7 @@ class Recipe:
     model: Mapping[str, Any] = field(default_factory=dict)
     dataset: Mapping[str, Any] = field(default_factory=dict)
     augment: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    speed: float = 1.0
     frames: int | None = None
     jit: bool | str = "auto"
     stages: tuple[Stage, ...] = ()
@@ -71,8 +74,10 @@ class Recipe:
     name: str = "paper"
 
     def describe(self) -> dict[str, Any]:
-        """All fields except the name as plain values, for `run.json`."""
+        """All fields except the name as plain values, for `run.json`; `speed` only if it is used,
+        which most trainings do not know."""
         schedule = {"name": type(self.schedule).__name__, **asdict(self.schedule)}
         fields = {**asdict(self), "schedule": schedule}
-        del fields["name"]
+        for hidden in ("name", *(() if self.speed != 1 else ("speed",))):
+            del fields[hidden]
         return fields

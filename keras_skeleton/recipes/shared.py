@@ -43,20 +43,20 @@ def _film_augmentation() -> tuple[tuple[str, Mapping[str, Any]], ...]:
     mirror = [int(v) for v in body.mirror]
     arms = [[body.index(f"{side}_{j}") for j in ("elbow", "wrist")] for side in ("left", "right")]
     legs = [[body.index(f"{side}_{j}") for j in ("knee", "ankle")] for side in ("left", "right")]
-    some = {"limbs": [*legs, [body.index("head")]], "probability": 0.2, "stddev": 0.2}
+    limbs = [*arms, *legs, [body.index("head")]]
+    lost = {"limbs": limbs, "probability": 0.25, "stddev": 0.2}
     # The upper body alone is in the picture: both legs are made up, for the whole clip.
-    unseen = {"limbs": [legs[0] + legs[1]], "probability": 0.4, "stddev": 0.4, "smallest": 1.0}
-    lost = [{"limbs": arms, "probability": 0.3, "stddev": 0.3}, some, unseen]
+    unseen = {"limbs": [legs[0] + legs[1]], "probability": 0.3, "stddev": 0.4, "smallest": 1.0}
     bones = [list(bone) for bone in body.bones]
     return (
         ("RandomSymmetry", {"order": mirror, "signs": (-1, 1, 1)}),
-        ("RandomBoneLength", {"bones": bones, "root": body.root, "mirror": mirror, "amount": 0.25}),
-        ("RandomAmplitude", {"least": 0.5, "most": 1.2}),
-        *(("RandomDroppedLimb", {"joints": body.size, **own}) for own in lost),
+        ("RandomBoneLength", {"bones": bones, "root": body.root, "mirror": mirror, "amount": 0.2}),
+        ("RandomAmplitude", {"least": 0.6, "most": 1.2}),
+        *(("RandomDroppedLimb", {"joints": body.size, **own}) for own in (lost, unseen)),
         ("RandomFrameRate", {"most": 3.0}),
-        ("RandomSmoothNoise", {"stddev": 0.04, "depth": 2.0}),
-        ("RandomRotation", {"degrees": (12, 60, 8)}),
-        ("RandomScale", {"amount": 0.15}),
+        ("RandomSmoothNoise", {"stddev": 0.03, "depth": 2.0}),
+        ("RandomRotation", {"degrees": (10, 45, 6)}),
+        ("RandomScale", {"amount": 0.1}),
     )
 
 

@@ -124,6 +124,32 @@ def test_windows_lie_on_their_action(dataset):
     assert list(long["start"] - whole["start"]) == [21, 13]
 
 
+def test_waving_with_one_hand(dataset):
+    table = dataset.samples
+    made = table[table["made"] == 1]
+    whole = made[(made["window"] == 0) & (made["subject"] == 1)]
+    assert len(whole) == 2  # no 'carry' and no 'clapHands' to take the other arm from
+    assert {dataset.classes[k] for k in made["label"]} == {"waveHands"}
+
+
+def test_the_other_arm_is_held_in_the_direction_of_the_shoulders():
+    rng = np.random.default_rng(0)
+    frames, pose = rng.normal(size=(6, 1, 20, 3)), rng.normal(size=(20, 3))
+    out = film.one_handed(frames, pose, "left")
+    arm = [V1.index(f"left_{part}") for part in ("elbow", "wrist", "hand")]
+    rest = [j for j in range(20) if j not in arm]
+    np.testing.assert_array_equal(out[:, :, rest], frames[:, :, rest])
+    left, right = V1.shoulders
+    for joint in arm:  # as far from the shoulder, as high, and at the same angle to the shoulders
+        one, other = out[:, 0, joint] - out[:, 0, left], pose[joint] - pose[left]
+        np.testing.assert_allclose(one[:, 1], other[1])
+        np.testing.assert_allclose(np.linalg.norm(one, axis=-1), np.linalg.norm(other))
+        across, own = frames[:, 0, left] - frames[:, 0, right], pose[left] - pose[right]
+        angle = np.arctan2(one[:, 2], one[:, 0]) - np.arctan2(across[:, 2], across[:, 0])
+        expected = np.arctan2(other[2], other[0]) - np.arctan2(own[2], own[0])
+        np.testing.assert_allclose(np.exp(1j * angle), np.exp(1j * expected))
+
+
 def test_cross_subject(dataset):
     (fold,) = dataset.folds("cs")
     table = dataset.samples
@@ -132,6 +158,7 @@ def test_cross_subject(dataset):
     assert len(train) == len(held) == 2
     assert train | held == {1, 2, 101, 102}
     assert (table["window"].iloc[fold.test] == 0).all()
+    assert (table["made"].iloc[fold.test] == 0).all()
     assert (table["window"].iloc[fold.validation] > 0).any()
 
 
@@ -154,7 +181,7 @@ def test_real_recordings(real_data, tmp_path):
     real_data("ut_kinect")
     dataset = load_dataset("film", root, tmp_path)
     table = dataset.samples
-    whole = table[table["window"] == 0]
+    whole = table[(table["window"] == 0) & (table["made"] == 0)]
     none = film.CLASSES.index(film.NONE)
     assert (whole["label"] != none).sum() == film.FILM.clips == 1683
     assert (whole["label"] == none).sum() == 247
