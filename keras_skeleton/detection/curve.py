@@ -14,6 +14,7 @@ import numpy as np
 
 GATE = "frame_attention"  # the layer that outputs the curve
 STEP = 256  # chunks of short streams have a multiple of STEP frames
+AROUND = 256  # context of a chunk: LSTMs forget
 
 Frames = Callable[[int, int], np.ndarray]
 """`frames(start, end)` returns the network's input for these frames of a stream, (n, K, 3)."""
@@ -32,7 +33,7 @@ def along(
     frames: Frames,
     length: int,
     chunk: int = 1024,
-    around: int = 256,
+    around: int = AROUND,
     batch_size: int = 16,
 ) -> np.ndarray:
     """Computes a network's output for every frame of a stream, float32 (length, ...).

@@ -14,7 +14,7 @@ import pandas as pd
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection import jcr
-from keras_skeleton.detection.curve import Frames, along, gates_of
+from keras_skeleton.detection.curve import AROUND, Frames, along, gates_of
 from keras_skeleton.detection.detect import (
     Classify,
     Settings,
@@ -23,9 +23,12 @@ from keras_skeleton.detection.detect import (
     read_settings,
     windows,
 )
+from keras_skeleton.detection.fit import per_frame
+from keras_skeleton.detection.gate import build_gate
 from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
 from keras_skeleton.evaluation.run_record import upgraded
+from keras_skeleton.models.gate_net import reach
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.models.preprocessing import Preprocessing, read_skeleton
 from keras_skeleton.models.registry import MODELS, build_model
@@ -37,13 +40,17 @@ from keras_skeleton.utils.files import FileError, read_json
 PROPOSALS = "tap_lstm"
 TAP = {"tap_u": "tap_u", "tap_u_m": "tap_u", "tap_b": "tap_b", "tap_b_m": "tap_b"}
 # Rows of the paper's Tables IV and V with the networks that each needs.
-METHODS: dict[str, tuple[str, ...]] = {
+OF_PAPER: dict[str, tuple[str, ...]] = {
     "svm_sw": (),
     "sta_lstm_sw": ("classifier",),
     "jcr_rnn": ("jcr_rnn",),
     "sta_lstm_jcr": ("jcr_rnn", "classifier"),
     **{name: (network, "classifier") for name, network in TAP.items()},
 }
+# Our own detector: GateNet on the frames so far (causal), and on those before and after.
+GATES = ("gate_u", "gate_b")
+METHODS = OF_PAPER | {name: (name,) for name in GATES}
+ON_RECORDINGS = ("jcr_rnn", *GATES)  # networks that are trained on whole recordings
 NETWORKS, WEIGHTS = "networks", "best.weights.h5"
 # Limits of the sizes in run.json: a damaged file could otherwise lead to a network that fills the
 # memory before its weights are found not to fit.
@@ -142,8 +149,10 @@ class Detector:
                 raise UserError(f"{place}: no such file; '{part}' was not trained in this run")
             network = self._build(part)
             load_weights(network, place)
-            if part != "classifier":
-                network = jcr.per_frame(network) if part == "jcr_rnn" else gates_of(network)
+            if part in ON_RECORDINGS:
+                network = per_frame(network)
+            elif part != "classifier":
+                network = gates_of(network)
             self._networks[part] = network
         return self._networks[part]
 
@@ -151,6 +160,8 @@ class Detector:
         bodies = self.run["bodies"]
         if part == "jcr_rnn":
             return jcr_rnn(bodies * self.skeleton.size, self.classes)
+        if part in GATES:
+            return build_gate(self.skeleton, self.classes, bodies, self.recipe(part)["model"])
         name = self.run["classifier"] if part == "classifier" else PROPOSALS
         entry = MODELS[name]
         arguments = {**self.run["recipes"][name]["model"], **entry.dataset_arguments(bodies)}
@@ -160,21 +171,37 @@ class Detector:
         classes = self.classes + (part == "classifier")
         return build_model(name, self.skeleton, classes, frames, **arguments)
 
-    def frames(self, dataset: SkeletonDataset, recording: int) -> Frames:
-        """A recording, preprocessed for TAP-LSTM, JCR-RNN and the SVM."""
-        return frames_of(
-            dataset, recording, PROPOSALS, self.run["recipes"][PROPOSALS]["preprocessing"]
-        )
+    def recipe(self, part: str) -> dict[str, Any]:
+        """The recipe of GateNet, as stored in the run.
+
+        Raises:
+            UserError: If the run was made without it.
+        """
+        if part not in self.run["recipes"]:
+            raise UserError(f"{self.folder}: '{part}' is not in the recipes of this run")
+        return dict(self.run["recipes"][part])
+
+    def frames(self, dataset: SkeletonDataset, recording: int, part: str = PROPOSALS) -> Frames:
+        """A recording, preprocessed for a part; TAP-LSTM, JCR-RNN and the SVM have the same."""
+        own = self.recipe(part if part in GATES else PROPOSALS)
+        return frames_of(dataset, recording, PROPOSALS, own["preprocessing"])
 
     def curve(self, part: str, dataset: SkeletonDataset, recording: int) -> np.ndarray:
-        """The output of a part for every frame, (T,), or (T, C + 3) for JCR-RNN; cached."""
+        """The output of a part for every frame, (T,), or (T, C + 3) for JCR-RNN and GateNet;
+        cached."""
         if self._known is not dataset:
             self._known, self._kept = dataset, {}
         key = (part, recording)
         if key not in self._kept:
             length = int(dataset.samples["frames"].iloc[recording])
-            self._kept[key] = along(self.network(part), self.frames(dataset, recording), length)
+            around = max(self.reach(part)) if part in GATES else AROUND
+            frames = self.frames(dataset, recording, part)
+            self._kept[key] = along(self.network(part), frames, length, around=around)
         return self._kept[key]
+
+    def reach(self, part: str) -> tuple[int, int]:
+        """Number of frames before and after a frame on which the outputs of GateNet depend."""
+        return reach(self.network(part))
 
     def classify(self, dataset: SkeletonDataset, recording: int) -> Classify:
         """A function that classifies intervals of a recording."""
@@ -244,6 +271,9 @@ class Detector:
         length = int(dataset.samples["frames"].iloc[recording])
         if method == "svm_sw":
             return self._slide(dataset, recording, settings)
+        if method in GATES:
+            said = self.curve(method, dataset, recording)
+            return jcr.read_off(said[:, :-2], said[:, -2:])
         if "jcr_rnn" in METHODS[method]:
             said = self.curve("jcr_rnn", dataset, recording)
             found = jcr.read_off(said[:, :-2], said[:, -2:])

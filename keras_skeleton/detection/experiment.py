@@ -5,21 +5,20 @@ Algorithm 2 and Sec. IV.C): train on trimmed clips, detect in the test recording
     RUN/networks/tap_u, tap_b   run folders of TAP-LSTM, unidirectional and bidirectional
     RUN/networks/classifier     run folder of the classifier of C + 1 classes
     RUN/networks/jcr_rnn        weights and history of JCR-RNN
+    RUN/networks/gate_u, gate_b weights and history of GateNet, causal and both ways
     RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention per frame)
     RUN/METHOD                  detections of all folds: PKU-MMD files, activitynet.json
     RUN/scores.csv              scores of each method by both rules; also figures
     RUN/attention.csv           attention of TAP-LSTM within and between actions
 
-More methods or folds can be added to the folder later (`resume`). An interrupted JCR-RNN training,
-which takes minutes on small datasets, starts over; other networks resume from their last saved
-epoch.
+More methods or folds can be added to the folder later (`resume`). An interrupted training continues
+from its last saved epoch.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
@@ -31,22 +30,30 @@ import numpy as np
 
 from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
-from keras_skeleton.detection import jcr
+from keras_skeleton.detection import gate, jcr
 from keras_skeleton.detection.clips import trimmed
 from keras_skeleton.detection.detect import Settings
-from keras_skeleton.detection.detector import METHODS, NETWORKS, PROPOSALS, TAP, WEIGHTS, Detector
+from keras_skeleton.detection.detector import (
+    GATES,
+    METHODS,
+    NETWORKS,
+    ON_RECORDINGS,
+    PROPOSALS,
+    TAP,
+    WEIGHTS,
+    Detector,
+)
+from keras_skeleton.detection.fit import RecordingFit, Stream, targets
 from keras_skeleton.detection.report import write_report
 from keras_skeleton.detection.scoring import average_recall
 from keras_skeleton.detection.streams import frames_of
 from keras_skeleton.detection.svm import WindowSVM
 from keras_skeleton.evaluation.run_record import open_run
-from keras_skeleton.layers import augmentation
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.training.progress import EVERY
 from keras_skeleton.utils.errors import UnknownNameError
-from keras_skeleton.utils.files import write_atomic, write_json
+from keras_skeleton.utils.files import write_json
 
 # Search grid on the validation recordings. The paper uses epsilon = 0 (0.2 for cross-view),
 # omega = 30 and a filter of 30 frames for PKU-MMD.
@@ -63,7 +70,8 @@ class Detection:
         protocol: Name of one of the dataset's protocols.
         methods: Detection methods, keys of `METHODS`.
         classifier: Name of the model that classifies intervals.
-        recipes: Recipes of `tap_lstm`, `jcr_rnn` and the classifier, by model name.
+        recipes: Recipes of `tap_lstm`, `jcr_rnn` and the classifier, by model name; those of
+            `gate_u` and `gate_b` if they are among the methods.
         seed: Random seed. Fold k (counted from 1) uses seed + k - 1.
         folder: Output folder.
         command: Command line stored in `run.json`.
@@ -170,8 +178,9 @@ class Detection:
             write_run_report(self.parts[name])
             self.parts[name].forget()
         for number in wanted:
-            if any("jcr_rnn" in METHODS[method] for method in self.methods):
-                self.train_jcr(number)
+            for part in ON_RECORDINGS:
+                if any(part in METHODS[method] for method in self.methods):
+                    self.train_on_recordings(part, number)
             detector = Detector(self.folder, number)
             for method in self.methods:
                 if not (detector.fold / method / "detections.csv").exists():
@@ -179,44 +188,39 @@ class Detection:
                     self.detect(method, detector)
         return write_report(self.folder, self.dataset.intervals)
 
-    def streams(self, recordings: np.ndarray) -> list[jcr.Stream]:
-        """Recordings with frame-wise targets, for training JCR-RNN and the SVM."""
+    def streams(self, recordings: np.ndarray, part: str = PROPOSALS) -> list[Stream]:
+        """Recordings with frame-wise targets, preprocessed for a part (JCR-RNN and the SVM: as for
+        TAP-LSTM)."""
         found, truth = [], self.dataset.intervals
+        own = self.recipes[part if part in GATES else PROPOSALS].preprocessing
         for i in recordings.tolist():
             row = self.dataset.samples.iloc[i]
             actions, length = truth[truth["video"] == row["video"]], int(row["frames"])
-            labels, ends = jcr.targets(actions, length, len(self.dataset.classes))
-            frames = frames_of(self.dataset, i, PROPOSALS, self.recipes[PROPOSALS].preprocessing)
-            found.append(jcr.Stream(frames(0, length), labels, ends))
+            labels, ends = targets(actions, length, len(self.dataset.classes))
+            frames = frames_of(self.dataset, i, PROPOSALS, own)
+            found.append(Stream(frames(0, length), labels, ends))
         return found
 
-    def train_jcr(self, number: int) -> None:
-        """Trains JCR-RNN on the recordings of a fold, unless its weights exist."""
-        folder = self.folder / NETWORKS / "jcr_rnn" / f"fold_{number:02d}"
-        weights = folder / WEIGHTS
-        if weights.exists():
+    def train_on_recordings(self, part: str, number: int) -> None:
+        """Trains JCR-RNN or GateNet on the recordings of a fold, unless its weights exist.
+
+        A training that was stopped continues from its last saved epoch.
+        """
+        folder = self.folder / NETWORKS / part / f"fold_{number:02d}"
+        if (folder / WEIGHTS).exists():
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        recipe, fold = self.recipes["jcr_rnn"], self.folds[number - 1]
-        self.log(f"\njcr_rnn: fold {number}, {recipe.epochs} epochs on recordings")
-        keras.utils.set_random_seed(self.seed + number - 1)
-        joints = self.dataset.max_bodies * self.dataset.skeleton.size
-        network = jcr_rnn(joints, len(self.dataset.classes))
-        augment = [getattr(augmentation, name)(**arguments) for name, arguments in recipe.augment]
-        history = jcr.train(
-            network,
-            self.streams(fold.train),
-            self.streams(fold.validation),
-            lambda epoch: recipe.learning_rate * recipe.schedule.factor(epoch, recipe.epochs, []),
-            recipe.epochs,
-            augment,
-            size=recipe.frames or 200,
-            batch_size=recipe.batch_size,
-            seed=self.seed + number - 1,
-            on_epoch_end=_teller(recipe.epochs, self.log),
-        )
-        history.to_csv(folder / "history.csv", index=False)
-        write_atomic(weights, network.save_weights)
+        recipe, fold, seed = self.recipes[part], self.folds[number - 1], self.seed + number - 1
+        self.log(f"\n{part}: fold {number}, {recipe.epochs} epochs on recordings")
+        keras.utils.set_random_seed(seed)
+        bodies, classes = self.dataset.max_bodies, len(self.dataset.classes)
+        if part == "jcr_rnn":
+            network = jcr_rnn(bodies * self.dataset.skeleton.size, classes)
+            fit = RecordingFit(network, jcr.losses(), jcr.WEIGHTS, recipe)
+        else:
+            network = gate.build_gate(self.dataset.skeleton, classes, bodies, recipe.model)
+            fit = RecordingFit(network, gate.losses(), gate.WEIGHTS, recipe, last=True)
+        train, held = self.streams(fold.train, part), self.streams(fold.validation, part)
+        fit.run(train, held, seed, folder, self.log)
 
     def settings(self, method: str, detector: Detector) -> Settings:
         """Selects the settings of a method.
@@ -284,17 +288,3 @@ class Detection:
         found.to_csv(part / "detections.csv", index=False)
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)
-
-
-def _teller(epochs: int, log: Callable[[str], None]) -> Callable[[dict[str, float]], None]:
-    """Returns a callback that logs the progress of training every few seconds."""
-    last = time.monotonic()
-
-    def on_epoch_end(row: dict[str, float]) -> None:
-        nonlocal last
-        if time.monotonic() - last > EVERY or row["epoch"] == epochs:
-            last = time.monotonic()
-            held = f"  validation loss {row['val_loss']:.3f}" if "val_loss" in row else ""
-            log(f"epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.3f}{held}")
-
-    return on_epoch_end

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from keras_skeleton.detection.detect import windows
-from keras_skeleton.detection.jcr import Stream
+from keras_skeleton.detection.fit import Stream
 
 SIZE, STEP = 10, 5  # window length and stride in frames, Sec. IV.C
 MOST = 50_000  # maximum number of training windows, randomly sampled: our choice

@@ -16,7 +16,7 @@ import numpy as np
 from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.datasets.registry import get_source, load_dataset
-from keras_skeleton.detection.detector import METHODS
+from keras_skeleton.detection.detector import OF_PAPER
 from keras_skeleton.detection.experiment import Detection
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.models.summary import flops
@@ -120,7 +120,7 @@ def _detection(
     return Detection(
         dataset=_dataset(training, place, {"clips": "untrimmed"}, log),
         protocol=training.protocol,
-        methods=list(METHODS),
+        methods=list(OF_PAPER),
         classifier=CLASSIFIER,
         recipes=recipes,
         seed=seed,

@@ -10,7 +10,8 @@ from toy_streams import make_streams
 
 from keras_skeleton.detection import report
 from keras_skeleton.detection.detect import Settings
-from keras_skeleton.detection.detector import METHODS, Detector
+from keras_skeleton.detection.detector import OF_PAPER as METHODS
+from keras_skeleton.detection.detector import Detector
 from keras_skeleton.detection.experiment import Detection
 from keras_skeleton.detection.recording import read_recording
 from keras_skeleton.detection.report import write_report
@@ -189,11 +190,11 @@ def test_what_cannot_be_detected_with(tmp_path):
     streams = make_streams()
     with pytest.raises(UserError, match="run.json"):
         Detector(tmp_path)
-    np.save(tmp_path / "wide.npy", np.ones((30, 1, 25, 3)))
+    np.save(tmp_path / "few.npy", np.ones((30, 1, 15, 3)))
     np.save(tmp_path / "empty.npy", np.zeros((30, 1, 20, 3)))
     (tmp_path / "notes.doc").write_text("")
     for name, why in (
-        ("wide.npy", "joints"), ("empty.npy", "no body"), ("notes.doc", "format"),
+        ("few.npy", "joint"), ("empty.npy", "no body"), ("notes.doc", "format"),
         ("absent.npy", "no such file"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=why):

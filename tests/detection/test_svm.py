@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.detection import svm
-from keras_skeleton.detection.jcr import Stream, targets
+from keras_skeleton.detection.fit import Stream, targets
 from keras_skeleton.detection.svm import COSTS, WindowSVM
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from keras_skeleton.datasets.dataset import INTERVAL_COLUMNS, SkeletonDataset
 from keras_skeleton.datasets.protocols import group_holdout, train_on
+from keras_skeleton.detection.fit import Stream, targets
 from keras_skeleton.skeletons import get_skeleton
 
 CLASSES = ("up", "out")
@@ -45,3 +46,21 @@ def make_streams(recordings=6, actions=6, seed=0):
         info={"options": {"clips": "untrimmed"}, "fps": 30.0},
         intervals=pd.DataFrame(intervals, columns=list(INTERVAL_COLUMNS)),
     )
+
+
+def streams(count=3, seed=0):
+    """The first number says the class: an action runs while it is 1 or -1."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        value, spans, t = [], [], 0
+        for label in rng.permutation([0, 1, 0, 1]).tolist():
+            pause, length = rng.integers(15, 30, 2).tolist()
+            value += [0.0] * pause + [1.0 if label else -1.0] * length
+            spans.append((label, t + pause, t + pause + length))
+            t += pause + length
+        frames = rng.normal(0, 0.1, (t, 2, 3)).astype("float32")
+        frames[:, 0, 0] += value
+        actions = pd.DataFrame(spans, columns=["label", "start", "end"])
+        found.append(Stream(frames, *targets(actions, t, 2)))
+    return found
