@@ -81,6 +81,14 @@ def whole_number(least: int) -> Callable[[str], int]:
     return parse
 
 
+def image_size(text: str) -> tuple[float, float]:
+    """An argument that is the width and height of an image, such as 1920x1080."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 1920x1080")
+    return float(width), float(height)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hides the startup messages of TensorFlow's C++ code (builds, missing GPUs).

@@ -1,7 +1,7 @@
 """Detect actions in untrimmed recordings (Song et al., TIP 2018, Sec. III.E).
 
 Train on trimmed clips, then detect and score actions in the test recordings.
-With --stream, detect actions in one recording with a trained run."""
+With --stream, detect actions in one recording with a trained run or a ready-made detector."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ from keras_skeleton.commands.common import (
     start_keras,
     whole_number,
 )
+from keras_skeleton.commands.detect_stream import (
+    add_settings,
+    add_stream_arguments,
+    chosen_settings,
+    detect_in_stream,
+    ready_made,
+)
 from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import SOURCES, get_source
 from keras_skeleton.models.registry import check_model
@@ -30,8 +37,12 @@ from keras_skeleton.utils.errors import UserError
 def _parser() -> argparse.ArgumentParser:
     parser = parser_for("detect", __doc__)
     group = parser.add_argument_group("networks")
-    group.add_argument("--dataset", help="choose ut_kinect, synthetic or pku_mmd")
-    group.add_argument("--protocol", help="choose a protocol (synthetic: untrimmed)")
+    group.add_argument(
+        "--dataset", help="choose ut_kinect, synthetic, pku_mmd or folder (recordings of your own)"
+    )
+    group.add_argument(
+        "--protocol", help="choose a protocol (synthetic: untrimmed; folder: folds by default)"
+    )
     group.add_argument(
         "--recipe", default="paper", help="choose paper (default), released or tuned"
     )
@@ -66,32 +77,19 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("results")
     group.add_argument("--out", type=Path, help="write results to this folder")
     group.add_argument("--resume", action="store_true", help="continue a run, or add table rows")
-    group = parser.add_argument_group("one recording")
-    group.add_argument(
-        "--stream",
-        type=Path,
-        metavar="FILE",
-        help="detect in this file: .txt (UT-Kinect, PKU-MMD), .npy, .npz, .json, .csv",
-    )
-    group.add_argument(
-        "--weights", type=Path, metavar="RUN_DIR", help="use the networks of this detection run"
-    )
-    group.add_argument("--method", help="choose a row of the run's table (default: the last)")
+    add_settings(parser)
+    add_stream_arguments(parser)
+    parser.epilog = ready_made()
     return parser
 
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
     args = _parser().parse_args(words)
-    for path in (args.stream, args.weights):
-        if path is not None and not path.exists():
-            raise UserError(f"{path}: no such file or folder")
-    if (args.stream is None) != (args.weights is None):
-        raise UserError("--stream FILE and --weights RUN_DIR must be given together")
-    if args.stream is not None:
-        _detect_in_stream(args)
+    if args.stream is not None or args.weights is not None:
+        detect_in_stream(args)
         return
-    if args.dataset is None or args.protocol is None:
+    if args.dataset is None:
         raise UserError("detect needs --dataset and --protocol (or --stream and --weights)")
     source = get_source(args.dataset)
     if "clips" not in source.options:
@@ -105,6 +103,11 @@ def run(words: Sequence[str]) -> None:
         for name in source.protocols
         if source.protocol_options.get(name, options).get("clips", "untrimmed") == "untrimmed"
     ]
+    if args.protocol is None:
+        args.protocol = source.protocol_for(args.data_dir)
+        if args.protocol is None:
+            raise UserError(f"missing --protocol; choose one of {', '.join(fitting)}")
+        print(f"using protocol {args.protocol} of '{args.dataset}'")
     args.protocol = protocol_name(args.protocol, fitting, of=f"{source.name}, untrimmed")
     recipes = {}
     check_model(args.classifier)
@@ -137,43 +140,9 @@ def run(words: Sequence[str]) -> None:
         seed=args.seed,
         folder=out,
         command=command_line(),
+        fixed=chosen_settings(args),
     )
     print(f"detection on {args.dataset}, {args.protocol}; results in {out}")
     with resumable(out):
         print("\n" + detection.run(args.fold, args.resume))
     print(f"\nresults are in {out}")
-
-
-def _detect_in_stream(args: argparse.Namespace) -> None:
-    out = args.out or Path("detections")
-    start_keras()
-    from keras_skeleton.detection.detector import Detector
-    from keras_skeleton.detection.recording import read_recording
-    from keras_skeleton.viz.detection_plots import timeline_figure
-    from keras_skeleton.viz.style import save_figure
-
-    detector = Detector(args.weights, (args.fold or [1])[0])
-    method = args.method or (detector.methods() or ["tap_u_m"])[-1]
-    settings = detector.settings(method)
-    run = detector.run
-    recording = read_recording(args.stream, detector.skeleton, run["bodies"], run["classes"])
-    found = detector.detect(method, recording, 0, settings)
-    fps = run["fps"]
-    shown = found.assign(label=[run["classes"][k] for k in found["label"]])
-    if fps:
-        shown = shown.assign(
-            seconds=[
-                f"{a / fps:.1f} - {b / fps:.1f}"
-                for a, b in zip(shown["start"], shown["end"], strict=True)
-            ]
-        )
-    length = int(recording.samples["frames"].iloc[0])
-    if len(shown):
-        print(shown.to_string(index=False, formatters={"score": "{:.3f}".format}))
-    print(f"{len(shown)} actions in {length} frames of {args.stream.name}")
-    out.mkdir(parents=True, exist_ok=True)
-    table = out / f"{args.stream.stem}.csv"
-    shown.to_csv(table, index=False)
-    title = f"{args.stream.name}: detected by {method}, trained on {run['dataset']}"
-    figure = timeline_figure({"detected": found}, length, run["classes"], title, fps)
-    print(f"{table}\n{save_figure(figure, table.with_suffix('.png'))}")

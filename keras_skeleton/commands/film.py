@@ -84,7 +84,7 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
     for film, name in zip(films, film_names(films, args.sources), strict=True):
         begin = time.perf_counter()
         try:
-            with _progress(film.name) as progress:
+            with progress_bar(film.name) as progress:
                 result = label_film(
                     film, recognizer, pose, out, args.people, overlay=not args.no_overlay,
                     progress=progress, blocks=args.coarse, name=name,
@@ -155,7 +155,7 @@ def describe(result: FilmResult) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[float, str], None] | None]:
+def progress_bar(name: str) -> Iterator[Callable[[float, str], None] | None]:
     """A progress bar on the terminal; None where there is none."""
     if not sys.stderr.isatty():
         yield None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_skeleton.commands.common import parser_for, start_keras, whole_number
+from keras_skeleton.commands.common import image_size, parser_for, start_keras, whole_number
 from keras_skeleton.commands.film import DATASET, film_weights, predict_films
 from keras_skeleton.commands.known_weights import check_exists
 from keras_skeleton.commands.live import predict_live
@@ -39,13 +39,6 @@ def _fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
     return value
-
-
-def _image_size(text: str) -> tuple[float, float]:
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) > 0 and int(height) > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 1920x1080")
-    return float(width), float(height)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--image-size",
-        type=_image_size,
+        type=image_size,
         metavar="WxH",
         help="set the size of the image for key points from 0 to 1, such as 1920x1080",
     )

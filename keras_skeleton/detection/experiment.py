@@ -175,7 +175,8 @@ class Detection:
         for name in needed:
             self.log(f"\n{name}: {self.parts[name].model} on trimmed clips")
             self.parts[name].fit(wanted, resume or self.parts[name].folder.exists())
-            write_run_report(self.parts[name])
+            if self.parts[name].tests:
+                write_run_report(self.parts[name])
             self.parts[name].forget()
         for number in wanted:
             for part in ON_RECORDINGS:

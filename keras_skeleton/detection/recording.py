@@ -1,85 +1,257 @@
-"""Read a single recording from a file."""
+"""Read a single recording from a file, or frame by frame from standard input."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.datasets.clip_sources import SourceClip, read_clips
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, ReadReport, SkeletonDataset
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
-from keras_skeleton.datasets.formats.skeleton_toml import Layout
+from keras_skeleton.datasets.formats.openpose import is_clip_folder
+from keras_skeleton.datasets.formats.poses import layouts_of
+from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout
 from keras_skeleton.datasets.pku_mmd import read_frames
 from keras_skeleton.datasets.ut_kinect import SEQUENCE, read_sequence
-from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.models.preprocessing import ClipInputError, Preprocessing
+from keras_skeleton.skeletons import (
+    KINECT_V2,
+    SKELETONS,
+    Skeleton,
+    SkeletonMapError,
+    get_skeleton,
+)
 from keras_skeleton.utils.errors import DatasetError
+
+TEXT = ".txt"
+SUFFIXES = (TEXT, *READERS, ".skeleton", ".pkl")
+MODEL = "tap_lstm"  # takes recordings as all networks of detection do
 
 
 def read_recording(
-    path: Path, skeleton: Skeleton, bodies: int, classes: Sequence[str]
+    path: Path,
+    skeleton: Skeleton,
+    bodies: int,
+    classes: Sequence[str],
+    joints: str | None = None,
+    track: bool = True,
+    image_size: tuple[float, float] | None = None,
+    unit: str = "m",
 ) -> SkeletonDataset:
     """Reads a recording from a file, as a dataset with one sample.
 
     Args:
-        path: `joints_sXX_eYY.txt` of UT-Kinect, another `.txt` in the format of PKU-MMD, or an
-            array (T, V, 3) or (T, M, V, 3) as `.npy`, `.npz`, `.json` or `.csv` (see
-            `datasets.folder`).
-        skeleton: Skeleton of the detector.
-        bodies: Number of bodies M of the detector's input. Further bodies are dropped; missing
-            bodies are zero.
+        path: `joints_sXX_eYY.txt` of UT-Kinect, another `.txt` in the format of PKU-MMD, or a file
+            or folder of `datasets.clip_sources`: an array, `.skeleton`, or the output of a pose
+            estimator.
+        skeleton: Skeleton of the detector; other joints are mapped to it by their names.
+        bodies: Number of bodies M of the detector's input. Of more, those with the most motion are
+            kept; missing ones are zero.
         classes: Class names of the detector.
+        joints: Name of the file's joint layout; by default that of a skeleton.toml beside it, else
+            what the file says, else the detector's, if the number of joints is the same.
+        track: Whether people of pose estimators are followed.
+        image_size: Width and height of the image, for key points from 0 to 1.
+        unit: Unit that the detector was trained with.
+
+    Returns:
+        The dataset, with `fps` and `notes` in its `info`.
 
     Raises:
-        DatasetError: If the file is missing, damaged, of an unknown format, or has another number
-            of joints or no body.
+        DatasetError: If the file is missing, damaged, of an unknown format, has joints that cannot
+            be mapped, or no body.
 
     Example:
         >>> import tempfile
         >>> from keras_skeleton.skeletons import get_skeleton
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "walk.npy"
-        ...     np.save(path, np.ones((40, 25, 3)))
+        ...     np.save(path, np.random.default_rng(0).normal(0, 0.5, (40, 25, 3)))
         ...     dataset = read_recording(path, get_skeleton("kinect_v2"), 2, ["walk"])
         >>> dataset.clip(0).shape
         (40, 2, 25, 3)
     """
-    if not path.is_file():
+    if path.is_dir() and not is_clip_folder(path):
+        raise DatasetError(f"{path}: is a folder; give one recording")
+    if not path.exists():
         raise DatasetError(f"{path}: no such file")
-    report = ReadReport(strict=True)
-    if path.suffix == ".txt":
-        kinect_v1 = SEQUENCE.fullmatch(path.name) is not None
-        clip = read_sequence(path, report)[1] if kinect_v1 else read_frames(path, report)
-    elif path.suffix.lower() in READERS:
-        try:
-            clip, _ = finish_clip(read_array(path), Layout(skeleton))
-        except ClipError as error:
-            raise DatasetError(f"{path}: {error}") from error
+    if path.suffix.lower() == TEXT:
+        found = _read_text(path)
+    elif path.is_dir() or path.suffix.lower() in SUFFIXES:
+        found = _read_file(path, skeleton, joints, track, image_size)
     else:
-        raise DatasetError(f"{path}: unknown file format; expected .txt, {', '.join(READERS)}")
-    if clip.shape[2] != skeleton.size:
         raise DatasetError(
-            f"{path}: has {clip.shape[2]} joints, but the detector was trained on "
-            f"{skeleton.size} joints ('{skeleton.name}')"
+            f"{path}: unknown file format; expected {', '.join(SUFFIXES)}, or a film"
         )
-    if not clip.any():
-        raise DatasetError(f"{path}: no body in any of its {len(clip)} frames")
-    own = np.zeros((len(clip), bodies, skeleton.size, 3), np.float32)
-    people = min(bodies, clip.shape[1])
-    own[:, :people] = clip[:, :people]
-    row = dict.fromkeys(SAMPLE_COLUMNS, 0) | {
-        "name": path.stem,
-        "video": path.stem,
+    return recording_of(found, skeleton, bodies, classes, path.stem, unit)
+
+
+def recording_of(
+    found: SourceClip,
+    skeleton: Skeleton,
+    bodies: int,
+    classes: Sequence[str],
+    name: str,
+    unit: str = "m",
+) -> SkeletonDataset:
+    """A clip as a recording for a detector, see `read_recording`.
+
+    Raises:
+        DatasetError: The joints cannot be mapped, or there is no body.
+    """
+    try:
+        own, notes = Preprocessing(MODEL, skeleton, bodies, unit=unit).adapt(
+            found.clip, found.skeleton
+        )
+    except SkeletonMapError as error:
+        raise DatasetError(f"{found.source}: {error}") from None
+    except ClipInputError as error:
+        raise DatasetError(f"{found.source}: {error} ({len(found.clip)} frames)") from None
+    row: dict[str, Any] = dict.fromkeys(SAMPLE_COLUMNS, 0) | {
+        "name": name,
+        "video": name,
         "frames": len(own),
         "bodies": bodies,
     }
-    rows = own.reshape(-1, *own.shape[2:])
     return SkeletonDataset(
-        path.stem,
+        name,
         skeleton,
         classes=tuple(classes),
-        rows=rows,
+        rows=own.reshape(-1, *own.shape[2:]),
         samples=pd.DataFrame([row]),
         protocols={},
+        info={"fps": found.fps, "notes": [*found.notes, *notes]},
     )
+
+
+def _read_text(path: Path) -> SourceClip:
+    """A sequence of UT-Kinect, or a video of PKU-MMD."""
+    report = ReadReport(strict=True)
+    if SEQUENCE.fullmatch(path.name) is not None:
+        numbers, clip = read_sequence(path, report)
+        notes = []
+        if len(numbers) and numbers[-1] - numbers[0] >= len(numbers):
+            notes.append(
+                f"frames count the rows of the file from 0; its frame numbers go from {numbers[0]} "
+                f"to {numbers[-1]}, with gaps"
+            )
+        return SourceClip(str(path), clip, get_skeleton("kinect_v1"), None, tuple(notes))
+    return SourceClip(str(path), read_frames(path, report), KINECT_V2, 30.0)
+
+
+def _read_file(
+    path: Path,
+    skeleton: Skeleton,
+    joints: str | None,
+    track: bool,
+    image_size: tuple[float, float] | None,
+) -> SourceClip:
+    if joints is None and path.suffix.lower() in READERS and not _described(path):
+        own = _like_detector(path, skeleton)
+        if own is not None:
+            return own
+    clips = list(read_clips(path, joints, track, image_size))
+    if len(clips) != 1:
+        raise DatasetError(f"{path}: holds {len(clips)} clips; a recording is one")
+    return clips[0]
+
+
+def _described(path: Path) -> bool:
+    """Whether a skeleton.toml describes the joints of a file."""
+    return any((folder / FILE).is_file() for folder in path.resolve().parents)
+
+
+def _like_detector(path: Path, skeleton: Skeleton) -> SourceClip | None:
+    """A file that does not say its joints but has as many as the detector; None for others."""
+    try:
+        array = read_array(path)
+        count = array.shape[-2] if array.ndim > 2 else array.shape[-1] // 3
+        flat = array.ndim > 2 and array.shape[-1] == 2
+        if array.joints or array.layout or array.coordinates or flat or count != skeleton.size:
+            return None
+        notes = [f"{count} joints were read as {skeleton.name}, those of the detector"]
+        clip, _ = finish_clip(array, Layout(skeleton), notes)
+    except ClipError as error:
+        line = f":{error.line}" if error.line else ""
+        raise DatasetError(f"{path}{line}: {error}") from None
+    return SourceClip(str(path), clip, skeleton, array.fps, tuple(notes))
+
+
+def parse_frame(line: str, number: int) -> np.ndarray:
+    """A frame of a stream, (M, V, 3), from a line of JSON with (V, 3) or (M, V, 3).
+
+    Raises:
+        DatasetError: The line is no frame.
+
+    Example:
+        >>> parse_frame("[[0, 1, 2], [3, 4, 5]]", 1).shape
+        (1, 2, 3)
+    """
+    try:
+        frame = np.asarray(json.loads(line), np.float32)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DatasetError(f"line {number}: not a JSON frame ({error})") from None
+    if frame.ndim not in (2, 3) or frame.shape[-1] != 3 or 0 in frame.shape:
+        raise DatasetError(f"line {number}: has shape {frame.shape}; expected (V, 3) or (M, V, 3)")
+    if not np.isfinite(frame).all():
+        raise DatasetError(f"line {number}: contains NaN or infinity")
+    return frame[None] if frame.ndim == 2 else frame
+
+
+def read_frames_of(
+    lines: Iterable[str], skeleton: Skeleton, joints: str | None = None, fps: float | None = None
+) -> SourceClip:
+    """Reads a stream of JSON frames to its end.
+
+    Args:
+        lines: The lines; empty ones are left out.
+        skeleton: Skeleton of the detector.
+        joints: Name of the stream's joint layout; by default the detector's, or the known layout
+            with this number of joints.
+        fps: Frames per second.
+
+    Raises:
+        DatasetError: There are no frames, they differ in their joints, or the joints are unknown.
+    """
+    frames = [parse_frame(line, n) for n, line in enumerate(lines, start=1) if line.strip()]
+    if not frames:
+        raise DatasetError("standard input: no frames")
+    sizes = {frame.shape[1] for frame in frames}
+    if len(sizes) > 1:
+        raise DatasetError(f"standard input: frames differ in their joints: {sorted(sizes)}")
+    layout = stream_skeleton(sizes.pop(), skeleton, joints)
+    clip = np.zeros((len(frames), max(map(len, frames)), *frames[0].shape[1:]), np.float32)
+    for row, frame in zip(clip, frames, strict=True):
+        row[: len(frame)] = frame
+    return SourceClip("standard input", clip, layout, fps)
+
+
+def stream_skeleton(count: int, skeleton: Skeleton, joints: str | None = None) -> Skeleton:
+    """The joint layout of a stream with this number of joints.
+
+    Raises:
+        DatasetError: No known layout has this number.
+    """
+    if joints is None and count == skeleton.size:
+        return skeleton
+    if joints is not None:
+        fitting = [own for own in [get_skeleton(joints)] if own.size == count]
+    else:
+        fitting = [SKELETONS[name] for name in layouts_of(count) if name in SKELETONS]
+    if len(fitting) != 1:
+        raise DatasetError(
+            f"standard input: frames have {count} joints; the detector has {skeleton.size} "
+            f"({skeleton.name}); name the layout with --skeleton"
+        )
+    return fitting[0]
+
+
+def at_rate(dataset: SkeletonDataset, fps: float) -> SkeletonDataset:
+    """The recording with another frame rate in its `info`; its frames stay as they are."""
+    return replace(dataset, info={**dataset.info, "fps": fps})

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from keras_skeleton.detection.detect import read_settings
+from keras_skeleton.datasets.formats.eaf import write_eaf
+from keras_skeleton.detection.detect import Settings, read_settings
 from keras_skeleton.detection.figures import attention_figure, proposal_recall_figure
+from keras_skeleton.detection.outputs import named, timed_labels
 from keras_skeleton.detection.scoring import FINE, RULES, THETAS, evaluate, precision_recall
 from keras_skeleton.detection.tables import (
     DETECTION,
@@ -26,7 +28,7 @@ from keras_skeleton.detection.tables import (
 )
 from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import FileError, open_arrays, read_text, reason
+from keras_skeleton.utils.files import FileError, open_arrays, plain_name, read_text, reason
 from keras_skeleton.viz.detection_plots import precision_recall_figure, timeline_figure
 from keras_skeleton.viz.style import save_figure
 
@@ -35,6 +37,7 @@ TITLES = {
     "sta_lstm_jcr": "STA-LSTM-JCR", "tap_u": "TAP-U", "tap_u_m": "TAP-U-M", "tap_b": "TAP-B",
     "tap_b_m": "TAP-B-M",
 }  # fmt: skip
+WITH_ATTENTION = ("tap_u", "tap_b", "gate_u", "gate_b")
 DETECTIONS = {"video": str}
 MAX_BYTES = 256 << 20  # limit for detections and curves; an hour of attention takes 0.5 MB
 
@@ -60,11 +63,18 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
             tested[method] = {}
             for path in places:
                 tested[method] |= read_settings(path.parent / "settings.json")[1]
+    for method, table in found.items():
+        _write_files(folder / method, table, tested[method], run)
+    everyone = {video for videos in tested.values() for video in videos}
+    if not intervals["video"].isin(everyone).any():
+        why = "have no annotated action" if everyone else "are none"
+        text = f"test recordings {why}, so nothing was scored"
+        (folder / "scores.txt").write_text(text + "\n", "utf-8")
+        return text
     rows = []
     for method, table in found.items():
         videos = list(tested[method])
         truth = intervals[intervals["video"].isin(videos)]
-        _write_files(folder / method, table, videos, run)
         for rule in RULES:
             scores = evaluate(table, truth, THETAS, rule, run["classes_scored"])
             own = scores.table.reset_index().assign(ap_2d=scores.ap_2d, ap_2d_thresholds=len(FINE))
@@ -134,13 +144,24 @@ def _curves(path: Path) -> Iterator[Any]:
 
 
 def _write_files(
-    folder: Path, table: pd.DataFrame, videos: Sequence[str], run: Mapping[str, Any]
+    folder: Path, table: pd.DataFrame, tested: Mapping[str, int], run: Mapping[str, Any]
 ) -> None:
-    """Writes PKU-MMD files, with labels from 1, and an ActivityNet file, with segments in seconds
-    (in frames for datasets without a constant frame rate, such as UT-Kinect)."""
+    """Writes the detections of a method: with names and seconds, as PKU-MMD files, with labels from
+    1, as an ActivityNet file, with segments in seconds (in frames for datasets without a constant
+    frame rate, such as UT-Kinect), and, with a frame rate, for ELAN."""
     folder.mkdir(exist_ok=True)
-    write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", videos)
-    write_activitynet(table, folder / "activitynet.json", run["classes"], run["fps"] or 1.0)
+    classes, fps = run["classes"], run["fps"]
+    own = {video: table[table["video"] == video] for video in tested}
+    tables = [named(rows, video, classes, fps) for video, rows in own.items()]
+    if tables:
+        pd.concat(tables).to_csv(folder / "detections.csv", index=False)
+    write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", list(tested))
+    write_activitynet(table, folder / "activitynet.json", classes, fps or 1.0)
+    if fps:
+        (folder / "elan").mkdir(exist_ok=True)
+        for video, rows in own.items():
+            labels = timed_labels(rows, classes, fps)
+            write_eaf(labels, folder / "elan" / f"{plain_name(video)}.eaf", classes=classes)
 
 
 def _draw(
@@ -159,7 +180,7 @@ def _draw(
     title = f"Detection on {where}: precision and recall over all classes\n{weights}"
     save_figure(precision_recall_figure(panels, title), folder / "precision_recall.png")
 
-    if attention := [method for method in ("tap_u", "tap_b") if method in found]:
+    if attention := [method for method in WITH_ATTENTION if method in found]:
         table = pd.DataFrame([_separation(folder, name, intervals) for name in attention])
         table.to_csv(folder / "attention.csv", index=False)
         _draw_attention(folder, run, attention, intervals, weights)
@@ -215,11 +236,16 @@ def _draw_attention(
     curves, chosen = {}, {}
     for method in methods:
         name = TITLES[method]
-        chosen[name], tested = read_settings(place / method / "settings.json")
+        settings, tested = read_settings(place / method / "settings.json")
+        # The gate of GateNet is a probability, and needs neither a filter nor a chosen threshold.
+        gate = Settings(window=1, epsilon=0.5, omega=0, scales=False)
+        chosen[name] = settings if isinstance(settings, Settings) else gate
         with _curves(place / method / "curves.npz") as data:
             own = {video: np.asarray(data[video], np.float64) for video in tested}
         shown = next(iter(own))
         curves[name] = own[shown]
+        if settings is not chosen[name]:
+            continue
         title = f"{where}: proposals of {name}, {weights}"
         figure = proposal_recall_figure(own, chosen[name], intervals, title)
         save_figure(figure, folder / f"recall_{method}.png")

@@ -1,15 +1,19 @@
 """`run.py detect` as a user meets it, on PKU-MMD's own layout."""
 
+import io
 import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_people import MadeEstimator, Person, Scene, write_scene
 
 from keras_skeleton.cli import main
+from keras_skeleton.commands import detect_stream
 from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.detection.tables import read_pku_mmd
+from keras_skeleton.zoo.detectors import detectors
 from keras_skeleton.zoo.entries import ZOO
 
 VIDEOS = [f"{number:04d}-{view}" for number in range(2, 24) for view in "LM"]  # 16 are held out
@@ -111,6 +115,79 @@ def test_a_recording_with_weights_of_the_zoo(tmp_path, capsys):
     assert (tmp_path / "out" / "recording.png").stat().st_size > 3000
 
 
+def save_stream(folder):
+    """1500 frames of the synthetic dataset, and the weights for them."""
+    streams = load_dataset(
+        "synthetic", None, folder / "cache", subjects=1, repetitions=1, clips="untrimmed"
+    )
+    clip = streams.clip(0)[:1500]
+    np.save(folder / "rec.npy", clip)
+    return clip, ["--weights", "tap_lstm_synthetic_untrimmed", "--method", "tap_u"]
+
+
+def test_a_detector_of_the_zoo_by_its_name(tmp_path, capsys, monkeypatch):
+    clip, words = save_stream(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["detect", "--stream", "rec.npy", *words]) == 0
+    printed = capsys.readouterr().out
+    assert "the frame rate is unknown: 30 per second is taken" in printed
+    out = tmp_path / "detections" / "rec"
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert names == {
+        "rec.csv", "frames.csv", "pku_mmd/rec.txt", "activitynet.json", "rec.eaf", "rec.vtt",
+        "rec.png",
+    }  # fmt: skip
+    found = pd.read_csv(out / "rec.csv")
+    assert len(found)
+    np.testing.assert_allclose(found["start_s"], found["start"] / 30, atol=1e-3)
+    frames = pd.read_csv(out / "frames.csv")
+    assert len(frames) == 1500
+    row = found.iloc[0]
+    assert frames["label"][row["start"]] == row["label"]
+    # Frame by frame on standard input, the same is found.
+    lines = [json.dumps(frame.tolist()) + "\n" for frame in clip]
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(lines)))
+    assert main(["detect", "--stream", "-", *words, "--fps", "15", "--out", "live"]) == 0
+    again = pd.read_csv(tmp_path / "live" / "stream.csv")
+    for name in ("label", "start", "end"):
+        assert again[name].tolist() == found[name].tolist()
+    np.testing.assert_allclose(again["end_s"], again["end"] / 15, atol=1e-3)
+    assert "15" in capsys.readouterr().out
+
+
+def test_settings_of_proposals_may_be_given(tmp_path, capsys):
+    _, words = save_stream(tmp_path)
+    spans = []
+    for given in ("--absolute-epsilon 0.99", "--epsilon 0 --window 30 --omega 30"):
+        out = tmp_path / str(len(spans))
+        words_of = ["--stream", str(tmp_path / "rec.npy"), *words, *given.split()]
+        assert main(["detect", *words_of, "--out", str(out)]) == 0
+        spans.append(pd.read_csv(out / "rec.csv")[["start", "end"]].values.tolist())
+    assert spans[0] != spans[1]
+    with pytest.raises(SystemExit):
+        main(["detect", *words_of, "--absolute-epsilon", "0.1"])
+
+
+def test_a_film_as_the_recording(tmp_path, capsys, monkeypatch):
+    scene = Scene([lambda t: Person(30, 26, 18, lift=0.4 * np.sin(t / 4) ** 2)], (48, 64))
+    film = write_scene(scene, tmp_path / "film.mkv", 40)
+    monkeypatch.setattr(detect_stream, "pose_models", lambda place: None)
+    monkeypatch.setattr(detect_stream, "pose_estimator", lambda models: MadeEstimator(scene))
+    words = ["--stream", str(film), "--weights", "tap_lstm_ut_kinect_cs", "--person", "0"]
+    assert main(["detect", *words, "--out", str(tmp_path / "out")]) == 0
+    assert "in 40 frames (1.3 s at 30 frames per second) of film.mkv" in capsys.readouterr().out
+    assert "film.mkv" in (tmp_path / "out" / "film.eaf").read_text()
+    assert len(pd.read_csv(tmp_path / "out" / "frames.csv")) == 40
+
+
+def test_the_help_names_ready_made_detectors(capsys):
+    with pytest.raises(SystemExit):
+        main(["detect", "--help"])
+    printed = capsys.readouterr().out
+    for entry in detectors():
+        assert entry.name in printed
+
+
 def test_mistakes_are_explained(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KERAS_SKELETON_DATA", raising=False)
@@ -121,7 +198,12 @@ def test_mistakes_are_explained(capsys, tmp_path, monkeypatch):
         ("--dataset synthetic --protocol cs", "'cs'.*untrimmed"),
         ("--dataset synthetic", "--protocol"),
         ("--stream a.npy", "--weights"),
-        ("--stream a.npy --weights nowhere", "nowhere: "),
+        ("--stream a.npy --weights tap_lstm_ut_kinec", "'tap_lstm_ut_kinect_cs'"),
+        ("--stream a.npy --weights nowhere/run", "nowhere/run: .*\n  tap_lstm_"),
+        ("--stream a.npy --weights pretrained", "\n  tap_lstm_ut_kinect_cs\n"),
+        ("--stream a.npy --weights mans9_ut_kinect_cs", "predict"),
+        ("--stream nothing.npy --weights tap_lstm_ut_kinect_cs", "nothing.npy"),
+        ("--stream a.npy --weights tap_lstm_ut_kinect_cs --person 1", "--person"),
         (f"--stream a.npy --weights {tmp_path}", "run.json"),
         (f"{untrimmed} --classifier pose_i3d", "'pose_i3d'"),
         (f"{untrimmed} --classifier lstn", "'lstm'"),

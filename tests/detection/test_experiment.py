@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from toy_streams import make_streams
 
+from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.detection import report
 from keras_skeleton.detection.detect import Settings
 from keras_skeleton.detection.detector import OF_PAPER as METHODS
@@ -153,6 +154,36 @@ def test_settings_come_from_validation_recordings_alone(tmp_path):
     assert own.settings("tap_u", detector) == Settings(scales=False, relative=True)
     windows = own.settings("svm_sw", detector)
     assert (windows.overlap, windows.least) == (1.0, 0.0)
+
+
+def test_settings_that_are_given_are_not_chosen(tmp_path):
+    detector = FindsWith(make_streams(), 15, 0.4)
+    given = {"window": 30, "omega": 30, "epsilon": 0.2, "relative": False}
+    own = detection(tmp_path / "x", fixed=given)
+    found = own.settings("tap_b_m", detector)
+    assert (found.window, found.omega, found.epsilon, found.relative) == (30, 30, 0.2, False)
+    assert own.describe()["settings"] == given
+    some = detection(tmp_path / "y", fixed={"omega": 7})
+    found = some.settings("tap_u", detector)
+    assert (found.window, found.epsilon, found.omega, found.relative) == (15, 0.4, 7, True)
+    assert some.settings("svm_sw", detector).omega == 30
+    assert "settings" not in detection(tmp_path / "z").describe()
+
+
+@pytest.mark.slow
+def test_a_detector_that_is_only_trained_scores_nothing(tmp_path):
+    streams = make_streams()
+    streams.protocols["all"] = lambda samples: iter([Fold(*map(np.array, ([0, 1, 2], [3], [])))])
+    recipe = replace(RECIPE, epochs=1)
+    run = detection(
+        tmp_path / "all", ["tap_u"], dataset=streams, protocol="all",
+        recipes={"tap_lstm": recipe, "lstm": recipe, "jcr_rnn": recipe},
+    )  # fmt: skip
+    assert "nothing was scored" in run.run()
+    assert not (tmp_path / "all" / "scores.csv").exists()
+    detector = Detector(tmp_path / "all")
+    assert detector.methods() == ["tap_u"]
+    detector.detect("tap_u", streams, 4, detector.settings("tap_u"))
 
 
 @pytest.mark.slow

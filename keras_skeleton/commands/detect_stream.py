@@ -1,0 +1,259 @@
+"""Detection in one recording: a file, a film, or frames on standard input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_skeleton.commands.common import image_size, start_keras, whole_number
+from keras_skeleton.commands.film import progress_bar
+from keras_skeleton.commands.pose_models import add_pose_models, pose_estimator, pose_models
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.files import plain_name
+from keras_skeleton.video.film_files import is_film
+from keras_skeleton.zoo.detectors import describe_detectors, find_detector
+
+if TYPE_CHECKING:
+    from keras_skeleton.datasets.dataset import SkeletonDataset
+    from keras_skeleton.detection.detector import Detector
+
+STANDARD_INPUT = "-"
+RATES = 1.25  # recordings that are faster or slower than those of the training are named
+
+
+def positive(text: str) -> float:
+    """An argument that is a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    """An argument that is a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
+    return value
+
+
+def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for one recording."""
+    group = parser.add_argument_group("one recording")
+    group.add_argument(
+        "--stream",
+        metavar="SOURCE",
+        help="detect in this recording: an array or the output of a pose estimator (.npy, .npz, "
+        ".json, .csv, .skeleton, folder of OpenPose's frames), .txt of UT-Kinect or PKU-MMD, or a "
+        "film; '-' reads frames from standard input, one JSON list (M, V, 3) or (V, 3) per line",
+    )
+    group.add_argument(
+        "--weights",
+        metavar="DETECTOR",
+        help="use this ready-made detector (names: see below), or the folder of a detection run",
+    )
+    group.add_argument("--method", help="choose a row of the run's table (default: the last)")
+    group.add_argument(
+        "--fps", type=positive, help="set the frames per second of the recording, for seconds"
+    )
+    group.add_argument("--skeleton", help="set the joint layout of the recording")
+    group.add_argument(
+        "--no-track",
+        action="store_true",
+        help="keep the order of people in the files of pose estimators",
+    )
+    group.add_argument(
+        "--image-size",
+        type=image_size,
+        metavar="WxH",
+        help="set the size of the image for key points from 0 to 1, such as 1920x1080",
+    )
+    group.add_argument(
+        "--person",
+        type=whole_number(0),
+        metavar="N",
+        help="take this person of a film (default: who is seen most)",
+    )
+    add_pose_models(group)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for the proposals of TAP-LSTM."""
+    group = parser.add_argument_group(
+        "proposals of TAP-LSTM (default: chosen on validation recordings)"
+    )
+    group.add_argument(
+        "--window", type=whole_number(1), metavar="N", help="smooth attention over N frames"
+    )
+    group.add_argument(
+        "--omega",
+        type=whole_number(0),
+        metavar="N",
+        help="join proposals with fewer than N frames between them",
+    )
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--epsilon",
+        type=fraction,
+        metavar="E",
+        help="set the threshold of attention, as a fraction of the recording's maximum",
+    )
+    either.add_argument(
+        "--absolute-epsilon",
+        type=fraction,
+        metavar="E",
+        help="set the threshold of attention itself, as in the paper (0 or 0.2)",
+    )
+
+
+def chosen_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of proposals that were given."""
+    chosen = {"window": args.window, "omega": args.omega, "epsilon": args.epsilon}
+    if args.epsilon is not None:
+        chosen["relative"] = True
+    if args.absolute_epsilon is not None:
+        chosen |= {"epsilon": args.absolute_epsilon, "relative": False}
+    return {key: value for key, value in chosen.items() if value is not None}
+
+
+def ready_made() -> str:
+    """The detectors of the zoo, for the end of the help."""
+    known = describe_detectors()
+    return f"ready-made detectors for --weights:\n{known}" if known else ""
+
+
+def detect_in_stream(args: argparse.Namespace) -> None:
+    """Detects actions in one recording; prints and writes them."""
+    if args.stream is None or args.weights is None:
+        known = ready_made()
+        raise UserError(
+            "--stream SOURCE and --weights DETECTOR must be given together"
+            + (f"; {known}" if args.weights is None and known else "")
+        )
+    source = args.stream
+    film = source != STANDARD_INPUT and is_film(source)
+    if source != STANDARD_INPUT and not Path(source).exists():
+        raise UserError(f"{source}: no such file or folder")
+    if args.person is not None and not film:
+        raise UserError("--person is for films; files of key points have no numbers of people")
+    models = pose_models(args.pose_models) if film else None
+    place = find_detector(args.weights)
+    start_keras()
+    from keras_skeleton.detection.detector import METHODS, TAP, Detector
+    from keras_skeleton.detection.outputs import named, write_outputs
+
+    detector = Detector(place, (args.fold or [1])[0])
+    method = args.method or (detector.methods() or ["tap_u_m"])[-1]
+    settings = detector.settings(method)
+    if chosen := chosen_settings(args):
+        if method not in TAP:
+            raise UserError(
+                f"--window, --omega and --epsilon are settings of {', '.join(TAP)}, not of {method}"
+            )
+        settings = replace(settings, **chosen)
+    recording = _read_film(args, detector, models) if film else _read(args, detector)
+    if args.fps is not None:
+        recording.info["fps"] = args.fps
+    run = detector.run
+    if recording.info["fps"] is None and run["fps"]:
+        recording.info["fps"] = run["fps"]
+        recording.info["notes"].append(
+            f"the frame rate is unknown: {run['fps']:.4g} per second is taken, that of the training "
+            "recordings (--fps sets another)"
+        )
+    fps = recording.info["fps"]
+    found = detector.detect(method, recording, 0, settings)
+    length = int(recording.samples["frames"].iloc[0])
+    path = Path("stream" if source == STANDARD_INPUT else source)
+    shown = named(found, path.name, run["classes"], fps)
+    if len(shown):
+        columns = ["label", "start", "end", *(["start_s", "end_s"] if fps else []), "score"]
+        print(shown[columns].to_string(index=False, formatters={"score": "{:.3f}".format}))
+    seconds = f" ({length / fps:.1f} s at {fps:.4g} frames per second)" if fps else ""
+    print(f"{len(shown)} actions in {length} frames{seconds} of {path.name}")
+    for note in [*recording.info["notes"], *_notes(run, fps, film)]:
+        print(f"note: {note}")
+    name = plain_name(path.stem)
+    paths = write_outputs(
+        args.out or Path("detections") / name,
+        name,
+        found,
+        length,
+        run["classes"],
+        f"{path.name}: detected by {method}, trained on {run['dataset']}",
+        fps,
+        path.name,
+        path if film else None,
+        _probability(detector, METHODS[method], recording),
+    )
+    print("\n".join(map(str, paths)))
+
+
+def _read(args: argparse.Namespace, detector: Detector) -> SkeletonDataset:
+    from keras_skeleton.detection.recording import read_frames_of, read_recording, recording_of
+
+    run = detector.run
+    known = (detector.skeleton, run["bodies"], run["classes"])
+    if args.stream == STANDARD_INPUT:
+        found = read_frames_of(sys.stdin, detector.skeleton, args.skeleton, args.fps)
+        return recording_of(found, *known, "stream", run.get("unit", "m"))
+    return read_recording(
+        Path(args.stream), *known, args.skeleton, not args.no_track, args.image_size,
+        run.get("unit", "m"),
+    )  # fmt: skip
+
+
+def _read_film(args: argparse.Namespace, detector: Detector, models: Any) -> SkeletonDataset:
+    from keras_skeleton.detection.recording import recording_of
+    from keras_skeleton.film.film_stream import film_poses, place_note
+
+    path, run = Path(args.stream), detector.run
+    with progress_bar(path.name) as progress:
+        poses = film_poses(path, pose_estimator(models), args.person, progress=progress)
+    recording = recording_of(
+        poses.clip, detector.skeleton, run["bodies"], run["classes"], path.stem,
+        run.get("unit", "m"),
+    )  # fmt: skip
+    used = {
+        str(recipe.get("preprocessing", {}).get("coordinates"))
+        for recipe in run["recipes"].values()
+    }
+    recording.info["notes"] += [note for one in sorted(used) if (note := place_note(one))]
+    return recording
+
+
+def _notes(run: Mapping[str, Any], fps: float | None, film: bool) -> Iterator[str]:
+    """What the user should know about times."""
+    if fps is None:
+        yield (
+            "the frame rate is unknown, so no file with seconds was written (.eaf, .vtt, "
+            "activitynet.json); give it with --fps"
+        )
+    elif run["fps"] and not 1 / RATES <= fps / run["fps"] <= RATES:
+        yield (
+            f"the detector was trained at {run['fps']:.4g} frames per second, the recording has "
+            f"{fps:.4g}: its actions look {'slower' if fps > run['fps'] else 'faster'}"
+        )
+    if film and run["bodies"] > 1:
+        yield (
+            f"the detector was trained with {run['bodies']} people, but key points from film do "
+            "not say how far people are from each other: one was given to it"
+        )
+
+
+def _probability(detector: Detector, parts: tuple[str, ...], recording: SkeletonDataset) -> Any:
+    """Probabilities of every frame, (T, C + 1), of networks that label frames; None for others."""
+    for part in parts:
+        if part != "classifier" and not part.startswith("tap"):
+            return detector.curve(part, recording, 0)[:, : detector.classes + 1]
+    return None

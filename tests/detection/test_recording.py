@@ -1,0 +1,95 @@
+"""Recordings of other joints, other numbers of people, and frame by frame."""
+
+import json
+
+import numpy as np
+import pytest
+
+from keras_skeleton.detection.recording import parse_frame, read_frames_of, read_recording
+from keras_skeleton.skeletons import get_skeleton, joint_map
+from keras_skeleton.utils.errors import DatasetError
+
+V1, V2 = get_skeleton("kinect_v1"), get_skeleton("kinect_v2")
+
+
+def people(T=30, M=1, V=25, seed=0):
+    return np.random.default_rng(seed).normal(0, 0.4, (T, M, V, 3))
+
+
+def save(path, clip):
+    np.save(path, clip)
+    return path
+
+
+def test_joints_are_mapped_by_their_names(tmp_path):
+    clip = people()
+    dataset = read_recording(save(tmp_path / "a.npy", clip), V1, 1, ["wave"])
+    np.testing.assert_allclose(dataset.clip(0), clip[:, :, joint_map(V2, V1)].astype(np.float32))
+    assert dataset.skeleton == V1
+    assert dataset.info["fps"] is None
+    assert any("mapped" in note for note in dataset.info["notes"])
+    with pytest.raises(DatasetError, match=r"a\.npy.*joint"):
+        read_recording(save(tmp_path / "a.npy", people(V=20)), V2, 1, ["wave"])
+
+
+def test_a_description_beside_the_file_is_obeyed(tmp_path):
+    (tmp_path / "skeleton.toml").write_text('skeleton = "kinect_v2"\nunits = "mm"\nfps = 25\n')
+    clip = people()
+    dataset = read_recording(save(tmp_path / "a.npy", 1000 * clip), V2, 1, ["wave"])
+    np.testing.assert_allclose(dataset.clip(0), clip.astype(np.float32), rtol=1e-5)
+    assert dataset.info["fps"] == 25
+
+
+def test_the_most_active_people_are_kept_and_missing_ones_are_zero(tmp_path):
+    clip = np.tile(people(T=1, M=3, V=20), (30, 1, 1, 1))
+    clip[:, 2] += people(T=30, V=20, seed=1)[:, 0]
+    path = save(tmp_path / "a.npy", clip)
+    one = read_recording(path, V1, 1, ["wave"])
+    np.testing.assert_allclose(one.clip(0)[:, 0], clip[:, 2].astype(np.float32))
+    assert any("3 bodies" in note for note in one.info["notes"])
+    four = read_recording(path, V1, 4, ["wave"])
+    assert four.clip(0).shape == (30, 4, 20, 3)
+    assert not four.clip(0)[:, 3].any()
+
+
+def test_joints_of_the_detector_need_no_description(tmp_path):
+    layout = get_skeleton("hdm05")
+    dataset = read_recording(save(tmp_path / "a.npy", people(V=layout.size)), layout, 1, ["wave"])
+    assert dataset.clip(0).shape == (30, 1, layout.size, 3)
+
+
+def test_key_points_of_an_estimator(tmp_path):
+    frames = [
+        {"people": [{"pose_keypoints_2d": (100 + 50 * person.reshape(-1)).tolist()}]}
+        for person in people(V=25)[:, 0]
+    ]
+    (tmp_path / "wave").mkdir()
+    for t, frame in enumerate(frames):
+        (tmp_path / "wave" / f"wave_{t:012d}_keypoints.json").write_text(json.dumps(frame))
+    dataset = read_recording(tmp_path / "wave", V1, 1, ["wave"])
+    assert dataset.clip(0).shape == (30, 1, 20, 3)
+    with pytest.raises(DatasetError, match="folder"):
+        read_recording(tmp_path, V1, 1, ["wave"])
+
+
+def test_frames_of_standard_input():
+    clip = people(V=20).round(3)
+    lines = [json.dumps(frame[0].tolist()) for frame in clip]
+    lines[3] = json.dumps(np.concatenate([clip[3], clip[4]]).tolist())
+    found = read_frames_of([*lines[:5], "\n", *lines[5:]], V1, fps=20)
+    assert found.clip.shape == (30, 2, 20, 3)
+    np.testing.assert_allclose(found.clip[:, 0], clip[:, 0].astype(np.float32))
+    assert found.clip[:, 1].any(axis=(1, 2)).tolist() == [t == 3 for t in range(30)]
+    assert (found.fps, found.skeleton) == (20, V1)
+    assert read_frames_of(lines, V2).skeleton == V1  # by the number of joints
+    with pytest.raises(DatasetError, match="--skeleton"):
+        read_frames_of([json.dumps([[0, 1, 2]] * 7)], V2)
+    for bad in ([], [lines[0], json.dumps([[0, 1, 2]] * 7)]):
+        with pytest.raises(DatasetError, match="standard input"):
+            read_frames_of(bad, V1)
+
+
+@pytest.mark.parametrize("line", ["x", "[1, 2]", "[[1, 2]]", "[]", "[[1, 2, NaN]]", '{"a": 1}'])
+def test_lines_that_are_no_frames(line):
+    with pytest.raises(DatasetError, match="line 7"):
+        parse_frame(line, 7)
