@@ -11,7 +11,7 @@ import numpy as np
 from keras_skeleton.datasets.formats.poses import MEDIAPIPE33
 from keras_skeleton.film.people_labels import PLACED, PersonLabels
 from keras_skeleton.film.recording import Recording
-from keras_skeleton.film.segments import Segment, action_prediction, segments
+from keras_skeleton.film.segments import Segment, action_prediction, main_label, segments
 from keras_skeleton.film.windows import Step, whole
 from keras_skeleton.predictions import Row, make_row
 from keras_skeleton.recognizer import Prediction, Recognizer
@@ -40,7 +40,8 @@ class PersonResult:
         start: First frame with this person.
         end: End of the frames with this person (excluded).
         frames: Number of frames in which the person was found.
-        prediction: One prediction for all of them.
+        prediction: What the person does most of the time; for all frames together if no window
+            has a clear label.
         segments: Actions with their times.
         steps: What the network said about each block of frames.
     """
@@ -118,6 +119,8 @@ def film_result(film: Film, recognizer: Recognizer, recording: Recording) -> Fil
     rows: list[Row] = []
     for who, prediction in found:
         actions = tuple(segments(who.steps))
+        if (most := main_label(who.steps, actions, recognizer.classes)) is not None:
+            prediction = action_prediction(most, recognizer.classes)
         end = who.last + 1
         people.append(
             PersonResult(

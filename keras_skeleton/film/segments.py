@@ -158,6 +158,43 @@ class SegmentBuilder:
         return [] if action is None else [action.segment()]
 
 
+def main_label(
+    steps: Sequence[Step], found: Sequence[Segment], classes: Sequence[str]
+) -> Segment | None:
+    """What somebody does most of the time: an action, or the class `"none"`.
+
+    Args:
+        steps: Steps of one labeler.
+        found: Their actions, from `segments`.
+        classes: The network's classes.
+
+    Returns:
+        The label with the most frames, from its first to its last one; None if no step has one.
+
+    Example:
+        >>> waves, sits = np.array([0.9, 0.1]), np.array([0.2, 0.8])
+        >>> steps = [Step(0, 8, waves, waves, "wave", 0.9), Step(8, 24, sits, sits, "sit", 0.8)]
+        >>> main_label(steps, segments(steps), ["wave", "sit"]).label
+        'sit'
+    """
+    actions: dict[str, _Action] = {}
+    at = 0
+    for step in steps:
+        while at < len(found) and found[at].end <= step.start:
+            at += 1
+        inside = at < len(found) and found[at].start <= step.start and bool(step.label)
+        label = found[at].label if inside else step.label if step.label == NONE else ""
+        if not label:
+            continue
+        if label not in actions:
+            state = list(classes).index(label)
+            actions[label] = _Action(state, label, step.start, step.end)
+        actions[label].add(step)
+    if not actions:
+        return None
+    return max(actions.values(), key=lambda action: action.frames).segment()
+
+
 def action_prediction(action: Segment, classes: Sequence[str], top: int = 3) -> Prediction:
     """An action as a prediction; its logits are the logarithms of its mean probabilities.
 

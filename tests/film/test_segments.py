@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_skeleton.film.segments import Segment, SegmentBuilder, segments
+from keras_skeleton.film.segments import (
+    Segment,
+    SegmentBuilder,
+    action_prediction,
+    main_label,
+    segments,
+)
 from keras_skeleton.film.windows import Step, WindowError
 
 CLASSES = ("wave", "sit", "none")
@@ -127,3 +133,29 @@ def test_the_current_action_is_known_one_step_late():
     assert current == [None, (0, 1, "wave"), (0, 2, "wave"), (0, 3, "wave"), (0, 4, "wave"), None]
     assert ended == [[], [], [], [], [], [(0, 4, "wave")]]
     assert builder.finish() == []
+
+
+def test_the_main_label_has_the_most_frames():
+    wave, sit, none, unclear = (0.8, 0.1), (0.1, 0.7), (0.1, 0.1), (0.4, 0.35)
+
+    def main(*rows, **how):
+        steps = steps_of(*rows, **how)
+        found = main_label(steps, segments(steps), CLASSES)
+        return found and (found.label, round(found.probability, 3))
+
+    assert main(wave, sit, sit, none) == ("sit", 0.7)
+    assert main(wave, none, none, sit, none) == ("none", 0.8)
+    assert main(wave, sit, sit, wave, wave) == ("wave", 0.8)
+    assert main(wave, (), unclear, unclear) == ("wave", 0.8)
+    assert main(unclear, (), unclear) is None
+    assert main() is None
+    steps = steps_of(wave, wave, sit, unsure=(True, True, False))
+    assert main_label(steps, segments(steps), CLASSES).unsure is True
+
+
+def test_an_action_is_a_prediction():
+    (action,) = segments(steps_of((0.8, 0.15), (0.6, 0.3), unsure=(False, False)))
+    found = action_prediction(action, CLASSES, top=2)
+    assert (found.label, found.unsure, found.doubts) == ("wave", False, ())
+    assert found.ranking == (("wave", pytest.approx(0.7)), ("sit", pytest.approx(0.225)))
+    np.testing.assert_allclose(np.exp(found.logits), [0.7, 0.225, 0.075], rtol=1e-5)
