@@ -64,11 +64,12 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
             for path in places:
                 tested[method] |= read_settings(path.parent / "settings.json")[1]
     for method, table in found.items():
-        _write_files(folder / method, table, tested[method], run)
+        if tested[method]:
+            _write_files(folder / method, table, tested[method], run)
     everyone = {video for videos in tested.values() for video in videos}
     if not intervals["video"].isin(everyone).any():
-        why = "have no annotated action" if everyone else "are none"
-        text = f"test recordings {why}, so nothing was scored"
+        why = "the test recordings have no annotated action"
+        text = f"{why if everyone else 'there are no test recordings'}, so nothing was scored"
         (folder / "scores.txt").write_text(text + "\n", "utf-8")
         return text
     rows = []
