@@ -1,7 +1,8 @@
 """The one-euro filter: smooths points of a stream, little where they move fast.
 
 G. Casiez, N. Roussel, D. Vogel, "1 € filter: a simple speed-based low-pass filter for noisy input
-in interactive systems", CHI 2012, Eqs. (4) to (7).
+in interactive systems", CHI 2012, Eqs. (4) to (7). The speed is that of the unfiltered values, as in
+the authors' code.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class OneEuro:
             )
         self.min_cutoff, self.beta, self.speed_cutoff = min_cutoff, beta, speed_cutoff
         self._value: np.ndarray | None = None
+        self._raw: np.ndarray | None = None
         self._speed: np.ndarray | float = 0.0
         self._time = 0.0
 
@@ -53,16 +55,16 @@ class OneEuro:
         """
         values = np.array(values, np.float64)  # a copy: buffers of streams are written to again
         if self._value is None:
-            self._value, self._time = values, time_s
+            self._value, self._raw, self._time = values, values, time_s
             return values
         step = time_s - self._time
         if step <= 0:
             return self._value
-        speed = (values - self._value) / (scale * step)
+        speed = (values - self._raw) / (scale * step)
         self._speed = self._speed + _weight(self.speed_cutoff, step) * (speed - self._speed)
         cutoff = self.min_cutoff + self.beta * np.abs(self._speed)
         self._value = self._value + _weight(cutoff, step) * (values - self._value)
-        self._time = time_s
+        self._raw, self._time = values, time_s
         return self._value
 
 

@@ -51,6 +51,11 @@ class Region(NamedTuple):
     angle: float
     score: float = 1.0
 
+    def ends(self) -> np.ndarray:
+        """The middle of the hips, and the point of the person's circle above it, (2, 2)."""
+        above = (math.sin(self.angle), -math.cos(self.angle))
+        return np.array([(0, 0), above]) * self.side / (2 * MARGIN) + (self.x, self.y)
+
     def corners(self) -> np.ndarray:
         """The four corners, float64 (4, 2)."""
         half = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * self.side / 2
@@ -101,28 +106,15 @@ class BlazePose:
         Args:
             image: uint8 (H, W, 3), RGB.
         """
+        values, logits = self._detector(squared(image) / np.float32(127.5) - 1, (12, 1))
+        found = merge(decode(values, logits[:, 0]))
         height, width = image.shape[:2]
         side = max(height, width)
-        small = (
-            max(1, round(DETECTOR * width / side)),
-            max(1, round(DETECTOR * height / side)),
-        )
-        square = np.full((DETECTOR, DETECTOR, 3), -1, np.float32)  # black around the image
-        left, top = (DETECTOR - small[0]) // 2, (DETECTOR - small[1]) // 2
-        square[top : top + small[1], left : left + small[0]] = (
-            np.asarray(_picture(image, 2 * DETECTOR).resize(small, Image.Resampling.BILINEAR))
-            / np.float32(127.5)
-            - 1
-        )
-        values, logits = self._detector(square, (12, 1))
-        found = decode(values, logits[:, 0])
-        kept = suppress(found)
-        corner = np.array([left, top])
-        hips, reach = found.hips[kept], found.reach[kept]
-        scale = side / DETECTOR
+        corner = np.array([side - width, side - height]) / 2
+        hips, reach = (ends * side / DETECTOR - corner for ends in (found.hips, found.reach))
         return [
-            region_between((a - corner) * scale, (b - corner) * scale, float(score))
-            for a, b, score in zip(hips, reach, found.scores[kept], strict=True)
+            region_between(a, b, float(score))
+            for a, b, score in zip(hips, reach, found.scores, strict=True)
         ]
 
     def landmarks(self, image: np.ndarray, region: Region) -> Landmarks:
@@ -205,23 +197,33 @@ def decode(values: np.ndarray, logits: np.ndarray) -> Detections:
     return Detections(boxes, found[:, 4:6] + at, found[:, 6:8] + at, scores[sure])
 
 
-def suppress(found: Detections) -> list[int]:
-    """Non-maximum suppression: indices of the best detection of each person, the surest first.
+def merge(found: Detections) -> Detections:
+    """One detection for each person, the surest first.
 
     Two detections are one person if their boxes overlap, or if their circles share most of their
-    area: the boxes are those of faces, which are small.
+    area: the boxes are those of faces, which are small. Places are averages of the detections with
+    overlapping boxes, weighted by their scores; the score is that of the best.
     """
-    kept: list[int] = []
+    left = list(np.argsort(-found.scores, kind="stable"))
     radius = np.linalg.norm(found.reach - found.hips, axis=1)
-    for k in np.argsort(-found.scores, kind="stable"):
-        same = any(
-            box_overlap(found.boxes[k], found.boxes[other]) > OVERLAP
-            or math.dist(found.hips[k], found.hips[other]) < 0.35 * min(radius[k], radius[other])
-            for other in kept
-        )
-        if not same:
-            kept.append(int(k))
-    return kept
+    kept: list[list[int]] = []
+    while left:
+        best = left[0]
+        group = [k for k in left if box_overlap(found.boxes[best], found.boxes[k]) > OVERLAP]
+        left = [k for k in left if k not in group and k != best]
+        if not any(
+            math.dist(found.hips[best], found.hips[own[0]])
+            < 0.35 * min(radius[best], radius[own[0]])
+            for own in kept
+        ):
+            kept.append(group or [best])
+
+    def average(values: np.ndarray) -> np.ndarray:
+        rows = [np.average(values[own], axis=0, weights=found.scores[own]) for own in kept]
+        return np.reshape(rows, (len(kept), values.shape[1]))
+
+    scores = found.scores[[own[0] for own in kept]]
+    return Detections(average(found.boxes), average(found.hips), average(found.reach), scores)
 
 
 def box_overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -256,7 +258,10 @@ def region_between(
 
 
 def turned_crop(image: np.ndarray, region: Region, size: int = CROP) -> np.ndarray:
-    """The pixels of a region, upright: float32 (size, size, 3) in [0, 1]; black outside the image.
+    """The pixels of a region, upright: float32 (size, size, 3) in [0, 1].
+
+    Outside the image are the pixels at its edge, as in MediaPipe; black made limbs that are cut off
+    end elsewhere.
 
     Args:
         image: uint8 (H, W, 3).
@@ -273,10 +278,15 @@ def turned_crop(image: np.ndarray, region: Region, size: int = CROP) -> np.ndarr
     # Large regions are thinned out first, at no less than the resolution of the result.
     step = max(1, int(region.side / (2 * size)))
     part = image[top:bottom:step, left:right:step]
+    before = -(-np.array([left - low[0], top - low[1]]) // step)  # rounded up
+    after = -(-np.array([high[0] - right, high[1] - bottom]) // step)
+    if before.any() or after.any():
+        edges = ((before[1], after[1]), (before[0], after[0]), (0, 0))
+        part = np.pad(part, edges, mode="edge")
     turn = _turn(region.angle) * region.side / size / step
-    # Thinned pixel k is the center of image pixel k * step.
-    center = (np.array([region.x - left, region.y - top]) - 0.5) / step + 0.5
-    shift = center - turn @ (size / 2, size / 2)
+    # MediaPipe counts pixels from their corners: the first pixel is the region's corner itself.
+    center = np.array([region.x - left, region.y - top]) / step + before
+    shift = center - turn @ ((size + 1) / 2, (size + 1) / 2) + 0.5
     (a, b), (d, e) = turn.tolist()
     crop = Image.fromarray(part).transform(
         (size, size),
@@ -285,6 +295,25 @@ def turned_crop(image: np.ndarray, region: Region, size: int = CROP) -> np.ndarr
         Image.Resampling.BILINEAR,
     )
     return np.asarray(crop) * np.float32(1 / 255)
+
+
+def squared(image: np.ndarray, size: int = DETECTOR) -> np.ndarray:
+    """An image in the middle of a black square, scaled: uint8 (size, size, 3).
+
+    Four pixels are mixed for each, as MediaPipe does, however large the image is: the detector
+    was trained so. Pixels are counted from their corners, as in `turned_crop`.
+    """
+    height, width = image.shape[:2]
+    scale = max(height, width) / size
+    left, top = ((size * scale - length) / 2 for length in (width, height))
+    shift = 0.5 - scale / 2
+    square = Image.fromarray(image).transform(
+        (size, size),
+        Image.Transform.AFFINE,
+        (scale, 0, shift - left, 0, scale, shift - top),
+        Image.Resampling.BILINEAR,
+    )
+    return np.asarray(square)
 
 
 def refine(places: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -327,12 +356,6 @@ def _turn(angle: float) -> np.ndarray:
     """Rotates upright axes into the image's, float64 (2, 2)."""
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[c, -s], [s, c]])
-
-
-def _picture(image: np.ndarray, least: int) -> Image.Image:
-    """An image for Pillow, thinned out, but with at least `least` pixels along its long side."""
-    step = max(1, max(image.shape[:2]) // least)
-    return Image.fromarray(np.ascontiguousarray(image[::step, ::step]))
 
 
 class _Network:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from keras_skeleton.transforms.one_euro import OneEuro
-from keras_skeleton.video.blazepose import Landmarks, Region
+from keras_skeleton.video.blazepose import MARGIN, Landmarks, Region, region_between
 
 PRESENCE = 0.5  # of the landmark network; below it the person is lost
 LOOK = 1 / 3  # seconds between two looks of the detector while there is room for more people
@@ -31,6 +31,7 @@ SAME = 0.15  # two people are one if their points are this close, relative to th
 VISIBLE = 0.5  # points below are guesses
 # MediaPipe's filters of points, in sizes of the body, and of points in metres.
 POINTS, WORLD = (0.05, 80.0), (0.1, 40.0)
+REGION = (0.01, 10.0)  # of the region: little, so that the picture of a person at rest is at rest
 SMALL = (32, 24)  # pixels of the pictures that are compared to find cuts
 CHANGE, TIMES = 18.0, 4.0  # least change of grey levels at a cut; the same in medians of changes
 RECENT = 15  # frames of the median
@@ -76,6 +77,7 @@ class _Track:
     frame: int  # its number
     points: OneEuro = field(default_factory=lambda: OneEuro(*POINTS))
     world: OneEuro = field(default_factory=lambda: OneEuro(*WORLD))
+    ends: OneEuro = field(default_factory=lambda: OneEuro(*REGION))
 
 
 class PeopleTracker:
@@ -236,11 +238,14 @@ class PeopleTracker:
     def _pose(self, track: _Track, seen: Landmarks, time_s: float) -> PersonPose:
         if track.frame < self._frame - 1:  # lost in between: nothing to smooth with
             track.points, track.world = OneEuro(*POINTS), OneEuro(*WORLD)
-        track.region, track.seen, track.frame = seen.region, time_s, self._frame
+            track.ends = OneEuro(*REGION)
+        size = seen.region.side / MARGIN  # of the person
+        track.region = region_between(*track.ends(seen.region.ends(), time_s, size))
+        track.seen, track.frame = time_s, self._frame
         self._freed[track.slot] = self._frame
         points, world = seen.points.copy(), seen.world.copy()
         if self.smooth:
-            points[:, :2] = track.points(points[:, :2], time_s, seen.region.side)
+            points[:, :2] = track.points(points[:, :2], time_s, size)
             world[:, :3] = track.world(world[:, :3], time_s)
         return PersonPose(track.person, track.slot, points, world, seen.presence)
 

@@ -9,7 +9,7 @@ from keras_skeleton.transforms.one_euro import OneEuro
 
 
 def paper(values, times, min_cutoff, beta, speed_cutoff, scale=1.0):
-    """The algorithm of the paper's appendix for one number at a time."""
+    """The paper's algorithm for one number at a time, with the speed of the authors' code."""
 
     def alpha(cutoff, step):
         tau = 1 / (2 * math.pi * cutoff)
@@ -21,7 +21,7 @@ def paper(values, times, min_cutoff, beta, speed_cutoff, scale=1.0):
             hat = value
         else:
             step = times[i] - times[i - 1]
-            speed = (value - hat_before) / step / scale
+            speed = (value - values[i - 1]) / step / scale
             a = alpha(speed_cutoff, step)
             speed_before = a * speed + (1 - a) * speed_before
             a = alpha(min_cutoff + beta * abs(speed_before), step)

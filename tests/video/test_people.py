@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from made_people import MadeEstimator, Person, Scene
 
 from keras_skeleton.transforms.one_euro import OneEuro
+from keras_skeleton.video.blazepose import MARGIN
 from keras_skeleton.video.people import (
     LOOK,
     POINTS,
@@ -304,7 +305,7 @@ def test_points_are_smoothed_as_the_filter_does():
     for t, (pose,) in enumerate(poses):
         x = 40 + 0.5 * t
         seen = Person(x, 70).landmarks(1.5 * np.sin(7.0 * t))
-        expected = points(seen.points[:, :2], t / FPS, seen.region.side)
+        expected = points(seen.points[:, :2], t / FPS, seen.region.side / MARGIN)
         np.testing.assert_allclose(pose.points[:, :2], expected, rtol=1e-5)
         np.testing.assert_allclose(pose.world[:, :3], world(seen.world[:, :3], t / FPS), rtol=1e-4)
         np.testing.assert_array_equal(pose.points[:, 2], seen.points[:, 2])
