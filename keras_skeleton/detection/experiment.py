@@ -52,7 +52,7 @@ from keras_skeleton.evaluation.run_record import open_run
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.training.experiment import Experiment
-from keras_skeleton.utils.errors import UnknownNameError
+from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import write_json
 
 # Search grid on the validation recordings. The paper uses epsilon = 0 (0.2 for cross-view),
@@ -168,10 +168,15 @@ class Detection:
         Raises:
             RunError: If the folder holds another experiment, or, without `resume`, these folds.
         """
+        needed = [p for p in self.parts if any(p in METHODS[m] for m in self.methods)]
+        if len(self.dataset.classes) < 2 and {"tap_u", "tap_b"} & set(needed):
+            raise UserError(
+                f"all actions are '{self.dataset.classes[0]}', and TAP-LSTM learns to tell two or "
+                "more apart; choose another method, such as --method gate_b"
+            )
         wanted = self.parts["tap_u"].check_folds(numbers)
         begun = [k for k in wanted if (self.folder / f"fold_{k:02d}").exists()]
         open_run(self.folder, self.describe(), begun, resume)
-        needed = [p for p in self.parts if any(p in METHODS[m] for m in self.methods)]
         for name in needed:
             self.log(f"\n{name}: {self.parts[name].model} on trimmed clips")
             self.parts[name].fit(wanted, resume or self.parts[name].folder.exists())
