@@ -151,11 +151,11 @@ def curve_figure(
     for ax, (name, curve) in zip(axes, curves.items(), strict=True):
         values = np.asarray(curve, float)
         time = _seconds(np.arange(len(values)), fps)
-        top = max(float(values.max(initial=0)), 1e-6)
+        level = thresholds[name]
+        top = max(float(values.max(initial=0)), level, 1e-6)
         for span in truth.itertuples():
             ax.axvspan(*_seconds([span.start, span.end], fps), color="#DDDDDD", lw=0)
         ax.plot(time, values, color=COLOURS[0], lw=1.2)
-        level = thresholds[name]
         ax.axhline(level, color="black", lw=1, ls=(0, (5, 3)), zorder=3)
         ax.annotate(
             f"{level:.2g}",

@@ -70,6 +70,8 @@ def test_curves():
     assert second.get_xlabel() == "time (s)"
     assert second.get_ylim()[0] < 0  # a threshold of 0 is not hidden by the frame
     assert [text.get_text() for text in second.texts] == ["0.6"]
+    low = curve_figure({"a": 0.01 * curve}, {"a": SPANS[:0]}, SPANS, {"a": 0.5}, "a title")
+    assert low.axes[0].get_ylim()[1] > 0.5  # a threshold that is never reached is shown, too
     assert "TAP-B" in second.get_ylabel()
 
 
