@@ -21,6 +21,8 @@ Reader option `clips`:
 Protocols:
     loocv   leave one sequence out, 20 folds (Xia et al.; the MANs paper, Sec. 3.1)
     cs      train on subjects 1 to 5, test on 6 to 10
+    l2so    leave two subjects out (1 and 2, 3 and 4, ...), 5 folds; our own, for detection in all
+            recordings
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from keras_skeleton.datasets.dataset import ReadReport
-from keras_skeleton.datasets.protocols import group_holdout, leave_one_out, train_on
+from keras_skeleton.datasets.dataset import Fold, ReadReport
+from keras_skeleton.datasets.protocols import group_holdout, leave_one_out, split, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.utils.errors import DatasetError
@@ -219,10 +222,19 @@ def count(root: Path) -> int:
     return 0
 
 
+def two_subjects_out(samples: pd.DataFrame) -> Iterator[Fold]:
+    """Tests on subjects 1 and 2, then on 3 and 4, and so on, and trains on all others."""
+    subject = samples["subject"].to_numpy()
+    for fold, first in enumerate(range(1, 11, 2)):
+        test = np.isin(subject, (first, first + 1))
+        yield split(samples, test, group_holdout("subject"), fold)
+
+
 _SEQUENCE_COLUMNS = ["subject", "repetition"]
 PROTOCOLS = {
     "loocv": leave_one_out(_SEQUENCE_COLUMNS, group_holdout(_SEQUENCE_COLUMNS, groups=2)),
     "cs": train_on("subject", range(1, 6), group_holdout("subject")),
+    "l2so": two_subjects_out,
 }
 
 

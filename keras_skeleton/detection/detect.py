@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,42 @@ class Settings:
     relative: bool = False
 
 
-def read_settings(path: Path) -> tuple[Settings, dict[str, int]]:
+@dataclass(frozen=True)
+class GateSettings:
+    """Parameters of detection from the frame-wise probabilities of GateNet, see
+    `detection.gate.decode`. Lengths are fractions of the typical length of each class, so the same
+    numbers suit short and long actions and any frame rate.
+
+    Attributes:
+        lengths: Typical length of each class in frames: the median of the training recordings.
+        on: Probability that an action must reach.
+        off: Probability above which it goes on.
+        smoothing: Length of the averaging filter.
+        longest: Upper limit of the filter, in frames.
+        shortest: Shorter detections are dropped.
+        near: Starts and ends may move this far to a frame with a higher probability of them.
+        pull: How much probability such a move must bring; a full move, this much.
+
+    Example:
+        >>> GateSettings(lengths=(40.0, 12.0)).on
+        0.5
+    """
+
+    lengths: tuple[float, ...]
+    on: float = 0.5
+    off: float = 0.3
+    smoothing: float = 0.3
+    longest: int = 15
+    shortest: float = 0.4
+    near: float = 0.3
+    pull: float = 0.3
+
+
+AnySettings = Settings | GateSettings
+MOST_LENGTHS = 10_000  # classes
+
+
+def read_settings(path: Path) -> tuple[AnySettings, dict[str, int]]:
     """Reads the settings of a method, and its test recordings with their number of frames.
 
     Raises:
@@ -67,13 +102,17 @@ def read_settings(path: Path) -> tuple[Settings, dict[str, int]]:
     try:
         chosen = dict(read_json(path, "settings"))
         tested = {str(video): int(frames) for video, frames in chosen.pop("test").items()}
-        settings = Settings(**chosen)
-        kinds = {field.name: type(field.default) for field in fields(Settings)}
-        for name, kind in kinds.items():
+        kind = GateSettings if "lengths" in chosen else Settings
+        if kind is GateSettings:
+            chosen["lengths"] = tuple(chosen["lengths"])[:MOST_LENGTHS]
+        settings: AnySettings = kind(**chosen)
+        for name, like in asdict(kind(()) if kind is GateSettings else kind()).items():
             value = getattr(settings, name)
-            whole = type(value) is kind or (kind is float and type(value) is int)
-            if not whole or not math.isfinite(value) or not 0 <= value <= MOST_FRAMES:
-                raise ValueError(f"{name} = {value!r:.40}")
+            for one in value if isinstance(value, tuple) else (value,):
+                wanted = float if isinstance(value, tuple) else type(like)
+                whole = type(one) is wanted or (wanted is float and type(one) is int)
+                if not whole or not math.isfinite(one) or not 0 <= one <= MOST_FRAMES:
+                    raise ValueError(f"{name} = {one!r:.40}")
     except FileError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -16,7 +16,9 @@ from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection import jcr
 from keras_skeleton.detection.curve import AROUND, Frames, along, gates_of
 from keras_skeleton.detection.detect import (
+    AnySettings,
     Classify,
+    GateSettings,
     Settings,
     candidates,
     classified,
@@ -24,7 +26,7 @@ from keras_skeleton.detection.detect import (
     windows,
 )
 from keras_skeleton.detection.fit import per_frame
-from keras_skeleton.detection.gate import build_gate
+from keras_skeleton.detection.gate import build_gate, decode
 from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
 from keras_skeleton.evaluation.run_record import upgraded
@@ -199,6 +201,12 @@ class Detector:
             self._kept[key] = along(self.network(part), frames, length, around=around)
         return self._kept[key]
 
+    def attention(self, method: str, dataset: SkeletonDataset, recording: int) -> np.ndarray:
+        """Attention to every frame of a recording, (T,), of a TAP method or of GateNet."""
+        if method in GATES:
+            return 1 - self.curve(method, dataset, recording)[:, self.classes]
+        return self.curve(TAP[method], dataset, recording)
+
     def reach(self, part: str) -> tuple[int, int]:
         """Number of frames before and after a frame on which the outputs of GateNet depend."""
         return reach(self.network(part))
@@ -225,7 +233,7 @@ class Detector:
         """The methods run on this fold, in the order of the paper's tables (TAP methods last)."""
         return [name for name in METHODS if (self.fold / name / "settings.json").is_file()]
 
-    def settings(self, method: str) -> Settings:
+    def settings(self, method: str) -> AnySettings:
         """The settings that the run selected for a method.
 
         Raises:
@@ -255,7 +263,7 @@ class Detector:
         return pd.DataFrame(rows, columns=["video", "start", "end", "score"])
 
     def detect(
-        self, method: str, dataset: SkeletonDataset, recording: int, settings: Settings
+        self, method: str, dataset: SkeletonDataset, recording: int, settings: AnySettings
     ) -> pd.DataFrame:
         """Detects actions in one recording.
 
@@ -272,8 +280,12 @@ class Detector:
         if method == "svm_sw":
             return self._slide(dataset, recording, settings)
         if method in GATES:
+            if not isinstance(settings, GateSettings):
+                raise ValueError(f"settings of '{method}' must be GateSettings")
             said = self.curve(method, dataset, recording)
-            return jcr.read_off(said[:, :-2], said[:, -2:])
+            return decode(said[:, :-2], said[:, -2:], settings)
+        if not isinstance(settings, Settings):
+            raise ValueError(f"settings of '{method}' must be Settings")
         if "jcr_rnn" in METHODS[method]:
             said = self.curve("jcr_rnn", dataset, recording)
             found = jcr.read_off(said[:, :-2], said[:, -2:])
@@ -287,7 +299,11 @@ class Detector:
         return classified(intervals, self.classify(dataset, recording), settings)
 
     def detect_all(
-        self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings
+        self,
+        method: str,
+        dataset: SkeletonDataset,
+        recordings: Sequence[int],
+        settings: AnySettings,
     ) -> pd.DataFrame:
         """As `detect`, for several recordings, with an additional column `video`."""
         tables = [

@@ -32,7 +32,7 @@ from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.detection import gate, jcr
 from keras_skeleton.detection.clips import trimmed
-from keras_skeleton.detection.detect import Settings
+from keras_skeleton.detection.detect import AnySettings, GateSettings, Settings
 from keras_skeleton.detection.detector import (
     GATES,
     METHODS,
@@ -43,7 +43,7 @@ from keras_skeleton.detection.detector import (
     WEIGHTS,
     Detector,
 )
-from keras_skeleton.detection.fit import RecordingFit, Stream, targets
+from keras_skeleton.detection.fit import SIGMA, RecordingFit, Stream, targets
 from keras_skeleton.detection.report import write_report
 from keras_skeleton.detection.scoring import average_recall
 from keras_skeleton.detection.streams import frames_of
@@ -202,7 +202,8 @@ class Detection:
         for i in recordings.tolist():
             row = self.dataset.samples.iloc[i]
             actions, length = truth[truth["video"] == row["video"]], int(row["frames"])
-            labels, ends = targets(actions, length, len(self.dataset.classes))
+            sigma = gate.SIGMA if part in GATES else SIGMA
+            labels, ends = targets(actions, length, len(self.dataset.classes), sigma)
             frames = frames_of(self.dataset, i, PROPOSALS, own)
             found.append(Stream(frames(0, length), labels, ends))
         return found
@@ -222,19 +223,31 @@ class Detection:
         if part == "jcr_rnn":
             network = jcr_rnn(bodies * self.dataset.skeleton.size, classes)
             fit = RecordingFit(network, jcr.losses(), jcr.WEIGHTS, recipe)
+            train, held = fold.train, fold.validation
         else:
             network = gate.build_gate(self.dataset.skeleton, classes, bodies, recipe.model)
-            fit = RecordingFit(network, gate.losses(), gate.WEIGHTS, recipe, last=True)
-        train, held = self.streams(fold.train, part), self.streams(fold.validation, part)
-        fit.run(train, held, seed, folder, self.log)
+            fit = RecordingFit(network, gate.losses(), gate.WEIGHTS, recipe)
+            train, held = self.taught(fold), fold.validation[:0]
+        fit.run(self.streams(train, part), self.streams(held, part), seed, folder, self.log)
 
-    def settings(self, method: str, detector: Detector) -> Settings:
+    def taught(self, fold: Fold) -> np.ndarray:
+        """The recordings that GateNet learns from: nothing is selected on validation recordings, so
+        they teach, too."""
+        return np.sort(np.concatenate([fold.train, fold.validation]))
+
+    def settings(self, method: str, detector: Detector) -> AnySettings:
         """Selects the settings of a method.
 
+        For GateNet, the lengths of the classes are those of the recordings that it was trained on.
         For TAP methods, the settings whose proposals have the best recall (`CHOSEN_BY`) on the
         validation recordings; without validation actions, the paper's settings for the
         cross-subject protocol of PKU-MMD.
         """
+        if method in GATES:
+            trained = self.videos(self.taught(self.folds[detector.number - 1]))
+            actions = self.dataset.intervals
+            actions = actions[actions["video"].isin(trained)]
+            return GateSettings(gate.typical_lengths(actions, len(self.dataset.classes)))
         scales = method.endswith("_m")
         plain = Settings(scales=scales, relative=True)
         if method in ("svm_sw", "sta_lstm_sw"):
@@ -278,9 +291,9 @@ class Detection:
         lengths = self.dataset.samples["frames"].iloc[fold.test].tolist()
         found = detector.detect_all(method, self.dataset, fold.test.tolist(), settings)
         curves = {
-            video: detector.curve(TAP[method], self.dataset, i)
+            video: detector.attention(method, self.dataset, i)
             for i, video in zip(fold.test.tolist(), videos, strict=True)
-            if method in TAP
+            if method in TAP or method in GATES
         }
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)

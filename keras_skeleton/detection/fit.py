@@ -159,7 +159,8 @@ def between_frames(frames: np.ndarray, at: np.ndarray) -> np.ndarray:
 class RecordingFit:
     """Trains one network on recordings and keeps the weights of the selected epoch.
 
-    The epoch with the lowest validation loss is selected, or the last one.
+    The epoch with the lowest validation loss is selected, or, without validation recordings, the
+    last one.
 
     Args:
         network: A network with the outputs `labels` (B, T, C + 1) and `ends` (B, T, 2).
@@ -167,7 +168,6 @@ class RecordingFit:
         weights: Weight of each loss, by name.
         recipe: Optimizer, learning rate and its schedule, epochs, batch size, window length,
             speed and augmentation.
-        last: Keep the last epoch's weights, whatever the validation loss.
     """
 
     def __init__(
@@ -176,9 +176,8 @@ class RecordingFit:
         losses: Mapping[str, keras.losses.Loss],
         weights: Mapping[str, float],
         recipe: Recipe,
-        last: bool = False,
     ) -> None:
-        self.network, self.recipe, self.last = network, recipe, last
+        self.network, self.recipe = network, recipe
         layers = [getattr(augmentation, name)(**own) for name, own in recipe.augment]
         self.model = network
         if layers:
@@ -210,7 +209,7 @@ class RecordingFit:
 
         Args:
             train: Training recordings.
-            validation: Validation recordings.
+            validation: Validation recordings; may be empty.
             seed: Seed of the window positions.
             folder: Folder for the state, and finally for the history and the weights.
             log: Called with a line of progress every few seconds.
@@ -244,8 +243,8 @@ class RecordingFit:
                     "try another --seed or a larger --batch-size"
                 )
             history.append(row)
-            held = [np.inf if self.last else r.get("val_loss", np.inf) for r in history]
-            if np.isinf(held[-1]) or held[-1] <= min(held):
+            losses = [r.get("val_loss", np.inf) for r in history]
+            if losses[-1] <= min(losses):
                 state.best_weights = self.network.get_weights()
             now = time.monotonic()
             if now - told > EVERY or epoch + 1 == recipe.epochs:

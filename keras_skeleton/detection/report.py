@@ -35,7 +35,7 @@ from keras_skeleton.viz.style import save_figure
 TITLES = {
     "svm_sw": "SVM-SW", "sta_lstm_sw": "STA-LSTM-SW", "jcr_rnn": "JCR-RNN",
     "sta_lstm_jcr": "STA-LSTM-JCR", "tap_u": "TAP-U", "tap_u_m": "TAP-U-M", "tap_b": "TAP-B",
-    "tap_b_m": "TAP-B-M",
+    "tap_b_m": "TAP-B-M", "gate_u": "GATE-U", "gate_b": "GATE-B",
 }  # fmt: skip
 WITH_ATTENTION = ("tap_u", "tap_b", "gate_u", "gate_b")
 DETECTIONS = {"video": str}

@@ -34,13 +34,17 @@ class GatedLabels(Elementwise, keras.layers.Layer):
         [[[0.25, 0.25, 0.5]]]
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"dtype": "float32", **kwargs})
-
     def call(self, scores: Any, gate: Any) -> Any:
-        gate = ops.clip(gate[:, :, None], LEAST, 1 - LEAST)
-        own = ops.log(gate) + ops.log_softmax(scores, axis=-1)
+        gate = ops.clip(ops.cast(gate, "float32")[:, :, None], LEAST, 1 - LEAST)
+        own = ops.log(gate) + ops.log_softmax(ops.cast(scores, "float32"), axis=-1)
         return ops.concatenate([own, ops.log(1 - gate)], axis=-1)
+
+    def build(self, scores_shape: tuple, gate_shape: tuple) -> None:
+        if len(scores_shape) != 3 or len(gate_shape) != 2:
+            raise ValueError(
+                f"GatedLabels '{self.name}' expects (B, T, C) and (B, T), got "
+                f"{tuple(scores_shape)} and {tuple(gate_shape)}"
+            )
 
     def compute_output_shape(self, scores_shape: tuple, gate_shape: tuple) -> tuple:
         return (*scores_shape[:2], scores_shape[2] + 1)

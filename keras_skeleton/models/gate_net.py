@@ -6,7 +6,7 @@ action is going on, and whole recordings teach it; the class scores of every fra
 it.
 
     features    positions from the hips and motion over a few frames        `PoseMotion`
-    context     a dense layer and residual blocks with growing gaps         `DilatedBlock`
+    context     dense layers and residual blocks with growing gaps         `DilatedBlock`
     gate        beta(t) in [0, 1], the layer `frame_attention`
     labels      beta(t) times the softmax of the class scores; 1 - beta(t) for no action
     ends        probabilities that an action starts and ends near the frame
@@ -36,7 +36,8 @@ def gate_net(
     frames: int | None = None,
     root: int = 0,
     causal: bool = False,
-    width: int = 64,
+    hidden: int = 128,
+    width: int = 96,
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
     span: int = 4,
     dropout: float = 0.3,
@@ -54,7 +55,8 @@ def gate_net(
         frames: T; None for any length.
         root: Index of the root joint.
         causal: See no later frames (`gate_u`); by default both sides (`gate_b`).
-        width: Features of a frame in every layer.
+        hidden: Width of the dense layer that takes the features of a frame.
+        width: Features of a frame in every block.
         dilations: Gaps of the blocks, in frames.
         span: Frames over which motion is taken.
         dropout: Dropout rate of the features and in the blocks; half as much again before the
@@ -76,8 +78,9 @@ def gate_net(
     x = keras.Input((frames, bodies * joints, 3), name="skeleton")
     mask = FrameMask(name="mask")(x)
     h = PoseMotion(joints, root, span, ahead=not causal, name="features")(x)
-    h = layers.Dense(width, activation="relu", name="poses")(h)
+    h = layers.Dense(hidden, activation="relu", name="poses")(h)
     h = layers.Dropout(dropout, name="dropout")(h)
+    h = layers.Dense(width, name="frames")(h)
     for i, dilation in enumerate(dilations, start=1):
         h = DilatedBlock(width, dilation, causal, dropout, name=f"block_{i}")(h, mask)
     h = layers.LayerNormalization(name="norm")(h)
@@ -85,7 +88,7 @@ def gate_net(
     z = layers.Dense(classes, dtype="float32", name="scores")(h)
     gate = layers.Dense(1, activation="sigmoid", dtype="float32", name="gate")(h)
     beta = layers.Reshape((-1,), dtype="float32", name=GATE)(gate)  # (B, T)
-    labels = GatedLabels(name="labels")(z, beta)
+    labels = GatedLabels(dtype="float32", name="labels")(z, beta)
     ends = layers.Dense(2, activation="sigmoid", dtype="float32", name="ends")(h)
     return keras.Model(x, {"labels": labels, "ends": ends}, name="gate_net")
 

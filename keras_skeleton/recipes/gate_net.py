@@ -32,9 +32,9 @@ def _recipe(layout: str | None = None) -> Recipe:
     return Recipe(
         optimizer="adam",
         learning_rate=2e-3,
-        schedule=Cosine(warmup=5),
+        schedule=Cosine(warmup=10),
         batch_size=16,
-        epochs=200,
+        epochs=150,
         clipnorm=1.0,
         preprocessing={"coordinates": "camera", "unit": 0.2},
         frames=160,
@@ -49,8 +49,11 @@ def _recipe(layout: str | None = None) -> Recipe:
     )
 
 
-_GATE = {"ut_kinect": _recipe("kinect_v1"), "*": _recipe()}
-_GATE["synthetic"] = replace(_GATE["*"])
+_GATE = {
+    "ut_kinect": _recipe("kinect_v1"),
+    "*": replace(_recipe(), epochs=20, schedule=Cosine(warmup=1)),
+}
+_GATE["synthetic"] = replace(_GATE["*"], epochs=10, schedule=Cosine(warmup=1))
 
 RECIPES = {
     (model, dataset, "tuned"): replace(recipe, model={**recipe.model, "causal": causal})

@@ -12,7 +12,7 @@ import pandas as pd
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.reproduction.needs import mean_hours
 from keras_skeleton.reproduction.stored import Result, figures, seeds_of
-from keras_skeleton.reproduction.tables import Row, Table, Training
+from keras_skeleton.reproduction.tables import GATES, Row, Table, Training
 from keras_skeleton.utils.files import write_text
 
 FOLDER = "tables"  # subfolder of the results
@@ -100,7 +100,7 @@ def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> st
             "dataset, protocol": ", ".join(
                 [training.dataset, training.protocol, *training.option_words]
             ),
-            "recipe": training.recipe,
+            "recipe": "tuned" if training.model == GATES else training.recipe,
             "the paper": _papers(table, line),
             "ours, paper's convention": _ours(table, line.convention),
             "ours, selected on validation": ours,

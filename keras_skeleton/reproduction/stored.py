@@ -34,7 +34,7 @@ from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe, with_arguments
 from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.reproduction.needs import is_whole
-from keras_skeleton.reproduction.tables import DETECTOR, Row, Training
+from keras_skeleton.reproduction.tables import DETECTOR, DETECTORS, GATES, Row, Training
 from keras_skeleton.utils.files import read_json, read_text, reason, write_json
 
 RUNS = "runs"  # subfolder of the results
@@ -145,7 +145,10 @@ def recipe_of(training: Training) -> Recipe:
 def recipes_of(training: Training) -> dict[str, Recipe]:
     """The current recipes of all networks of a detection run."""
     names = (DETECTOR, CLASSIFIER, "jcr_rnn")
-    return {name: get_recipe(name, training.dataset, training.recipe) for name in names}
+    found = {name: get_recipe(name, training.dataset, training.recipe) for name in names}
+    if training.model == GATES:  # our own detectors have one recipe
+        found |= {name: get_recipe(name, training.dataset, "tuned") for name in DETECTORS[GATES]}
+    return found
 
 
 def belongs(result: Result, training: Training) -> bool:
@@ -162,7 +165,13 @@ def belongs(result: Result, training: Training) -> bool:
     if training.detection:
         own = {name: _plain(recipe.describe()) for name, recipe in recipes_of(training).items()}
         stored = {name: _plain(recipe) for name, recipe in about["recipes"].items()}
-        return about["classifier"] == CLASSIFIER and own == stored
+        methods = set(result.scores["method"]) if result.scores is not None else set()
+        if not methods >= set(DETECTORS[training.model]):
+            return False
+        if training.model == GATES:
+            return all(own[name] == stored.get(name) for name in DETECTORS[GATES])
+        same = all(stored.get(name) == recipe for name, recipe in own.items())
+        return about["classifier"] == CLASSIFIER and same
     source = get_source(training.dataset)
     return (
         about["model"] == training.model

@@ -28,6 +28,13 @@ from keras_skeleton.utils.errors import UnknownNameError, UserError
 TABLES = Path(__file__).parent / "tables"
 ALL = "all"
 DETECTOR = "tap_lstm"
+GATES = "gates"
+# The methods of a detection run, by the name that stands for it in `Training.model`.
+DETECTORS = {
+    DETECTOR: ("svm_sw", "sta_lstm_sw", "jcr_rnn", "sta_lstm_jcr", "tap_u", "tap_u_m", "tap_b",
+               "tap_b_m"),
+    GATES: ("gate_u", "gate_b"),
+}  # fmt: skip
 
 
 class PaperTableError(UserError):
@@ -39,7 +46,8 @@ class Training:
     """A training with `run.py --model ...` (or `run.py detect --table ...`), without its seed.
 
     Attributes:
-        model: Model name; `tap_lstm` stands for detection with all methods.
+        model: Model name; `tap_lstm` stands for detection with all methods of the paper, `gates`
+            for detection with our own.
         dataset: Dataset name.
         protocol: Protocol name.
         recipe: Recipe name.
@@ -59,7 +67,7 @@ class Training:
     @property
     def detection(self) -> bool:
         """Whether this is a detection run (`run.py detect`)."""
-        return self.model == DETECTOR
+        return self.model in DETECTORS
 
     @property
     def watches(self) -> bool:
@@ -79,7 +87,8 @@ class Training:
     @property
     def name(self) -> str:
         """A unique name, used for folders."""
-        words = ["detect" if self.detection else self.model, self.dataset, self.protocol]
+        model = {DETECTOR: "detect", GATES: "detect_gates"}.get(self.model, self.model)
+        words = [model, self.dataset, self.protocol]
         words += [self.recipe] if self.recipe != "paper" else []
         words += [f"{key}_{value}" for key, value in self.settings]
         words += [word.replace("=", "") for word in self.option_words]
@@ -88,7 +97,10 @@ class Training:
     def command(self, seed: int = 0) -> str:
         """The command of the training, with placeholders PATH and FOLDER."""
         words = ["python", "run.py"]
-        words += ["detect", "--table"] if self.detection else ["--model", self.model]
+        words += {
+            DETECTOR: ["detect", "--table"],
+            GATES: ["detect", "--method", ",".join(DETECTORS[GATES])],
+        }.get(self.model, ["--model", self.model])
         words += ["--dataset", self.dataset, "--protocol", self.protocol]
         words += ["--recipe", self.recipe] if self.recipe != "paper" else []
         words += self.setting_words
@@ -189,7 +201,10 @@ def _row(row: dict[str, Any], column: dict[str, Any], figures: Any, count: int) 
     own, place = dict(row), dict(column)
     settings = tuple(own.pop("settings", {}).items())
     options = tuple(place.pop("options", {}).items())
-    model = DETECTOR if "method" in own else own.pop("model")
+    if "method" in own:
+        model = next(name for name, methods in DETECTORS.items() if own["method"] in methods)
+    else:
+        model = own.pop("model")
     given = figures if isinstance(figures, list) else [figures] * (count if figures == "-" else 1)
     if len(given) != count:
         raise ValueError(f"row '{row['name']}' has {len(given)} numbers in a column, not {count}")

@@ -16,14 +16,13 @@ import numpy as np
 from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.datasets.registry import get_source, load_dataset
-from keras_skeleton.detection.detector import OF_PAPER
 from keras_skeleton.detection.experiment import Detection
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.models.summary import flops
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.reproduction.needs import Place, mean_hours
 from keras_skeleton.reproduction.stored import CLASSIFIER, Result, recipe_of, recipes_of, seeds_of
-from keras_skeleton.reproduction.tables import Training
+from keras_skeleton.reproduction.tables import DETECTORS, Training
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.utils.processes import THREADS
 from keras_skeleton.video.crops import open_crops
@@ -120,7 +119,7 @@ def _detection(
     return Detection(
         dataset=_dataset(training, place, {"clips": "untrimmed"}, log),
         protocol=training.protocol,
-        methods=list(OF_PAPER),
+        methods=DETECTORS[training.model],
         classifier=CLASSIFIER,
         recipes=recipes,
         seed=seed,

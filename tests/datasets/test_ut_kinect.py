@@ -57,6 +57,13 @@ def test_real_protocols(real_data, tmp_path):
     assert len(folds) == 20
     assert sorted(len(fold.test) for fold in folds) == [9] + [10] * 19
     table = dataset.samples
+    pairs = list(dataset.folds("l2so"))
+    assert [sorted(set(table["subject"].iloc[fold.test])) for fold in pairs] == [
+        [1, 2], [3, 4], [5, 6], [7, 8], [9, 10]
+    ]  # fmt: skip
+    for fold in pairs:
+        parts = [set(table["subject"].iloc[own]) for own in fold]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 10
     for fold in folds:
         sequences = [
             set(zip(table["subject"][part], table["repetition"][part], strict=True))

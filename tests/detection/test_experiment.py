@@ -11,8 +11,7 @@ from toy_streams import make_streams
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.detection import report
 from keras_skeleton.detection.detect import Settings
-from keras_skeleton.detection.detector import OF_PAPER as METHODS
-from keras_skeleton.detection.detector import Detector
+from keras_skeleton.detection.detector import GATES, METHODS, Detector
 from keras_skeleton.detection.experiment import Detection
 from keras_skeleton.detection.recording import read_recording
 from keras_skeleton.detection.report import write_report
@@ -27,12 +26,18 @@ RECIPE = Recipe(
     preprocessing={"coordinates": "hips"}, model={"units": 16, "score_stddev": 0.01},
 )  # fmt: skip
 
+GATE = replace(
+    RECIPE, preprocessing={"coordinates": "camera"}, epochs=40, frames=64, speed=1.2,
+    model={"hidden": 16, "width": 16, "dilations": [1, 2, 4]},
+)  # fmt: skip
+
 
 def detection(folder, methods=tuple(METHODS), **changes):
     arguments = {
         "dataset": make_streams(), "protocol": "cs", "methods": methods, "classifier": "lstm",
         "recipes": {
-            "tap_lstm": RECIPE, "lstm": RECIPE, "jcr_rnn": replace(RECIPE, model={}, epochs=45)
+            "tap_lstm": RECIPE, "lstm": RECIPE, "jcr_rnn": replace(RECIPE, model={}, epochs=45),
+            "gate_b": GATE, "gate_u": replace(GATE, model={**GATE.model, "causal": True}),
         },
         "seed": 0, "folder": folder, "command": "a test", "log": lambda line: None,
     }  # fmt: skip
@@ -66,6 +71,7 @@ def test_every_row_is_scored(run):
     # Each class at random would give about 0.25: networks have learnt.
     assert best["map_action"]["jcr_rnn"] > 0.5
     assert best["map_action"]["sta_lstm_jcr"] > 0.4
+    assert min(best["map_action"]["gate_u"], best["map_action"]["gate_b"]) > 0.6
     for name in ("precision_recall", "timeline", "attention", "recall_tap_u", "recall_tap_b"):
         assert (folder / f"{name}.png").stat().st_size > 10_000
 
@@ -107,7 +113,8 @@ def test_scores_can_be_made_again_from_the_files(run):
 def test_attention_in_actions_and_between(run):
     folder, _ = run
     table = pd.read_csv(folder / "attention.csv").set_index("method")
-    assert list(table.index) == ["tap_u", "tap_b"]
+    assert list(table.index) == ["tap_u", "tap_b", *GATES]
+    assert min(table["higher_in_actions"][list(GATES)]) > 0.8
     streams = make_streams()
     with np.load(folder / "fold_01" / "tap_b" / "curves.npz") as data:
         inside, outside = [], []
@@ -198,6 +205,19 @@ def test_multiscale_settings_are_those_of_one_scale(run):
 
 
 @pytest.mark.slow
+def test_lengths_of_a_gate_come_from_its_training_recordings(run):
+    folder, _ = run
+    streams = make_streams()
+    (fold,) = streams.folds("cs")
+    videos = {f"r{i + 1:02d}" for i in [*fold.train, *fold.validation]}
+    actions = streams.intervals[streams.intervals["video"].isin(videos)]
+    lengths = (actions["end"] - actions["start"]).groupby(actions["label"]).median()
+    for method in GATES:
+        chosen = json.loads((folder / "fold_01" / method / "settings.json").read_text())
+        assert chosen["lengths"] == lengths.tolist()
+
+
+@pytest.mark.slow
 def test_a_trained_detector_finds_the_same_in_a_file(run, tmp_path):
     folder, _ = run
     streams = make_streams()
@@ -205,7 +225,7 @@ def test_a_trained_detector_finds_the_same_in_a_file(run, tmp_path):
     np.save(path, streams.clip(4))
     detector = Detector(folder)
     recording = read_recording(path, streams.skeleton, 1, streams.classes)
-    for method in ("sta_lstm_jcr", "tap_b_m"):
+    for method in ("sta_lstm_jcr", "tap_b_m", *GATES):
         stored = pd.read_csv(folder / "fold_01" / method / "detections.csv")
         stored = stored[stored["video"] == "r05"].drop(columns="video").reset_index(drop=True)
         found = detector.detect(method, recording, 0, detector.settings(method))
