@@ -34,9 +34,11 @@ Northwestern-UCLA, which has ten times as many clips, the middle one of each siz
 is their length, 0 for whole clips. Column `setup` is 1 for UT-Kinect, 2 for Northwestern-UCLA,
 whose subjects are numbered from 101.
 
-One hand: UT-Kinect's people wave with both hands, people in films mostly with one. So each
-'waveHands' is there six times more, with one arm held as the same person holds it in the middle of
-another part of the recording (column `made` is 1). Such clips are never test clips.
+Made clips (column `made` is 1; never test clips): UT-Kinect's people wave widely with both hands,
+people in films mostly with one, and often by a few centimeters. So each 'waveHands' is there twelve
+times more: each arm held as the same person holds it in the middle of three other parts of the
+recording, the other one waving as it did, or by a third. Each piece of 'none' is there once more
+with one arm held as in an action, because an arm that is held somewhere is no action yet.
 
 Protocols (validation holds out one training subject of each dataset, with all windows):
     cs    train on subjects 1 to 5 of both datasets, test on the whole clips of the others; those of
@@ -80,6 +82,8 @@ WINDOWS = (16, 32)  # frames
 MANY, SOME, ONE = 6, 3, 1  # windows of each size: UT-Kinect's actions, 'none', Northwestern-UCLA
 TWO_HANDS = "waveHands"  # is also made with one hand
 HELD = (NONE, "carry", "clapHands")  # parts of a recording in which the other arm is held
+SHARES = (1.0, 0.35)  # of the movement of the hand that waves
+POSED = ("waveHands", "push", "throw", "clapHands", "pull")  # arms held in pieces of 'none'
 AROUND = 16  # frames kept before and after an action of UT-Kinect
 UT, NUCLA = 1, 2  # values of the column `setup`
 FIRST_NUCLA = 100  # added to the numbers of Northwestern-UCLA's subjects
@@ -239,28 +243,75 @@ def _add(
         )
 
 
-def one_handed(frames: np.ndarray, pose: np.ndarray, side: str) -> np.ndarray:
+ARM = ("elbow", "wrist", "hand")
+
+
+def one_handed(frames: np.ndarray, pose: np.ndarray, side: str, share: float = 1.0) -> np.ndarray:
     """Clips of Kinect v1 joints (T, 1, 20, 3) in which one arm is held as in a pose (20, 3).
 
     The pose is turned about the vertical so that its shoulders have the direction of the clip's.
+
+    Args:
+        frames: The clip.
+        pose: The pose.
+        side: The arm that is held: `"left"` or `"right"`.
+        share: Movements of the other arm, relative to its shoulder, are multiplied by it.
     """
     left, right = KINECT_V1.shoulders
     across = frames[:, 0, left] - frames[:, 0, right]  # (T, 3)
     own = pose[left] - pose[right]
     turn = np.arctan2(across[:, 2], across[:, 0]) - np.arctan2(own[2], own[0])  # (T,)
     c, s = np.cos(turn), np.sin(turn)
-    shoulder = KINECT_V1.index(f"{side}_shoulder")
+    shoulder, other = (left, right) if side == "left" else (right, left)
     out = np.array(frames)
-    for part in ("elbow", "wrist", "hand"):
+    for part in ARM:
         joint = KINECT_V1.index(f"{side}_{part}")
         x, y, z = pose[joint] - pose[shoulder]
         held = np.stack([c * x - s * z, np.full_like(c, y), s * x + c * z], axis=-1)
         out[:, 0, joint] = frames[:, 0, shoulder] + held
+        joint = int(KINECT_V1.mirror[joint])
+        way = frames[:, 0, joint] - frames[:, 0, other]
+        mean = way.mean(axis=0)
+        out[:, 0, joint] = frames[:, 0, other] + mean + share * (way - mean)
     return out
 
 
+def _add_made(
+    writer: StoreWriter,
+    name: str,
+    both: list[tuple[np.ndarray, tuple[int, int]]],
+    rest: list[np.ndarray],
+    held: dict[str, np.ndarray],
+    **columns: Any,
+) -> None:
+    """Adds the clips that are made of a recording's `TWO_HANDS` and of its pieces of 'none'.
+
+    Args:
+        writer: The store.
+        name: Name of the recording.
+        both: Each `TWO_HANDS` with its surroundings, and its frames in them.
+        rest: The pieces of 'none'.
+        held: The pose in the middle of each part, by its class.
+        **columns: Further columns.
+    """
+    columns |= {"made": 1}
+    for clip, inside in both:
+        for side in ("left", "right"):
+            for other in (part for part in HELD if part in held):
+                for share in SHARES:
+                    made = one_handed(clip, held[other], side, share)
+                    part = f"{name}_{TWO_HANDS}_{side}_as_in_{other}_{share:g}"
+                    _add(writer, made, part, TWO_HANDS, ONE, inside=inside, **columns)
+    poses = [part for part in POSED if part in held]
+    for number, clip in enumerate(rest if poses else []):
+        side, pose = ("left", "right")[number % 2], poses[number // 2 % len(poses)]
+        made = one_handed(clip, held[pose], side)
+        part = f"{name}_{NONE}{number + 1:02d}_{side}_as_in_{pose}"
+        _add(writer, made, part, NONE, ONE, **columns)
+
+
 def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
-    actions, rest = 0, 0
+    actions, count_of_rest = 0, 0
     for name, numbers, frames, intervals in ut_kinect.sequences(root, writer.report):
         columns: dict[str, Any] = {
             "subject": int(name[1:3]),
@@ -271,6 +322,7 @@ def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
         frames = level(frames, UT_TILT)
         held: dict[str, np.ndarray] = {}  # the pose in the middle of a part
         both: list[tuple[np.ndarray, tuple[int, int]]] = []
+        rest: list[np.ndarray] = []
         for interval in intervals:
             own = numbers[(numbers >= interval.start) & (numbers <= interval.end)]
             start = max(int(own[0]) - AROUND * TICK, int(numbers[0]))
@@ -291,14 +343,12 @@ def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
                     part = f"{name}_{NONE}_{first + TICK * start}"
                     _add(writer, clip[start:end], part, NONE, SOME, **columns)
                     held.setdefault(NONE, clip[(start + end) // 2, 0])
-                    rest += 1
-        for clip, inside in both:
-            for side in ("left", "right"):
-                for other in (part for part in HELD if part in held):
-                    part = f"{name}_{TWO_HANDS}_{side}_as_in_{other}"
-                    made = one_handed(clip, held[other], side)
-                    _add(writer, made, part, TWO_HANDS, ONE, inside=inside, made=1, **columns)
-    writer.report.note(f"{rest} pieces between UT-Kinect's actions are clips of the class '{NONE}'")
+                    rest.append(clip[start:end])
+        count_of_rest += len(rest)
+        _add_made(writer, name, both, rest, held, **columns)
+    writer.report.note(
+        f"{count_of_rest} pieces between UT-Kinect's actions are clips of the class '{NONE}'"
+    )
     return actions
 
 

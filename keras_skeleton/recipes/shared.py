@@ -51,7 +51,7 @@ def _film_augmentation() -> tuple[tuple[str, Mapping[str, Any]], ...]:
     return (
         ("RandomSymmetry", {"order": mirror, "signs": (-1, 1, 1)}),
         ("RandomBoneLength", {"bones": bones, "root": body.root, "mirror": mirror, "amount": 0.2}),
-        ("RandomAmplitude", {"least": 0.6, "most": 1.2}),
+        ("RandomAmplitude", {"least": 0.7, "most": 1.2}),
         *(("RandomDroppedLimb", {"joints": body.size, **own}) for own in (lost, unseen)),
         ("RandomFrameRate", {"most": 3.0}),
         ("RandomSmoothNoise", {"stddev": 0.03, "depth": 2.0}),
