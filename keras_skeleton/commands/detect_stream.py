@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
 
 from keras_skeleton.commands.common import image_size, start_keras, whole_number
 from keras_skeleton.commands.film import progress_bar
@@ -20,6 +25,7 @@ from keras_skeleton.zoo.detectors import describe_detectors, find_detector
 if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.detection.detector import Detector
+    from keras_skeleton.detection.live import Announcement
 
 STANDARD_INPUT = "-"
 RATES = 1.25  # recordings that are faster or slower than those of the training are named
@@ -149,7 +155,7 @@ def detect_in_stream(args: argparse.Namespace) -> None:
     models = pose_models(args.pose_models) if film else None
     place = find_detector(args.weights)
     start_keras()
-    from keras_skeleton.detection.detector import METHODS, TAP, Detector
+    from keras_skeleton.detection.detector import GATES, METHODS, TAP, Detector
     from keras_skeleton.detection.outputs import named, write_outputs
 
     detector = Detector(place, (args.fold or [1])[0])
@@ -161,15 +167,20 @@ def detect_in_stream(args: argparse.Namespace) -> None:
                 f"--window, --omega and --epsilon are settings of {', '.join(TAP)}, not of {method}"
             )
         settings = replace(settings, **chosen)
-    recording = _read_film(args, detector, models) if film else _read(args, detector)
+    if source == STANDARD_INPUT and method in GATES:
+        _announce(args, detector, method)
+        return
+    recording = (
+        _read_film(args, detector, models, METHODS[method]) if film else _read(args, detector)
+    )
     if args.fps is not None:
         recording.info["fps"] = args.fps
     run = detector.run
     if recording.info["fps"] is None and run["fps"]:
         recording.info["fps"] = run["fps"]
         recording.info["notes"].append(
-            f"the frame rate is unknown: {run['fps']:.4g} per second is taken, that of the training "
-            "recordings (--fps sets another)"
+            f"the frame rate is unknown: {run['fps']:.4g} per second is taken, that of the "
+            "training recordings (--fps sets another)"
         )
     fps = recording.info["fps"]
     found = detector.detect(method, recording, 0, settings)
@@ -213,7 +224,57 @@ def _read(args: argparse.Namespace, detector: Detector) -> SkeletonDataset:
     )  # fmt: skip
 
 
-def _read_film(args: argparse.Namespace, detector: Detector, models: Any) -> SkeletonDataset:
+def _announce(args: argparse.Namespace, detector: Detector, method: str) -> None:
+    """Reads frames from standard input, and prints a line of JSON for each start and end of an
+    action as soon as it is known; with --out, writes the actions at the end."""
+    from keras_skeleton.detection.live import LiveDetector
+    from keras_skeleton.detection.outputs import write_outputs
+    from keras_skeleton.detection.recording import parse_frame, stream_skeleton
+    from keras_skeleton.skeletons import joint_map
+
+    run, live = detector.run, LiveDetector(detector, method)
+    fps, order, rows = args.fps or run["fps"], None, []
+
+    def tell(announcements: Sequence[Announcement]) -> None:
+        for one in announcements:
+            said: dict[str, Any] = {"event": one.kind, "label": run["classes"][one.label]}
+            said |= {"start": one.start, "end": one.end, "score": one.score, "frame": one.frame}
+            if fps:
+                times = {"start_s": one.start, "end_s": one.end}
+                said |= {key: t / fps for key, t in times.items() if t is not None}
+            print(json.dumps({k: _short(v) for k, v in said.items() if v is not None}), flush=True)
+            if one.kind == "end":
+                rows.append((one.label, one.start, one.end, one.score))
+
+    with contextlib.suppress(KeyboardInterrupt):
+        for number, line in enumerate(sys.stdin, start=1):
+            if not line.strip():
+                continue
+            frame = parse_frame(line, number)
+            if order is None:
+                layout = stream_skeleton(frame.shape[1], detector.skeleton, args.skeleton)
+                order = joint_map(layout, detector.skeleton)
+            if frame.shape[1] != layout.size:
+                raise UserError(f"line {number}: has {frame.shape[1]} joints, not {layout.size}")
+            pose = np.zeros((run["bodies"], detector.skeleton.size, 3), np.float32)
+            people = frame[: run["bodies"]]
+            pose[: len(people)] = people[:, order]
+            tell(live.push(pose))
+    tell(live.finish())
+    if args.out is not None:
+        found = pd.DataFrame(rows, columns=["label", "start", "end", "score"])
+        found = found.sort_values(["start", "label"], ignore_index=True)
+        title = f"standard input: detected by {method}, trained on {run['dataset']}"
+        write_outputs(args.out, "stream", found, live.count, run["classes"], title, fps)
+
+
+def _short(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _read_film(
+    args: argparse.Namespace, detector: Detector, models: Any, parts: Sequence[str]
+) -> SkeletonDataset:
     from keras_skeleton.detection.recording import recording_of
     from keras_skeleton.film.film_stream import film_poses, place_note
 
@@ -224,9 +285,13 @@ def _read_film(args: argparse.Namespace, detector: Detector, models: Any) -> Ske
         poses.clip, detector.skeleton, run["bodies"], run["classes"], path.stem,
         run.get("unit", "m"),
     )  # fmt: skip
+    recipes = run["recipes"]
     used = {
-        str(recipe.get("preprocessing", {}).get("coordinates"))
-        for recipe in run["recipes"].values()
+        str(recipe["preprocessing"].get("coordinates"))
+        for part in parts
+        for recipe in [
+            recipes.get(run["classifier"] if part == "classifier" else part) or recipes["tap_lstm"]
+        ]
     }
     recording.info["notes"] += [note for one in sorted(used) if (note := place_note(one))]
     return recording

@@ -1,0 +1,277 @@
+"""Announces starts and ends of actions in a stream that is still growing, in constant memory.
+
+What is announced as ended equals what `detection.gate.decode` finds in the whole recording. A start
+is announced when the action is sure to be one: when its class's probability has reached `on` and
+has stayed above `off` for `shortest` of the class's typical length. An end is announced when its
+place is known. `StartAndEnd.delays` says how late that is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from keras_skeleton.detection.detect import GateSettings
+from keras_skeleton.detection.detector import GATES, PROPOSALS, Detector
+from keras_skeleton.detection.gate import GateStream
+from keras_skeleton.models.registry import MODELS
+from keras_skeleton.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """An action starts or has ended.
+
+    Attributes:
+        kind: `"start"` or `"end"`.
+        label: Class.
+        start: First frame of the action. That of an end may differ by a few frames from the one
+            that was announced, if the action was short.
+        end: End of the action (excluded); None for a start.
+        score: Score; None for a start.
+        frame: Number of frames of the stream when this was announced.
+    """
+
+    kind: str
+    label: int
+    start: int
+    end: int | None
+    score: float | None
+    frame: int
+
+
+@dataclass
+class _Run:
+    """Frames of a class above `off`, from which an action may become."""
+
+    start: int
+    low: int  # first frame of `sums`
+    sums: np.ndarray  # sum of all probabilities before each frame from `low` on
+    highest: float = 0.0
+    end: int | None = None
+    first: int | None = None
+    announced: bool = False
+
+
+class StartAndEnd:
+    """Finds the actions of one class, frame by frame; see `detection.gate.decode`.
+
+    Args:
+        label: The class.
+        settings: Parameters of detection.
+
+    Example:
+        >>> finder = StartAndEnd(0, GateSettings(lengths=(20.0,)))
+        >>> probability = np.full(60, 0.1)
+        >>> probability[10:30] = 0.9
+        >>> said = [a for p in probability for a in finder.push(p, 0.0, 0.0)] + finder.finish()
+        >>> [(a.kind, a.start, a.end, a.frame) for a in said]
+        [('start', 8, None, 19), ('end', 8, 32, 41)]
+    """
+
+    def __init__(self, label: int, settings: GateSettings) -> None:
+        self.label, self.settings = label, settings
+        self.length = settings.lengths[label]
+        self.window = min(max(round(settings.smoothing * self.length), 1), settings.longest)
+        self.before = self.window // 2
+        self.after = self.window - self.before - 1
+        self.far = max(int(settings.near * self.length), 1)
+        self.kept = 2 * self.far + 2 * self.window + 2  # frames that are remembered
+        self._first = 0  # number of the first remembered frame
+        self._rows = np.zeros((0, 4))  # probability, start, end, and the sum before the frame
+        self._count = 0
+        self._next = 0  # first frame whose smoothed probability is not known yet
+        self._runs: list[_Run] = []
+
+    @property
+    def delays(self) -> tuple[int, int]:
+        """Most frames from the start of an action to its announcement, and from its end, if its
+        probability rises and falls at once."""
+        start = max(math.ceil(self.settings.shortest * self.length), self.far + 1)
+        return start + self.window, self.far + self.window
+
+    def push(self, probability: float, start: float, end: float) -> list[Announcement]:
+        """Takes the outputs of the next frame; returns what is known with it."""
+        total = self._rows[-1, 3] + self._rows[-1, 0] if self._count else 0.0
+        self._rows = np.concatenate([self._rows, [[probability, start, end, total]]])
+        self._count += 1
+        said = self._advance(self._count - self.after, last=False)
+        old = min(self._next - self.before - 1, self._count - 1) - self.far - 1
+        open_run = next((run for run in self._runs if run.end is None), None)
+        if open_run is None or open_run.first is not None:
+            keep = max(old, 0)
+        else:
+            keep = max(min(old, open_run.start - self.far), 0)
+        for run in self._runs:
+            if run.end is not None:
+                keep = min(keep, max(run.end - 2 - self.far, 0))
+        if keep > self._first:
+            self._rows, self._first = self._rows[keep - self._first :], keep
+        return said
+
+    def finish(self) -> list[Announcement]:
+        """Ends the stream; returns what is known at its end."""
+        return self._advance(self._count, last=True)
+
+    def _value(self, t: int) -> float:
+        """The smoothed probability of a frame; the ends of the stream are continued."""
+        at = np.clip(np.arange(t - self.before, t + self.after + 1), 0, self._count - 1)
+        return float(self._rows[at - self._first, 0].mean())
+
+    def _advance(self, known: int, last: bool) -> list[Announcement]:
+        said: list[Announcement] = []
+        while self._next < known:
+            t = self._next
+            value = self._value(t)
+            run = self._runs[-1] if self._runs and self._runs[-1].end is None else None
+            if value > self.settings.off:
+                if run is None:
+                    low = max(t - self.far, 0)
+                    run = _Run(t, low, np.zeros(0))
+                    self._runs.append(run)
+                run.highest = max(run.highest, value)
+            elif run is not None:
+                run.end = t
+            self._next += 1
+        if last and self._runs and self._runs[-1].end is None:
+            self._runs[-1].end = self._count
+        done = []
+        for run in self._runs:
+            said += self._start(run, last)
+            if run.end is not None and (last or self._count >= run.end + self.far):
+                said += self._end(run)
+                done.append(run)
+        self._runs = [run for run in self._runs if run not in done]
+        return said
+
+    def _is_action(self, run: _Run) -> bool:
+        length = (self._next if run.end is None else run.end) - run.start
+        enough = length >= self.settings.shortest * self.length
+        return enough and run.highest >= self.settings.on
+
+    def _start(self, run: _Run, last: bool) -> list[Announcement]:
+        far = run.start + self.far + 1
+        if run.first is None and (run.end is not None or last or self._next >= far):
+            stop = far if run.end is None else min(far, run.end)
+            pull = self.settings.pull / self.far
+            run.first = self._best(1, run.start, run.low, stop, pull)
+            places = np.arange(run.low, max(run.start, run.first) + 1) - self._first
+            run.sums = self._rows[places, 3].copy()
+        if run.first is None or run.announced or not self._is_action(run):
+            return []
+        run.announced = True
+        return [Announcement("start", self.label, run.first, None, None, self._count)]
+
+    def _end(self, run: _Run) -> list[Announcement]:
+        assert run.end is not None
+        assert run.first is not None
+        if not self._is_action(run):
+            return []
+        low = max(run.end - 1 - self.far, run.start)
+        pull = self.settings.pull / self.far
+        found = self._best(2, run.end - 1, low, run.end + self.far, pull)
+        start, end = run.start, run.end
+        if run.first <= found:
+            start, end = run.first, found + 1
+        mean = (self._sum(end) - run.sums[start - run.low]) / (end - start)
+        score = mean * min(1.0, (end - start) / self.length) ** 0.5
+        return [Announcement("end", self.label, start, end, float(score), self._count)]
+
+    def _best(self, column: int, own: int, low: int, high: int, pull: float) -> int:
+        """The frame in [low, high) with the highest probability of a start or end, less `pull` a
+        frame of distance."""
+        at = np.arange(low, min(high, self._count))
+        rows = self._rows[at - self._first, column]
+        return int(at[np.argmax(rows - pull * np.abs(at - own))])
+
+    def _sum(self, t: int) -> float:
+        """Sum of the probabilities before a frame."""
+        if t < self._count:
+            return float(self._rows[t - self._first, 3])
+        return float(self._rows[-1, 3] + self._rows[-1, 0])
+
+
+class LiveDetector:
+    """Finds the actions of a stream with GateNet, frame by frame.
+
+    The method `gate_u` is causal; `gate_b` needs later frames and is later by `delay`.
+
+    Args:
+        detector: A detector with `gate_u` or `gate_b`.
+        method: The method.
+        block: Frames that go through the network together. More are faster, and later.
+
+    Attributes:
+        count: Number of frames so far.
+        delay: Frames after which the network knows a frame, in addition to `delays`.
+
+    Raises:
+        UserError: The method cannot be used frame by frame.
+
+    Example:
+        >>> live = LiveDetector(detector, "gate_u")  # doctest: +SKIP
+        >>> for pose in poses:  # (M, V, 3), the detector's joints and bodies  # doctest: +SKIP
+        ...     for said in live.push(pose):
+        ...         print(said.kind, detector.run["classes"][said.label], said.start)
+        >>> live.finish()  # doctest: +SKIP
+    """
+
+    def __init__(self, detector: Detector, method: str, block: int = 4) -> None:
+        settings = detector.settings(method)
+        if method not in GATES or not isinstance(settings, GateSettings):
+            raise UserError(
+                f"'{method}' needs whole recordings; frame by frame, use {' or '.join(GATES)}"
+            )
+        choices = detector.recipe(method)["preprocessing"]
+        if str(choices.get("coordinates")).startswith("actor") and detector.run["bodies"] > 1:
+            raise UserError(
+                f"'{method}' of this run chooses the main person of whole recordings (coordinates "
+                f"'{choices['coordinates']}'), so it cannot be used frame by frame"
+            )
+        self.detector, self.block = detector, block
+        self._prepare = lambda clip: MODELS[PROPOSALS].preprocess(
+            detector.skeleton, len(clip), **choices
+        )(clip)
+        self._stream = GateStream(detector.network(method))
+        self.delay = self._stream.delay + block - 1
+        self._classes = [StartAndEnd(label, settings) for label in range(detector.classes)]
+        self._waiting: list[np.ndarray] = []
+        self.count = 0
+
+    def delays(self, label: int) -> tuple[int, int]:
+        """Most frames from start and end of an action of a class to their announcements, if its
+        probability rises and falls at once."""
+        start, end = self._classes[label].delays
+        return start + self.delay, end + self.delay
+
+    def push(self, pose: np.ndarray) -> list[Announcement]:
+        """Takes the next frame, (M, V, 3) in the detector's joints and bodies."""
+        self._waiting.append(np.asarray(pose, np.float32))
+        self.count += 1
+        return self._flush() if len(self._waiting) == self.block else []
+
+    def finish(self) -> list[Announcement]:
+        """Ends the stream; returns the last announcements."""
+        said = self._flush() if self._waiting else []
+        said += self._decode(self._stream.finish())
+        for own in self._classes:
+            said += own.finish()
+        return self._dated(said)
+
+    def _flush(self) -> list[Announcement]:
+        frames = self._prepare(np.stack(self._waiting))
+        self._waiting = []
+        return self._dated(self._decode(self._stream.push(frames)))
+
+    def _decode(self, outputs: np.ndarray) -> list[Announcement]:
+        return [
+            said
+            for row in outputs.astype(np.float64)
+            for own in self._classes
+            for said in own.push(row[own.label], row[-2], row[-1])
+        ]
+
+    def _dated(self, said: list[Announcement]) -> list[Announcement]:
+        return [replace(one, frame=self.count) for one in said]
