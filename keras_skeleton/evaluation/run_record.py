@@ -143,6 +143,9 @@ def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of a run that parts of one experiment must share."""
     # Newer versions store options that are not used as None.
     own = {key: value for key, value in run.items() if key not in MAY_DIFFER and value is not None}
+    # Readers gain options; a run from before one had its default.
+    if isinstance(own.get("options"), Mapping) and own.get("dataset") in SOURCES:
+        own["options"] = {**get_source(own["dataset"]).options, **own["options"]}
     if isinstance(own.get("settings"), Mapping):
         own["settings"] = _without_words(own["settings"])
     if isinstance(own.get("recipes"), Mapping):

@@ -60,3 +60,11 @@ def test_damaged_files_are_named(tmp_path):
             read_record(tmp_path / "run.json")
     with pytest.raises(ResultsError, match=r"missing\.json"):
         read_record(tmp_path / "missing.json")
+
+
+def test_options_that_readers_gained_are_no_difference():
+    old = {"dataset": "folder", "options": {"people": 2, "track": "yes"}}
+    new = {"dataset": "folder", "options": {**old["options"], "clips": "trimmed", "tier": None}}
+    assert experiment_differences(old, new) == []
+    other = {"dataset": "folder", "options": {**new["options"], "people": 3}}
+    assert experiment_differences(old, other) == ["options.people: 2 and 3"]
