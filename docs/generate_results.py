@@ -434,10 +434,28 @@ def mans_loocv() -> Page:
 # --- Detection ----------------------------------------------------------------------------------
 
 
-def detection_rows(dataset: str) -> list[Row]:
-    """One row a method."""
-    rows = [row for row in read_table("sta4") if row.dataset == dataset and row.runs]
+def detection_rows(dataset: str, table: str = "sta4") -> list[Row]:
+    """One row a method, and for our own ones (`detection`) a protocol."""
+    rows = [row for row in read_table(table) if row.dataset == dataset and row.runs]
     return [row for row in rows if row.overlap == THETAS[0]]
+
+
+def own_detection(dataset: str) -> list[str]:
+    """mAP and F1 of our own detectors; empty if none is stored."""
+    rows, body = detection_rows(dataset, "detection"), []
+    for row in rows:
+        scores = [run_csv(name, "scores.csv") for name in row.runs]
+        paper = [table[table["rule"] == "paper"].set_index(["method", "theta"]) for table in scores]
+        for metric, title in (("map_action", "mAP"), ("f1", "F1")):
+            values = (
+                spread([table.loc[(row.stage, theta), metric] for table in paper], "{:.3f}")
+                for theta in THETAS
+            )
+            body.append([row.name, f"`{row.protocol}`", title, *values, f"{len(row.runs)}"])
+    if not body:
+        return []
+    header = ["our own", "protocol", "score", *(f"{theta:g}" for theta in THETAS), "seeds"]
+    return [grid(header, body)]
 
 
 def detection(dataset: str) -> Page:
@@ -463,11 +481,13 @@ def detection(dataset: str) -> Page:
         f"thresholds of overlap, {averaged(rows)}. Settings are chosen on validation recordings, "
         "nothing on test recordings."
     )
-    return f"scores.csv of {', '.join(rows[0].runs)}", "\n\n".join([note, *grids])
+    names = [row.runs for row in (rows[0], *detection_rows(dataset, "detection"))]
+    runs = ", ".join(dict.fromkeys(name for own in names for name in own))
+    return f"scores.csv of {runs}", "\n\n".join([note, *grids, *own_detection(dataset)])
 
 
 def detection_attention() -> Page:
-    """Whether TAP-LSTM's frame gate tells action frames from others."""
+    """Whether the frame gates of TAP-LSTM and GateNet tell action frames from others."""
     body: list[list[str]] = []
     sources: list[str] = []
     for dataset in ("ut_kinect", "synthetic"):
@@ -476,14 +496,18 @@ def detection_attention() -> Page:
         tables = [run_csv(name, "attention.csv", index_col="method") for name in row.runs]
         for method, title in (("tap_u", "forwards"), ("tap_b", "both ways")):
             values = [100 * table.loc[method, "higher_in_actions"] for table in tables]
-            body.append([row.place, title, spread(values), f"{len(values)}"])
+            body.append([row.place, f"TAP-LSTM, {title}", spread(values), f"{len(values)}"])
+        for own in detection_rows(dataset, "detection"):
+            sources += own.runs
+            tables = [run_csv(name, "attention.csv", index_col="method") for name in own.runs]
+            values = [100 * table.loc[own.stage, "higher_in_actions"] for table in tables]
+            body.append([own.place, own.name, spread(values), f"{len(values)}"])
     note = (
         "In how many of 100 pairs of a frame inside an annotated action and one outside the gate "
-        "of TAP-LSTM is higher inside; 50 is chance. Mean ± standard deviation over seeds; recipe "
-        "`paper`."
+        "is higher inside; 50 is chance. Mean ± standard deviation over seeds."
     )
-    table = grid(["recordings", "LSTMs run", "higher inside", "seeds"], body)
-    return f"attention.csv of {', '.join(sources)}", f"{note}\n\n{table}"
+    table = grid(["recordings", "gate", "higher inside", "seeds"], body)
+    return f"attention.csv of {', '.join(dict.fromkeys(sources))}", f"{note}\n\n{table}"
 
 
 # --- Attention ----------------------------------------------------------------------------------

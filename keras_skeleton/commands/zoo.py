@@ -43,7 +43,9 @@ def run(words: Sequence[str]) -> None:
         "--fold", type=whole_number(1), default=1, help="add this fold of the run (default 1)"
     )
     parser.add_argument(
-        "--part", help="add ta_lstm or sa_lstm from a stage-wise training of sta_lstm"
+        "--part",
+        help="add ta_lstm or sa_lstm from a stage-wise training of sta_lstm, or gate_u or gate_b "
+        "from a detection run",
     )
     parser.add_argument(
         "--data-dir", type=Path, help="set the dataset's folder, or the parent folder of datasets"

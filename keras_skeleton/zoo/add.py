@@ -14,7 +14,7 @@ import pandas as pd
 
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.detection.detector import NETWORKS, TAP, WEIGHTS
+from keras_skeleton.detection.detector import GATES, NETWORKS, TAP, WEIGHTS
 from keras_skeleton.evaluation.run_record import about_run, read_record
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.utils.files import write_atomic
@@ -49,7 +49,8 @@ def add_run(
         scratch: An empty folder for temporary results.
         number: Fold number, counted from 1.
         part: `"ta_lstm"` or `"sa_lstm"`, to add the network of step 4 or 7 of an STA-LSTM trained
-            in stages; its weights are those of a separate training.
+            in stages; its weights are those of a separate training. `"gate_u"` or `"gate_b"`, to
+            add our own detector of a detection run instead of those of the paper.
         crops: Videos of hands and body, for networks with video inputs.
         folder: Folder of the zoo.
         log: Called with each line of console output.
@@ -70,7 +71,7 @@ def add_run(
     with TemporaryDirectory(prefix=".adding-", dir=folder) as name:
         made = Path(name)
         if about["task"] == "detection":
-            entry = _detector(run, about, dataset, number, made)
+            entry = _detector(run, about, dataset, number, part, made)
         else:
             entry = _recognizer(
                 run, about, dataset=dataset, number=number, part=part, crops=crops, folder=made
@@ -195,11 +196,21 @@ def halve(path: Path) -> None:
 
 
 def _detector(
-    run: Path, about: dict[str, Any], dataset: SkeletonDataset, number: int, folder: Path
+    run: Path,
+    about: dict[str, Any],
+    dataset: SkeletonDataset,
+    number: int,
+    part: str | None,
+    folder: Path,
 ) -> Entry:
-    name, fold = _name(about, "tap_lstm", number), f"fold_{number:02d}"
-    methods = [m for m in TAP if (run / fold / m).is_dir()]
-    parts = ["classifier", *sorted({TAP[m] for m in methods})]
+    if part is not None and part not in GATES:
+        raise ZooError(f"{run}: --part '{part}' does not exist in detection; choose from {GATES}")
+    model, fold = part or "tap_lstm", f"fold_{number:02d}"
+    name = _name(about, model, number)
+    methods = [part] if part else [m for m in TAP if (run / fold / m).is_dir()]
+    if not methods:
+        raise ZooError(f"{run}: has no TAP-LSTM; add --part gate_u or --part gate_b")
+    parts = [part] if part else ["classifier", *sorted({TAP[m] for m in methods})]
     wanted = [
         Path("run.json"),
         *(Path(NETWORKS, part, fold, WEIGHTS) for part in parts),
@@ -221,12 +232,12 @@ def _detector(
         name=name,
         task="detection",
         files={f"{name}/{p.as_posix()}": sha256(folder / name / p) for p in wanted},
-        model="tap_lstm",
-        arguments=about["recipes"]["tap_lstm"]["model"],
+        model=model,
+        arguments=about["recipes"][model]["model"],
         frames=None,
-        preprocessing=about["recipes"]["tap_lstm"]["preprocessing"],
+        preprocessing=about["recipes"][model]["preprocessing"],
         views=1,
-        batch_size=about["recipes"]["tap_lstm"]["batch_size"],
+        batch_size=about["recipes"][model]["batch_size"],
         figures=figures,
         test_clips=len(tested),
         **_common(about, dataset, number),

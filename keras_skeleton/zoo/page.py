@@ -48,19 +48,25 @@ def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
 
 
 def detectors(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
-    """A table with one row per detector: mAP in percent by method and overlap threshold."""
+    """A table with one row per detector and method: mAP in percent by overlap threshold."""
     return pd.DataFrame(
         [
             {
                 "name": e.name,
                 "dataset, protocol": f"{e.dataset}, {e.protocol}",
                 "fold": f"{e.fold} of {e.folds}",
-                **{title: percent(value, unit="") for title, value in e.figures.items()},
+                "method": method,
+                **{
+                    f"mAP at {title.partition(' at ')[2]}": percent(value, unit="")
+                    for title, value in e.figures.items()
+                    if title.partition(" at ")[0] == method
+                },
                 "test recordings": e.test_clips,
                 "MB": f"{size(e, folder) / 1e6:.1f}",
             }
             for e in entries
             if e.task == "detection"
+            for method in dict.fromkeys(title.partition(" at ")[0] for title in e.figures)
         ]
     ).fillna("-")
 
@@ -136,12 +142,11 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
         parts += ["## Recognition", markdown(found)]
     detecting = detectors(entries, folder)
     if len(detecting):
-        names = [f"`{e.name}`" for e in entries if e.task == "detection"]
         parts += [
             "## Detection",
-            "TAP-LSTM and its classifier: mAP in percent by the paper's rule, by method and "
-            "minimum overlap with the annotated action.",
-            markdown(detecting.assign(name=names)),
+            "TAP-LSTM and its classifier, and GateNet, our own detector: mAP in percent by the "
+            "paper's rule, by minimum overlap with the annotated action.",
+            markdown(detecting.assign(name=[f"`{name}`" for name in detecting["name"]])),
             "```sh\npython run.py detect --weights weights/NAME --stream RECORDING\n```",
         ]
     if notes := [f"- `{e.name}`: {e.note}" for e in entries if e.note]:
