@@ -53,7 +53,7 @@ ROLES = {
 BOUNDARIES = {
     "start": "start", "begin": "start", "beginning": "start", "onset": "start", "from": "start",
     "first": "start", "end": "end", "stop": "end", "offset": "end", "to": "end", "finish": "end",
-    "last": "end", "duration": "duration",
+    "last": "end", "tmin": "start", "tmax": "end", "duration": "duration",
 }  # fmt: skip
 FRAMES, MILLISECONDS, SECONDS, CLOCK, UNSAID = "frames", "ms", "s", "clock", "unsaid"
 UNITS = {
@@ -588,16 +588,16 @@ def _said(
     first_frame: int,
 ) -> str:
     """What the columns were read as."""
-    words = [f"'{given[column]}' as {role}" for role, column in roles.items()]
     last = times.end if times.end is not None else times.duration
     assert last is not None
     side = "end" if times.end is not None else "duration"
-    words += [f"'{given[times.start]}' as start", f"'{given[last]}' as {side}"]
-    unit = f"in {NAMES[times.unit]}"
+    pairs = [*roles.items(), ("start", times.start), (side, last)]
+    words = [f"'{given[column]}' is the {role}" for role, column in pairs if given[column] != role]
+    unit = f"start and {side} are {NAMES[times.unit]}"
     if times.unit == FRAMES:
         kind = "included" if inclusive else "excluded"
         unit += f" from {first_frame}" + (f", the end {kind}" if side == "end" else "")
     read = {*roles.values(), times.start, last}
     left = [f"'{name:.40}'" for k, name in enumerate(given) if k not in read and name]
     rest = f"; not used: {', '.join(left[:LISTED])}" if left else ""
-    return f"{path.name}: {', '.join(words)}, {unit}{rest}"
+    return f"{path.name}: {', '.join([*words, unit])}{rest}"
