@@ -34,11 +34,12 @@ Northwestern-UCLA, which has ten times as many clips, the middle one of each siz
 is their length, 0 for whole clips. Column `setup` is 1 for UT-Kinect, 2 for Northwestern-UCLA,
 whose subjects are numbered from 101.
 
-Made clips (column `made` is 1; never test clips): UT-Kinect's people wave widely with both hands,
-people in films mostly with one, and often by a few centimeters. So each 'waveHands' is there twelve
-times more: each arm held as the same person holds it in the middle of three other parts of the
-recording, the other one waving as it did, or by a third. Each piece of 'none' is there once more
-with one arm held as in an action, because an arm that is held somewhere is no action yet.
+Made clips (column `made` is 1; never test clips): UT-Kinect's people wave widely with both hands
+beside the body, people in films mostly with one hand, often by a few centimeters and before the
+body. So each 'waveHands' is there twelve times more: each arm held as the same person holds it in
+the middle of three other parts of the recording, the other one waving as it did or by a third, as
+it is or turned about the shoulder to the front by up to 70 degrees. Each piece of 'none' is there
+once more with one arm held as in an action, because an arm that is held somewhere is no action yet.
 
 Protocols (validation holds out one training subject of each dataset, with all windows):
     cs    train on subjects 1 to 5 of both datasets, test on the whole clips of the others; those of
@@ -83,6 +84,7 @@ MANY, SOME, ONE = 6, 3, 1  # windows of each size: UT-Kinect's actions, 'none', 
 TWO_HANDS = "waveHands"  # is also made with one hand
 HELD = (NONE, "carry", "clapHands")  # parts of a recording in which the other arm is held
 SHARES = (1.0, 0.35)  # of the movement of the hand that waves
+FRONT = (0.0, 35.0, 70.0)  # degrees by which its arm is turned to the front
 POSED = ("waveHands", "push", "throw", "clapHands", "pull")  # arms held in pieces of 'none'
 AROUND = 16  # frames kept before and after an action of UT-Kinect
 UT, NUCLA = 1, 2  # values of the column `setup`
@@ -246,7 +248,9 @@ def _add(
 ARM = ("elbow", "wrist", "hand")
 
 
-def one_handed(frames: np.ndarray, pose: np.ndarray, side: str, share: float = 1.0) -> np.ndarray:
+def one_handed(
+    frames: np.ndarray, pose: np.ndarray, side: str, share: float = 1.0, front: float = 0.0
+) -> np.ndarray:
     """Clips of Kinect v1 joints (T, 1, 20, 3) in which one arm is held as in a pose (20, 3).
 
     The pose is turned about the vertical so that its shoulders have the direction of the clip's.
@@ -256,6 +260,8 @@ def one_handed(frames: np.ndarray, pose: np.ndarray, side: str, share: float = 1
         pose: The pose.
         side: The arm that is held: `"left"` or `"right"`.
         share: Movements of the other arm, relative to its shoulder, are multiplied by it.
+        front: Degrees by which the other arm is turned about the vertical through its shoulder,
+            from the side of the body to its front.
     """
     left, right = KINECT_V1.shoulders
     across = frames[:, 0, left] - frames[:, 0, right]  # (T, 3)
@@ -272,7 +278,12 @@ def one_handed(frames: np.ndarray, pose: np.ndarray, side: str, share: float = 1
         joint = int(KINECT_V1.mirror[joint])
         way = frames[:, 0, joint] - frames[:, 0, other]
         mean = way.mean(axis=0)
-        out[:, 0, joint] = frames[:, 0, other] + mean + share * (way - mean)
+        way = mean + share * (way - mean)
+        # The front is (left - right shoulder) x up: the arms are turned in opposite directions.
+        angle = np.radians(-front if side == "right" else front)
+        x = np.cos(angle) * way[:, 0] + np.sin(angle) * way[:, 2]
+        z = np.cos(angle) * way[:, 2] - np.sin(angle) * way[:, 0]
+        out[:, 0, joint] = frames[:, 0, other] + np.stack([x, way[:, 1], z], axis=-1)
     return out
 
 
@@ -297,9 +308,10 @@ def _add_made(
     columns |= {"made": 1}
     for clip, inside in both:
         for side in ("left", "right"):
-            for other in (part for part in HELD if part in held):
-                for share in SHARES:
-                    made = one_handed(clip, held[other], side, share)
+            for k, other in enumerate(part for part in HELD if part in held):
+                for n, share in enumerate(SHARES):
+                    front = FRONT[(k + n) % len(FRONT)]
+                    made = one_handed(clip, held[other], side, share, front)
                     part = f"{name}_{TWO_HANDS}_{side}_as_in_{other}_{share:g}"
                     _add(writer, made, part, TWO_HANDS, ONE, inside=inside, **columns)
     poses = [part for part in POSED if part in held]

@@ -46,7 +46,7 @@ def _film_augmentation() -> tuple[tuple[str, Mapping[str, Any]], ...]:
     limbs = [*arms, *legs, [body.index("head")]]
     lost = {"limbs": limbs, "probability": 0.25, "stddev": 0.2}
     # The upper body alone is in the picture: both legs are made up, for the whole clip.
-    unseen = {"limbs": [legs[0] + legs[1]], "probability": 0.3, "stddev": 0.4, "smallest": 1.0}
+    unseen = {"limbs": [legs[0] + legs[1]], "probability": 0.5, "stddev": 0.4, "smallest": 1.0}
     bones = [list(bone) for bone in body.bones]
     return (
         ("RandomSymmetry", {"order": mirror, "signs": (-1, 1, 1)}),

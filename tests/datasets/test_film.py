@@ -163,6 +163,19 @@ def test_the_other_arm_is_held_in_the_direction_of_the_shoulders():
         np.testing.assert_allclose(np.exp(1j * angle), np.exp(1j * expected))
 
 
+def test_the_arm_that_waves_is_turned_to_the_front():
+    frames = np.zeros((4, 1, 20, 3))
+    body = {"left_shoulder": -0.2, "right_shoulder": 0.2}  # facing the camera, which is at -z
+    for part in film.ARM:
+        body |= {f"left_{part}": -0.6, f"right_{part}": 0.6}  # both arms stretched out
+    for joint, x in body.items():
+        frames[:, 0, V1.index(joint), 0] = x
+    for held, side in (("right", "left"), ("left", "right")):
+        out = film.one_handed(frames, frames[0, 0], held, front=90)
+        wrist = out[:, 0, V1.index(f"{side}_wrist")] - out[:, 0, V1.index(f"{side}_shoulder")]
+        np.testing.assert_allclose(wrist, np.tile([0, 0, -0.4], (4, 1)), atol=1e-9)
+
+
 def test_cross_subject(dataset):
     (fold,) = dataset.folds("cs")
     table = dataset.samples
