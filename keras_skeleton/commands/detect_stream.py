@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from keras_skeleton.detection.live import Announcement
 
 STANDARD_INPUT = "-"
-RATES = 1.25  # recordings that are faster or slower than those of the training are named
+RATES = 1.25  # recordings whose rate differs by more are resampled to that of the training
 
 
 def positive(text: str) -> float:
@@ -157,6 +157,7 @@ def detect_in_stream(args: argparse.Namespace) -> None:
     start_keras()
     from keras_skeleton.detection.detector import GATES, METHODS, TAP, Detector
     from keras_skeleton.detection.outputs import named, write_outputs
+    from keras_skeleton.detection.recording import at_rate, back_at_rate
 
     detector = Detector(place, (args.fold or [1])[0])
     method = args.method or (detector.methods() or ["tap_u_m"])[-1]
@@ -183,8 +184,17 @@ def detect_in_stream(args: argparse.Namespace) -> None:
             "training recordings (--fps sets another)"
         )
     fps = recording.info["fps"]
-    found = detector.detect(method, recording, 0, settings)
     length = int(recording.samples["frames"].iloc[0])
+    seen, changed = recording, _other_rate(run["fps"], fps)
+    if changed:
+        seen = at_rate(recording, run["fps"])
+    found = detector.detect(method, seen, 0, settings)
+    probability = _probability(detector, METHODS[method], seen)
+    if changed:
+        found = back_at_rate(found, run["fps"], fps, length)
+        if probability is not None:
+            at = np.round(np.arange(length) * run["fps"] / fps).astype(int)
+            probability = probability[np.minimum(at, len(probability) - 1)]
     path = Path("stream" if source == STANDARD_INPUT else source)
     shown = named(found, path.name, run["classes"], fps)
     if len(shown):
@@ -205,7 +215,7 @@ def detect_in_stream(args: argparse.Namespace) -> None:
         fps,
         path.name,
         path if film else None,
-        _probability(detector, METHODS[method], recording),
+        probability,
     )
     print("\n".join(map(str, paths)))
 
@@ -234,6 +244,12 @@ def _announce(args: argparse.Namespace, detector: Detector, method: str) -> None
 
     run, live = detector.run, LiveDetector(detector, method)
     fps, order, rows = args.fps or run["fps"], None, []
+    if _other_rate(run["fps"], fps):
+        print(
+            f"note: the detector was trained at {run['fps']:.4g} frames per second; give it frames "
+            f"at this rate, not at {fps:.4g}",
+            file=sys.stderr,
+        )
 
     def tell(announcements: Sequence[Announcement]) -> None:
         for one in announcements:
@@ -297,6 +313,11 @@ def _read_film(
     return recording
 
 
+def _other_rate(trained: float | None, fps: float | None) -> bool:
+    """Whether a recording is much faster or slower than those of the training."""
+    return bool(trained and fps and not 1 / RATES <= fps / trained <= RATES)
+
+
 def _notes(run: Mapping[str, Any], fps: float | None, film: bool) -> Iterator[str]:
     """What the user should know about times."""
     if fps is None:
@@ -304,10 +325,10 @@ def _notes(run: Mapping[str, Any], fps: float | None, film: bool) -> Iterator[st
             "the frame rate is unknown, so no file with seconds was written (.eaf, .vtt, "
             "activitynet.json); give it with --fps"
         )
-    elif run["fps"] and not 1 / RATES <= fps / run["fps"] <= RATES:
+    elif _other_rate(run["fps"], fps):
         yield (
-            f"the detector was trained at {run['fps']:.4g} frames per second, the recording has "
-            f"{fps:.4g}: its actions look {'slower' if fps > run['fps'] else 'faster'}"
+            f"the recording has {fps:.4g} frames per second; it was shown to the detector at "
+            f"{run['fps']:.4g}, the rate of the training recordings"
         )
     if film and run["bodies"] > 1:
         yield (

@@ -68,7 +68,7 @@ class StartAndEnd:
         >>> probability[10:30] = 0.9
         >>> said = [a for p in probability for a in finder.push(p, 0.0, 0.0)] + finder.finish()
         >>> [(a.kind, a.start, a.end, a.frame) for a in said]
-        [('start', 8, None, 19), ('end', 8, 32, 41)]
+        [('start', 9, None, 19), ('end', 9, 32, 38)]
     """
 
     def __init__(self, label: int, settings: GateSettings) -> None:

@@ -19,6 +19,7 @@ from keras_skeleton.datasets.formats.poses import layouts_of
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout
 from keras_skeleton.datasets.pku_mmd import read_frames
 from keras_skeleton.datasets.ut_kinect import SEQUENCE, read_sequence
+from keras_skeleton.detection.fit import between_frames
 from keras_skeleton.models.preprocessing import ClipInputError, Preprocessing
 from keras_skeleton.skeletons import (
     KINECT_V2,
@@ -253,5 +254,44 @@ def stream_skeleton(count: int, skeleton: Skeleton, joints: str | None = None) -
 
 
 def at_rate(dataset: SkeletonDataset, fps: float) -> SkeletonDataset:
-    """The recording with another frame rate in its `info`; its frames stay as they are."""
-    return replace(dataset, info={**dataset.info, "fps": fps})
+    """A recording at another frame rate; joints are interpolated where they are there.
+
+    Args:
+        dataset: A recording of `read_recording`, with a frame rate.
+        fps: Frames per second of the result.
+
+    Example:
+        >>> found = SourceClip("a", np.ones((60, 1, 25, 3), "f"), KINECT_V2, 60.0)
+        >>> dataset = recording_of(found, KINECT_V2, 1, ["wave"], "a")
+        >>> at_rate(dataset, 30).clip(0).shape
+        (30, 1, 25, 3)
+    """
+    clip, step = dataset.clip(0), dataset.info["fps"] / fps
+    T = len(clip)
+    at = np.minimum(np.arange(max(round(T / step), 1)) * step, T - 1)
+    own = between_frames(clip.reshape(T, -1, 3), at).astype(np.float32)
+    return replace(
+        dataset,
+        rows=own.reshape(-1, *clip.shape[2:]),
+        samples=dataset.samples.assign(frames=len(own)),
+        info={**dataset.info, "fps": fps},
+    )
+
+
+def back_at_rate(found: pd.DataFrame, fps: float, own: float, frames: int) -> pd.DataFrame:
+    """Detections in a recording of `at_rate`, in frames of the recording itself.
+
+    Args:
+        found: Detections, with `start` and `end`.
+        fps: Frames per second that they are given in.
+        own: Frames per second of the recording.
+        frames: Its number of frames T.
+
+    Example:
+        >>> found = pd.DataFrame({"start": [10], "end": [20]})
+        >>> back_at_rate(found, 30, 60, frames=100).values.tolist()
+        [[20, 40]]
+    """
+    start = (found["start"] * own / fps).round().astype(int).clip(0, frames - 1)
+    end = (found["end"] * own / fps).round().astype(int).clip(upper=frames)
+    return found.assign(start=start, end=end.clip(lower=start + 1))

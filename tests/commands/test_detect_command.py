@@ -148,12 +148,19 @@ def test_a_detector_of_the_zoo_by_its_name(tmp_path, capsys, monkeypatch):
     # Frame by frame on standard input, the same is found.
     lines = [json.dumps(frame.tolist()) + "\n" for frame in clip]
     monkeypatch.setattr("sys.stdin", io.StringIO("".join(lines)))
-    assert main(["detect", "--stream", "-", *words, "--fps", "15", "--out", "live"]) == 0
+    assert main(["detect", "--stream", "-", *words, "--fps", "30", "--out", "live"]) == 0
     again = pd.read_csv(tmp_path / "live" / "stream.csv")
     for name in ("label", "start", "end"):
         assert again[name].tolist() == found[name].tolist()
-    np.testing.assert_allclose(again["end_s"], again["end"] / 15, atol=1e-3)
-    assert "15" in capsys.readouterr().out
+    np.testing.assert_allclose(again["end_s"], again["end"] / 30, atol=1e-3)
+    # Every frame twice, at twice the rate: the same times.
+    np.save(tmp_path / "slow.npy", np.repeat(clip, 2, axis=0))
+    assert main(["detect", "--stream", "slow.npy", *words, "--fps", "60", "--out", "slow"]) == 0
+    assert "60 frames per second; it was shown to the detector at 30" in capsys.readouterr().out
+    slow = pd.read_csv(tmp_path / "slow" / "slow.csv")
+    assert slow["label"].tolist() == found["label"].tolist()
+    np.testing.assert_allclose(slow["start_s"], found["start_s"], atol=0.1)
+    assert len(pd.read_csv(tmp_path / "slow" / "frames.csv")) == 3000
 
 
 def test_settings_of_proposals_may_be_given(tmp_path, capsys):

@@ -3,9 +3,16 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from keras_skeleton.detection.recording import parse_frame, read_frames_of, read_recording
+from keras_skeleton.detection.recording import (
+    at_rate,
+    back_at_rate,
+    parse_frame,
+    read_frames_of,
+    read_recording,
+)
 from keras_skeleton.skeletons import get_skeleton, joint_map
 from keras_skeleton.utils.errors import DatasetError
 
@@ -93,3 +100,26 @@ def test_frames_of_standard_input():
 def test_lines_that_are_no_frames(line):
     with pytest.raises(DatasetError, match="line 7"):
         parse_frame(line, 7)
+
+
+@pytest.mark.parametrize(("own", "other"), [(60, 30), (30, 60), (25, 40), (120, 30)])
+def test_another_frame_rate_and_back(tmp_path, own, other):
+    seconds = np.arange(200)[:, None, None, None] / own
+    clip = np.sin(seconds + np.arange(1, 21)[:, None] + np.arange(3))  # smooth
+    clip[50:80] = 0  # nobody is there
+    dataset = read_recording(save(tmp_path / "a.npy", clip), V1, 1, ["wave"])
+    dataset.info["fps"] = own
+    changed = at_rate(dataset, other).clip(0)
+    assert len(changed) == round(200 * other / own)
+    times = np.arange(len(changed)) / other
+    wanted = np.sin(times[:, None, None, None] + np.arange(1, 21)[:, None] + np.arange(3))
+    there = changed.any(axis=(1, 2, 3))
+    gap = (times > 51 / own) & (times < 78 / own)
+    assert not there[gap].any()
+    calm = there & (np.abs(times - 50 / own) > 2 / own) & (np.abs(times - 80 / own) > 2 / own)
+    np.testing.assert_allclose(changed[calm][:-2], wanted[calm][:-2], atol=0.01)
+    spans = pd.DataFrame({"start": [0, 30], "end": [10, len(changed)]})
+    back = back_at_rate(spans, other, own, 200)
+    np.testing.assert_allclose(back["start"] / own, spans["start"] / other, atol=1 / own)
+    assert back["end"].iloc[1] in (199, 200)
+    assert (back["start"] < back["end"]).all()
