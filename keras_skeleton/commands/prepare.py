@@ -31,7 +31,8 @@ def run(words: Sequence[str]) -> None:
     untrimmed = dataset.info.get("options", {}).get("clips") == "untrimmed"
     count = f"{len(dataset)} clips"
     if untrimmed:
-        count = f"{len(dataset)} recordings, {len(dataset.intervals)} actions"
+        recordings = "1 recording" if len(dataset) == 1 else f"{len(dataset)} recordings"
+        count = f"{recordings} with {len(dataset.intervals)} actions"
     print(f"{dataset.name}: {count}, {frames} frames, {len(dataset.classes)} classes")
     for line in describe_splits(dataset, source.protocol_for(args.data_dir)):
         print(f"  {line}")
