@@ -11,6 +11,7 @@ from made_people import MadeEstimator, Person, Scene, write_scene
 
 from keras_skeleton.cli import main
 from keras_skeleton.commands import detect_stream
+from keras_skeleton.datasets.formats.eaf import TimedLabel, write_eaf
 from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.detection.detector import METHODS
 from keras_skeleton.detection.tables import read_pku_mmd
@@ -186,6 +187,63 @@ def test_a_film_as_the_recording(tmp_path, capsys, monkeypatch):
     assert "in 40 frames (1.3 s at 30 frames per second) of film.mkv" in capsys.readouterr().out
     assert "film.mkv" in (tmp_path / "out" / "film.eaf").read_text()
     assert len(pd.read_csv(tmp_path / "out" / "frames.csv")) == 40
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Four recordings of one's own, each with a file of ELAN beside it."""
+    rng = np.random.default_rng(0)
+    rest = rng.normal(0, 0.3, (20, 3))
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "skeleton.toml").write_text('skeleton = "kinect_v1"\nunits = "m"\nfps = 20\n')
+    for k in range(1, 5):
+        clip = rest + rng.normal(0, 0.01, (160, 20, 3))
+        clip[40:70, 7, 1] += np.sin(np.linspace(0, 6, 30))
+        clip[100:130, 11, 0] += np.sin(np.linspace(0, 6, 30))
+        np.save(folder / f"s{k:02d}.npy", clip)
+        labels = [TimedLabel("up", 2.0, 3.5), TimedLabel("out", 5.0, 6.5)]
+        write_eaf(labels, folder / f"s{k:02d}.eaf")
+    return folder
+
+
+def words_for(own, tmp_path):
+    words = ["--dataset", "folder", "--data-dir", str(own), "--cache-dir", str(tmp_path / "cache")]
+    return ["detect", *words, "--method", "gate_u", "--epochs", "1"]
+
+
+@pytest.mark.slow
+def test_ones_own_recordings_are_scored(own, tmp_path):
+    run = tmp_path / "run"
+    words = [*words_for(own, tmp_path), "--protocol", "loso", "--fold", "2", "--out", str(run)]
+    assert main(words) == 0
+    scores = pd.read_csv(run / "scores.csv")
+    assert set(scores["intervals"]) == {2}  # those of the second person
+    assert (run / "gate_u" / "elan" / "s02.eaf").exists()
+
+
+def test_ones_own_recordings(own, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main([*words_for(own, tmp_path), "--protocol", "all", "--out", str(run)]) == 0
+    assert "nothing was scored" in capsys.readouterr().out
+    about = json.loads((run / "run.json").read_text())
+    assert (about["fps"], about["classes"]) == (20, ["out", "up"])
+    stream = ["--weights", str(run), "--stream", str(own / "s01.npy")]
+    assert main(["detect", *stream, "--out", str(tmp_path / "out")]) == 0
+    frames = pd.read_csv(tmp_path / "out" / "frames.csv")
+    assert len(frames) == 160
+    assert frames["probability"].between(0, 1).all()
+    assert frames["time_s"].iloc[20] == 1
+
+
+def test_one_class_needs_a_gate(own, tmp_path, capsys):
+    for path in own.glob("*.eaf"):
+        write_eaf([TimedLabel("up", 2.0, 3.5)], path)
+    words = ["--dataset", "folder", "--data-dir", str(own), "--cache-dir", str(tmp_path / "cache")]
+    out = tmp_path / "run"
+    assert main(["detect", *words, "--protocol", "cs", "--out", str(out)]) == 2
+    assert "gate_b" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_the_help_names_ready_made_detectors(capsys):
