@@ -311,7 +311,7 @@ def _recordings(
             if value and known.setdefault(row.file, value) != value:
                 raise DatasetError(
                     f"{row.where}: '{row.file}' has {column} '{value}', but '{known[row.file]}' in "
-                    f"another line; a recording has one {column}"
+                    f"another line; a recording has one {column} (to ignore the column, rename it)"
                 )
     for name in sorted(lost):
         report.skip(root / name, "none of its intervals can be used")
