@@ -36,6 +36,7 @@ def gate_net(
     frames: int | None = None,
     root: int = 0,
     causal: bool = False,
+    ahead: int = 0,
     hidden: int = 128,
     width: int = 96,
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
@@ -55,6 +56,8 @@ def gate_net(
         frames: T; None for any length.
         root: Index of the root joint.
         causal: See no later frames (`gate_u`); by default both sides (`gate_b`).
+        ahead: Number of first blocks that see both sides even if `causal`, so that a frame is
+            labelled a few frames later: with 3, 9 frames.
         hidden: Width of the dense layer that takes the features of a frame.
         width: Features of a frame in every block.
         dilations: Gaps of the blocks, in frames.
@@ -77,12 +80,13 @@ def gate_net(
         raise ValueError(f"classes={classes} must be at least 1")
     x = keras.Input((frames, bodies * joints, 3), name="skeleton")
     mask = FrameMask(name="mask")(x)
-    h = PoseMotion(joints, root, span, ahead=not causal, name="features")(x)
+    h = PoseMotion(joints, root, span, ahead=not causal or ahead > 0, name="features")(x)
     h = layers.Dense(hidden, activation="relu", name="poses")(h)
     h = layers.Dropout(dropout, name="dropout")(h)
     h = layers.Dense(width, name="frames")(h)
     for i, dilation in enumerate(dilations, start=1):
-        h = DilatedBlock(width, dilation, causal, dropout, name=f"block_{i}")(h, mask)
+        past = causal and i > ahead
+        h = DilatedBlock(width, dilation, past, dropout, name=f"block_{i}")(h, mask)
     h = layers.LayerNormalization(name="norm")(h)
     h = layers.Dropout(1.5 * dropout, name="dropout_last")(h)
     z = layers.Dense(classes, dtype="float32", name="scores")(h)

@@ -32,9 +32,16 @@ def test_outputs(causal):
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_frame_is_seen_as_far_as_reach_says(causal):
-    model = build(causal=causal, dilations=(1, 2))
+    check_reach(build(causal=causal, dilations=(1, 2)), (10, 0) if causal else (5, 5))
+
+
+def test_first_blocks_may_see_ahead():
+    check_reach(build(causal=True, ahead=1, dilations=(1, 2)), (7, 3))
+
+
+def check_reach(model, expected):
     before, after = reach(model)
-    assert (before, after) == ((10, 0) if causal else (5, 5))
+    assert (before, after) == expected
     changed = X.copy()
     changed[:, 20] *= 2
     pairs = zip(model(X).values(), model(changed).values(), strict=True)
