@@ -39,7 +39,8 @@ beside the body, people in films mostly with one hand, often by a few centimeter
 body. So each 'waveHands' is there twelve times more: each arm held as the same person holds it in
 the middle of three other parts of the recording, the other one waving as it did or by a third, as
 it is or turned about the shoulder to the front by up to 70 degrees. Each piece of 'none' is there
-once more with one arm held as in an action, because an arm that is held somewhere is no action yet.
+twice more, with one arm and with both held as in actions, because an arm that is held somewhere is
+no action yet.
 
 Protocols (validation holds out one training subject of each dataset, with all windows):
     cs    train on subjects 1 to 5 of both datasets, test on the whole clips of the others; those of
@@ -316,10 +317,13 @@ def _add_made(
                     _add(writer, made, part, TWO_HANDS, ONE, inside=inside, **columns)
     poses = [part for part in POSED if part in held]
     for number, clip in enumerate(rest if poses else []):
-        side, pose = ("left", "right")[number % 2], poses[number // 2 % len(poses)]
-        made = one_handed(clip, held[pose], side)
+        side, other = ("left", "right") if number % 2 else ("right", "left")
+        pose, second = (poses[(number // 2 + k) % len(poses)] for k in (0, 1))
+        one = one_handed(clip, held[pose], side)
         part = f"{name}_{NONE}{number + 1:02d}_{side}_as_in_{pose}"
-        _add(writer, made, part, NONE, ONE, **columns)
+        _add(writer, one, part, NONE, ONE, **columns)
+        made = one_handed(one, held[second], other)
+        _add(writer, made, f"{part}_{other}_as_in_{second}", NONE, ONE, **columns)
 
 
 def _read_ut_kinect(root: Path, writer: StoreWriter) -> int:
