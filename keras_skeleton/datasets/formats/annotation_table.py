@@ -208,7 +208,7 @@ def read_annotation_table(
 
 
 def _cells(path: Path) -> list[tuple[int, list[str]]]:
-    """Line numbers and fields of all lines but empty ones and comments."""
+    """Line numbers and fields of all lines but empty ones, and comments before the first."""
     try:
         data = read_bytes(path, "a table of annotations", MAX_BYTES)
         utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -229,7 +229,8 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
     try:
         for words in reader:
             stripped = [word.strip() for word in words]
-            if any(stripped) and not stripped[0].lstrip('"').startswith("#"):
+            comment = not found and stripped and stripped[0].lstrip('"').startswith("#")
+            if any(stripped) and not comment:
                 found.append((reader.line_num, stripped))
     except csv.Error as error:
         raise DatasetError(f"{path}:{reader.line_num}: {error}") from None

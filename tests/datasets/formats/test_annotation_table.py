@@ -27,7 +27,7 @@ def actions(table):
 
 ACTION = st.tuples(
     st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1).filter(
-        lambda name: not name.startswith(("#", '"')) and name.casefold() != "no_action"
+        lambda name: name.casefold() != "no_action"
     ),
     st.integers(0, 10**6),
     st.integers(1, 10**4),
@@ -105,6 +105,11 @@ ELAN = (
 def test_elan_with_all_its_formats_of_time(place):
     (row,) = read(place, ELAN).rows
     assert row == Annotation("wave, twice", 1.2, 3.45, True, 2, "", "ann", "", "", "hands")
+
+
+def test_comments_stand_before_the_names_of_columns(place):
+    text = '"#file:///films/rec1.mp4"\n#\n\nlabel,start,end\n#1,10,20\n'
+    assert [row[:3] for row in read(place, text).rows] == [("#1", 10, 20)]
 
 
 def test_elan_without_names_of_columns(place):
