@@ -225,7 +225,7 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
     first = next((line for line in lines if _is_content(line)), "")
     delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
     reader = csv.reader(io.StringIO("\n".join(lines), newline=""), delimiter=delimiter)
-    found = []
+    found: list[tuple[int, list[str]]] = []
     try:
         for words in reader:
             stripped = [word.strip() for word in words]
