@@ -269,6 +269,8 @@ def _labeled(
                 for row in own.rows
             ]
         return read_class_folders(root, found, report)
+    if (unread := intervals_file(root)) is not None:
+        report.note(f"{LABELS} is read, {unread.name} is not; clips=untrimmed reads it")
     rows = read_labels(root, report, found)
     listed = {row.path for row in rows}
     resolved = root.resolve()

@@ -129,11 +129,19 @@ def read_intervals(
         else:
             inside.append(clip)
     found = inside
-    if (table := intervals_file(root)) is not None:
+    table, beside, labels = intervals_file(root), beside_files(root, found), labels_file(root)
+    if table is not None:
+        unread = sorted(path.name for paths in beside.values() for path in paths)
+        if labels is not None:
+            unread.insert(0, labels.name)
+        if unread:
+            more = f" and {len(unread) - LISTED} more" if len(unread) > LISTED else ""
+            listed = ", ".join(unread[:LISTED])
+            report.note(f"the actions are those of {table.name}; not read: {listed}{more}")
         return _of_table(root, table, report, found, options)
-    if beside := beside_files(root, found):
+    if beside:
         return _of_files(root, beside, report, found, options)
-    if labels_file(root) is not None:
+    if labels is not None:
         return _of_labels(root, report, found)
     raise DatasetError(f"{root}: has no annotated recordings.\n{NEEDED}")
 

@@ -230,6 +230,21 @@ def test_what_is_refused(folder, read):
             read(**option)
 
 
+def test_tables_that_are_not_read_are_named(folder, read):
+    record(folder)
+    as_frames(folder)
+    as_labels(folder)
+    as_elan_beside(folder)
+    for clips, names in (
+        ("untrimmed", ("labels.csv", "rec1.eaf")),
+        ("trimmed", ("intervals.csv",)),
+    ):
+        said = []
+        read(said, clips=clips)
+        for name in names:
+            assert any(name in text and "not" in text for text in said), (clips, name)
+
+
 def test_names_that_fit_several_recordings(folder, read):
     record(folder, "a/rec1.npy")
     record(folder, "b/rec1.npy")
