@@ -1,8 +1,8 @@
 """The one-euro filter: smooths points of a stream, little where they move fast.
 
 G. Casiez, N. Roussel, D. Vogel, "1 € filter: a simple speed-based low-pass filter for noisy input
-in interactive systems", CHI 2012, Eqs. (4) to (7). The speed is that of the unfiltered values, as in
-the authors' code.
+in interactive systems", CHI 2012, Eqs. (4) to (7). The speed is that of the unfiltered values, as
+in the authors' code.
 """
 
 from __future__ import annotations
