@@ -112,7 +112,8 @@ def test_known_layouts(skeleton, tmp_path):
     (folder / "skeleton.toml").unlink()
     said = []
     load(FOLDER, folder, tmp_path / "cache", force=True, log=said.append)
-    assert f"{size} joints were read as {skeleton}" in "\n".join(said)
+    by_number = {"body15": "sbu"}.get(skeleton, skeleton)  # SBU's files were there first
+    assert f"{size} joints were read as {by_number}" in "\n".join(said)
     option = load(FOLDER, folder, tmp_path / "cache", skeleton=skeleton)
     np.testing.assert_array_equal(option.rows, dataset.rows)
 
