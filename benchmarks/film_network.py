@@ -31,7 +31,7 @@ from keras_skeleton.zoo.entries import read_zoo
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
 OUT = Path("results/benchmarks/film_network.csv")
-NETWORKS = (("csta_cnn", "paper"), ("mans9", "tuned"))
+RECIPES = {"csta_cnn": "paper", "mans9": "tuned"}
 SEEDS = (0, 1, 2)
 WHOLE = 0
 WINDOWS = (WHOLE, 16, 32, 64)  # frames of film
@@ -100,6 +100,7 @@ def rows_of(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", default=["csta_cnn"], choices=RECIPES)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
@@ -121,7 +122,8 @@ def main() -> None:
     film = load_dataset("film", args.data_dir)
     (fold,) = film.folds("cs")
     for seed in SEEDS:
-        for model, recipe in NETWORKS:
+        for model in args.models:
+            recipe = RECIPES[model]
             network = f"{model}_film_cs" + ("_tuned" if recipe == "tuned" else "")
             if there(network, seed):
                 continue

@@ -107,8 +107,9 @@ _CSTA = {
             **_CSTA_SMALL.sources,
             **FILM_SOURCES,
             "all": "our choice: as on UESTC; the dataset is not in the paper",
-            "batch_size": "our choice: 3,820 training clips, more than in other small datasets",
-            "epochs": "our choice: 3,600 steps",
+            "batch_size": "our choice: 4,048 training clips, more than in other small datasets",
+            "epochs": "our choice: 3,810 steps; after 25 epochs the accuracy on validation clips "
+            "rises no more",
             "model": "paper, Sec. 3.1: 30 frames; cropping keeps 0.5 to 1 of a clip, as on UESTC: "
             "film is labelled in windows, which are parts of actions. Our choice: the smallest "
             "number of interpolated joints that three convolutions allow, of 15; less dropout, "
