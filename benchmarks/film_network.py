@@ -110,7 +110,7 @@ def main() -> None:
         nonlocal table
         head = {"network": network, "seed": seed}
         new = pd.DataFrame([{**head, **row, "command": words} for row in found])
-        table = pd.concat([table, new], ignore_index=True)
+        table = pd.concat([table, new], ignore_index=True) if len(table) else new
         args.out.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(args.out, index=False)
         print(new[new["window"] == WHOLE].drop(columns="command").to_string(), flush=True)

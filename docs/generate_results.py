@@ -916,6 +916,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "throughput": throughput,
     "unsure": unsure,
     "fine_tuning": fine_tuning,
+    "film_network": film_network,
 }
 
 
