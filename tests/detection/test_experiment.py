@@ -36,7 +36,7 @@ def detection(folder, methods=tuple(METHODS), **changes):
     arguments = {
         "dataset": make_streams(), "protocol": "cs", "methods": methods, "classifier": "lstm",
         "recipes": {
-            "tap_lstm": RECIPE, "lstm": RECIPE, "jcr_rnn": replace(RECIPE, model={}, epochs=45),
+            "tap_lstm": RECIPE, "lstm": RECIPE, "jcr_rnn": replace(RECIPE, model={}, epochs=130),
             "gate_b": GATE, "gate_u": replace(GATE, model={**GATE.model, "causal": True}),
         },
         "seed": 0, "folder": folder, "command": "a test", "log": lambda line: None,
