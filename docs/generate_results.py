@@ -890,6 +890,29 @@ def film_network() -> Page:
     return "results/benchmarks/film_network.csv", f"{note}\n\n{grid(header, rows)}"
 
 
+WHAT_FILMS_SHOW = {
+    "RATRACE_wave_f_nm_np1_fr_goo_37.avi": "a man waves one hand; upper body only",
+    "SchoolRulesHowTheyHelpUs_wave_f_nm_np1_ba_med_0.avi": "a man waves, his back to the camera",
+    "hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi":
+        "person 0 turns a cartwheel, person 1 sits in front",
+    "S001C001P001R001A001_rgb.avi": "NTU RGB+D: a woman drinks",
+    "S001C001P001R001A002_rgb.avi": "NTU RGB+D: a woman eats",
+}  # fmt: skip
+
+
+def film_says() -> Page:
+    """What the network for films says of films."""
+    table = pd.read_csv(stored("benchmarks/film_says.csv"), keep_default_na=False)
+    rows = []
+    for row in table.itertuples():
+        said = f"{row.label} {100 * row.probability:.0f} %"
+        said += f", unsure ({row.doubts})" if row.unsure in (True, "True") else ""
+        who = f"{row.person}, {row.person_seconds} s"
+        rows.append([WHAT_FILMS_SHOW[row.film], who, said, row.actions.replace("; ", "<br>")])
+    header = ["film", "person", "most of the time", "actions, in seconds"]
+    return "results/benchmarks/film_says.csv", grid(header, rows)
+
+
 PAGES: dict[str, Callable[[], Page]] = {
     "main_results": main_results,
     "networks": networks,
@@ -917,6 +940,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "unsure": unsure,
     "fine_tuning": fine_tuning,
     "film_network": film_network,
+    "film_says": film_says,
 }
 
 
