@@ -88,6 +88,10 @@ class GateSettings:
     near: float = 0.3
     pull: float = 0.3
 
+    def __post_init__(self) -> None:
+        if not all(length > 0 for length in self.lengths):
+            raise ValueError(f"lengths={self.lengths!r:.80} must be positive")
+
 
 AnySettings = Settings | GateSettings
 MOST_LENGTHS = 10_000  # classes
@@ -102,11 +106,14 @@ def read_settings(path: Path) -> tuple[AnySettings, dict[str, int]]:
     try:
         chosen = dict(read_json(path, "settings"))
         tested = {str(video): int(frames) for video, frames in chosen.pop("test").items()}
-        kind = GateSettings if "lengths" in chosen else Settings
-        if kind is GateSettings:
-            chosen["lengths"] = tuple(chosen["lengths"])[:MOST_LENGTHS]
-        settings: AnySettings = kind(**chosen)
-        for name, like in asdict(kind(()) if kind is GateSettings else kind()).items():
+        settings: AnySettings
+        usual: AnySettings
+        if "lengths" in chosen:
+            lengths = tuple(chosen.pop("lengths"))[:MOST_LENGTHS]
+            settings, usual = GateSettings(lengths, **chosen), GateSettings((1.0,))
+        else:
+            settings, usual = Settings(**chosen), Settings()
+        for name, like in asdict(usual).items():
             value = getattr(settings, name)
             for one in value if isinstance(value, tuple) else (value,):
                 wanted = float if isinstance(value, tuple) else type(like)

@@ -246,7 +246,14 @@ class Detector:
             raise UserError(
                 f"{path.parent}: method '{method}' was not run; choose one of {self.methods()}"
             )
-        return read_settings(path)[0]
+        settings = read_settings(path)[0]
+        if isinstance(settings, GateSettings):
+            fits = method in GATES and len(settings.lengths) == self.classes
+        else:
+            fits = method not in GATES
+        if not fits:
+            raise UserError(f"{path}: damaged (not the settings of '{method}')")
+        return settings
 
     def proposals(
         self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings
@@ -277,8 +284,6 @@ class Detector:
             A table with the columns `label`, `start`, `end` (frames, end excluded), `score`.
         """
         length = int(dataset.samples["frames"].iloc[recording])
-        if method == "svm_sw":
-            return self._slide(dataset, recording, settings)
         if method in GATES:
             if not isinstance(settings, GateSettings):
                 raise ValueError(f"settings of '{method}' must be GateSettings")
@@ -286,6 +291,8 @@ class Detector:
             return decode(said[:, :-2], said[:, -2:], settings)
         if not isinstance(settings, Settings):
             raise ValueError(f"settings of '{method}' must be Settings")
+        if method == "svm_sw":
+            return self._slide(dataset, recording, settings)
         if "jcr_rnn" in METHODS[method]:
             said = self.curve("jcr_rnn", dataset, recording)
             found = jcr.read_off(said[:, :-2], said[:, -2:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.schedules import Cosine
@@ -51,7 +52,10 @@ def _recipe(layout: str | None = None) -> Recipe:
     )
 
 
-_MODEL = {"gate_u": {"causal": True, "ahead": 3}, "gate_b": {"causal": False}}
+_MODEL: dict[str, dict[str, Any]] = {
+    "gate_u": {"causal": True, "ahead": 3},
+    "gate_b": {"causal": False},
+}
 
 # Windows of recordings in an epoch: 50 on UT-Kinect, 1,200 on the synthetic dataset.
 _GATE = {

@@ -81,7 +81,7 @@ def test_settings_are_read_again(tmp_path):
     path.write_text(json.dumps(good))
     assert read_settings(path) == (PLAIN, {"r05": 300})
     for wrong in ({"lengths": ["a"]}, {"lengths": [float("inf")]}, {"on": -1}, {"longest": 2.5},
-                  {"lengths": 3}):  # fmt: skip
+                  {"lengths": 3}, {"lengths": [0.0]}):  # fmt: skip
         path.write_text(json.dumps({**good, **wrong}))
         with pytest.raises(UserError, match="damaged"):
             read_settings(path)
