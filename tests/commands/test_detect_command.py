@@ -265,7 +265,7 @@ def test_mistakes_are_explained(capsys, tmp_path, monkeypatch):
         ("--dataset synthetic", "--protocol"),
         ("--stream a.npy", "--weights"),
         ("--stream a.npy --weights tap_lstm_ut_kinec", "'tap_lstm_ut_kinect_cs'"),
-        ("--stream a.npy --weights nowhere/run", "nowhere/run: .*\n  tap_lstm_"),
+        ("--stream a.npy --weights nowhere/run", "nowhere/run: .*\n  gate_b_"),
         ("--stream a.npy --weights pretrained", "\n  tap_lstm_ut_kinect_cs\n"),
         ("--stream a.npy --weights mans9_ut_kinect_cs", "predict"),
         ("--stream nothing.npy --weights tap_lstm_ut_kinect_cs", "nothing.npy"),
