@@ -15,6 +15,7 @@ from keras_skeleton.commands.pose_models import pose_estimator, pose_models
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.program import program
+from keras_skeleton.video.film import open_film
 from keras_skeleton.video.film_files import film_names
 from keras_skeleton.zoo.entries import read_zoo
 
@@ -70,10 +71,17 @@ def check_options(args: argparse.Namespace) -> None:
 def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
     """Labels films; writes key points, overlays, pages and predictions."""
     check_options(args)
+    if args.no_window or args.seconds:
+        raise UserError("--no-window and --seconds are for cameras, and for films with --live")
+    if args.coarse and args.no_overlay:
+        raise UserError("--coarse changes the overlay; omit --no-overlay")
     models = pose_models(args.pose_models)
-    out = args.out or Path("runs") / "films" / plain_name(films[0].stem)
+    more = f"_and_{len(films) - 1}_more" if len(films) > 1 else ""
+    out = args.out or Path("runs") / "films" / (plain_name(films[0].stem) + more)
     if lost := [film for film in films if not film.is_file()]:
         raise UserError(f"{lost[0]}: no such file")
+    if len(films) == 1:
+        open_film(films[0])  # refuses a file that is no film before the network is loaded
     recognizer = open_network(args)
     from keras_skeleton.film.label import label_film
     from keras_skeleton.predictions import predictions_table, write_predictions
@@ -98,15 +106,18 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
         results.append(result)
         speed = result.frames / (time.perf_counter() - begin)
         print(
-            f"{film}: {result.prediction}  ({result.frames / result.fps:.1f} s at {result.fps:.4g} "
-            f"frames per second, {speed:.0f} of them a second)",
+            f"{film}: {result.prediction}  ({result.frames / result.fps:.1f} s, "
+            f"{result.fps:.4g} frames per second; labeled at {speed:.0f} frames per second)",
             flush=True,
         )
     if not results:
         raise UserError("none of the films could be labeled")
     rows = [row for result in results for row in result.rows]
     shown = [row for row in rows if row.prediction.probability >= args.min_probability]
-    print("\n" + predictions_table(shown, args.top))
+    if shown:
+        print("\n" + predictions_table(shown, args.top))
+    else:
+        print(f"\nnothing has a probability of at least {args.min_probability:g}")
     for result in results:
         for note in result.notes:
             print(f"note: {result.source}: {note}")

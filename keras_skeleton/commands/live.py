@@ -70,6 +70,11 @@ def predict_live(args: argparse.Namespace, source: str | Path) -> None:
         f"\nactions: {len(rows)}; pictures: {result.pictures}; skipped: {camera.skipped}; "
         f"seconds: {result.seconds:.1f}; weights: {recognizer.name}"
     )
+    if camera.skipped > result.pictures:
+        print(
+            "note: this computer is too slow for this camera: most pictures were skipped"
+            + ("; without --live, every frame is labeled" if isinstance(source, Path) else "")
+        )
     print(f"results are in {out}")
 
 
@@ -87,9 +92,9 @@ def play(path: Path) -> Camera:
 
 
 def _name(source: str | Path) -> str:
-    if isinstance(source, Path):
-        return plain_name(source.stem)
-    return f"camera_{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    """A name that no earlier run has: nothing that was recorded is written over."""
+    first = plain_name(source.stem) if isinstance(source, Path) else "camera"
+    return f"{first}_{datetime.now():%Y-%m-%d_%H-%M-%S}"
 
 
 def _window(size: tuple[int, int], title: str) -> LiveWindow | None:

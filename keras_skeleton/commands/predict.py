@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from keras_skeleton.recognizer import Recognizer
 
 STREAM, CAMERA = "-", "camera:"
+PEOPLE = 2  # followed at a time
 
 
 def _fraction(text: str) -> float:
@@ -88,9 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--people",
         type=whole_number(1),
-        default=2,
+        default=PEOPLE,
         metavar="N",
-        help="follow up to N people at a time (default 2)",
+        help=f"follow up to N people at a time (default {PEOPLE})",
     )
     add_pose_models(group)
     group.add_argument(
@@ -161,6 +162,16 @@ def run(words: Sequence[str]) -> None:
             )
         predict_films(args, films)
         return
+    for flag, value in (
+        ("--people", args.people != PEOPLE),
+        ("--coarse", args.coarse),
+        ("--no-overlay", args.no_overlay),
+        ("--no-window", args.no_window),
+        ("--seconds", args.seconds),
+        ("--pose-models", args.pose_models),
+    ):
+        if value:
+            raise UserError(f"{flag} is for films and cameras; omit it for files of key points")
     if args.attention and args.out is None:
         raise UserError("--attention needs an output folder; add --out")
     if args.attention and (args.window or args.each_person):

@@ -64,7 +64,9 @@ def find_sources(words: Iterable[str]) -> list[Path]:
         if path.is_dir():
             files = [path] if is_clip_folder(path) else _inside(path)
             if not files:
-                raise DatasetError(f"{path}: contains no clips ({', '.join(SUFFIXES)})")
+                raise DatasetError(
+                    f"{path}: contains no films and no clips ({', '.join(SUFFIXES)})"
+                )
             found += files
         elif path.is_file():
             if path.suffix.lower() not in SUFFIXES:

@@ -64,14 +64,12 @@ def label_film(
     Example:
         >>> recognizer = ks.load_recognizer("csta_cnn_film_cs")  # doctest: +SKIP
         >>> print(label_film("film.mp4", recognizer, out="labels"))  # doctest: +SKIP
-        film.mp4: waveHands 93.0 %
+        film.mp4: waveHands 47.5 %
     """
     say = progress or (lambda share, text: None)
     film = open_film(source)
     pose = pose or BlazePose(find_pose_models())
     folder = None if out is None else Path(out)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="keras-skeleton-", ignore_cleanup_errors=True) as scratch:
         share = 0.7 if folder and overlay else 1.0
         recording = record_film(

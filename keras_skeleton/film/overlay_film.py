@@ -83,7 +83,11 @@ def _pictures(
                 _figure(number, slot, t, recording, people.get(number), cursors)
                 for number, slot in recording.people(t)
             ]
-            image = frame.image if blocks is None else coarse(frame.image[None], blocks)[0]
+            image = (
+                frame.image
+                if blocks is None
+                else coarse(frame.image[None], min(blocks, len(frame.image)))[0]
+            )
             yield overlay.draw(image, figures, frame.time_s, timeline)
             progress((t + 1) / result.frames, f"drawing, frame {t + 1} of {result.frames}")
 

@@ -94,7 +94,7 @@ class PeopleLabeler:
             raise RecognizerError(
                 f"{recognizer.name} labels {recognizer.preprocessing.bodies} people together, but "
                 "key points from film do not say how far people are from each other; choose a "
-                "network of one person"
+                "network of one person (trained on key points of `predict --people 1`, for example)"
             )
         self.recognizer, self.fps, self.size, self.attention = recognizer, fps, size, attention
         self.people: dict[int, PersonLabels] = {}

@@ -110,7 +110,7 @@ def film_result(film: Film, recognizer: Recognizer, recording: Recording) -> Fil
             found.append((who, prediction))
     if not found:
         raise NobodyError(
-            f"{source}: nobody was found in its {T} frames"
+            f"{source}: nobody was found in its {T} frame{'s' if T > 1 else ''}"
             + (f" for {SHORT:g} s" if short else "")
             + "; people must be large enough (a fifth of the height or more), upright and lit"
         )

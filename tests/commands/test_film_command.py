@@ -275,3 +275,26 @@ def test_a_real_film(real_pose_models, real_data, tmp_path, capsys):
     }  # fmt: skip
     labels = {row["label"] for row in rows_of(tmp_path)}
     assert "waveHands" in labels, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["a.mkv", "--seconds", "2"], "--seconds"),
+        (["a.mkv", "--no-window"], "--no-window"),
+        (["a.mkv", "--coarse", "20", "--no-overlay"], "--coarse"),
+        (["a.npy", "--coarse", "20"], "--coarse"),
+        (["a.npy", "--people", "1"], "--people"),
+        (["a.npy", "--no-overlay"], "--no-overlay"),
+    ],
+)
+def test_options_that_do_nothing_are_refused(made, words, named, capsys):
+    made("a.mkv")
+    np.save("a.npy", np.ones((20, 25, 3)))
+    assert predict(*words) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_blocks_are_no_smaller_than_pixels(made):
+    made("a.mkv")
+    assert predict("a.mkv", "--coarse", "100000", "--out", "out") == 0
