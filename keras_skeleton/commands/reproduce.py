@@ -83,7 +83,7 @@ def run(words: Sequence[str]) -> None:
     if not args.table:
         for table in tables:
             of = f"{table.paper}, {table.number}: " if table.paper else ""
-            print(f"  {table.name:<11}{of}{table.title}")
+            print(f"  {table.name:<14}{of}{table.title}")
         return
     if args.quick and (args.no_train or args.most_hours is not None):
         raise UserError("--quick tests every training; omit --no-train and --most-hours")

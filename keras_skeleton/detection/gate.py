@@ -83,7 +83,7 @@ def decode(probability: np.ndarray, ends: np.ndarray, settings: GateSettings) ->
         >>> probability[10:30, 0] = 0.9
         >>> found = decode(probability, np.zeros((40, 2)), GateSettings(lengths=(20.0,)))
         >>> found.round(2).values.tolist()
-        [[0.0, 8.0, 32.0, 0.77]]
+        [[0.0, 9.0, 32.0, 0.8]]
     """
     if probability.shape[1] != len(settings.lengths) + 1:
         raise ValueError(

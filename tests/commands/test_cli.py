@@ -270,7 +270,7 @@ def test_reader_options(tmp_path, capsys):
     command += ["--option", "clips=untrimmed", "--verify"]
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert "6 clips" in out
+    assert "6 recordings" in out
     assert "untrimmed fold 1/1" in out
     store = Path(out.splitlines()[-1].removeprefix("store: "))
     file = max(store.iterdir(), key=lambda path: path.stat().st_size)

@@ -115,7 +115,7 @@ def test_a_folder_of_openpose_is_one_clip(tmp_path):
     (own,) = read_clips(one)
     assert own.fps == 25
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="contains no clips"):
+    with pytest.raises(DatasetError, match="no clips"):
         find_sources([str(tmp_path / "empty")])
 
 
