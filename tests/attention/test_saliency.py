@@ -23,6 +23,7 @@ def test_a_linear_networks_gradient_is_its_kernel():
     np.testing.assert_allclose(input_gradient(model)(batch), kernel[predicted], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_networks_gradient_is_its_difference_quotient():
     model = build_model("sta_lstm", "sbu", 4, frames=6, bodies=1, units=8, dropout=0.9)
     batch = np.random.default_rng(0).normal(size=(2, 6, 15, 3)).astype(np.float32)

@@ -106,6 +106,7 @@ def test_every_layer_has_its_published_tensors(stream):
     assert published_checksums("rgb")["Conv3d_1a_7x7/conv_3d/w"] == 0x0B8DD58A
 
 
+@pytest.mark.slow
 def test_a_checkpoint(tmp_path):
     source = randomized()
     write_checkpoint(source, tmp_path / "model.ckpt")

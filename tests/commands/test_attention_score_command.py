@@ -83,6 +83,7 @@ def entry(name, run, file, model="csta_cnn", where="synthetic", task="recognitio
     )
 
 
+@pytest.mark.slow
 def test_the_zoo(work, tmp_path, capsys):
     common = ["--zoo", str(work / "zoo"), "--cache-dir", str(work / "cache")]
     words = [*common, *FEW, "--out", str(tmp_path / "out"), "--seed", "3"]

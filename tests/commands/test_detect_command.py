@@ -164,6 +164,7 @@ def test_a_detector_of_the_zoo_by_its_name(tmp_path, capsys, monkeypatch):
     assert len(pd.read_csv(tmp_path / "slow" / "frames.csv")) == 3000
 
 
+@pytest.mark.slow
 def test_settings_of_proposals_may_be_given(tmp_path, capsys):
     _, words = save_stream(tmp_path)
     spans = []
@@ -222,6 +223,7 @@ def test_ones_own_recordings_are_scored(own, tmp_path):
     assert (run / "gate_u" / "elan" / "s02.eaf").exists()
 
 
+@pytest.mark.slow
 def test_ones_own_recordings(own, tmp_path, capsys):
     run = tmp_path / "run"
     assert main([*words_for(own, tmp_path), "--protocol", "all", "--out", str(run)]) == 0

@@ -12,6 +12,7 @@ WORDS = "export --model lstm --dataset synthetic --protocol cs --clips 2".split(
 SMALL = "--option subjects=4 --option repetitions=1 --set model.units=6".split()
 
 
+@pytest.mark.slow
 def test_an_export_has_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
     for package in ("tf2onnx", "onnx", "onnxruntime"):
         pytest.importorskip(package)

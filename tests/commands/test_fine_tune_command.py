@@ -67,6 +67,7 @@ def layer_of(path, name="main_lstm_1", classes=3):
 MINE = ("--model", "lstm", "--set", f"model.units={UNITS}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -101,6 +102,7 @@ def test_every_kind_of_weights_is_a_start(work, source, words, tmp_path, capsys)
     )
 
 
+@pytest.mark.slow
 def test_the_file_of_a_run_that_is_named_is_taken(work, tmp_path):
     """Not the best weights of its fold."""
     shutil.copytree(work / "run", tmp_path / "run")
@@ -140,6 +142,7 @@ def test_what_was_fine_tuned_is_scored_and_resumed(work, tmp_path, capsys):
     assert "0.2" in error
 
 
+@pytest.mark.slow
 @needs_zoo
 def test_a_network_of_the_zoo_by_name(work, tmp_path, capsys):
     assert train(work, "--init-weights", NAME, out=tmp_path / "out") == 0

@@ -161,6 +161,7 @@ def elsewhere(own, tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_enough(own, elsewhere, capsys):
     about = json.loads((own / "run/run.json").read_text())
     assert about["data_dir"] == str((own / "data").resolve())
@@ -243,6 +244,7 @@ hands = ["e", "f"]
 """
 
 
+@pytest.mark.slow
 def test_joints_in_another_order_are_refused(elsewhere, capsys):
     """A layout of one's own has the same name in both folders."""
     for name, order in (("one", "abcdefgh"), ("other", "abdcefgh")):

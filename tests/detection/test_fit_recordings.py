@@ -116,6 +116,7 @@ class StoppedError(Exception):
     """Raised in the middle of a training."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validation", [[], streams(1, seed=1)])
 def test_a_stopped_training_continues_with_the_same_result(tmp_path, monkeypatch, validation):
     monkeypatch.setattr("keras_skeleton.detection.fit.SAVE_EVERY", -1.0)  # after every epoch

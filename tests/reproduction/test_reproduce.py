@@ -131,6 +131,7 @@ def test_several_at_a_time(tiny, monkeypatch, capsys):
     assert rows()["seeds"]["synthetic"] == "0 100"
 
 
+@pytest.mark.slow
 def test_quick_keeps_nothing(tiny, capsys):
     assert run("--quick") == 0
     said = capsys.readouterr().out

@@ -8,6 +8,8 @@ from served import PAGE, Server, film, wait
 
 from keras_skeleton.video.reading import MOVIE_CODEC
 
+pytestmark = pytest.mark.slow  # a browser
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 ARGUMENTS = (

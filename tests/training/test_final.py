@@ -28,6 +28,7 @@ def experiment(folder, held):
     return Experiment("lstm", dataset, "all", recipe, folder=folder, log=lambda line: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [6, 0])
 def test_a_network_is_trained_on_everything(tmp_path, held):
     run = experiment(tmp_path / "run", held)

@@ -363,6 +363,7 @@ def test_frozen_weights_stay_bit_identical(tmp_path):
             assert np.abs(value - theirs[layer, k]).max() < 0.5  # it started there
 
 
+@pytest.mark.slow
 def test_a_small_rate_moves_what_was_taken_less(tmp_path):
     found = {}
     for rate in (1.0, 0.01):
@@ -377,6 +378,7 @@ def test_a_small_rate_moves_what_was_taken_less(tmp_path):
         assert 0 < found[0.01][key] < 0.1 * moved, key
 
 
+@pytest.mark.slow
 def test_the_run_records_its_start_and_is_not_resumed_from_another(tmp_path):
     said = []
     run = experiment(
@@ -401,6 +403,7 @@ def test_the_run_records_its_start_and_is_not_resumed_from_another(tmp_path):
             experiment(tmp_path / "r", other, epochs=1).fit(resume=True)
 
 
+@pytest.mark.slow
 def test_resumed_it_is_the_uninterrupted_run_bit_by_bit(tmp_path, monkeypatch):
     """Stopped after the second of four epochs, with dropout, a frozen layer and a slow one."""
     monkeypatch.setattr(fold_module, "SAVE_EVERY", -1.0)
@@ -535,6 +538,7 @@ def test_only_the_training_clips_are_few(tmp_path):
     assert "clips_per_class" not in runs[0].describe()
 
 
+@pytest.mark.slow
 def test_a_lost_calibration_is_written_again(tmp_path):
     run = experiment(tmp_path / "r", epochs=1)
     run.fit()

@@ -101,6 +101,7 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     assert "'stcm9'" in error
 
 
+@pytest.mark.slow
 def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsys, monkeypatch):
     words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--add", str(work / "run")]
     whole, _ = checked_files(*read_zoo(work / "zoo"), work / "zoo")

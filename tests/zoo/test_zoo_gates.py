@@ -32,6 +32,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_gate_is_added_and_found(run, tmp_path):
     zoo, streams, lines = tmp_path / "zoo", make_streams(), []
     for part in ("gate_u", "gate_b"):
