@@ -89,6 +89,21 @@ def image_size(text: str) -> tuple[float, float]:
     return float(width), float(height)
 
 
+def add_key_point_arguments(group: argparse._ActionsContainer) -> None:
+    """Adds options for the files of pose estimators."""
+    group.add_argument(
+        "--no-track",
+        action="store_true",
+        help="keep the order of people in the files of pose estimators",
+    )
+    group.add_argument(
+        "--image-size",
+        type=image_size,
+        metavar="WxH",
+        help="set the size of the image for key points from 0 to 1, such as 1920x1080",
+    )
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hides the startup messages of TensorFlow's C++ code (builds, missing GPUs).

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.commands.common import image_size, start_keras, whole_number
+from keras_skeleton.commands.common import add_key_point_arguments, start_keras, whole_number
 from keras_skeleton.commands.film import progress_bar
 from keras_skeleton.commands.pose_models import add_pose_models, pose_estimator, pose_models
 from keras_skeleton.utils.errors import UserError
@@ -73,17 +73,7 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
         "--fps", type=positive, help="set the frames per second of the recording, for seconds"
     )
     group.add_argument("--skeleton", help="set the joint layout of the recording")
-    group.add_argument(
-        "--no-track",
-        action="store_true",
-        help="keep the order of people in the files of pose estimators",
-    )
-    group.add_argument(
-        "--image-size",
-        type=image_size,
-        metavar="WxH",
-        help="set the size of the image for key points from 0 to 1, such as 1920x1080",
-    )
+    add_key_point_arguments(group)
     group.add_argument(
         "--person",
         type=whole_number(0),

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_skeleton.commands.common import image_size, parser_for, start_keras, whole_number
+from keras_skeleton.commands.common import (
+    add_key_point_arguments,
+    parser_for,
+    start_keras,
+    whole_number,
+)
 from keras_skeleton.commands.film import DATASET, film_weights, predict_films
 from keras_skeleton.commands.known_weights import check_exists
 from keras_skeleton.commands.live import predict_live
@@ -65,17 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     group = parser.add_argument_group("clips")
     group.add_argument("--skeleton", help="set the skeleton of the files (default: from the files)")
-    group.add_argument(
-        "--no-track",
-        action="store_true",
-        help="keep the order of people in the files of pose estimators",
-    )
-    group.add_argument(
-        "--image-size",
-        type=image_size,
-        metavar="WxH",
-        help="set the size of the image for key points from 0 to 1, such as 1920x1080",
-    )
+    add_key_point_arguments(group)
     group.add_argument(
         "--window", type=whole_number(1), metavar="N", help="label windows of N frames"
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_skeleton.datasets.clip_sources import SourceClip
 from keras_skeleton.film.people_labels import PLACED, kinect_pose
-from keras_skeleton.film.result import NobodyError
+from keras_skeleton.film.result import NobodyError, nobody_in
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.video.ahead import read_ahead
 from keras_skeleton.video.film import open_film
@@ -74,10 +74,7 @@ def film_poses(
                 progress(min(T / expected, 1.0), f"looking for people, frame {T}")
     seen = {number: len(frames) for number, frames in sorted(joints.items())}
     if not seen:
-        raise NobodyError(
-            f"{path}: nobody was found in its {T} frames; people must be large enough (a fifth of "
-            "the height or more), upright and lit"
-        )
+        raise nobody_in(path, T)
     listed = ", ".join(f"{number} ({count} frames)" for number, count in seen.items())
     if person is not None and person not in seen:
         raise NobodyError(f"{path}: has no person {person}; its people are {listed}")

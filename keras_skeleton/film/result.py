@@ -31,6 +31,14 @@ class NobodyError(UserError):
     """Nobody was found in a film."""
 
 
+def nobody_in(film: str | Path, frames: int, how: str = "") -> NobodyError:
+    """Returns the error to raise for a film without people."""
+    return NobodyError(
+        f"{film}: nobody was found in its {frames} frame{'s' if frames > 1 else ''}{how}; people "
+        "must be large enough in the frame, upright and lit"
+    )
+
+
 @dataclass(frozen=True)
 class PersonResult:
     """One person of a film.
@@ -109,11 +117,7 @@ def film_result(film: Film, recognizer: Recognizer, recording: Recording) -> Fil
         elif (prediction := whole(who.steps, recognizer)) is not None:
             found.append((who, prediction))
     if not found:
-        raise NobodyError(
-            f"{source}: nobody was found in its {T} frame{'s' if T > 1 else ''}"
-            + (f" for {SHORT:g} s" if short else "")
-            + "; people must be large enough (a fifth of the height or more), upright and lit"
-        )
+        raise nobody_in(source, T, f" for {SHORT:g} s" if short else "")
     found.sort(key=lambda pair: -pair[0].frames)
     people = []
     rows: list[Row] = []
