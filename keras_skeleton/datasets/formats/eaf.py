@@ -6,6 +6,7 @@ written to further tiers, "actions 2" and so on.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -25,8 +26,13 @@ MIME = {
     ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".mpg": "video/mpeg",
     ".mpeg": "video/mpeg", ".avi": "video/x-msvideo",
 }  # fmt: skip
-# Files of ELAN define all four, whether they are used or not.
-CONSTRAINTS = ("Time_Subdivision", "Symbolic_Subdivision", "Symbolic_Association", "Included_In")
+# Files of ELAN define all four, whether they are used or not; readers rely on the descriptions.
+CONSTRAINTS = {
+    "Time_Subdivision": "parts of the parent in time, without gaps",
+    "Symbolic_Subdivision": "parts of the parent in order, without times",
+    "Symbolic_Association": "one for each annotation of the parent",
+    "Included_In": "parts of the parent in time, gaps allowed",
+}
 
 
 class TimedLabel(NamedTuple):
@@ -117,8 +123,9 @@ def write_eaf(
         _add(
             header,
             "MEDIA_DESCRIPTOR",
-            MEDIA_URL=media.resolve().as_uri(),
+            MEDIA_URL=_url(media),
             MIME_TYPE=MIME.get(media.suffix.lower(), "video/*"),
+            **_relative_url(media, path),
         )
     _add(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(len(rows))
     order = _add(root, "TIME_ORDER")
@@ -149,8 +156,8 @@ def write_eaf(
     _add(root, "LINGUISTIC_TYPE", **kind)
     if classes:
         _add(root, "LANGUAGE", LANG_ID="und", LANG_LABEL="undetermined (und)")
-    for name in CONSTRAINTS:
-        _add(root, "CONSTRAINT", STEREOTYPE=name)
+    for name, what in CONSTRAINTS.items():
+        _add(root, "CONSTRAINT", STEREOTYPE=name, DESCRIPTION=what)
     if classes:
         words = _add(root, "CONTROLLED_VOCABULARY", CV_ID=tier)
         _add(words, "DESCRIPTION", LANG_REF="und")
@@ -164,6 +171,21 @@ def write_eaf(
 
 def _add(parent: ElementTree.Element, name: str, /, **attributes: str) -> ElementTree.Element:
     return ElementTree.SubElement(parent, name, attributes)
+
+
+def _url(media: Path) -> str:
+    """The address of a film as ELAN looks for it: spaces and umlauts as they are."""
+    place = media.resolve().as_posix()
+    return _legal(f"file://{'' if place.startswith('/') else '/'}{place}")
+
+
+def _relative_url(media: Path, path: Path) -> dict[str, str]:
+    """The way from the file to its film, by which ELAN finds it after both were moved."""
+    try:
+        way = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
+    except ValueError:  # on another drive
+        return {}
+    return {"RELATIVE_MEDIA_URL": _legal(way if way.startswith("../") else f"./{way}")}
 
 
 def _legal(text: str) -> str:

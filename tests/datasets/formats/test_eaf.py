@@ -1,7 +1,7 @@
 """Files of ELAN: what is written is read, and overlapping labels are in tiers of their own."""
 
+import re
 from itertools import pairwise
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -35,27 +35,85 @@ def test_what_is_written_is_read(path, labels):
         assert all(a.end <= b.start for a, b in pairwise(own))
 
 
-def test_the_file_follows_the_schema_of_elan(path):
-    labels = [TimedLabel("wave", 1, 2), TimedLabel("sit", 1.5, 3), TimedLabel("wave", 3, 4)]
-    write_eaf(labels, path, Path("films/rec.mp4"), classes=["wave", "sit"])
+# The schema of version 3.0: elements of the document in this order, with their attributes.
+ORDER = ["HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LANGUAGE", "CONSTRAINT",
+         "CONTROLLED_VOCABULARY"]  # fmt: skip
+REQUIRED = {
+    "ANNOTATION_DOCUMENT": {"AUTHOR", "DATE", "VERSION"},
+    "MEDIA_DESCRIPTOR": {"MEDIA_URL", "MIME_TYPE"},
+    "TIME_SLOT": {"TIME_SLOT_ID"},
+    "TIER": {"TIER_ID", "LINGUISTIC_TYPE_REF"},
+    "ALIGNABLE_ANNOTATION": {"ANNOTATION_ID", "TIME_SLOT_REF1", "TIME_SLOT_REF2"},
+    "LINGUISTIC_TYPE": {"LINGUISTIC_TYPE_ID"},
+    "LANGUAGE": {"LANG_ID"},
+    "CONSTRAINT": {"STEREOTYPE", "DESCRIPTION"},  # pympi relies on the second
+    "CONTROLLED_VOCABULARY": {"CV_ID"},
+    "CV_ENTRY_ML": {"CVE_ID"},
+    "CVE_VALUE": {"LANG_REF"},
+}
+INSIDE = {
+    "HEADER": ["MEDIA_DESCRIPTOR", "PROPERTY"],
+    "TIME_ORDER": ["TIME_SLOT"],
+    "TIER": ["ANNOTATION"],
+    "ANNOTATION": ["ALIGNABLE_ANNOTATION"],
+    "ALIGNABLE_ANNOTATION": ["ANNOTATION_VALUE"],
+    "CONTROLLED_VOCABULARY": ["DESCRIPTION", "CV_ENTRY_ML"],
+    "CV_ENTRY_ML": ["CVE_VALUE"],
+}
+
+
+def in_order(tags, order):
+    places = [order.index(tag) for tag in tags]  # no other tag
+    return places == sorted(places)
+
+
+@pytest.mark.parametrize("media", [None, "my films/räum 1.mkv"])
+@pytest.mark.parametrize("classes", [(), ("wave", "sit <down> & \x07 up")])
+def test_the_file_follows_the_schema_of_elan(tmp_path, media, classes):
+    labels = [TimedLabel("wave", 1, 2), TimedLabel("sit", 1.5, 3), TimedLabel("wave", 3, 3)]
+    path = tmp_path / "out" / "rec.eaf"
+    path.parent.mkdir()
+    write_eaf(labels, path, tmp_path / media if media else None, classes=classes)
     root = ElementTree.parse(path).getroot()
-    names = [child.tag for child in root]
-    order = ["HEADER", "TIME_ORDER", "TIER", "TIER", "LINGUISTIC_TYPE", "LANGUAGE"]
-    assert names == [*order, *["CONSTRAINT"] * 4, "CONTROLLED_VOCABULARY"]
-    media = root.find("HEADER/MEDIA_DESCRIPTOR")
-    assert media.get("MEDIA_URL").startswith("file:///")
-    assert media.get("MEDIA_URL").endswith("films/rec.mp4")
-    assert media.get("MIME_TYPE") == "video/mp4"
-    slots = root.findall("TIME_ORDER/TIME_SLOT")
-    times = [int(slot.get("TIME_VALUE")) for slot in slots]
-    assert times == sorted(times)
-    ids = [one.get("ANNOTATION_ID") for one in root.iter("ALIGNABLE_ANNOTATION")]
-    assert len(set(ids)) == len(labels)
-    known = {slot.get("TIME_SLOT_ID") for slot in slots}
-    for one in root.iter("ALIGNABLE_ANNOTATION"):
-        assert {one.get("TIME_SLOT_REF1"), one.get("TIME_SLOT_REF2")} <= known
-    types = {one.get("LINGUISTIC_TYPE_ID") for one in root.iter("LINGUISTIC_TYPE")}
-    assert {tier.get("LINGUISTIC_TYPE_REF") for tier in root.iter("TIER")} <= types
+    assert in_order([child.tag for child in root], ORDER)
+    for element in root.iter():
+        assert REQUIRED.get(element.tag, set()) <= set(element.attrib)
+        if element.tag in INSIDE:
+            assert in_order([child.tag for child in element], INSIDE[element.tag])
+    slots = {
+        slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")
+    }
+    assert list(slots.values()) == sorted(slots.values())
+    notes = list(root.iter("ALIGNABLE_ANNOTATION"))
+    assert len(notes) == len(labels)
+    for note in notes:
+        assert slots[note.get("TIME_SLOT_REF1")] < slots[note.get("TIME_SLOT_REF2")]
+    # Of the kind ID: unique in the document, and names of XML.
+    ids = [*slots, *(note.get("ANNOTATION_ID") for note in notes)]
+    ids += [one.get("STEREOTYPE") for one in root.iter("CONSTRAINT")]
+    ids += [one.get("LANG_ID") for one in root.iter("LANGUAGE")]
+    assert len(set(ids)) == len(ids) == 2 * len(labels) + len(labels) + 4 + bool(classes)
+    assert all(re.fullmatch(r"[A-Za-z_][\w.-]*", one) for one in ids)
+    types = {one.get("LINGUISTIC_TYPE_ID"): one for one in root.iter("LINGUISTIC_TYPE")}
+    tiers = [tier.get("TIER_ID") for tier in root.iter("TIER")]
+    assert tiers == ["actions", "actions 2"]
+    for tier in root.iter("TIER"):
+        words = types[tier.get("LINGUISTIC_TYPE_REF")].get("CONTROLLED_VOCABULARY_REF")
+        known = {one.get("CV_ID") for one in root.iter("CONTROLLED_VOCABULARY")}
+        assert known == ({words} if classes else set())
+    found = root.find("HEADER/MEDIA_DESCRIPTOR")
+    assert (found is not None) == bool(media)
+    if media:  # as ELAN looks for it: nothing is encoded
+        assert found.get("MEDIA_URL").startswith("file:///")
+        assert found.get("MEDIA_URL").endswith((tmp_path / media).as_posix())
+        assert found.get("RELATIVE_MEDIA_URL") == f"../{media}"
+        assert found.get("MIME_TYPE") == "video/*"
+
+
+def test_a_film_beside_the_file(tmp_path):
+    write_eaf([], tmp_path / "rec.eaf", tmp_path / "rec.mp4")
+    found = ElementTree.parse(tmp_path / "rec.eaf").find("HEADER/MEDIA_DESCRIPTOR")
+    assert (found.get("MIME_TYPE"), found.get("RELATIVE_MEDIA_URL")) == ("video/mp4", "./rec.mp4")
 
 
 @pytest.mark.parametrize(
