@@ -202,6 +202,7 @@ def test_bad_files_are_left_out_and_named(data, tmp_path):
     assert [part.split("/")[-1][:15] for part in skipped] == ["a01_s02_e00_v01", "a07_s02_e00_v01"]
 
 
+@pytest.mark.slow
 def test_real_recordings(real_data, tmp_path):
     root = real_data("nucla").parent
     real_data("ut_kinect")

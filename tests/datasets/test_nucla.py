@@ -44,6 +44,7 @@ def real(real_data, tmp_path_factory):
 # ---------------------------------------------------------------- real recordings
 
 
+@pytest.mark.slow
 def test_real_recordings(real, real_data):
     assert len(real) == 1484
     assert real.info["skipped"] == []
@@ -63,6 +64,7 @@ def test_real_recordings(real, real_data):
         assert content["label"] == real.labels[i] + 1  # the release's own numbers, 1 to 10
 
 
+@pytest.mark.slow
 def test_real_protocols(real, real_data):
     (fold,) = real.folds("cv")
     names = real.samples["name"]
@@ -87,6 +89,7 @@ def test_real_protocols(real, real_data):
         assert not held & trained
 
 
+@pytest.mark.slow
 def test_people_stand_upright_and_look_at_the_camera(real):
     rows = np.asarray(real.rows, np.float64)
     joint = real.skeleton.index

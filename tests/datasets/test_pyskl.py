@@ -603,7 +603,7 @@ DATA = st.recursive(
 FIELDS = ("frame_dir", "label", "total_frames", "keypoint", "keypoint_score", "img_shape")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     changes=st.lists(st.dictionaries(st.sampled_from(FIELDS), DATA, max_size=3), max_size=3),
     extra=st.dictionaries(
