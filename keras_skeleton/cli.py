@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from keras_skeleton.utils.errors import UnknownNameError, UserError
+from keras_skeleton.utils.full_disk import full_disk
 from keras_skeleton.utils.program import program
+from keras_skeleton.utils.terminal import plain_output
 
 # Commands with their descriptions.
 COMMANDS = {
@@ -63,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 if standard output was closed, 2 with a message for user errors, or
         130 if interrupted.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with plain_output(keep=arguments is None):
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(words: list[str]) -> int:
     # Hides TensorFlow's startup messages; read when TensorFlow is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -89,10 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _nobody_reads():
             raise
         return 1
-    except OSError as error:  # e.g. a folder instead of a file, no space, no permission
-        if error.filename is None:
-            raise
-        print(f"{program()}: {error.filename}: {error.strerror}", file=sys.stderr)
+    except Exception as error:
+        if (message := full_disk(error)) is None:
+            # Others that a user can mend: a folder instead of a file, no permission.
+            if not isinstance(error, OSError) or error.filename is None:
+                raise
+            message = f"{error.filename}: {error.strerror}"
+        print(f"{program()}: {message}", file=sys.stderr)
         return 2
     return 0
 

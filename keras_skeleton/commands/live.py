@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from keras_skeleton.commands.film import check_options, open_network
 from keras_skeleton.commands.pose_models import pose_estimator, pose_models
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.terminal import raw_stream
 from keras_skeleton.video.camera import Camera, open_camera
 from keras_skeleton.video.film import open_film
 
@@ -123,6 +124,10 @@ def _stop_by_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
+def _erase_line() -> None:
+    raw_stream(sys.stdout).write("\r\033[K")
+
+
 def _shower(window: LiveWindow | None, stopped: threading.Event) -> Callable[[LivePicture], bool]:
     """Shows pictures in the window, actions as lines and the newest labels in the last line."""
     live = sys.stdout.isatty()
@@ -138,14 +143,17 @@ def _shower(window: LiveWindow | None, stopped: threading.Event) -> Callable[[Li
                 f"{at:7.1f} s  person {event.person} {what} {action.label} "
                 f"{100 * action.probability:.0f} %{unsure}, said {event.delay_s:.1f} s later"
             )
-            print(("\r\033[K" if live else "") + line, flush=True)
+            if live:
+                _erase_line()
+            print(line, flush=True)
         if live and picture.time_s - last[0] >= SHOWN:
             last[0] = picture.time_s
             said = ", ".join(
                 f"person {person}: {label}" for person, (label, *_) in picture.labels.items()
             )
+            _erase_line()
             print(
-                f"\r\033[K{picture.time_s:7.1f} s  {picture.fps:.0f} pictures a second, labels "
+                f"{picture.time_s:7.1f} s  {picture.fps:.0f} pictures a second, labels "
                 f"{picture.delay_s:.1f} s behind  {said or 'nobody'}",
                 end="",
                 flush=True,

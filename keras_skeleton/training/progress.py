@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from keras_skeleton.utils.text import clock, percent
+from keras_skeleton.utils.terminal import raw_stream
+from keras_skeleton.utils.text import clock, percent, plain
 
 EVERY = 10.0  # seconds between lines if the output is not a terminal
 BUILDS = "building the network"
@@ -32,7 +33,7 @@ class Progress:
 
     def __init__(self, epochs: Sequence[int], out: TextIO | None = None) -> None:
         self.epochs = list(epochs)
-        self.out = out or sys.stdout
+        self.out = raw_stream(out or sys.stdout)  # the bar moves the cursor
         self.terminal = self.out.isatty()
         self.finished = 0
         self.number = 0
@@ -121,7 +122,9 @@ class Progress:
         if metrics["accuracy_last"] is None:
             held = metrics["validation_accuracy"]
             kept = (
-                "the last epoch is kept"
+                f"weights are averaged over the last {metrics['epochs_averaged']} epochs"
+                if "epochs_averaged" in metrics
+                else "the last epoch is kept"
                 if held is None
                 else (f"validation {percent(held, digits=2)} (epoch {metrics['epoch_selected']})")
             )
@@ -134,10 +137,16 @@ class Progress:
                 f"fold {self.number} done: test {percent(metrics['accuracy'], digits=2)} "
                 f"(epoch {metrics['epoch_selected']}, selected on validation), {last}"
             )
+        elif "epochs_averaged" in metrics:
+            line = (
+                f"fold {self.number} done: test {percent(metrics['accuracy'], digits=2)} (all "
+                f"training clips, weights averaged over the last {metrics['epochs_averaged']} "
+                f"epochs), {last}"
+            )
         self._line(line)
 
     def _line(self, text: str) -> None:
-        self.out.write(text + "\n")
+        self.out.write(plain(text) + "\n")
         self.out.flush()
 
     def _show(self, text: str, epoch: int) -> None:
@@ -157,7 +166,9 @@ class Progress:
             self._task = self._bar.add_task("", total=self.step_epochs)
             self._bar.start()
         assert self._task is not None
-        self._bar.update(self._task, description=text, completed=epoch, total=self.step_epochs)
+        self._bar.update(
+            self._task, description=plain(text), completed=epoch, total=self.step_epochs
+        )
 
     def _stop(self) -> None:
         if self._bar is not None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from keras_skeleton.utils.text import plain
+
 SHOWN = 20  # names listed in a message
 
 
@@ -19,6 +21,9 @@ class UserError(Exception):
         >>> issubclass(DatasetError, UserError)
         True
     """
+
+    def __str__(self) -> str:
+        return plain(super().__str__())  # messages quote names from files
 
 
 class DatasetError(UserError):

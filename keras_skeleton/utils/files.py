@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import stat
@@ -19,16 +20,21 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.full_disk import writing
+from keras_skeleton.utils.text import plain
 
 TEXT = 16 << 20  # bytes
 LINES = 1_000_000
 LINE = 1 << 18  # bytes in one line
 ARRAYS = 1 << 16  # arrays in an archive
+# In JSON: values take 8 to 60 bytes of memory, lists and objects 60 to 240, and code that walks
+# through them calls itself for each level.
+JSON_VALUES, JSON_LISTS, JSON_LEVELS = 1 << 22, 1 << 20, 64
 
 
 class FileError(UserError, OSError):
@@ -38,7 +44,7 @@ class FileError(UserError, OSError):
     """
 
     def __str__(self) -> str:
-        return f"{self.filename}: {self.strerror}"
+        return plain(f"{self.filename}: {self.strerror}")
 
 
 def refuse(path: str | Path, why: str) -> FileError:
@@ -127,17 +133,45 @@ def read_text(
     return data.decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_json(path: str | Path, what: str, most: int = TEXT) -> Any:
+def read_json(
+    path: str | Path,
+    what: str,
+    most: int = TEXT,
+    values: int = JSON_VALUES,
+    lists: int = JSON_LISTS,
+    encoding: str = "utf-8",
+) -> Any:
     """The content of a JSON file.
 
+    Args:
+        path: The file.
+        what: The expected content, for the error message.
+        most: Largest size allowed, in bytes.
+        values: Largest number of values allowed.
+        lists: Largest number of lists and objects allowed.
+        encoding: The text's encoding.
+
     Raises:
-        FileError: As in `check_size`; also for JSON that is nested too deeply.
-        ValueError: The file is not UTF-8 or not JSON.
+        FileError: As in `check_size`; also for JSON that is nested too deeply, or has too many
+            values.
+        ValueError: The file is not in this encoding, or not JSON.
     """
+    data = read_bytes(path, what, most)
+    if data.count(b",") + data.count(b":") > values:
+        raise refuse(path, f"has more than {values:,} values, too many for {what}")
+    if data.count(b"[") + data.count(b"{") > lists:
+        raise refuse(path, f"has more than {lists:,} lists and objects, too many for {what}")
     try:
-        return json.loads(read_bytes(path, what, most).decode("utf-8"))
+        content = json.loads(data.decode(encoding))
     except RecursionError:
         raise refuse(path, "is nested too deeply") from None
+    level = [content]
+    for _ in range(JSON_LEVELS):
+        level = [item for value in level if isinstance(value, (dict, list)) for item in
+                 (value.values() if isinstance(value, dict) else value)]  # fmt: skip
+        if not level:
+            return content
+    raise refuse(path, "is nested too deeply")
 
 
 @contextmanager
@@ -145,7 +179,8 @@ def open_arrays(path: str | Path, what: str, most: int) -> Iterator[np.lib.npyio
     """Opens an `.npz` archive whose unpacked arrays have at most `most` bytes in total.
 
     Raises:
-        FileError: As in `check_size`; also for an archive that unpacks to more.
+        FileError: As in `check_size`; also for an archive that unpacks to more, or an array that
+            claims a shape larger than its data.
         Exception: The archive is damaged; NumPy and zipfile raise errors of many types.
     """
     check_size(path, what, most)
@@ -160,9 +195,42 @@ def open_arrays(path: str | Path, what: str, most: int) -> Iterator[np.lib.npyio
                 path,
                 f"unpacks to {size_text(size)}, too much for {what} (at most {size_text(most)})",
             )
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                if member.filename.endswith(".npy"):
+                    with archive.open(member) as content:
+                        _check_array(path, content, member.file_size)
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             yield arrays
+
+
+def load_array(path: str | Path, what: str, most: int) -> np.ndarray:
+    """The array in an `.npy` file of at most `most` bytes.
+
+    Raises:
+        FileError: As in `check_size`; also for an array that claims a shape larger than the file.
+        Exception: The file is damaged; NumPy raises errors of many types.
+    """
+    size = check_size(path, what, most)
+    with open(path, "rb") as file:
+        _check_array(path, file, size)
+        file.seek(0)
+        array: np.ndarray = np.load(file, allow_pickle=False)
+        return array
+
+
+def _check_array(path: str | Path, file: IO[bytes], size: int) -> None:
+    """Checks that the shape in an array's header is no larger than its `size` bytes of data."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise refuse(path, f"holds an array in version {version} of the format, expected numbers")
+    read = np.lib.format.read_array_header_1_0
+    shape, _, kind = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(file)
+    if kind.hasobject:  # refused by NumPy, with the reason
+        return
+    if math.prod(shape) * max(1, kind.itemsize) > size or max(shape, default=0) > size:
+        raise refuse(path, f"holds an array of shape {shape!s:.80}, larger than its data")
 
 
 def plain_name(name: str) -> str:
@@ -183,12 +251,16 @@ def write_atomic(path: str | Path, write: Callable[[Path], object]) -> None:
         path: The file.
         write: Writes the content to the path it is called with, a temporary file in the same
             folder with the same extension.
+
+    Raises:
+        FullDiskError: There is no space for the file.
     """
     path = Path(path)
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
-        write(part)
-        part.replace(path)
+        with writing(path):
+            write(part)
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -207,8 +279,10 @@ def remove_parts(folder: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
-    write_atomic(path, lambda part: part.write_text(text, "utf-8"))
+    """Writes UTF-8 text atomically; names that are not UTF-8 are written as `text.plain` shows
+    them."""
+    safe = re.sub("[\ud800-\udfff]+", lambda found: plain(found[0]), text)
+    write_atomic(path, lambda part: part.write_text(safe, "utf-8"))
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -20,6 +20,7 @@ from threading import Thread
 from typing import Any
 
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.terminal import plain_streams
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -125,6 +126,7 @@ def _start(init_process: Callable[[], None], threads: int) -> None:
     if threads:
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
         sys.stdout = _Lines(sys.stdout.buffer, line_buffering=True)
+    plain_streams()
     init_process()
 
 
