@@ -9,7 +9,7 @@ Algorithm 2 and Sec. IV.C): train on trimmed clips, detect in the test recording
     RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention per frame)
     RUN/METHOD                  detections of all folds: PKU-MMD files, activitynet.json
     RUN/scores.csv              scores of each method by both rules; also figures
-    RUN/attention.csv           attention of TAP-LSTM within and between actions
+    RUN/attention.csv           attention within and between actions, and training-free curves
 
 More methods or folds can be added to the folder later (`resume`). An interrupted training continues
 from its last saved epoch.
@@ -192,7 +192,7 @@ class Detection:
                 if not (detector.fold / method / "detections.csv").exists():
                     self.log(f"fold {number}: detecting with {method}")
                     self.detect(method, detector)
-        return write_report(self.folder, self.dataset.intervals)
+        return write_report(self.folder, self.dataset.intervals, self.dataset)
 
     def streams(self, recordings: np.ndarray, part: str = PROPOSALS) -> list[Stream]:
         """Recordings with frame-wise targets, preprocessed for a part (JCR-RNN and the SVM: as for

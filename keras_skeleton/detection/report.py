@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
+from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.datasets.formats.eaf import write_eaf
 from keras_skeleton.detection.detect import Settings, read_settings
 from keras_skeleton.detection.figures import attention_figure, proposal_recall_figure
@@ -26,6 +26,8 @@ from keras_skeleton.detection.tables import (
     write_activitynet,
     write_pku_mmd,
 )
+from keras_skeleton.detection.training_free import training_free_curves
+from keras_skeleton.evaluation.calibration import auroc
 from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import FileError, open_arrays, plain_name, read_text, reason
@@ -42,12 +44,16 @@ DETECTIONS = {"video": str}
 MAX_BYTES = 256 << 20  # limit for detections and curves; an hour of attention takes 0.5 MB
 
 
-def write_report(folder: Path, intervals: pd.DataFrame) -> str:
+def write_report(
+    folder: Path, intervals: pd.DataFrame, dataset: SkeletonDataset | None = None
+) -> str:
     """Scores the detections of every method over all stored folds; writes tables and figures.
 
     Args:
         folder: Folder of a run, see `detection.experiment`.
         intervals: Annotated actions, with `video`, `label`, `start`, `end`.
+        dataset: The recordings. With them, `attention.csv` has rows of the training-free curves
+            `pose_speed` and `pose_distance`, see `detection.training_free`.
 
     Returns:
         The table of scores by the paper's rule, as text.
@@ -91,6 +97,7 @@ def write_report(folder: Path, intervals: pd.DataFrame) -> str:
         text += f"\nnot comparable: methods were tested on different recordings ({own})"
     (folder / "scores.txt").write_text(text + "\n", "utf-8")
     _draw(folder, run, found, tested, intervals)
+    _write_attention(folder, found, tested, intervals, dataset)
     return text
 
 
@@ -182,8 +189,6 @@ def _draw(
     save_figure(precision_recall_figure(panels, title), folder / "precision_recall.png")
 
     if attention := [method for method in WITH_ATTENTION if method in found]:
-        table = pd.DataFrame([_separation(folder, name, intervals) for name in attention])
-        table.to_csv(folder / "attention.csv", index=False)
         _draw_attention(folder, run, attention, intervals, weights)
     video, length = next(iter(next(iter(tested.values())).items()))
     lines = {"annotated": intervals[intervals["video"] == video]}
@@ -195,29 +200,97 @@ def _draw(
     save_figure(figure, folder / "timeline.png")
 
 
+def _write_attention(
+    folder: Path,
+    methods: Iterable[str],
+    tested: Mapping[str, Mapping[str, int]],
+    intervals: pd.DataFrame,
+    dataset: SkeletonDataset | None,
+) -> None:
+    """Writes `attention.csv`: a row for each method with attention, and, with the recordings, for
+    the training-free curves."""
+    attention = [method for method in WITH_ATTENTION if method in methods]
+    if not attention:
+        return
+    table = pd.DataFrame([_separation(folder, name, intervals) for name in attention])
+    if dataset is not None:
+        videos = dict.fromkeys(video for method in attention for video in tested[method])
+        table = with_training_free(table, dataset, list(videos), intervals)
+    table.to_csv(folder / "attention.csv", index=False)
+
+
+def with_training_free(
+    table: pd.DataFrame, dataset: SkeletonDataset, videos: Sequence[str], actions: pd.DataFrame
+) -> pd.DataFrame:
+    """Adds the rows of the training-free curves to a table of attention, or computes them again.
+
+    Args:
+        table: Content of `attention.csv`, with the column `method` and those of `separation`.
+        dataset: The recordings.
+        videos: Names of the test recordings.
+        actions: Annotated actions, with `video`, `start`, `end`.
+    """
+    curves = training_free_curves(dataset, videos)
+    free = [{"method": name, **separation(own, actions)} for name, own in curves.items()]
+    kept = table[~table["method"].isin(list(curves))]
+    return pd.concat([kept, pd.DataFrame(free)], ignore_index=True)
+
+
+def frames_of_actions(actions: pd.DataFrame, video: str, length: int) -> np.ndarray:
+    """Whether each frame of a recording lies within an annotated action, bool (T,).
+
+    Args:
+        actions: Annotated actions, with `video`, `start`, `end`.
+        video: Name of the recording.
+        length: Number of its frames T.
+
+    Example:
+        >>> actions = pd.DataFrame([("a", 1, 3), ("b", 0, 2)], columns=["video", "start", "end"])
+        >>> frames_of_actions(actions, "a", 4)
+        array([False,  True,  True, False])
+    """
+    busy = np.zeros(length, bool)
+    for start, end in actions[actions["video"] == video][["start", "end"]].to_numpy(int).tolist():
+        busy[start:end] = True
+    return busy
+
+
+def separation(curves: Mapping[str, np.ndarray], actions: pd.DataFrame) -> dict[str, float]:
+    """Compares the values of frames within and between actions, over all recordings together.
+
+    Args:
+        curves: A value for each frame, (T,), by recording.
+        actions: Annotated actions, with `video`, `start`, `end`.
+
+    Returns:
+        The means `in_actions` and `between`, and `higher_in_actions`, the probability that the
+        value of a frame within an action is higher than that of one between (area under the ROC
+        curve; ties count half). NaN where there are no such frames.
+
+    Example:
+        >>> actions = pd.DataFrame([("a", 1, 3)], columns=["video", "start", "end"])
+        >>> separation({"a": np.array([0.2, 0.9, 0.3, 0.4])}, actions)["higher_in_actions"]
+        0.75
+    """
+    values = np.concatenate([np.asarray(curve, np.float64) for curve in curves.values()])
+    action = np.concatenate(
+        [frames_of_actions(actions, video, len(curve)) for video, curve in curves.items()]
+    )
+    both = action.any() and not action.all()
+    return {
+        "in_actions": float(values[action].mean()) if action.any() else np.nan,
+        "between": float(values[~action].mean()) if not action.all() else np.nan,
+        "higher_in_actions": auroc(values[~action], values[action]) if both else np.nan,
+    }
+
+
 def _separation(folder: Path, method: str, intervals: pd.DataFrame) -> dict[str, Any]:
-    """Compares attention to frames within and between actions, in all test recordings: their means,
-    and the probability that attention is higher within an action (area under the ROC curve)."""
-    values, acting = [], []
+    """`separation` by the attention of a method in all test recordings."""
+    curves: dict[str, np.ndarray] = {}
     for path in sorted(folder.glob(f"fold_*/{method}/curves.npz")):
         with _curves(path) as data:
-            for video in data:
-                own = intervals[intervals["video"] == video][["start", "end"]].to_numpy(int)
-                busy = np.zeros(len(data[video]), bool)
-                for start, end in own.tolist():
-                    busy[start:end] = True
-                values.append(data[video])
-                acting.append(busy)
-    attention, action = np.concatenate(values), np.concatenate(acting)
-    count = int(action.sum())
-    below = rankdata(attention)[action].sum() - count * (count + 1) / 2
-    pairs = count * (len(action) - count)
-    return {
-        "method": method,
-        "in_actions": attention[action].mean() if count else np.nan,
-        "between": attention[~action].mean() if count < len(action) else np.nan,
-        "higher_in_actions": below / pairs if pairs else np.nan,
-    }
+            curves |= {video: data[video] for video in data}
+    return {"method": method, **separation(curves, intervals)}
 
 
 def _draw_attention(

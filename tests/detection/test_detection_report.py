@@ -5,9 +5,17 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from toy_streams import make_streams
 
-from keras_skeleton.detection.report import write_report
+from keras_skeleton.detection import report
+from keras_skeleton.detection.report import (
+    frames_of_actions,
+    separation,
+    with_training_free,
+    write_report,
+)
 from keras_skeleton.detection.scoring import evaluate
+from keras_skeleton.detection.training_free import CURVES, training_free_curves
 
 TRUTH = pd.DataFrame(
     [(f"v{k}", k % 2, 10, 40) for k in range(4)] + [(f"v{k}", 0, 60, 90) for k in range(4)],
@@ -71,3 +79,51 @@ def test_methods_without_a_common_fold(folder):
     write_fold(folder, "tap_b", 3, ["v0"])
     write_report(folder, TRUTH)
     assert not (folder / "attention.png").exists()
+
+
+# --- attention.csv ------------------------------------------------------------------------------
+
+
+def test_separation_counts_pairs_of_frames():
+    rng = np.random.default_rng(0)
+    curves = {f"v{k}": rng.integers(0, 5, 100).astype(np.float32) for k in range(4)}
+    found = separation(curves, TRUTH)
+    busy = {video: frames_of_actions(TRUTH, video, 100) for video in curves}
+    assert all(mask.sum() == 60 for mask in busy.values())
+    inside = np.concatenate([curves[video][busy[video]] for video in curves])
+    outside = np.concatenate([curves[video][~busy[video]] for video in curves])
+    assert found["in_actions"] == pytest.approx(inside.mean())
+    assert found["between"] == pytest.approx(outside.mean())
+    higher = (inside[:, None] > outside) + 0.5 * (inside[:, None] == outside)
+    assert found["higher_in_actions"] == pytest.approx(higher.mean())
+
+
+def test_separation_without_pauses_or_actions():
+    curves = {"v0": np.ones(30)}
+    found = separation(curves, TRUTH[:0])
+    assert found["between"] == 1
+    assert np.isnan([found["in_actions"], found["higher_in_actions"]]).all()
+    everywhere = pd.DataFrame([("v0", 0, 0, 30)], columns=list(TRUTH))
+    found = separation(curves, everywhere)
+    assert found["in_actions"] == 1
+    assert np.isnan([found["between"], found["higher_in_actions"]]).all()
+
+
+def test_training_free_rows_are_added_once():
+    streams = make_streams()
+    table = pd.DataFrame([{"method": "tap_u", "in_actions": 1.0, "higher_in_actions": 0.5}])
+    for _ in range(2):
+        table = with_training_free(table, streams, ["r05"], streams.intervals)
+        assert list(table["method"]) == ["tap_u", *CURVES]
+    curves = training_free_curves(streams, ["r05"])
+    for name in CURVES:
+        own = table.set_index("method").loc[name]
+        assert dict(own) == pytest.approx(separation(curves[name], streams.intervals))
+
+
+def test_a_report_with_the_recordings_has_training_free_rows(folder, monkeypatch):
+    monkeypatch.setattr(report, "_draw", lambda *arguments: None)
+    streams = make_streams()
+    streams.samples["video"] = [f"v{k}" for k in range(len(streams))]
+    write_report(folder, TRUTH, streams)
+    assert list(pd.read_csv(folder / "attention.csv")["method"]) == ["tap_u", *CURVES]

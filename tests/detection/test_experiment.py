@@ -17,6 +17,7 @@ from keras_skeleton.detection.recording import read_recording
 from keras_skeleton.detection.report import write_report
 from keras_skeleton.detection.scoring import evaluate
 from keras_skeleton.detection.tables import read_pku_mmd
+from keras_skeleton.detection.training_free import CURVES
 from keras_skeleton.evaluation.run_record import RunError
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.utils.errors import UserError
@@ -113,7 +114,7 @@ def test_scores_can_be_made_again_from_the_files(run):
 def test_attention_in_actions_and_between(run):
     folder, _ = run
     table = pd.read_csv(folder / "attention.csv").set_index("method")
-    assert list(table.index) == ["tap_u", "tap_b", *GATES]
+    assert list(table.index) == ["tap_u", "tap_b", *GATES, *CURVES]
     assert min(table["higher_in_actions"][list(GATES)]) > 0.8
     streams = make_streams()
     with np.load(folder / "fold_01" / "tap_b" / "curves.npz") as data:
