@@ -11,6 +11,7 @@ from typing import Any
 
 from keras_skeleton.recognizer import Prediction, Recognizer
 from keras_skeleton.utils.files import write_json, write_text
+from keras_skeleton.utils.text import plain, spreadsheet_cell
 
 COLUMNS = (
     "source", "person", "start", "end", "start_s", "end_s", "label", "probability", "unsure",
@@ -82,7 +83,7 @@ def predictions_table(rows: Sequence[Row], top: int = 3) -> str:
             ]
         )
     kept = [k for k in range(7) if any(line[k] for line in lines[1:])] or [0, 1, 3, 4]
-    lines = [[line[k] for k in kept] for line in lines]
+    lines = [[plain(line[k], lines=False) for k in kept] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     notes = dict.fromkeys(f"note: {note}" for row in rows for note in row.notes)
@@ -104,7 +105,7 @@ def write_predictions(
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_cells(row) for row in rows)
+    writer.writerows([spreadsheet_cell(cell) for cell in _cells(row)] for row in rows)
     write_text(folder / "predictions.csv", buffer.getvalue())
     write_json(
         folder / "predictions.json",

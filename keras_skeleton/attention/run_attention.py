@@ -26,6 +26,7 @@ from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.tables import write_table
 from keras_skeleton.viz.attended_clip import AttendedClip
 from keras_skeleton.viz.style import save_figure
 
@@ -95,7 +96,9 @@ def score_frames(run: Experiment, recognizer: DatasetRecognizer, number: int) ->
     if not maps[0]:
         return
     table = known_shares(run.dataset, recognizer.test, maps)
-    table.to_csv(run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
+    write_table(
+        table, run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f"
+    )
 
 
 def known_shares(
@@ -169,7 +172,9 @@ def score_parts(run: Experiment, recognizer: DatasetRecognizer, number: int) -> 
     weights = recognizer.part_weights(recognizer.test)
     if weights is not None:
         table = part_table(run.dataset, recognizer.test, weights)
-        table.to_csv(run.fold_folder(number) / "parts.csv", index=False, float_format="%.4f")
+        write_table(
+            table, run.fold_folder(number) / "parts.csv", index=False, float_format="%.4f"
+        )
 
 
 def draw_crops(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray) -> None:

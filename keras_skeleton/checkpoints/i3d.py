@@ -23,6 +23,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_skeleton.checkpoints.h5_values import read_values
 from keras_skeleton.checkpoints.weights import WeightsError, legacy_layers, legacy_root
 
 CHECKSUMS = Path(__file__).with_name("i3d_checksums.csv")
@@ -223,4 +224,4 @@ def _values(data: h5py.Dataset) -> np.ndarray:
             f"{data.file.filename}: '{data.name}' has shape {data.shape}; no tensor of I3D is as "
             "large, not read"
         )
-    return np.asarray(data, np.float32)
+    return read_values(data).astype(np.float32)

@@ -32,6 +32,8 @@ import h5py
 import keras
 import numpy as np
 
+from keras_skeleton.checkpoints.h5_values import read_values
+
 AXES = 3  # x, y, z
 STACKED = ("tarm_in", "memory", "tarm_out")
 NO_ATTENTION = (
@@ -61,8 +63,9 @@ class Stack:
     def dtype(self) -> np.dtype:
         return self.parts[0].dtype
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.stack([np.asarray(part, dtype) for part in self.parts])
+    def read(self) -> np.ndarray:
+        """The values of all arrays."""
+        return np.stack([read_values(part) for part in self.parts])
 
 
 def matched(

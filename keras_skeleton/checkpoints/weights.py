@@ -33,6 +33,8 @@ import numpy as np
 
 from keras_skeleton.checkpoints import archive
 from keras_skeleton.checkpoints import mans as mans_weights
+from keras_skeleton.checkpoints.h5_values import read_names, read_values
+from keras_skeleton.checkpoints.mans import Stack
 from keras_skeleton.checkpoints.matching import (
     Layers,
     Match,
@@ -46,6 +48,7 @@ from keras_skeleton.checkpoints.structure import base_and_numbers, is_numbered
 from keras_skeleton.utils.errors import UserError
 
 DEEPEST, MOST = 40, 100_000  # limits on nested groups and on items; no weights file has more
+MOST_PARTS = 1000  # attributes into which Keras splits a long list of names
 
 
 class WeightsError(UserError):
@@ -91,7 +94,8 @@ class Loaded:
         for what in ("missing", "unexpected", "differ", "omitted"):
             if names := getattr(self, what):
                 more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-                lines.append(f"{what} {len(names)}: {', '.join(names[:5])}{more}")
+                shown = ", ".join(f"{name:.200}" for name in names[:5])
+                lines.append(f"{what} {len(names)}: {shown}{more}")
         return "; ".join(lines)
 
 
@@ -153,7 +157,7 @@ def load_weights(
                 return _load(model, file, path, partial, kept)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, RecursionError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{path}: not a readable weights file: {first}") from None
+        raise WeightsError(f"{path}: not a readable weights file: {first:.500}") from None
 
 
 def _identities(model: keras.Model, omit: Iterable[keras.Variable], partial: bool) -> set[int]:
@@ -239,7 +243,9 @@ def _copy(
             hint = "GRUs of Keras versions before 2.3 have reset_after=False"
         hint = hint and f"; {hint}"
         raise WeightsError(f"{path}: these weights do not fit this network ({result}){hint}")
-    values = [np.asarray(found[name]) for name in loaded]  # read all before setting any
+    # Reads all before setting any.
+    values = [data.read() if isinstance(data, Stack) else read_values(data)
+              for data in (found[name] for name in loaded)]  # fmt: skip
     for name, value in zip(loaded, values, strict=True):
         wanted[name].assign(value)
     return result
@@ -293,9 +299,10 @@ def _given_names(file: h5py.File, paths: Iterable[str]) -> dict[str, str]:
         group = _item_at(file, path) if path else file
         if not isinstance(group, h5py.Group) or group.get("vars", getlink=True) is None:
             continue
-        name = _item(group, "vars").attrs.get("name", "")
+        own = _item(group, "vars")
+        (name,) = (read_names(own, "name") if "name" in own.attrs else []) or [""]
         kind = base_and_numbers(path.rpartition("/")[2])[0]
-        if isinstance(name, str) and not is_numbered(name, kind):
+        if not is_numbered(name, kind):
             names[path] = name
     return names
 
@@ -319,10 +326,15 @@ def _item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
 def legacy_layers(root: h5py.Group) -> Layers:
     """The layers of a legacy file and their arrays, in the file's order; reads no array."""
     layers: Layers = {}
+    count = 0
     for layer in names_in(root, "layer_names"):
         group = _item_at(root, layer)
         layers[layer] = {}
-        for weight in names_in(group, "weight_names"):
+        weights = names_in(group, "weight_names")
+        count += len(weights)
+        if count > MOST:
+            raise ValueError("it has too many arrays for a weights file")
+        for weight in weights:
             item = _item_at(group, weight)
             if not isinstance(item, h5py.Dataset):
                 raise ValueError(f"'{item.name}' is not a dataset")
@@ -356,13 +368,13 @@ def _item_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
 
 def names_in(group: h5py.Group, attribute: str) -> list[str]:
     """Names in an attribute, which Keras splits if it is long: `names0`, `names1`, ..."""
-    parts = [group.attrs[attribute]] if attribute in group.attrs else []
-    while f"{attribute}{len(parts)}" in group.attrs:
-        parts.append(group.attrs[f"{attribute}{len(parts)}"])
-    found = [name for part in parts for name in np.asarray(part).ravel().tolist()]
-    names = [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in found]
-    if len(names) > MOST:
-        raise ValueError(f"'{attribute}' has {len(names)} entries")
+    names = read_names(group, attribute) if attribute in group.attrs else []
+    part = int(attribute in group.attrs)
+    while f"{attribute}{part}" in group.attrs:
+        names += read_names(group, f"{attribute}{part}")
+        part += 1
+        if len(names) > MOST or part > MOST_PARTS:
+            raise ValueError(f"'{attribute}' has {len(names)} entries")
     return names
 
 

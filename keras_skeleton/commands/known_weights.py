@@ -71,7 +71,8 @@ def known_weights(source: str | Path) -> KnownWeights | None:
         **{key: about[key] for key in (*NAMES, "recipe")},
         fold=fold,
         about=about,
-        data_dir=Path(about["data_dir"]) if about.get("data_dir") else None,
+        # From the run's folder; absolute in runs of earlier versions.
+        data_dir=(run / about["data_dir"]).resolve() if about.get("data_dir") else None,
     )
 
 

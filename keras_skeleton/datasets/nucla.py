@@ -38,7 +38,7 @@ from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.protocols import PERFORMANCE, group_holdout, train_on
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
-from keras_skeleton.utils.files import read_bytes, reason
+from keras_skeleton.utils.files import read_json, reason
 
 ACTIONS = {
     1: "pick up with one hand",
@@ -81,11 +81,11 @@ def read_clip(path: Path, report: ReadReport) -> np.ndarray | None:
     Bad frames are skipped and reported with their number, counted from 1.
     """
     try:
-        content = json.loads(read_bytes(path, "a clip", MAX_BYTES))
+        content = read_json(path, "a clip", MAX_BYTES, encoding=None)
     except json.JSONDecodeError as error:
         report.skip(f"{path}:{error.lineno}", f"not JSON: {error.msg}, column {error.colno}")
         return None
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, -16 or -32
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, -16 or -32
         report.skip(path, reason(error))
         return None
     skeletons = content.get("skeletons") if isinstance(content, dict) else None

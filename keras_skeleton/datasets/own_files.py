@@ -38,11 +38,25 @@ class FoundClip(NamedTuple):
 
 
 def walk_clips(root: Path) -> list[FoundClip]:
-    """All clips in a folder and its subfolders, sorted by name; hidden ones are left out.
+    """All clips in a folder and its subfolders, sorted by name; hidden ones are left out, and those
+    whose names are not UTF-8 (see `badly_named`).
 
     Links to folders are not followed. A folder that is a clip is not searched further.
     """
-    return sorted(_walk(root, ""))
+    return sorted(clip for clip in _walk(root, "") if _is_utf8(clip.name))
+
+
+def badly_named(root: Path) -> list[Path]:
+    """The clips whose names are not UTF-8, as some programs unpack them from archives."""
+    return sorted(clip.path for clip in _walk(root, "") if not _is_utf8(clip.name))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[FoundClip]:

@@ -338,7 +338,8 @@ def _recordings(
                 + (f" and {len(people) - LISTED} more" if len(people) > LISTED else "")
                 + " (a column 'subject' of the table overrides this)"
             )
-    idle = [name for name in files if name not in {row.file for row in actions}]
+    active = {row.file for row in actions}
+    idle = [name for name in files if name not in active]
     if idle and actions:
         listed = ", ".join(f"'{name}'" for name in idle[:LISTED])
         more = f" and {len(idle) - LISTED} more" if len(idle) > LISTED else ""

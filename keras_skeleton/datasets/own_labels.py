@@ -25,6 +25,7 @@ from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
 from keras_skeleton.datasets.own_files import SUFFIXES, FoundClip, labels_file, walk_clips
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_text
+from keras_skeleton.utils.text import from_spreadsheet_cell
 
 MAX_BYTES = 64 << 20  # of labels.csv; a hundred thousand clips take 10 MB
 
@@ -146,7 +147,7 @@ def read_labels(
                 report.skip(where, f"{len(words)} fields, expected {len(header)}")
                 continue
             entry = {
-                column: word.strip()
+                column: from_spreadsheet_cell(word.strip())
                 for column, word in zip(header, words, strict=True)
                 if column in COLUMNS
             }

@@ -128,9 +128,11 @@ def video_names(files: Iterable[str]) -> dict[str, str]:
     short = {file: plain_name(str(PurePosixPath(file).with_suffix(""))) for file in files}
     count = Counter(short.values())
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for file, name in short.items():
         own = name if count[name] == 1 else plain_name(file)
-        while own in names.values():
+        while own in taken:
             own += "_"
         names[file] = own
+        taken.add(own)
     return names

@@ -385,7 +385,8 @@ def _classes(
         numbers = sorted(known)
         return [f"class {label}" for label in numbers], {x: i for i, x in enumerate(numbers)}
     names = sorted({str(label) for label in known})
-    return names, {label: names.index(str(label)) for label in known}
+    place = {name: i for i, name in enumerate(names)}
+    return names, {label: place[str(label)] for label in known}
 
 
 def read(root: Path, writer: StoreWriter, file: str = "") -> None:
@@ -521,7 +522,6 @@ PYSKL = Source(
     layout=LAYOUT,
     clips=ntu.NTU.clips,
     options={"file": ""},
-    watch=True,
     version=1,
 )
 

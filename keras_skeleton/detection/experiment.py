@@ -54,6 +54,7 @@ from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import write_json
+from keras_skeleton.utils.tables import write_table
 
 # Search grid on the validation recordings. The paper uses epsilon = 0 (0.2 for cross-view),
 # omega = 30 and a filter of 30 frames for PKU-MMD.
@@ -304,6 +305,6 @@ class Detection:
         )
         if curves:
             np.savez_compressed(part / "curves.npz", **curves)  # type: ignore[arg-type]
-        found.to_csv(part / "detections.csv", index=False)
+        write_table(found, part / "detections.csv", index=False)
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)

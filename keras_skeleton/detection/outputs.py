@@ -24,6 +24,7 @@ from keras_skeleton.datasets.formats.eaf import TimedLabel, write_eaf
 from keras_skeleton.detection.clips import NO_ACTION
 from keras_skeleton.detection.tables import write_activitynet, write_pku_mmd
 from keras_skeleton.utils.files import write_text
+from keras_skeleton.utils.tables import write_table
 from keras_skeleton.viz.detection_plots import timeline_figure
 from keras_skeleton.viz.style import save_figure
 
@@ -159,7 +160,7 @@ def write_outputs(
     tables = {folder / f"{name}.csv": table}
     tables[folder / "frames.csv"] = frame_labels(found, frames, classes, fps, probability)
     for path, content in tables.items():
-        write_text(path, content.to_csv(index=False))
+        write_table(content, path, index=False)
     paths = list(tables)
     of_video = found.assign(video=name)
     write_pku_mmd(of_video.assign(label=of_video["label"] + 1), folder / "pku_mmd", [name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +29,8 @@ from keras_skeleton.detection.training_free import training_free_curves
 from keras_skeleton.evaluation.calibration import auroc
 from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import FileError, open_arrays, plain_name, read_text, reason
+from keras_skeleton.utils.files import FileError, open_arrays, plain_name, reason
+from keras_skeleton.utils.tables import read_table, write_table
 from keras_skeleton.viz.detection_plots import precision_recall_figure, timeline_figure
 from keras_skeleton.viz.style import save_figure
 
@@ -119,8 +119,7 @@ def table_of(scores: pd.DataFrame, rule: str) -> str:
 def _read_detections(path: Path, classes: int) -> pd.DataFrame:
     """Reads `detections.csv` of a method; raises TableError if it is damaged."""
     try:
-        text = read_text(path, "detections", most=MAX_BYTES)
-        table = pd.read_csv(io.StringIO(text), dtype=DETECTIONS)
+        table = read_table(path, "detections", most=MAX_BYTES, dtype=DETECTIONS)
     except ValueError as error:  # pandas raises ValueErrors
         raise TableError(f"{path}: not readable ({error})") from None
     table = checked(table, str(path), DETECTION)
@@ -162,7 +161,7 @@ def _write_files(
     own = {video: table[table["video"] == video] for video in tested}
     tables = [named(rows, video, classes, fps) for video, rows in own.items()]
     if tables:
-        pd.concat(tables).to_csv(folder / "detections.csv", index=False)
+        write_table(pd.concat(tables), folder / "detections.csv", index=False)
     write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", list(tested))
     write_activitynet(table, folder / "activitynet.json", classes, fps or 1.0)
     if fps:

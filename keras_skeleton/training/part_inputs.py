@@ -59,18 +59,12 @@ class Videos:
         path = self.crops.video(track, name)
         if path in self._kept:
             return self._kept[path][rows]
-        found = read_video(path, None if self._keep else rows.tolist())
-        side = self.crops.size
-        if found.shape[1:] != (side, side, 3):
-            raise DatasetError(
-                f"{path}: frames have shape {found.shape[1:]}, but crops.csv says size {side}"
-            )
         if not self._keep:
-            return found
-        if len(found) != self.crops.frames[name]:
-            raise DatasetError(
-                f"{path}: has {len(found)} frames, but crops.csv says {self.crops.frames[name]}"
-            )
+            return read_video(path, rows.tolist(), self.crops.size)
+        length = self.crops.frames[name]
+        found = read_video(path, size=self.crops.size, most=length)
+        if len(found) != length:
+            raise DatasetError(f"{path}: has {len(found)} frames, but crops.csv says {length}")
         self._kept[path] = found
         return found[rows]
 

@@ -139,7 +139,7 @@ def read_json(
     most: int = TEXT,
     values: int = JSON_VALUES,
     lists: int = JSON_LISTS,
-    encoding: str = "utf-8",
+    encoding: str | None = "utf-8",
 ) -> Any:
     """The content of a JSON file.
 
@@ -149,7 +149,7 @@ def read_json(
         most: Largest size allowed, in bytes.
         values: Largest number of values allowed.
         lists: Largest number of lists and objects allowed.
-        encoding: The text's encoding.
+        encoding: The text's encoding; None for UTF-8, -16 or -32, whichever it is.
 
     Raises:
         FileError: As in `check_size`; also for JSON that is nested too deeply, or has too many
@@ -162,7 +162,7 @@ def read_json(
     if data.count(b"[") + data.count(b"{") > lists:
         raise refuse(path, f"has more than {lists:,} lists and objects, too many for {what}")
     try:
-        content = json.loads(data.decode(encoding))
+        content = json.loads(data.decode(encoding or json.detect_encoding(data)))
     except RecursionError:
         raise refuse(path, "is nested too deeply") from None
     level = [content]

@@ -31,12 +31,13 @@ from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
 from keras_skeleton.utils.errors import DatasetError, UserError
-from keras_skeleton.utils.files import read_text, write_atomic
+from keras_skeleton.utils.files import read_text, refuse, write_atomic
 from keras_skeleton.video.reading import frames_of, write_video
 
 PICTURES = 6  # recordings whose boxes are drawn
 CHUNK = 16  # frames cropped at a time; at 1920 x 1080 they take 100 MB
 MAX_TABLE = 64 << 20  # bytes of crops.csv; NTU RGB+D 120 takes 4 MB
+MAX_COLUMNS = 64
 COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS))
 
 
@@ -87,9 +88,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     try:
-        rows = list(
-            csv.DictReader(io.StringIO(read_text(path, "a table of crops", most=MAX_TABLE)))
-        )
+        reader = csv.DictReader(io.StringIO(read_text(path, "a table of crops", most=MAX_TABLE)))
+        # Short lines would be filled up to the columns of the first.
+        if len(reader.fieldnames or ()) > MAX_COLUMNS:
+            raise refuse(path, f"has more than {MAX_COLUMNS} columns; choose another folder")
+        rows = list(reader)
     except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{path}: damaged ({error}); choose another folder") from None
     for number, row in enumerate(rows, start=2):

@@ -101,7 +101,12 @@ def frames_of(path: str | Path) -> Iterator[np.ndarray]:
         raise VideoError(f"{path}: no frame could be decoded")
 
 
-def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarray:
+def read_video(
+    path: str | Path,
+    rows: Sequence[int] | None = None,
+    size: int | None = None,
+    most: int | None = None,
+) -> np.ndarray:
     """Reads a video, or some of its frames.
 
     Decoding stops after the last requested frame, and only requested frames are kept in memory.
@@ -109,12 +114,15 @@ def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarra
     Args:
         path: The video file.
         rows: Numbers of the frames to read, from 0, in any order; all frames by default.
+        size: Height and width that its frames must have; any by default.
+        most: Largest number of frames that it may have.
 
     Returns:
         uint8 (T, H, W, 3), RGB.
 
     Raises:
-        VideoError: No such file, a frame cannot be decoded, or the video is too short for `rows`.
+        VideoError: No such file, a frame cannot be decoded, the video is too short for `rows`, or
+            its frames have another size or are too many.
         ValueError: `rows` is empty or has negative numbers.
 
     Example:
@@ -128,19 +136,30 @@ def read_video(path: str | Path, rows: Sequence[int] | None = None) -> np.ndarra
         (2, 32, 48, 3)
     """
     if rows is None:
-        return np.stack(list(frames_of(path)))
+        return np.stack(list(_checked(path, size, most)))
     wanted = [int(row) for row in rows]
     kept = set(wanted)
     if not wanted or min(wanted) < 0:
         raise ValueError(f"rows={wanted}: give at least one frame, counted from 0")
     found: dict[int, np.ndarray] = {}
     number = -1
-    for number, frame in enumerate(frames_of(path)):
+    for number, frame in enumerate(_checked(path, size, most)):
         if number in kept:
             found[number] = frame
         if number == max(wanted):
             return np.stack([found[row] for row in wanted])
     raise VideoError(f"{path}: has {number + 1} frames, but frame {max(wanted)} was requested")
+
+
+def _checked(path: str | Path, size: int | None, most: int | None) -> Iterator[np.ndarray]:
+    """The frames of a video; an error as soon as one has another size, or they are too many."""
+    for number, frame in enumerate(frames_of(path)):
+        if size is not None and frame.shape[:2] != (size, size):
+            height, width = frame.shape[:2]
+            raise VideoError(f"{path}: its frames are {height} x {width}, expected {size} x {size}")
+        if most is not None and number >= most:
+            raise VideoError(f"{path}: has more than the expected {most} frames")
+        yield frame
 
 
 def write_video(

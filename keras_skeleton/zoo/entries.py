@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from keras_skeleton.datasets.store import default_cache_dir
-from keras_skeleton.evaluation.run_record import upgraded
+from keras_skeleton.evaluation.run_record import PART, upgraded
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import read_json
 
@@ -82,6 +82,8 @@ class Entry:
         versions: Versions of Python, TensorFlow, Keras, NumPy, pandas and this package.
         date: Date on which the run was started.
         bodies: Number of people M in the training clips; 0 if not recorded.
+        train_on: `"part"`, or `"all"` if no validation clips were held out (`train --train-on`);
+            then the weights are averaged over the last epochs.
 
     Example:
         >>> entry = find_entry("mans9", "ut_kinect", "cs")  # doctest: +SKIP
@@ -113,6 +115,7 @@ class Entry:
     date: str
     note: str = field(default="")
     bodies: int = 0
+    train_on: str = PART
 
     @property
     def file(self) -> str:
@@ -145,11 +148,38 @@ def read_zoo(folder: Path = ZOO) -> list[Entry]:
     if not path.is_file():
         return []
     try:
-        return [
+        entries = [
             Entry(**_upgraded(entry)) for entry in read_json(path, "a list of weights")["entries"]
         ]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ZooError(f"{path}: damaged ({error}); copy it again from the checkout") from None
+        for entry in entries:
+            _check_types(entry)
+        return entries
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ZooError(
+            f"{path}: damaged ({error!s:.300}); copy it again from the checkout"
+        ) from None
+
+
+def _check_types(entry: Entry) -> None:
+    """Raises a TypeError if a value of an entry has another type than an entry's."""
+    kinds: dict[type, tuple[str, ...]] = {
+        str: ("name", "task", "model", "skeleton", "dataset", "protocol", "recipe", "command",
+              "date", "note", "train_on"),
+        dict: ("files", "arguments", "preprocessing", "options", "figures", "versions"),
+        list: ("classes",),
+        int: ("views", "batch_size", "fold", "folds", "seed", "test_clips", "bodies"),
+    }  # fmt: skip
+    for kind, names in kinds.items():
+        for name in names:
+            if type(value := getattr(entry, name)) is not kind:
+                raise TypeError(f"{name} is {value!r:.40}, expected {kind.__name__}")
+    texts = [*entry.files, *entry.files.values(), *entry.classes]
+    if not entry.files or not all(type(text) is str for text in texts):
+        raise TypeError(f"the files or classes of '{entry.name:.40}' are no names")
+    if not all(value is None or type(value) in (int, float) for value in entry.figures.values()):
+        raise TypeError(f"the figures of '{entry.name:.40}' are no numbers")
+    if entry.frames is not None and type(entry.frames) is not int:
+        raise TypeError(f"frames is {entry.frames!r:.40}, expected int")
 
 
 def _upgraded(entry: Mapping[str, Any]) -> dict[str, Any]:

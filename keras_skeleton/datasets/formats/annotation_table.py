@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_bytes, reason
+from keras_skeleton.utils.text import from_spreadsheet_cell
 
 MAX_BYTES = 64 << 20
 LISTED = 10
@@ -228,7 +229,7 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
     found: list[tuple[int, list[str]]] = []
     try:
         for words in reader:
-            stripped = [word.strip() for word in words]
+            stripped = [from_spreadsheet_cell(word.strip()) for word in words]
             comment = not found and stripped and stripped[0].lstrip('"').startswith("#")
             if any(stripped) and not comment:
                 found.append((reader.line_num, stripped))

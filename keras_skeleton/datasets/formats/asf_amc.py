@@ -49,6 +49,7 @@ from scipy.spatial.transform import Rotation
 from keras_skeleton.datasets.formats.line_error import LineError
 
 INCH = 0.0254  # meters
+MAX_BONES = 1000  # HDM05 has 30
 LIMIT = 1e9  # far above any length or angle, and low enough for results in float32
 
 
@@ -236,6 +237,8 @@ def parse_asf(text: str) -> Body:
             elif key == "end" and block is not None:
                 rests.append(block)
                 block = None
+                if len(rests) > MAX_BONES:
+                    raise MotionTextError(line, f"more than {MAX_BONES} bones")
             elif block is not None:
                 block.read(line, words)
         elif section == ":hierarchy" and key not in ("begin", "end"):
@@ -274,11 +277,15 @@ def _parent_indices(rests: list[_Rest], parents: dict[str, tuple[int, str]]) -> 
 
 def _parents_first(bones: tuple[Bone, ...], line: int) -> tuple[int, ...]:
     """Indices of all bones, with parents before their children."""
+    children: dict[int, list[int]] = {}
+    for j, bone in enumerate(bones):
+        children.setdefault(bone.parent, []).append(j)
     order = [0]
     for i in order:
-        order += [j for j, bone in enumerate(bones) if bone.parent == i]
+        order += children.get(i, [])
     if len(order) < len(bones):
-        lost = next(bone.name for i, bone in enumerate(bones) if i not in order)
+        reached = set(order)
+        lost = next(bone.name for i, bone in enumerate(bones) if i not in reached)
         raise MotionTextError(line, f"the hierarchy does not connect '{lost}' to the root")
     return tuple(order)
 

@@ -11,8 +11,6 @@ Files may be untrusted: nothing is unpickled, sizes are limited, and any error i
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +43,14 @@ from keras_skeleton.transforms.geometry import present
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.transforms.normalise import per_torso
 from keras_skeleton.transforms.tracking import follow_people, is_clearer, take_people
-from keras_skeleton.utils.files import FileError, open_arrays, read_bytes, reason
+from keras_skeleton.utils.files import (
+    FileError,
+    check_size,
+    load_array,
+    open_arrays,
+    read_bytes,
+    reason,
+)
 
 __all__ = ["READERS", "ClipArray", "ClipError", "as_points", "finish_clip", "read_array"]
 
@@ -69,27 +74,15 @@ def read_array(path: Path) -> ClipArray:
     try:
         if path.is_dir():
             return openpose.read_folder(path)
-        if path.stat().st_size > MAX_BYTES:
-            raise ClipError(f"larger than {MAX_BYTES >> 20} MiB")
+        check_size(path, "a clip", MAX_BYTES)
         return READERS[path.suffix.lower()](path)
     except UnicodeDecodeError as error:
         raise ClipError(f"is not UTF-8 text: {error}") from None
     except FileError as error:
         raise ClipError(reason(error)) from None
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        MemoryError,
-        OverflowError,
-        LookupError,
-        RuntimeError,
-        SyntaxError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except ClipError:
+        raise
+    except Exception as error:  # NumPy, zipfile and tokenize raise errors of many types
         raise ClipError(f"cannot be read: {str(error)[:200] or type(error).__name__}") from None
 
 
@@ -109,13 +102,15 @@ def _read_numpy(path: Path) -> ClipArray:
                 notes = [] if fps else [f"its fps is no number from 0 to {MAX_FPS} and is ignored"]
     else:
         try:
-            data = np.load(path, allow_pickle=False)
+            data = load_array(path, "a clip", MAX_BYTES)
         except ValueError as error:
             if "pickle" not in str(error):
                 raise
             raise ClipError("is no array of numbers: a pickled file, or not a .npy file") from None
     if data.dtype.kind not in "fiu":
         raise ClipError(f"contains {data.dtype!s:.40}, not numbers")
+    if data.size > MAX_BYTES // 4:  # small types take eight times their bytes as float64
+        raise ClipError(f"contains more than {MAX_BYTES // 4:,} numbers")
     return ClipArray(data.astype(np.float64), fps=fps, notes=tuple(notes))
 
 

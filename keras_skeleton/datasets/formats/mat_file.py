@@ -19,6 +19,8 @@ from keras_skeleton.utils.files import read_bytes
 
 MAX_BYTES = 64 * 2**20  # of a file and of its unpacked data; a minute of Kinect takes 1 MB
 
+MAX_VARIABLES, LISTED = 10_000, 20
+
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
@@ -51,12 +53,20 @@ def read_array(path: str | Path, names: Sequence[str]) -> tuple[str, np.ndarray]
         raise MatFileError(f"is not a MATLAB 5.0 MAT-file{hint}")
     order = "<" if data[126:128] == b"IM" else ">"
     try:
-        variables = {variable.name: variable for variable in _variables(data, order)}
-        name = next((name for name in names if name in variables), None)
+        found: dict[str, _Variable] = {}
+        others: list[str] = []
+        for number, variable in enumerate(_variables(data, order)):
+            if number >= MAX_VARIABLES:
+                raise MatFileError(f"has more than {MAX_VARIABLES:,} variables")
+            if variable.name in names:
+                found[variable.name] = variable
+            elif len(others) < LISTED:
+                others.append(variable.name)
+        name = next((name for name in names if name in found), None)
         if name is None:
-            has = ascii(", ".join(variables))[1:-1][:60] or "nothing"
+            has = ascii(", ".join(others))[1:-1][:60] or "nothing"
             raise MatFileError(f"has no variable {' or '.join(map(repr, names))}, only {has}")
-        return name, _values(variables[name], order)
+        return name, _values(found[name], order)
     except (struct.error, zlib.error) as error:
         raise MatFileError(f"is damaged ({error})") from None
 

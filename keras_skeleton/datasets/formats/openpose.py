@@ -6,7 +6,6 @@ of 25 or 18 points, or `pose_keypoints_3d` with x, y, z and confidence. Missing 
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from keras_skeleton.datasets.formats.clip_array import (
     whole,
 )
 from keras_skeleton.datasets.formats.frame_lists import image_size_of
-from keras_skeleton.utils.files import read_bytes
+from keras_skeleton.utils.files import read_json
 
 SUFFIX = "_keypoints.json"
 NUMBER = re.compile(r"(.*?)_?(\d{1,12})" + re.escape(SUFFIX), re.IGNORECASE)
@@ -82,8 +81,8 @@ def read_folder(folder: Path) -> ClipArray:
 
 def _frame_file(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(read_bytes(path, "a frame of OpenPose", MAX_FRAME).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        content = read_json(path, "a frame of OpenPose", MAX_FRAME, encoding="utf-8-sig")
+    except ValueError as error:
         raise ClipError(f"{path.name}: is no JSON: {str(error)[:100]}") from None
     if not isinstance(content, dict):
         raise ClipError(f"{path.name}: expected an object with 'people'")

@@ -27,7 +27,10 @@ from typing import Any
 import numpy as np
 
 MAX_BYTES = 16 * 2**30  # the whole file is loaded into memory
-MAX_OPCODES = 20_000_000  # the 114,000 clips of NTU RGB+D 120 take about five million
+MAX_OPCODES = 10_000_000  # the 114,000 clips of NTU RGB+D 120 take about five million
+# Of one to three bytes in the file, each takes 60 to 230 bytes of memory: lists, dicts, tuples, and
+# what is remembered to be used again.
+MAX_OBJECTS = 4_000_000
 NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
 TEXT = re.compile("U[0-9]{1,6}")
 MAX_KEY = 1_000_000  # large integers may be chosen so that a dict of them takes hours
@@ -88,6 +91,9 @@ _NAMES = {
     ("builtins", "list"): "list",
     ("__builtin__", "list"): "list",
 }
+_MAKE = frozenset(
+    "EMPTY_LIST EMPTY_DICT TUPLE TUPLE1 TUPLE2 TUPLE3 MEMOIZE BINPUT LONG_BINPUT REDUCE".split()
+)
 _REMEDY = "write it as lists, dicts, text, numbers and arrays"
 
 
@@ -114,6 +120,7 @@ class _Machine:
         self.marks: list[int] = []  # length of the stack at each mark
         self.memo: dict[int, Any] = {}
         self.result: Any = None
+        self.left_to_make = MAX_OBJECTS
         # Repeated conversion of one string would fill the memory.
         self.left_to_encode = self.left_to_decode = size
         push = self.stack.append
@@ -166,6 +173,10 @@ class _Machine:
         step = self.steps.get(opcode)
         if step is None:
             raise PickleError(f"contains more than plain data (opcode {opcode}); {_REMEDY}")
+        if opcode in _MAKE:
+            self.left_to_make -= 1
+            if self.left_to_make < 0:
+                raise PickleError(f"has more than {MAX_OBJECTS:,} lists, dicts and tuples")
         step(argument)
 
     def pop(self, count: int) -> list[Any]:

@@ -27,6 +27,7 @@ and optionally:
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -43,6 +44,11 @@ from keras_skeleton.utils.files import FileError, read_text
 FILE = "skeleton.toml"
 MAX_JOINTS = 1000
 MAX_BYTES = 1 << 18  # a thousand joints take 100 kB
+# A key a.b.c... costs the square of its parts. Dots in text and comments do not count.
+MAX_DOTS = 1000
+_CONTENT = re.compile(
+    r"""#[^\n]*|"{3}(?:\\.|[^\\])*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*(?:')""", re.DOTALL
+)
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "pixels": 1.0, "other": 1.0}
 
 OWN_KEYS = ("name", "joints", "bones", "root", "roles")
@@ -156,7 +162,10 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
     table: dict[str, Any] = {}
     if path.is_file():
         try:
-            table = tomllib.loads(read_text(path, "a page of text", most=MAX_BYTES))
+            text = read_text(path, "a page of text", most=MAX_BYTES)
+            if _CONTENT.sub("", text).count(".") > MAX_DOTS:
+                raise DatasetError(f"{path}: has more than {MAX_DOTS} dots outside of names")
+            table = tomllib.loads(text)
         except FileError as error:
             raise DatasetError(str(error)) from None
         except RecursionError:
