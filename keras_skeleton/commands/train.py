@@ -29,11 +29,13 @@ from keras_skeleton.commands.network import (
     pretrained_entry,
     refuse,
     run_name,
+    run_of,
     settings_of,
     weights_file,
 )
 from keras_skeleton.datasets.own_protocols import ALL
 from keras_skeleton.distributed import Job, current, distributed_session, use_all
+from keras_skeleton.evaluation.run_record import PART, TRAIN_ON
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.recipes.settings import with_settings
 from keras_skeleton.utils.errors import UserError
@@ -72,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         type=whole_number(1),
         metavar="N",
         help="train on N clips of each class, drawn with the seed",
+    )
+    group.add_argument(
+        "--train-on",
+        choices=TRAIN_ON,
+        default=PART,
+        help="part: hold validation clips out, which select the epoch (default). all: hold no "
+        "clips out and select no epoch; the weights of the last fifth of the epochs are averaged",
     )
     group = parser.add_argument_group("fine-tuning")
     group.add_argument(
@@ -168,6 +177,8 @@ def run(words: Sequence[str]) -> None:
     if args.final:
         refuse(args, ("protocol", "weights", "fold"), "--final trains on all clips")
         args.protocol = ALL
+    if args.weights is not None and args.train_on != PART:
+        raise UserError("--train-on is for training, and --weights evaluates; omit one of them")
     check_names(args)
     _check_start(args)
     if args.i3d and not needs_crops(args.model):
@@ -275,6 +286,7 @@ def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
     start = None
     if args.init_weights is not None:
         recipe, dataset, start = _start(args, recipe, dataset)
+    about = run_of(args)  # of the weights that are evaluated
     changes = {"epochs": args.epochs, "batch_size": args.batch_size}
     if args.epochs is not None and recipe.stages:
         raise UserError(
@@ -290,6 +302,7 @@ def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
         published=args.i3d,
         initial=start,
         clips_per_class=args.clips_per_class,
+        train_on=args.train_on if about is None else about.get("train_on", PART),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from keras_skeleton.evaluation.run_record import ALL_CLIPS
 from keras_skeleton.utils.files import read_bytes, refuse
 from keras_skeleton.utils.templates import render
 from keras_skeleton.utils.text import percent
@@ -21,19 +22,39 @@ from keras_skeleton.utils.text import percent
 SPLITS = ("train", "validation", "test")
 MAX_PICTURE = 16 << 20  # bytes
 MAX_PICTURES = 24  # attention figures on the page, about 100 kB each
-PAPER = "paper's convention (best epoch on test)"
-LEGEND = """\
-train, validation, test   number of clips in each split
-val                       validation accuracy at the selected epoch
-selected, epoch           test accuracy at the epoch selected on validation clips: main result
+# What the accuracies are called here, in tables and in the documentation.
+ALL, SELECTED = "all training clips, last weights", "selected on validation clips"
+LAST, BEST = "last epoch", "best epoch on test clips"
+_LAST_COLUMNS = """\
 last, epochs              test accuracy after the last epoch, number of epochs
 best, epoch               best test accuracy of any epoch: papers' convention, biased upwards
 min                       training time in minutes"""
+LEGEND = f"""\
+train, validation, test   number of clips in each split
+val                       validation accuracy at the selected epoch
+selected, epoch           test accuracy at the epoch selected on validation clips: main result
+{_LAST_COLUMNS}"""
+LEGEND_ALL = f"""\
+train, test               number of clips in each split; no clips are held out
+averaged                  test accuracy of the weights averaged over the last epochs: main result
+{_LAST_COLUMNS}"""
+_HELD_OUT = (2, 4, 6)  # columns of `_fold_row` that need validation clips
 
 
 def title_of(merged: Mapping[str, Any]) -> str:
     """A title such as 'mans9 on ut_kinect (loocv)'."""
     return f"{merged['model']} on {merged['dataset']} ({merged['protocol']})"
+
+
+def headline_name(merged: Mapping[str, Any]) -> str:
+    """What the accuracy of a run is called: by which clips it was trained on."""
+    return ALL if merged.get("train_on") == ALL_CLIPS else SELECTED
+
+
+def _columns(merged: Mapping[str, Any], row: Sequence[str]) -> list[str]:
+    """The cells of a row about folds that a run has."""
+    hidden = _HELD_OUT if merged.get("train_on") == ALL_CLIPS else ()
+    return [cell for k, cell in enumerate(row) if k not in hidden]
 
 
 def _headline(merged: Mapping[str, Any], key: str) -> str:
@@ -106,15 +127,18 @@ def _hours(merged: Mapping[str, Any]) -> str:
 
 def summary(merged: Mapping[str, Any]) -> str:
     """A short text for the console: a table of the folds, then the three accuracies."""
-    head = ["fold", *SPLITS, "val", "selected", "epoch", "last", "epochs", "best", "epoch", "min"]
+    everything = merged.get("train_on") == ALL_CLIPS
+    own = "averaged" if everything else "selected"
+    head = ["fold", *SPLITS, "val", own, "epoch", "last", "epochs", "best", "epoch", "min"]
     rows = [head, *map(_fold_row, merged["folds"]), *_mean_rows(merged)]
+    rows = [_columns(merged, row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
-    lines += ["", LEGEND]
+    lines += ["", LEGEND_ALL if everything else LEGEND]
     names = {
-        "accuracy": "selected on validation",
-        "accuracy_last": "last epoch",
-        "best_test_accuracy": PAPER,
+        "accuracy": headline_name(merged),
+        "accuracy_last": LAST,
+        "best_test_accuracy": BEST,
     }
     wide = max(map(len, names.values()))
     lines += ["", *(f"{name:{wide}}  {_headline(merged, key)}" for key, name in names.items())]
@@ -137,20 +161,30 @@ def _picture(path: Path, caption: str) -> tuple[str, str]:
     return caption, base64.b64encode(picture).decode("ascii")
 
 
+MAIN = {
+    SELECTED: "The main result: test accuracy of the checkpoint with the best validation accuracy. "
+    "Validation clips are held out from the training clips; no test clip was used to select the "
+    "checkpoint.",
+    ALL: "The main result: no clips are held out and no epoch is selected; weights are averaged "
+    "over the last fifth of the epochs.",
+}
 CARDS = (
+    ("accuracy_last", LAST, "Test accuracy after the last epoch."),
     (
-        "accuracy", "Selected on validation",
-        "The main result: test accuracy of the checkpoint with the best validation accuracy. "
-        "Validation clips are held out from the training clips; no test clip was used to select "
-        "the checkpoint.",
-    ),
-    ("accuracy_last", "Last epoch", "Test accuracy after the last epoch."),
-    (
-        "best_test_accuracy", PAPER[0].upper() + PAPER[1:],
-        "Best test accuracy of any epoch. It is biased upwards, since the epoch is selected on the "
-        "test clips; use it only to compare with published numbers.",
+        "best_test_accuracy", BEST,
+        "Best test accuracy of any epoch, the convention of most papers. It is biased upwards, "
+        "since the epoch is selected on the test clips; use it only to compare with published "
+        "numbers.",
     ),
 )  # fmt: skip
+
+
+def _cards(merged: Mapping[str, Any]) -> list[dict[str, str]]:
+    main = headline_name(merged)
+    return [
+        {"name": name.capitalize(), "value": _headline(merged, key), "why": why}
+        for key, name, why in (("accuracy", main, MAIN[main]), *CARDS)
+    ]
 
 
 def _class_rows(table: pd.DataFrame) -> list[list[str]]:
@@ -189,7 +223,8 @@ def _part_rows(parts: pd.DataFrame) -> list[list[str]]:
 
 def _facts(merged: Mapping[str, Any]) -> list[tuple[str, str]]:
     keys = (
-        "model", "recipe", "parameters", "dataset", "clips", "skeleton", "protocol", "seed",
+        "model", "recipe", "parameters", "dataset", "clips", "skeleton", "protocol", "train_on",
+        "weights", "seed",
     )  # fmt: skip
     facts = [(key, _plain(merged[key])) for key in keys if key in merged]
     versions = merged["versions"]
@@ -224,28 +259,29 @@ def html_page(
         Path(__file__).with_suffix(".html"),
         title=title_of(merged),
         warnings=[*([] if merged["complete"] else [_missing(merged)]), *merged["notes"]],
-        cards=[
-            {"name": name, "value": _headline(merged, key), "why": why} for key, name, why in CARDS
-        ],
+        cards=_cards(merged),
         overall=f"{overall}{_pooled(merged)} Training took {_hours(merged)}.",
         figures=[_picture(path, caption) for caption, path in figures.items()],
         classes=_class_rows(classes),
-        fold_head=(
-            "fold",
-            "training clips",
-            "validation clips",
-            "test clips",
-            "validation accuracy",
-            "selected on validation",
-            "at epoch",
-            "last epoch",
-            "epochs",
-            PAPER,
-            "at epoch",
-            "minutes",
+        fold_head=_columns(
+            merged,
+            [
+                "fold",
+                "training clips",
+                "validation clips",
+                "test clips",
+                "validation accuracy",
+                headline_name(merged),
+                "at epoch",
+                LAST,
+                "epochs",
+                BEST,
+                "at epoch",
+                "minutes",
+            ],
         ),
-        folds=[_fold_row(fold) for fold in merged["folds"]],
-        fold_means=_mean_rows(merged),
+        folds=[_columns(merged, _fold_row(fold)) for fold in merged["folds"]],
+        fold_means=[_columns(merged, row) for row in _mean_rows(merged)],
         attention=[_picture(path, path.stem) for path in attention[:MAX_PICTURES]],
         more_pictures=len(attention) - MAX_PICTURES,
         shares=[] if shares is None else _share_rows(shares),

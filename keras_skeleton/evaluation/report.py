@@ -11,13 +11,13 @@ Input files, as written by training:
 Folds are counted from 1. Several run folders (for example of a job array, with some of the folds
 each) are merged if they are parts of the same experiment.
 
-The main result is the accuracy of the checkpoint selected on validation clips. The accuracy of the
-last epoch and the papers' convention, the best epoch on the test clips, are reported separately.
+The main result is the accuracy of the checkpoint selected on validation clips or, in runs on all
+training clips, of the weights averaged over the last epochs. The accuracy of the last epoch and the
+papers' convention, the best epoch on the test clips, are reported separately.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -31,6 +31,7 @@ import pandas as pd
 
 from keras_skeleton.evaluation.page import SPLITS, html_page, summary, title_of
 from keras_skeleton.evaluation.run_record import (
+    ALL_CLIPS,
     MAY_DIFFER,
     differences,
     experiment_differences,
@@ -45,12 +46,14 @@ from keras_skeleton.evaluation.scores import (
     score,
     write_scores,
 )
-from keras_skeleton.utils.files import read_text, reason, write_atomic
+from keras_skeleton.utils.files import reason, write_text
+from keras_skeleton.utils.tables import read_table, write_table
 from keras_skeleton.utils.text import percent
 from keras_skeleton.viz.accuracy_plots import confusion_figure, curves_figure
 from keras_skeleton.viz.style import save_figure
 
 ACCURACIES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy")
+MOST_FOLDS = 10_000
 REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_total")
 
 
@@ -90,8 +93,9 @@ def _read_run(folder: Path) -> dict[str, Any]:
     run = read_record(path)
     if missing := [key for key in REQUIRED if key not in run]:
         raise ResultsError(f"{path}: missing keys: {', '.join(missing)}")
-    if not isinstance(run["folds_total"], int) or run["folds_total"] < 1:
-        raise ResultsError(f"{path}: folds_total is {run['folds_total']!r}, expected 1 or more")
+    total = run["folds_total"]
+    if type(total) is not int or not 1 <= total <= MOST_FOLDS:
+        raise ResultsError(f"{path}: folds_total is {total!r:.40}, expected 1 to {MOST_FOLDS:,}")
     return run
 
 
@@ -191,7 +195,9 @@ def merge_runs(run_dirs: str | Path | Iterable[str | Path]) -> dict[str, Any]:
           folds, each with its population standard deviation over the folds (`..._std`). None if
           a fold has no value.
         - `accuracy_pooled`, `top5`, `mean_class_accuracy`, `loss`: computed over the test clips of
-          all folds, with the checkpoints selected on validation clips.
+          all folds, with the weights of the main result.
+        - `train_on`: `"all"` if no validation clips were held out; then `weights` says which
+          weights the folds ended with.
         - `test_clips`: number of test clips of all folds; `fold_clips`: smallest and largest
           number of clips per split of a fold.
         - `folds`: metrics of every fold; `folds_done`, `folds_total`, `folds_missing`, `complete`.
@@ -225,6 +231,8 @@ def _merge(experiment: StoredExperiment) -> dict[str, Any]:
     ]
     if len(copies) == len(folds):
         merged["accuracy_copies"] = float(np.mean(copies))
+    if weights := _distinct(fold.metrics.get("weights") for fold in folds):
+        merged["weights"] = ", ".join(weights)
     pooled = _pool(folds)
     together = score(pooled.labels, pooled.logits)
     merged |= {
@@ -245,7 +253,7 @@ def _merge(experiment: StoredExperiment) -> dict[str, Any]:
     }
     if "accuracy_copies" in merged:
         merged["notes"].append(
-            "Accuracy of the weights selected on validation, averaged over random copies of each "
+            "Accuracy of the weights of the main result, averaged over random copies of each "
             f"test clip (test_copies={run['settings']['test_copies']}): "
             f"{percent(merged['accuracy_copies'])}."
         )
@@ -281,7 +289,8 @@ def _notes(experiment: StoredExperiment) -> list[str]:
                 f"Fold {fold.number}: the accuracy is {percent(fold.metrics['accuracy'])} in "
                 f"metrics.json, but {percent(own)} from the logits in scores.npz."
             )
-    blind = [fold.number for fold in experiment.folds if not _validated(fold)]
+    averaged = experiment.run.get("train_on") == ALL_CLIPS
+    blind = [f.number for f in experiment.folds if not (averaged or _validated(f))]
     if blind:
         notes.append(
             "No validation clips, so the last epoch is used instead of a selected one: fold "
@@ -324,7 +333,7 @@ def read_history(path: str | Path) -> pd.DataFrame:
 
 
 def _read_table(path: str | Path) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(read_text(path, "a run's table")))
+    return read_table(path, "a run's table")
 
 
 def _json_ready(value: Any) -> Any:
@@ -362,8 +371,7 @@ def _merged_table(experiment: StoredExperiment, out: Path, name: str) -> pd.Data
         raise ResultsError(
             f"{found[0].parents[1]}: {name} not readable ({reason(error)})"
         ) from None
-    text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    write_atomic(out / name, lambda path: path.write_text(text, "utf-8"))
+    write_table(table, out / name, index=False, float_format="%.4f")
     return table
 
 
@@ -407,13 +415,11 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         fold=pooled.fold,
     )
     counts = pd.DataFrame(matrix, index=pd.Index(classes, name="true class"), columns=classes)
-    write_atomic(out / "confusion.csv", lambda path: counts.to_csv(path, lineterminator="\n"))
-    write_atomic(
-        out / "per_class.csv", lambda path: table.to_csv(path, index=False, lineterminator="\n")
-    )
+    write_table(counts, out / "confusion.csv")
+    write_table(table, out / "per_class.csv", index=False)
     save_figure(confusion_figure(matrix, classes, title), out / "confusion.png")
     model = str(merged["model"])
-    epochs = [fold.metrics.get("epoch_selected", -1) for fold in experiment.folds]
+    epochs = [fold.metrics.get("epoch_selected") or -1 for fold in experiment.folds]
     save_figure(curves_figure({model: histories}, title, {model: epochs}), out / "curves.png")
     shares = _merged_table(experiment, out, "attention.csv")
     parts = _merged_table(experiment, out, "parts.csv")
@@ -430,7 +436,7 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         shares=shares,
         parts=parts,
     )
-    write_atomic(out / "report.html", lambda path: path.write_text(page, "utf-8"))
+    write_text(out / "report.html", page)
     text = json.dumps(_json_ready(merged), indent=1, allow_nan=False) + "\n"
-    write_atomic(out / "metrics.json", lambda path: path.write_text(text, "utf-8"))
+    write_text(out / "metrics.json", text)
     return summary(merged)

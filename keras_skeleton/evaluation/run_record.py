@@ -30,6 +30,10 @@ MAY_DIFFER = frozenset(
 )  # fmt: skip
 # Entries missing in runs of earlier versions; they are added when such a run is resumed.
 ADDED = frozenset({"bodies", "fingerprint", "layout", "options", "unit"})
+# Which clips a run trains on (`train --train-on`): the protocol's training clips, with validation
+# clips held out to select the epoch, as all runs of earlier versions; or both, without a selection.
+PART, ALL_CLIPS = "part", "all"
+TRAIN_ON = (PART, ALL_CLIPS)
 # Names before version 0.2, with their current names.
 _RENAMED = {
     "accuracy_paper": "best_test_accuracy",
@@ -143,6 +147,7 @@ def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of a run that parts of one experiment must share."""
     # Newer versions store options that are not used as None.
     own = {key: value for key, value in run.items() if key not in MAY_DIFFER and value is not None}
+    own.setdefault("train_on", PART)
     # Readers gain options; a run from before one had its default.
     if isinstance(own.get("options"), Mapping) and own.get("dataset") in SOURCES:
         own["options"] = {**get_source(own["dataset"]).options, **own["options"]}
@@ -221,16 +226,46 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
         raise RunError(f"{folder} is not empty and has no run.json; choose another --out")
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, mine)
+        write_json(path, portable(mine, folder))
+
+
+def portable(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A run's record without absolute paths: `data_dir` starts from the run's folder.
+
+    Example:
+        >>> portable({"data_dir": "/data/ntu"}, Path("/data/runs/1"))
+        {'data_dir': '../../ntu'}
+    """
+    if not record.get("data_dir"):
+        return dict(record)
+    return {**record, "data_dir": _relative(record["data_dir"], folder)}
+
+
+def _relative(path: str, start: str | Path = ".") -> str | None:
+    """A path from a folder; None for one on another drive."""
+    try:
+        found = os.path.relpath(os.path.realpath(path), os.path.realpath(start))
+    except ValueError:
+        return None
+    return Path(found).as_posix()
+
+
+def _portable_word(word: str) -> str:
+    """A word of a command line; an absolute path in it is written from the working folder."""
+    name, mark, value = word.rpartition("=")
+    if not Path(value).is_absolute():
+        return word
+    return f"{name}{mark}{_relative(value) or Path(value).name}"
 
 
 def command_line() -> str:
     """The command line that started this process.
 
     It includes the environment variables that set the number of TensorFlow threads, since results
-    depend on it: sums are rounded in a different order.
+    depend on it: sums are rounded in a different order. Absolute paths are written from the working
+    folder.
     """
     threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     name = Path(sys.argv[0]).name
     start = [name] if name == "keras-skeleton" else ["python", name]
-    return " ".join([*threads, shlex.join([*start, *sys.argv[1:]])])
+    return " ".join([*threads, shlex.join([*start, *map(_portable_word, sys.argv[1:])])])

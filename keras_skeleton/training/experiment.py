@@ -31,13 +31,22 @@ from keras_skeleton.distributed import current
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration
 from keras_skeleton.evaluation.report import merge_runs
-from keras_skeleton.evaluation.run_record import MAY_DIFFER, RunError, command_line, open_run
+from keras_skeleton.evaluation.run_record import (
+    ALL_CLIPS,
+    MAY_DIFFER,
+    PART,
+    TRAIN_ON,
+    RunError,
+    command_line,
+    open_run,
+)
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.models.head import head_layers, named_layers
 from keras_skeleton.models.registry import MODELS, build_model, check_model, model_label
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recipes.schedules import Plateau
 from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.training.calibrate import calibrate
 from keras_skeleton.training.features import stream_features
@@ -56,10 +65,17 @@ from keras_skeleton.training.stages import stage_epochs, train_stages
 from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict_views
 from keras_skeleton.training.transfer import freeze
 from keras_skeleton.transforms.glimpses import PARTS
+from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.utils.files import read_json, write_json
 from keras_skeleton.video.crops import Crops
 
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # a finished fold has all of them
+AVERAGES = "no clips are held out; the weights of the last fifth of the epochs are averaged"
+FOLLOWS = "no validation clips, so the learning rate drops when the training loss stops improving"
+NOT_CALIBRATED = (
+    "not calibrated, because no clips are held out: probabilities are those of the network, and no "
+    "prediction is marked as unsure (a run without --train-on all is calibrated)"
+)
 RESULTS_UNTESTED = ("history.csv", "best.weights.h5")
 
 
@@ -90,6 +106,9 @@ class Experiment:
         initial: Weights of another network that the training starts from.
         clips_per_class: Train on this many clips of each class, drawn with the seed of the fold; by
             default on all training clips.
+        train_on: `"part"` trains on the protocol's training clips; validation clips are held out
+            and select the epoch. `"all"` trains on both without a selection: the fold ends with the
+            mean of the weights over the last fifth of the epochs. Such runs are not calibrated.
 
     Raises:
         UserError: If a name is unknown, if the dataset holds untrimmed recordings, if the protocol
@@ -118,7 +137,10 @@ class Experiment:
         published: Path | None = None,
         initial: InitialWeights | None = None,
         clips_per_class: int | None = None,
+        train_on: str = PART,
     ) -> None:
+        if train_on not in TRAIN_ON:
+            raise UnknownNameError("train_on", train_on, TRAIN_ON)
         self.model = check_model(model)
         self.dataset = dataset
         self.protocol = dataset.check_protocol(protocol)
@@ -131,6 +153,7 @@ class Experiment:
         self.published = published
         self.initial = initial
         self.clips_per_class = clips_per_class
+        self.train_on = train_on
         options = dataset.info.get("options", {})
         if options.get("clips") == "untrimmed":
             raise RunError(
@@ -142,6 +165,13 @@ class Experiment:
             raise RunError(
                 f"protocol '{self.protocol}' of '{dataset.name}' has no folds on this data"
             )
+        if train_on == ALL_CLIPS:
+            self.folds = [
+                fold._replace(
+                    train=np.union1d(fold.train, fold.validation), validation=fold.validation[:0]
+                )
+                for fold in self.folds
+            ]
         if clips_per_class is not None:
             self.folds = [
                 fold._replace(
@@ -324,6 +354,7 @@ class Experiment:
             "seed": self.seed,
             **about_dataset(self.dataset),
             "folds_total": len(self.folds),
+            "train_on": self.train_on,
             "command": self.command,
             **crops,
             **({"init_weights": {**start, "taken": str(self.taken)}} if start else {}),
@@ -381,6 +412,8 @@ class Experiment:
 
     def calibrate_folds(self, numbers: Sequence[int]) -> None:
         """Writes `calibration.npz` of the finished folds that have none."""
+        if self.train_on == ALL_CLIPS:
+            self.log(NOT_CALIBRATED)
         for number in numbers:
             path = self.fold_folder(number) / CALIBRATION
             if not path.exists() and (found := self.calibrate(number)):
@@ -414,7 +447,7 @@ class Experiment:
             for number in numbers:
                 fold, folder = self.folds[number - 1], self.fold_folder(number)
                 self.log(self.split_line(number, fold))
-                for line in (subjects_line(self.dataset, fold), noisy_note(fold)):
+                for line in (subjects_line(self.dataset, fold), *self.notes(fold)):
                     if line:
                         self.log(f"fold {number}: {line}")
                 progress.on_fold_start(number)
@@ -432,6 +465,7 @@ class Experiment:
                         progress=progress,
                         resume=resume,
                         load_pretrained=load_pretrained,
+                        average=self.train_on == ALL_CLIPS,
                     )
                     shutil.rmtree(folder / "features", ignore_errors=True)
                 else:
@@ -444,6 +478,7 @@ class Experiment:
                         folder=folder,
                         on_epoch_end=progress.epoch,
                         start=self.take,
+                        average=self.train_on == ALL_CLIPS,
                     ).run(resume)
                 progress.end(metrics)
 
@@ -506,6 +541,15 @@ class Experiment:
             f"fold {number}/{len(self.folds)}: {len(fold.train)} training, "
             f"{len(fold.validation)} validation, {len(fold.test)} test clips"
         )
+
+    def notes(self, fold: Fold) -> list[str]:
+        """What is said of the choice of the weights of a fold."""
+        found = [AVERAGES if self.train_on == ALL_CLIPS else noisy_note(fold)]
+        stages = [replace(self.recipe, **stage.recipe) for stage in self.recipe.stages]
+        schedules = [recipe.schedule for recipe in stages or [self.recipe]]
+        if not len(fold.validation) and any(isinstance(s, Plateau) for s in schedules):
+            found.append(FOLLOWS)
+        return found
 
     @property
     def tests(self) -> bool:

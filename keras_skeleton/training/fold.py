@@ -10,6 +10,11 @@ One run reports these accuracies:
     accuracy_copies     with `test_copies`: accuracy of the selected weights over random copies of
                         each test clip
 
+If weights are averaged (`FoldFit.average`, for trainings on all clips), no epoch is selected:
+
+    accuracy            test accuracy of the mean of the weights over the last fifth of the epochs;
+                        it is saved as `best.weights.h5`, the last epoch as `last.weights.h5`
+
 With several `views` per clip, epochs are scored on one view, and so are the epoch selection and
 best_test_accuracy; `accuracy` and `accuracy_last` are then computed over all views. If the test
 clips are not scored after every epoch (optional for stages of a joint training),
@@ -31,15 +36,19 @@ import pandas as pd
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.csta_cnn import copies_logits
+from keras_skeleton.training.averaging import averaged_epochs, with_weights
 from keras_skeleton.training.pipeline import ClipInputs, evaluation_batches, training_batches
 from keras_skeleton.training.state import StateError, TrainingState, delete_state
 from keras_skeleton.training.tensorboard import ScalarLog
 from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict, predict_views
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import remove_parts, write_atomic, write_json
+from keras_skeleton.utils.tables import write_table
 
 Row = dict[str, float]
 SCORES = [field.name for field in fields(Score)]
+AVERAGED = "last, averaged"  # which weights a training on all clips ends with
+SPARE_BYTES = 64 << 20  # of a saved state, for its history and what the archive adds
 SAVE_EVERY = 30.0  # minimum seconds between writes of the training state
 
 
@@ -71,9 +80,20 @@ def selected_epoch(history: list[Row]) -> int:
     )
 
 
-def fold_metrics(number: int, history: list[Row], test: Score | None, fold: Fold) -> dict[str, Any]:
-    """Metrics of a fold, from its history and the test score of its selected checkpoint; without
-    test clips, figures of test clips are None."""
+def fold_metrics(
+    number: int, history: list[Row], test: Score | None, fold: Fold, averaged: int = 0
+) -> dict[str, Any]:
+    """Metrics of a fold.
+
+    Args:
+        number: Fold number, counted from 1.
+        history: One row per epoch.
+        test: Test score of the weights that the fold ends with; None without test clips, and then
+            all figures of test clips are None.
+        fold: The clips.
+        averaged: Over how many of the last epochs these weights are averaged; 0 if an epoch is
+            selected.
+    """
     chosen = selected_epoch(history)
     watched = [row["test_accuracy"] for row in history]
     paper = None if np.isnan(watched).any() else int(np.argmax(watched))
@@ -85,7 +105,8 @@ def fold_metrics(number: int, history: list[Row], test: Score | None, fold: Fold
         "validation_accuracy": None
         if np.isnan(history[chosen]["val_accuracy"])
         else history[chosen]["val_accuracy"],
-        "epoch_selected": chosen + 1,
+        "epoch_selected": None if averaged else chosen + 1,
+        **({"weights": AVERAGED, "epochs_averaged": averaged} if averaged else {}),
         "best_test_epoch": None if paper is None else paper + 1,
         "epochs": len(history),
         "seconds": sum(row["seconds"] for row in history),
@@ -134,7 +155,9 @@ class FoldFit:
         epochs: Number of epochs, if not the recipe's.
         start: Called with the network before the first epoch, e.g. to copy pretrained weights.
         watch_test: Score the test clips after every epoch, not only at the end. Always on if
-            there are no validation clips.
+            there are no validation clips and weights are not averaged.
+        average: Average the weights over the last fifth of the epochs instead of selecting an
+            epoch.
 
     Example:
         >>> fold = dataset.folds("cs")[0]  # doctest: +SKIP
@@ -156,6 +179,7 @@ class FoldFit:
         epochs: int | None = None,
         start: Callable[[keras.Model], object] = lambda model: None,
         watch_test: bool = True,
+        average: bool = False,
     ) -> None:
         self.trainer = trainer
         self.inputs = inputs
@@ -167,7 +191,9 @@ class FoldFit:
         self.epochs = epochs or trainer.recipe.epochs
         self.start = start
         self.state_file = folder / "state.npz"
-        self.watched = fold.test if watch_test or not len(fold.validation) else fold.test[:0]
+        self.averaged = averaged_epochs(self.epochs) if average else 0
+        watch = watch_test or not (average or len(fold.validation))
+        self.watched = fold.test if watch else fold.test[:0]
         self.evaluated = np.concatenate([fold.validation, self.watched])
         # Videos are large: use no larger batches than training does.
         most = trainer.recipe.batch_size if isinstance(inputs.shape, dict) else EVALUATION_BATCH
@@ -176,19 +202,22 @@ class FoldFit:
         self.saved = time.perf_counter()
 
     def set_learning_rate(self, epoch: int) -> None:
-        """Sets the optimizer's learning rate for an epoch, from the validation losses so far."""
+        """Sets the optimizer's learning rate for an epoch, from the validation losses so far, or
+        the training losses if there are no validation clips."""
         recipe = self.trainer.recipe
-        losses = [row["val_loss"] for row in self.state.history]
+        watched = "val_loss" if len(self.fold.validation) else "loss"
+        losses = [row[watched] for row in self.state.history]
         factor = recipe.schedule.factor(epoch, self.epochs, losses)
         self.rate = recipe.learning_rate * factor
         self.trainer.optimizer.learning_rate = self.rate
 
     def finish_epoch(self, logs: dict[str, float], started: float) -> None:
-        """Scores validation and test clips, adds a row to the history, and saves periodically."""
+        """Scores validation and test clips, adds a row to the history, selects or averages the
+        weights, and saves periodically."""
         logits = np.zeros((0, len(self.inputs.dataset.classes)), np.float32)
         if len(self.evaluated):
             logits = predict(self.trainer.forward, self.batches, len(self.evaluated))
-        if not np.isfinite(logits).all():
+        if not np.isfinite(logits if len(self.evaluated) else logs["loss"]).all():
             raise DivergedError(
                 f"fold {self.number}: the network's outputs are NaN or infinite after epoch "
                 f"{len(self.state.history) + 1} (learning rate {self.rate:g}); try another "
@@ -210,7 +239,12 @@ class FoldFit:
             "seconds": time.perf_counter() - started,
         }
         self.state.history.append(row)
-        if selected_epoch(self.state.history) == len(self.state.history) - 1:
+        if self.averaged:
+            count = len(self.state.history) - (self.epochs - self.averaged)
+            if count > 0:
+                weights = self.trainer.weights()
+                self.state.best_weights = with_weights(self.state.best_weights, weights, count)
+        elif selected_epoch(self.state.history) == len(self.state.history) - 1:
             self.state.best_weights = self.trainer.weights()
             self.state.best_logits = logits[held:]
         self.log.write(
@@ -224,7 +258,7 @@ class FoldFit:
         """Writes the training state and the history."""
         self.state.variables = self.trainer.values()
         self.state.save(self.state_file)
-        pd.DataFrame(self.state.history).to_csv(self.folder / "history.csv", index=False)
+        write_table(pd.DataFrame(self.state.history), self.folder / "history.csv", index=False)
         self.saved = time.perf_counter()
 
     def run(self, resume: bool = False) -> dict[str, Any]:
@@ -239,7 +273,7 @@ class FoldFit:
         self.trainer.reset(self.seed)
         self.start(self.trainer.model)
         self.state = TrainingState(self.trainer.values())
-        if resume and (kept := TrainingState.latest(self.state_file)):
+        if resume and (kept := TrainingState.latest(self.state_file, most=self.most_bytes())):
             self.state = kept
             try:
                 self.trainer.restore(kept.variables)
@@ -272,6 +306,11 @@ class FoldFit:
                 )
         return self.finish()
 
+    def most_bytes(self) -> int:
+        """A bound on the size of the saved state: a larger file is not this training's."""
+        logits = 4 * (len(self.fold.test) + 1) * len(self.inputs.dataset.classes)
+        return 4 * sum(np.asarray(v).nbytes for v in self.state.variables) + logits + SPARE_BYTES
+
     def finish(self) -> dict[str, Any]:
         """Writes weights, scores and metrics. `metrics.json` is written last and marks the fold
         as finished."""
@@ -282,14 +321,18 @@ class FoldFit:
         last = self.score_test()
         model.set_weights(self.state.best_weights)
         _save_weights(model, self.folder / "best.weights.h5")
-        if selected_epoch(self.state.history) == len(self.state.history) - 1:
+        if self.averaged:
+            best = self.predict_test() if len(test) else None
+        elif selected_epoch(self.state.history) == len(self.state.history) - 1:
             best = last
         else:
             best = self.score_test()
         if best is not None:
             self.state.best_logits = best
         result = self.write_test_scores() if len(test) else None
-        metrics = fold_metrics(self.number, self.state.history, result, self.fold)
+        metrics = fold_metrics(
+            self.number, self.state.history, result, self.fold, averaged=self.averaged
+        )
         if last is not None:
             metrics["accuracy_last"] = score(self.inputs.labels[test], last).accuracy
         if recipe.views > 1:
@@ -321,6 +364,11 @@ class FoldFit:
         views = self.trainer.recipe.views
         if not len(self.fold.test) or (views == 1 and len(self.watched)):
             return None
+        return self.predict_test()
+
+    def predict_test(self) -> np.ndarray:
+        """Mean logits of the test clips over the recipe's views, float32 (n, C)."""
+        views = self.trainer.recipe.views
         return predict_views(self.trainer.forward, self.inputs, self.fold.test, self.size, views)
 
 

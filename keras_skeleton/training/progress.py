@@ -21,6 +21,10 @@ COMPILES = "compiling the training step, up to a minute"
 STARTS = "first epoch"
 
 
+def _averaged(metrics: dict[str, Any]) -> str:
+    return f"the last {metrics['epochs_averaged']} of {metrics['epochs']} epochs"
+
+
 class Progress:
     """Shows a live progress line on a terminal, or prints a line every few seconds otherwise.
 
@@ -122,7 +126,7 @@ class Progress:
         if metrics["accuracy_last"] is None:
             held = metrics["validation_accuracy"]
             kept = (
-                f"weights are averaged over the last {metrics['epochs_averaged']} epochs"
+                f"weights are averaged over {_averaged(metrics)}"
                 if "epochs_averaged" in metrics
                 else "the last epoch is kept"
                 if held is None
@@ -140,8 +144,7 @@ class Progress:
         elif "epochs_averaged" in metrics:
             line = (
                 f"fold {self.number} done: test {percent(metrics['accuracy'], digits=2)} (all "
-                f"training clips, weights averaged over the last {metrics['epochs_averaged']} "
-                f"epochs), {last}"
+                f"training clips, weights averaged over {_averaged(metrics)}), {last}"
             )
         self._line(line)
 

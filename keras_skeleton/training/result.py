@@ -31,7 +31,8 @@ class Result:
     @property
     def accuracy(self) -> float:
         """Mean test accuracy over the folds, as a fraction; NaN without test clips. The epoch of
-        each fold is selected on validation clips."""
+        each fold is selected on validation clips; in runs on all training clips, weights are
+        averaged instead."""
         found = self.metrics["accuracy"]
         return float("nan") if found is None else float(found)
 
@@ -39,7 +40,11 @@ class Result:
         if "folds" in self.metrics:
             return summary(self.metrics)
         clips = self.metrics["clips"]
+        held = f"{clips['validation']} more to select the epoch"
+        if "epochs_averaged" in self.metrics:
+            last, epochs = self.metrics["epochs_averaged"], self.metrics["epochs"]
+            held = f"weights averaged over the last {last} of {epochs} epochs"
         return (
-            f"trained on {clips['train']} clips, {clips['validation']} more to select the epoch; "
-            "no test clips, so its accuracy is unknown: another protocol estimates it"
+            f"trained on {clips['train']} clips, {held}; no test clips, so its accuracy is "
+            "unknown: another protocol estimates it"
         )

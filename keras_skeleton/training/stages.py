@@ -4,6 +4,10 @@
     fold_01/features/    cached stream features (`features.py`), deleted when the fold is finished
     fold_01/             results of the last stage, and the history of all stages
 
+If weights are averaged, each stage averages those of the last fifth of its own epochs, and reports
+their accuracy. A later stage starts from the last weights of an earlier one, as in the papers'
+algorithms, or from the averaged ones where a paper passes on the best epoch (`Stage.keep`).
+
 An interrupted run resumes in the stage where it stopped; finished stages are not trained again.
 """
 
@@ -50,6 +54,7 @@ def train_stages(
     progress: Progress,
     resume: bool = False,
     load_pretrained: Callable[[Any], None] = lambda model: None,
+    average: bool = False,
 ) -> dict[str, Any]:
     """Trains a fold stage by stage and returns the metrics of the last stage.
 
@@ -62,6 +67,8 @@ def train_stages(
         resume: Keep finished stages and continue an interrupted one.
         load_pretrained: Called with the network of each stage before weights of earlier stages
             are copied into it (for published weights).
+        average: Average the weights over the last fifth of each stage's epochs instead of selecting
+            an epoch.
     """
     done, histories, metrics, steps = 0, [], {}, []
     for stage in stages:
@@ -83,6 +90,7 @@ def train_stages(
                 epochs=epochs,
                 start=start,
                 watch_test=stage.watch_test or stage is stages[-1],
+                average=average,
             ).run(resume)
         history = pd.read_csv(place / "history.csv")
         histories.append(history.assign(stage=stage.name, epoch=history["epoch"] + done))
@@ -97,10 +105,10 @@ def train_stages(
     before = done - epochs  # epochs are numbered across all stages
     metrics = {
         **metrics,
-        "epoch_selected": metrics["epoch_selected"] + before,
-        "best_test_epoch": (
-            None if metrics["best_test_epoch"] is None else metrics["best_test_epoch"] + before
-        ),
+        **{
+            key: None if metrics[key] is None else metrics[key] + before
+            for key in ("epoch_selected", "best_test_epoch")
+        },
         "epochs": done,
         "seconds": float(whole["seconds"].sum()),
         "stages": steps,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import write_atomic
+from keras_skeleton.utils.files import FileError, open_arrays, write_atomic
+
+MOST = 64 << 30  # bytes of a state, if the size of the network is not known
 
 
 class StateError(UserError, ValueError):
@@ -33,7 +34,8 @@ class TrainingState:
     Attributes:
         variables: Values of all variables, in the order of `Trainer.variables`.
         history: One row per epoch.
-        best_weights: Weights of the network after the epoch selected on validation clips.
+        best_weights: Weights of the network after the epoch selected on validation clips; if
+            weights are averaged, their mean so far, float64.
         best_logits: Logits of the test clips at that epoch, float32 (n, C).
 
     Example:
@@ -69,8 +71,15 @@ class TrainingState:
         write_atomic(path, write)
 
     @classmethod
-    def latest(cls, path: Path, log: Callable[[str], None] = print) -> TrainingState | None:
+    def latest(
+        cls, path: Path, log: Callable[[str], None] = print, most: int = MOST
+    ) -> TrainingState | None:
         """Loads the last saved state, or the previous one if the last is damaged.
+
+        Args:
+            path: The file.
+            log: Called with a note if the previous state is used.
+            most: Largest size allowed, in bytes.
 
         Returns:
             The state, or None if there is none.
@@ -83,7 +92,7 @@ class TrainingState:
             if not place.exists():
                 continue
             try:
-                state = cls.load(place)
+                state = cls.load(place, most)
             except StateError as error:
                 damaged = damaged or error
                 continue
@@ -95,19 +104,16 @@ class TrainingState:
         return None
 
     @classmethod
-    def load(cls, path: Path) -> TrainingState:
-        """Loads a file written by `save`; raises StateError if it is damaged."""
+    def load(cls, path: Path, most: int = MOST) -> TrainingState:
+        """Loads a file written by `save`; raises StateError if it is damaged, or has more than
+        `most` bytes."""
         try:
-            with path.open("rb") as file:
-                with zipfile.ZipFile(file) as archive:
-                    # `save` does not compress, so the arrays need no more memory than disk space.
-                    if any(member.compress_type for member in archive.infolist()):
-                        raise ValueError("its arrays are compressed")
-                file.seek(0)
-                with np.load(file, allow_pickle=False) as data:
-                    return cls._from(data)
+            with open_arrays(path, "the state of this training", most) as data:
+                return cls._from(data)
+        except FileError as error:
+            raise StateError(str(error)) from None
         except Exception as error:
-            raise StateError(f"{path}: damaged ({error})") from error
+            raise StateError(f"{path}: damaged ({error!s:.300})") from error
 
     @classmethod
     def _from(cls, data: Mapping[str, np.ndarray]) -> TrainingState:

@@ -227,7 +227,7 @@ def curves_figure(
     if several:
         key.append(Patch(color="0.3", alpha=0.2, linewidth=0, label="range over folds"))
     if dotted:
-        name = "selected on validation"
+        name = "selected on validation clips"
         key.append(Line2D([], [], color="0.3", marker="o", linestyle="", markersize=5, label=name))
     if key:
         right.legend(handles=key, fontsize=SMALL, frameon=False)

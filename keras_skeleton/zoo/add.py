@@ -15,7 +15,7 @@ import pandas as pd
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import GATES, NETWORKS, TAP, WEIGHTS
-from keras_skeleton.evaluation.run_record import about_run, read_record
+from keras_skeleton.evaluation.run_record import ALL_CLIPS, PART, about_run, read_record
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.crops import Crops
@@ -98,6 +98,7 @@ def _name(about: dict[str, Any], model: str, number: int) -> str:
     words += [about["recipe"]] if about["recipe"] != "paper" else []
     words += [f"fold{number}"] if about["folds_total"] > 1 else []
     words += [f"seed{about['seed']}"] if about["seed"] else []
+    words += ["all_clips"] if about.get("train_on") == ALL_CLIPS else []
     return "_".join(words)
 
 
@@ -168,6 +169,7 @@ def _recognizer(
         figures={key: metrics[key] for key in FIGURES},
         test_clips=metrics["clips"]["test"],
         note=note,
+        train_on=about.get("train_on", PART),
         **_common(about, dataset, number),
     )
 

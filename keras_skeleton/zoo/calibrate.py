@@ -23,7 +23,8 @@ def calibrate_entry(entry: Entry, dataset: SkeletonDataset, folder: Path, scratc
 
     Returns:
         The entry with its calibration file. It is unchanged for detectors, for networks with video
-        inputs, and for folds without validation clips.
+        inputs, and for folds without validation clips, as all are of networks that were trained on
+        all clips.
 
     Example:
         >>> entry = calibrate_entry(entry, dataset, ZOO, Path("scratch"))  # doctest: +SKIP

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
+from keras_skeleton.evaluation.run_record import PART
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import DEFAULT, get_recipe
@@ -139,6 +140,7 @@ def experiment_of_run(
         folder=folder,
         command=command,
         log=log,
+        train_on=about.get("train_on", PART),
     )
 
 
@@ -174,6 +176,7 @@ def experiment_of(
         command=command,
         log=log,
         crops=crops,
+        train_on=entry.train_on,
     )
 
 

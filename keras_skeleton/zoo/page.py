@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from keras_skeleton.evaluation.page import ALL, BEST, LAST, SELECTED
+from keras_skeleton.evaluation.run_record import ALL_CLIPS, PART
 from keras_skeleton.utils.files import write_json, write_text
 from keras_skeleton.utils.text import markdown_table, percent
 from keras_skeleton.zoo.entries import LIST, ZOO, Entry, ZooError, checked_files
@@ -20,15 +23,13 @@ WANTED = {
     ),
     "pku_mmd": (("cs", "cv"), ("tap_lstm",)),
 }
-COLUMNS = {
-    "accuracy": "selected on validation",
-    "accuracy_last": "last epoch",
-    "best_test_accuracy": "paper's convention",
-}
+COLUMNS = {"accuracy_last": LAST, "best_test_accuracy": BEST}
 
 
 def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
     """A table with one row per recognition network."""
+    names = {PART: SELECTED, ALL_CLIPS: ALL}
+    used = [own for own in reversed(names) if any(e.train_on == own for e in entries)]
     return pd.DataFrame(
         [
             {
@@ -37,6 +38,12 @@ def recognizers(entries: Sequence[Entry], folder: Path = ZOO) -> pd.DataFrame:
                 "dataset, protocol": f"{e.dataset}, {e.protocol}",
                 "fold": f"{e.fold} of {e.folds}",
                 "recipe": e.recipe,
+                **{
+                    names[own]: percent(
+                        e.figures.get("accuracy") if e.train_on == own else None, unit=""
+                    )
+                    for own in used
+                },
                 **{title: percent(e.figures.get(key), unit="") for key, title in COLUMNS.items()},
                 "test clips": e.test_clips,
                 "MB": f"{size(e, folder) / 1e6:.1f}",
@@ -127,8 +134,9 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
         "# Pretrained weights",
         "Generated from `zoo.json` by `python run.py zoo --add RUN_DIR`; do not edit. Accuracies "
         "are in percent, on the test clips of the fold: of these weights (the epoch selected on "
-        "validation clips), after the last epoch, and by the papers' convention (the best epoch on "
-        "the test clips, which is biased upwards). `zoo.json` has the SHA-256 of every file, the "
+        "validation clips; of networks trained on all clips, the mean over the last epochs), after "
+        "the last epoch, and of the best epoch on test clips (the papers' convention, which is "
+        "biased upwards). `zoo.json` has the SHA-256 of every file, the "
         "network's arguments, classes, seed, versions and training command. These are separate "
         "trainings: `results/` may have other numbers for the same configuration, since other "
         "processors round sums in a different order, which has the effect of another seed.",
@@ -166,5 +174,13 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
 def write_zoo(entries: Sequence[Entry], folder: Path = ZOO) -> None:
     """Writes `zoo.json`, sorted by name, and `README.md`."""
     ordered = sorted(entries, key=lambda entry: entry.name)
-    write_json(folder / LIST, {"entries": [asdict(entry) for entry in ordered]})
+    write_json(folder / LIST, {"entries": [_written(entry) for entry in ordered]})
     write_text(folder / "README.md", readme(ordered, folder))
+
+
+def _written(entry: Entry) -> dict[str, Any]:
+    """The entry in `zoo.json`; `train_on` only if it is not the default."""
+    content = asdict(entry)
+    if entry.train_on == PART:
+        del content["train_on"]
+    return content
