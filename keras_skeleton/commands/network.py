@@ -14,6 +14,7 @@ from keras_skeleton.commands.common import add_data_arguments, load, reader_opti
 from keras_skeleton.commands.known_weights import NAMES, PRETRAINED, check_same, complete
 from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.run_record import not_recorded, other_data
 from keras_skeleton.models.registry import check_model, is_file, model_label
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.recipes.settings import split_setting, with_settings
@@ -250,20 +251,30 @@ def load_for(args: argparse.Namespace) -> SkeletonDataset:
         joints = (about.get("layout") or {}).get("joints")
         trained_on = (about["dataset"], about["skeleton"], about["classes"])
         check_fit(args.weights, *trained_on, dataset, joints)
-        _note_other_data(about, dataset)
+        note_other_data(about, dataset)
         return dataset
     recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")
     own = get_source(args.dataset).protocol_options.get(args.protocol, {})
     return load(args, {**recipe.dataset, **own})
 
 
-def _note_other_data(about: dict[str, Any], dataset: SkeletonDataset) -> None:
-    """Prints a note if the clips are not those that a run was trained on."""
-    own = (about.get("fingerprint"), dataset.fingerprint)
-    if about["dataset"] == dataset.name and None not in own and own[0] != own[1]:
+def note_other_data(about: dict[str, Any], dataset: SkeletonDataset) -> None:
+    """Prints a note that names the differences if the clips are not those that a run was trained
+    on."""
+    if about["dataset"] != dataset.name:
+        return
+    from keras_skeleton.training.run_facts import about_dataset
+
+    if found := other_data(about, about_dataset(dataset)):
         print(
-            f"note: the run was trained on other clips: {about['clips']} then, {len(dataset)} now, "
-            "or other coordinates or labels",
+            f"note: the run was trained on other clips (then and now, {'; '.join(found)}); what it "
+            "was trained on may be among today's test clips",
+            file=sys.stderr,
+        )
+    elif unknown := not_recorded(about):
+        print(
+            f"note: the run is of an earlier version and does not record {', '.join(unknown)} of "
+            "its clips, so that they cannot be compared",
             file=sys.stderr,
         )
 

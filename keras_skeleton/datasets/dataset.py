@@ -11,12 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.datasets.content import content_of
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError
 
@@ -174,6 +176,11 @@ class SkeletonDataset:
         text = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @cached_property
+    def content(self) -> dict[str, int | str]:
+        """Numbers of clips and frames, and hashes of the rows and of the table of clips."""
+        return content_of(self)
+
     @property
     def labels(self) -> np.ndarray:
         """The labels of all clips, int64 (n,)."""
@@ -232,6 +239,7 @@ class ReadReport:
         strict: Raise a DatasetError instead of skipping an item.
         skipped: The skipped items; at most 1,000 per file are listed.
         notes: Remarks about the dataset.
+        published: Counts that differ from the published ones, in words.
 
     Example:
         >>> report = ReadReport()
@@ -243,6 +251,7 @@ class ReadReport:
     strict: bool = False
     skipped: list[SkippedFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     _places: Counter[str] = field(default_factory=Counter)
 
     def skip(self, where: str | Path, why: str) -> None:
@@ -264,4 +273,6 @@ class ReadReport:
     def expect(self, what: str, found: int, published: int) -> None:
         """Adds a note if a count differs from the published one."""
         if found != published:
-            self.note(f"{what}: {found} found, {published} published")
+            text = f"{what}: {found} found, {published} published"
+            self.published.append(text)
+            self.note(text)

@@ -430,6 +430,7 @@ FILM = Source(
     read=read,
     layout=LAYOUT,
     clips=199 + 1484,
+    further_files=lambda root: ut_kinect.label_files(root / "ut_kinect"),
     count=count,
     fps=FPS,
 )

@@ -27,17 +27,17 @@ class MappedRows:
     """
 
     def __init__(self, rows: np.ndarray, order: np.ndarray) -> None:
-        self._rows, self._order = rows, order
+        self.stored, self._order = rows, order
         self.shape = (rows.shape[0], len(order), *rows.shape[2:])
         self.ndim, self.dtype = rows.ndim, rows.dtype
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.stored)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         if isinstance(key, tuple):
             raise IndexError("only rows can be indexed")
-        return self._rows[key][..., self._order, :]
+        return self.stored[key][..., self._order, :]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)

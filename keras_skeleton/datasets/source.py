@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from keras_skeleton.datasets import store
 from keras_skeleton.datasets.dataset import Protocol, SkeletonDataset
+from keras_skeleton.datasets.source_files import SourceFiles, listed
+from keras_skeleton.datasets.store_check import again
 from keras_skeleton.utils.errors import DatasetError
 
 DATA_VARIABLE = "KERAS_SKELETON_DATA"
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Source:
             dataset is complete.
         count: Counts the clips in a folder without reading them; by default the number of files.
         needs_root: False for a dataset that is generated rather than read.
-        watch: Whether changes are detected by the files' sizes and dates, too, for files that users
-            edit in place.
+        further_files: Returns files that are read besides `files`, such as labels. If any of these
+            or of `files` changes, the store is prepared again.
         fps: Frames per second; None if frames are missing or the rate is unknown.
         unit: Unit of the coordinates; empty if there is none.
         default_protocol: Returns the protocol to use for the files in a folder if none is named;
@@ -68,7 +71,7 @@ class Source:
     test_clips: Mapping[str, Sequence[int]] = field(default_factory=dict)
     count: Callable[[Path], int] | None = None
     needs_root: bool = True
-    watch: bool = False
+    further_files: Callable[[Path], Sequence[Path]] = lambda root: ()
     fps: float | None = None
     unit: str = "m"
     default_protocol: Callable[[Path], str] | None = None
@@ -149,24 +152,6 @@ class Source:
         return {**self.options, **options}
 
 
-def _fingerprint(
-    files: Sequence[Path], root: Path | None = None, watch: bool = False, version: int = 0
-) -> str:
-    """A hash that changes if files are added, removed or renamed; with `watch` also if edited.
-
-    It does not depend on how the path of the folder is spelled.
-    """
-    names = sorted(file.name for file in files)
-    if watch and root is not None:
-        names = []
-        for file in sorted(files):
-            stat = file.stat()
-            names.append(f"{file.relative_to(root)} {stat.st_size} {stat.st_mtime_ns}")
-    if version:
-        names.append(f"version {version}")
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-
-
 def _check_splits(source: Source, dataset: SkeletonDataset) -> None:
     """Raises a DatasetError if a complete dataset is not split as published."""
     for name, published in source.test_clips.items():
@@ -195,14 +180,15 @@ def load(
         root: Folder with the raw files as downloaded, or a folder that contains it under the
             dataset's name; by default `$KERAS_SKELETON_DATA`. It is not written to.
         cache_dir: Folder of the stores; see `store.default_cache_dir`.
-        strict: Raise an error for the first bad file instead of skipping it.
+        strict: Raise an error for the first bad file instead of skipping it, and if counts differ
+            from the published ones.
         force: Prepare the store again even if it is up to date.
         log: Receives progress messages.
         **options: Reader options, see `Source.options`.
 
     Raises:
         DatasetError: There are no files or no usable clips, an option is unknown, or (with
-            `strict`) a file is bad.
+            `strict`) a file is bad or missing.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -217,47 +203,26 @@ def load(
     root = source.find(root)
     if root is not None:  # places in the report stay valid when the working directory changes
         root = root.resolve()
-    files = source.files(root) if root is not None else []
     path = store.store_path(source.name, root, chosen, cache)
-    fingerprint = _fingerprint(files, root, source.watch, source.version)
-
-    reason = "forced" if force else None
-    if reason is None:
-        try:
-            manifest = store.read_manifest(path)
-            if manifest.get("fingerprint") != fingerprint:
-                reason = f"the source has changed since {manifest.get('made')}"
-            elif store.skipped_files(manifest["skipped_files"]) != manifest["skipped_files"]:
-                reason = "a skipped file has changed"
-            elif strict and manifest["skipped"]:
-                reason = f"--strict, and items were skipped before: {len(manifest['skipped'])}"
-        except DatasetError as error:
-            reason = "first use" if not path.exists() else str(error)
-    if reason is not None:
-        log(f"preparing {source.name} in {path} ({reason})")
-        store.prepare(
-            path,
-            source.skeleton,
-            source.classes,
-            lambda writer: source.read(root, writer, **chosen),
-            info={
-                "dataset": source.name,
-                "source": str(root) if root is not None else "made here",
-                "source_files": len(files),
-                "fingerprint": fingerprint,
-                "options": chosen,
-                "fps": chosen.get("fps", source.fps),
-                "unit": source.unit,
-            },
-            strict=strict,
-            log=log,
-        )
     protocols = {
         name: protocol
         for name, protocol in source.protocols.items()
         if source.protocol_options.get(name, {}).items() <= chosen.items()
     }
-    dataset = store.open_store(path, source.name, protocols)
+    for tries_left in reversed(range(TRIES)):
+        if (why := "forced" if force else _outdated(source, root, path, strict)) is not None:
+            log(f"preparing {source.name} in {path} ({why})")
+            _note_older_stores(source, root, path, chosen, log)
+            version = _prepare(source, root, path, chosen, strict, log)
+        else:
+            version = store.current_version(path)
+        try:
+            dataset = store.open_store(version, source.name, protocols)
+        except DatasetError:
+            if version.exists() or not tries_left:
+                raise
+        else:  # otherwise another process has deleted an old version in this moment
+            break
     if len(dataset) == source.clips:
         _check_splits(source, dataset)
     for note in dataset.info["notes"]:
@@ -265,5 +230,116 @@ def load(
     if skipped := dataset.info["skipped"]:
         what = "item was" if len(skipped) == 1 else "items were"
         log(f"{len(skipped)} {what} skipped; the first: {skipped[0][0]}: {skipped[0][1]}")
-        log(f"full list: {path / 'manifest.json'}")
+        log(f"full list: {version / 'manifest.json'}")
+    if strict and dataset.info["published"]:
+        raise DatasetError(
+            f"{root}: not the published '{source.name}' ({'; '.join(dataset.info['published'])}); "
+            "complete it, or omit --strict (strict=False in Python)"
+        )
     return dataset
+
+
+def _note_older_stores(
+    source: Source,
+    root: Path | None,
+    path: Path,
+    options: dict[str, Any],
+    log: Callable[[str], None],
+) -> None:
+    """Names the stores that earlier versions of the package have written for the same dataset."""
+    for number in range(1, store.FORMAT):
+        old = store.store_path(source.name, root, options, path.parent, number)
+        if old.exists():
+            log(f"{old} was written by an earlier version and is not used; it can be deleted")
+
+
+def _files(source: Source, root: Path | None, more: Sequence[Path] = ()) -> SourceFiles:
+    """The files of a dataset as they are now."""
+    if root is None:
+        return SourceFiles.of((), None)
+    return SourceFiles.of([*source.files(root), *source.further_files(root), *more], root)
+
+
+def _outdated(source: Source, root: Path | None, path: Path, strict: bool) -> str | None:
+    """Why a store must be prepared; None if it is up to date."""
+    try:
+        version = store.current_version(path)
+        if not (version / "manifest.json").exists():
+            return "first use"
+        manifest = store.read_manifest(version)
+        then = SourceFiles.read(version, root)
+    except DatasetError as error:
+        return str(error)
+    now = _files(source, root, [then.path(name) for name in then.skipped])
+    now.skipped = then.skipped
+    if manifest.get("reader") != source.version:
+        return f"'{source.name}' is read in another way since {manifest.get('made')}"
+    if changes := now.changes(then):
+        return f"the source has changed since {manifest.get('made')}: {listed(changes)}"
+    if strict and manifest["skipped"]:
+        return f"--strict, and items were skipped before: {len(manifest['skipped'])}"
+    if now.newer(then):  # so that contents need not be hashed the next time
+        with suppress(OSError):
+            now.save(version)
+    return None
+
+
+def _prepare(
+    source: Source,
+    root: Path | None,
+    path: Path,
+    options: Mapping[str, Any],
+    strict: bool,
+    log: Callable[[str], None],
+) -> Path:
+    files = _files(source, root).hashed()
+    return store.prepare(
+        path,
+        source.skeleton,
+        source.classes,
+        lambda writer: source.read(root, writer, **options),
+        info={
+            "dataset": source.name,
+            "source": str(root) if root is not None else "made here",
+            "source_files": len(source.files(root)) if root is not None else 0,
+            "fingerprint": files.fingerprint(source.version),
+            "reader": source.version,
+            "options": dict(options),
+            "fps": options.get("fps", source.fps),
+            "unit": source.unit,
+        },
+        strict=strict,
+        log=log,
+        sources=files,
+    )
+
+
+def verify(
+    source: Source,
+    dataset: SkeletonDataset,
+    root: str | Path | None = None,
+) -> int:
+    """Hashes a dataset's raw files and its store, and compares them with what was recorded.
+
+    Args:
+        source: The dataset.
+        dataset: The dataset, as opened by `load`.
+        root: As for `load`.
+
+    Returns:
+        The number of raw files.
+
+    Raises:
+        DatasetError: A file has changed, even if its size and time are the same.
+    """
+    folder = Path(dataset.info["store"])
+    store.verify_store(folder, source.name)
+    place = source.find(root)
+    place = None if place is None else place.resolve()
+    then = SourceFiles.read(folder, place)
+    now = _files(source, place, [then.path(name) for name in then.skipped])
+    if changes := now.changes(then, all_contents=True):
+        raise DatasetError(
+            f"{place}: {listed(changes)} since the store was written; {again(source.name)}"
+        )
+    return len(now.stats)

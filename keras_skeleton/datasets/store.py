@@ -1,13 +1,15 @@
 """The compact on-disk store of a dataset, written once from the raw files and then memory-mapped.
 
-A store is a folder of plain files:
+A store is a folder with versions (see `store_versions`). A version is a folder of plain files:
 
     rows.npy        float32 (R, V, 3), see `SkeletonDataset.rows`
     samples.csv     the table of clips
     extra_*.npy     further arrays with one row per clip
     intervals.csv   annotated actions of untrimmed videos (see `INTERVAL_COLUMNS`)
-    manifest.json   source, reader options, counts, skipped items, and the size and SHA-256 of all
-                    other files
+    manifest.json   source, reader options, counts, skipped items, the size and SHA-256 of the files
+                    above, and a hash of its own content
+    sources.json    the raw files that were read (see `source_files`)
+    verified.json   when the files were last verified (see `store_check`)
 
 It is written under a temporary name and renamed when complete, so an interrupted preparation leaves
 no incomplete store. Arrays are read with `allow_pickle=False`.
@@ -18,10 +20,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,30 @@ from keras_skeleton.datasets.dataset import (
     ReadReport,
     SkeletonDataset,
 )
+from keras_skeleton.datasets.source_files import SourceFiles
+from keras_skeleton.datasets.store_check import (
+    again,
+    check_contents,
+    check_sizes,
+    open_array,
+    record_verified,
+    sha256,
+    verify_once,
+)
+from keras_skeleton.datasets.store_versions import (
+    current_version,
+    mark_used,
+    new_version,
+    publish,
+    remove,
+    writing,
+)
 from keras_skeleton.skeletons import SKELETONS, Skeleton, get_skeleton
 from keras_skeleton.utils.errors import DatasetError
-from keras_skeleton.utils.files import FileError, read_json
+from keras_skeleton.utils.files import FileError, read_json, reason
 
 MAX_MANIFEST = 256 << 20  # bytes; it lists all skipped files
-FORMAT = 2  # increase it if older stores must be prepared again
+FORMAT = 3  # increase it if older stores must be prepared again
 
 
 def default_cache_dir() -> Path:
@@ -57,7 +76,7 @@ class StoreWriter:
     It is a context manager: on normal exit the store is completed, on an exception it is removed.
 
     Args:
-        path: Folder of the store; an existing one is replaced.
+        path: Folder of the store; its current version is replaced when the new one is complete.
         skeleton: Name of the joint layout.
         classes: Class names.
 
@@ -73,11 +92,13 @@ class StoreWriter:
 
     def __init__(self, path: str | Path, skeleton: str, classes: Sequence[str]) -> None:
         self.path = Path(path)
+        self.version = self.path  # after the exit, the folder of the version
         self.skeleton = get_skeleton(skeleton)
         self.classes = tuple(classes)
         self.report = ReadReport()
         self.info: dict[str, Any] = {}
         self.log: Callable[[str], None] = lambda text: None
+        self.sources: SourceFiles | None = None
         self._told = time.monotonic()
         self._table: list[dict[str, Any]] = []
         self._extras: dict[str, list[np.ndarray]] = {}
@@ -85,13 +106,11 @@ class StoreWriter:
         self._rows = 0
 
     def __enter__(self) -> StoreWriter:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         # Jobs on several machines may prepare the same store at once, each in its own folder.
-        self._folder = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.part")
-        self._folder.mkdir()
-        _sweep(self.path)
-        self._file = open(self._folder / "rows.npy", "wb")
-        self._write_header()
+        self._folder = new_version(self.path)
+        with writing(self.path):
+            self._file = open(self._folder / "rows.npy", "wb")
+            self._write_header()
         return self
 
     def _write_header(self) -> None:
@@ -120,8 +139,12 @@ class StoreWriter:
             raise DatasetError(
                 f"frames have shape {frames.shape}, expected (T, M, {self.skeleton.size}, 3)"
             )
+        values = np.ascontiguousarray(frames, "<f4")
+        if not np.isfinite(values).all():
+            raise DatasetError("frames have NaN or infinite values; zeros mark absent bodies")
         start = self._rows
-        self._file.write(np.ascontiguousarray(frames, "<f4").tobytes())
+        with writing(self.path):
+            self._file.write(values.tobytes())
         self._rows += frames.shape[0] * frames.shape[1]
         return start
 
@@ -158,10 +181,21 @@ class StoreWriter:
         self._intervals.append((video, label, start, end))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._file.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            return
+        try:
+            if kind is None:
+                with writing(self.path):
+                    digest = self._complete()
+                self.version = publish(
+                    self._folder, self.path, digest, lambda there: _is_whole(there, digest)
+                )
+        finally:
+            with suppress(OSError):  # the disk may be full
+                self._file.close()
+            if self._folder.exists():
+                remove(self._folder)
+
+    def _complete(self) -> str:
+        """Writes all other files of the version; returns the hash of its content."""
         self._write_header()
         self._file.close()
         table = pd.DataFrame(self._table, columns=None if self._table else list(SAMPLE_COLUMNS))
@@ -172,32 +206,55 @@ class StoreWriter:
         for key, values in self._extras.items():
             np.save(self._folder / f"extra_{key}.npy", np.stack(values), allow_pickle=False)
         files = {
-            path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
             for path in sorted(self._folder.iterdir())
         }
-        manifest = {
+        content = {
             "format": FORMAT,
             "skeleton": _skeleton_entry(self.skeleton),
             "classes": list(self.classes),
             "clips": len(table),
             "rows": self._rows,
-            "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             **self.info,
             "notes": self.report.notes,
+            "published": self.report.published,
             "skipped": [list(item) for item in self.report.skipped],
-            "skipped_files": skipped_files(item.where for item in self.report.skipped),
             "files": files,
         }
-        text = json.dumps(manifest, indent=1, default=str) + "\n"
+        digest = _digest(content)
+        made = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        text = json.dumps({**content, "made": made, "digest": digest}, indent=1, default=str) + "\n"
         (self._folder / "manifest.json").write_text(text, "utf-8")
-        try:
-            if self.path.exists():
-                shutil.rmtree(self.path)
-            os.replace(self._folder, self.path)
-        except OSError:
-            # Another job has completed the same store first: keep that one.
-            shutil.rmtree(self._folder, ignore_errors=True)
-            read_manifest(self.path)
+        if self.sources is not None:
+            self.sources.save(self._folder)
+        record_verified(self._folder, files)
+        for path in self._folder.iterdir():
+            _flush(path)
+        return digest
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file is on disk: after a power failure, a complete name means complete data."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """A hash of a manifest's content, without the time at which it was written."""
+    content = {key: value for key, value in manifest.items() if key not in ("made", "digest")}
+    content = json.loads(json.dumps(content, default=str))  # as it is read from the file
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_whole(version: Path, digest: str) -> bool:
+    """Whether a folder is a version with this content, undamaged."""
+    try:
+        manifest = read_manifest(version)
+        check_contents(version, manifest["files"], "")
+    except DatasetError:
+        return False
+    return bool(manifest["digest"] == digest)
 
 
 def _skeleton_entry(skeleton: Skeleton) -> str | dict[str, Any]:
@@ -216,59 +273,68 @@ def _skeleton_of(entry: str | dict[str, Any]) -> Skeleton:
     return Skeleton(**{key: tuples(value) for key, value in entry.items()})
 
 
-def _sweep(path: Path) -> None:
-    """Removes files of preparations of the same store that were killed more than a day ago."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        if time.time() - part.stat().st_mtime > 24 * 3600:
-            shutil.rmtree(part, ignore_errors=True)
-
-
-def skipped_files(places: Iterable[str]) -> dict[str, list[int]]:
-    """Size and date of the files in places like `folder/file.txt:12`, to detect changes."""
+def skipped_files(places: Iterable[str]) -> list[Path]:
+    """The files in places like `folder/file.txt:12`."""
     names = {place if Path(place).is_file() else place.rpartition(":")[0] for place in places}
-    facts = {name: Path(name).stat() for name in sorted(names) if name and Path(name).is_file()}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in facts.items()}
+    return [Path(name) for name in sorted(names) if name and Path(name).is_file()]
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_TYPES: dict[str, type] = {
+    "classes": list, "clips": int, "rows": int, "notes": list, "skipped": list, "files": dict,
+}  # fmt: skip
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
-    """Reads the manifest of a store; a DatasetError if there is no valid store in the folder."""
-    path = Path(path)
+    """Reads the manifest of a store's current version, or of a version.
+
+    Raises:
+        DatasetError: There is no valid store in the folder.
+    """
+    path = current_version(path)
+    file = path / "manifest.json"
+    way = "delete the folder and prepare again"
     try:
-        manifest = read_json(path / "manifest.json", "a store's manifest", MAX_MANIFEST)
-    except FileError as error:
-        raise DatasetError(f"{error}; delete the folder") from None
-    except FileNotFoundError:
+        manifest = read_json(file, "a store's manifest", MAX_MANIFEST)
+    except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(f"{path}: not a prepared store (manifest.json is missing)") from None
-    except ValueError as error:
-        raise DatasetError(f"{path / 'manifest.json'}: {error}; delete the folder") from None
+    except FileError as error:
+        raise DatasetError(f"{error}; {way}") from None
+    except (ValueError, OSError) as error:
+        raise DatasetError(f"{file}: {reason(error)}; {way}") from None
     if not isinstance(manifest, dict):
-        raise DatasetError(f"{path / 'manifest.json'}: not a manifest; delete the folder")
+        raise DatasetError(f"{file}: not a manifest; {way}")
     if manifest.get("format") != FORMAT:
         raise DatasetError(
             f"{path}: written by another version (format {manifest.get('format')}, expected "
-            f"{FORMAT}); delete the folder and prepare again"
+            f"{FORMAT}); {way}"
         )
+    if manifest.get("digest") != _digest(manifest):
+        raise DatasetError(f"{file}: changed since it was written; {way}")
+    wrong = [key for key, kind in _TYPES.items() if not isinstance(manifest.get(key), kind)]
+    if wrong or not all(
+        isinstance(facts, dict)
+        and isinstance(facts.get("bytes"), int)
+        and isinstance(facts.get("sha256"), str)
+        and Path(name).name == name
+        for name, facts in manifest["files"].items()
+    ):
+        raise DatasetError(f"{file}: not a manifest ({', '.join(wrong) or 'files'}); {way}")
     return manifest
 
 
 def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> SkeletonDataset:
     """Opens a store; its rows are memory-mapped.
 
-    Only the sizes of the files are checked; `verify_store` checks their content.
+    The contents of the files are verified when they are opened for the first time after a change.
 
     Args:
-        path: Folder of the store.
+        path: Folder of the store, or of one of its versions.
         name: Name of the dataset.
         protocols: Protocols of the dataset.
 
     Raises:
         DatasetError: There is no store in the folder, it has another format, or its files do not
-            match the manifest.
+            match the manifest or have values that are not finite.
 
     Example:
         >>> open_store("/no/such/folder", "toy", protocols={})
@@ -276,34 +342,39 @@ def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> S
             ...
         keras_skeleton.utils.errors.DatasetError: /no/such/folder: not a prepared store ...
     """
-    path = Path(path)
+    path = current_version(path)
+    mark_used(path)
     manifest = read_manifest(path)
-    for file, facts in manifest["files"].items():
-        if not (path / file).is_file() or (path / file).stat().st_size != facts["bytes"]:
-            raise DatasetError(
-                f"{path / file}: missing, or its size is not {facts['bytes']} bytes; "
-                "delete the folder and prepare again"
-            )
+    files, way = manifest["files"], again(name)
+    check_sizes(path, files, way)
     skeleton = _skeleton_of(manifest["skeleton"])
     rows = (
-        np.load(path / "rows.npy", mmap_mode="r", allow_pickle=False)
+        open_array(path / "rows.npy", "f4", way)
         if manifest["rows"]
         else np.zeros((0, skeleton.size, 3), np.float32)
     )
+    if len(rows) != manifest["rows"]:
+        raise DatasetError(
+            f"{path / 'rows.npy'}: has {len(rows)} rows, expected {manifest['rows']}; {way}"
+        )
     extras = {
-        file.stem.removeprefix("extra_"): np.load(file, mmap_mode="r", allow_pickle=False)
-        for file in sorted(path.glob("extra_*.npy"))
+        file.removesuffix(".npy").removeprefix("extra_"): open_array(path / file, "fiubU", way)
+        for file in sorted(files)
+        if file.startswith("extra_")
     }
-    text = {"name": str, "video": str}
+    verify_once(path, files, way)
     intervals = pd.DataFrame(columns=list(INTERVAL_COLUMNS))
-    if "intervals.csv" in manifest["files"]:
-        intervals = pd.read_csv(path / "intervals.csv", dtype=text, keep_default_na=False)
+    if "intervals.csv" in files:
+        intervals = _read_table(path / "intervals.csv", way)
+    samples = _read_table(path / "samples.csv", way)
+    if lost := [key for key, values in extras.items() if len(values) != len(samples)]:
+        raise DatasetError(f"{path / f'extra_{lost[0]}.npy'}: not one row per clip; {way}")
     return SkeletonDataset(
         name=name,
         skeleton=skeleton,
         classes=tuple(manifest["classes"]),
         rows=rows,
-        samples=pd.read_csv(path / "samples.csv", dtype=text, keep_default_na=False),
+        samples=samples,
         protocols=protocols,
         extras=extras,
         info=manifest | {"store": str(path)},
@@ -311,14 +382,23 @@ def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> S
     )
 
 
-def verify_store(path: str | Path) -> None:
+def _read_table(path: Path, way: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"name": str, "video": str}, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise DatasetError(f"{path}: damaged ({reason(error)}); {way}") from None
+
+
+def verify_store(path: str | Path, name: str = "") -> None:
     """Compares the SHA-256 of every file of a store with its manifest.
 
     Args:
-        path: Folder of the store.
+        path: Folder of the store, or of one of its versions.
+        name: Name of the dataset, for the error message.
 
     Raises:
-        DatasetError: There is no store in the folder, or a file has changed.
+        DatasetError: There is no store in the folder, or a file has changed or has values that are
+            not finite.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -327,16 +407,16 @@ def verify_store(path: str | Path) -> None:
         ...         writer.add(np.ones((30, 1, 25, 3)), name="clip1", label=0)
         ...     verify_store(Path(folder, "toy"))
     """
-    path = Path(path)
-    for file, facts in read_manifest(path)["files"].items():
-        if _sha256(path / file) != facts["sha256"]:
-            raise DatasetError(f"{path / file}: changed since it was written; prepare again")
+    path = current_version(path)
+    check_contents(path, read_manifest(path)["files"], again(name))
 
 
-def store_path(name: str, root: str | Path | None, options: dict[str, Any], cache: Path) -> Path:
+def store_path(
+    name: str, root: str | Path | None, options: dict[str, Any], cache: Path, format: int = FORMAT
+) -> Path:
     """The folder of a store, one for each dataset, source folder and combination of options."""
     source = str(Path(root).resolve()) if root is not None else "made here"
-    key = json.dumps([FORMAT, name, source, options], sort_keys=True, default=str)
+    key = json.dumps([format, name, source, options], sort_keys=True, default=str)
     return cache / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
 
 
@@ -348,15 +428,25 @@ def prepare(
     info: dict[str, Any],
     strict: bool = False,
     log: Callable[[str], None] = lambda text: None,
-) -> None:
-    """Writes a store; `fill` reads the source and adds its clips to the writer."""
+    sources: SourceFiles | None = None,
+) -> Path:
+    """Writes a store; `fill` reads the source and adds its clips to the writer.
+
+    Returns:
+        The folder of the new version.
+    """
     from keras_skeleton.utils._version import __version__
 
     with StoreWriter(path, skeleton, classes) as writer:
         writer.report.strict = strict
         writer.log = log
         writer.info = info | {"version": __version__}
+        writer.sources = sources
         fill(writer)
         if not writer._table:
             reasons = "".join(f"\n  {s.where}: {s.why}" for s in writer.report.skipped[:5])
             raise DatasetError(f"{info.get('source')}: no usable clips were found{reasons}")
+        if sources is not None:
+            sources.check_unchanged()
+            sources.add_skipped(skipped_files(item.where for item in writer.report.skipped))
+    return writer.version

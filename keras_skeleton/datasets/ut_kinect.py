@@ -78,6 +78,11 @@ def find_files(root: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if SEQUENCE.fullmatch(path.name))
 
 
+def label_files(root: Path) -> list[Path]:
+    """The files with the intervals of all actions; the first that exists is read."""
+    return [joints_folder(root) / name for name in ("actionLabel_modified.txt", "actionLabel.txt")]
+
+
 def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarray]:
     """Reads a sequence; bad lines are skipped and reported with their number.
 
@@ -249,6 +254,8 @@ UT_KINECT = Source(
     layout=LAYOUT,
     clips=199,
     options={"clips": "trimmed"},
+    further_files=label_files,
+    test_clips={"loocv": (*[10] * 19, 9)},
     count=count,
 )
 

@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ MAY_DIFFER = frozenset(
      "folds", "out", "data_dir", "cache_dir", "notes"}
 )  # fmt: skip
 # Entries missing in runs of earlier versions; they are added when such a run is resumed.
-ADDED = frozenset({"bodies", "fingerprint", "layout", "options", "unit"})
+ADDED = frozenset(
+    {"bodies", "content", "fingerprint", "layout", "not_published", "options", "unit"}
+)
+READ = ("options", "content", "fingerprint")  # entries of run.json that tell what was read
 # Which clips a run trains on (`train --train-on`): the protocol's training clips, with validation
 # clips held out to select the epoch, as all runs of earlier versions; or both, without a selection.
 PART, ALL_CLIPS = "part", "all"
@@ -106,7 +109,7 @@ def about_run(run: Path) -> dict[str, Any]:
     if lacking := {*NEEDED, *(() if detects else RECOGNIZES)} - set(about):
         raise ResultsError(f"{run / 'run.json'}: missing keys: {', '.join(sorted(lacking))}")
     if detects:
-        return {**about, "options": {"clips": "untrimmed"}}
+        return {**about, "options": {**(about.get("options") or {}), "clips": "untrimmed"}}
     known = about["dataset"] in SOURCES  # a dataset made in Python may have any name
     source = get_source(about["dataset"]) if known else None
     own = {} if source is None else source.protocol_options.get(about["protocol"], {})
@@ -140,6 +143,31 @@ def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) 
     for key in ADDED - (own.keys() & other.keys()):
         own.pop(key, None)
         other.pop(key, None)
+    return list(differences(own, other))
+
+
+def not_recorded(run: Mapping[str, Any]) -> list[str]:
+    """Entries about what was read that a run of an earlier version does not have."""
+    return [key for key in READ if run.get(key) is None]
+
+
+def other_data(run: Mapping[str, Any], read: Mapping[str, Any]) -> list[str]:
+    """Lists how the clips of a run differ from those that were read now; entries that either side
+    does not have are not compared.
+
+    Args:
+        run: Content of `run.json`.
+        read: Its entries about the dataset, as they would be now.
+
+    Example:
+        >>> other_data({"content": {"clips": 282}}, {"content": {"clips": 281}})
+        ['content.clips: 282 and 281']
+    """
+    both = [key for key in READ if None not in (run.get(key), read.get(key))]
+    own, other = (
+        _compared({"dataset": run.get("dataset"), **{key: record[key] for key in both}})
+        for record in (run, read)
+    )
     return list(differences(own, other))
 
 
@@ -189,7 +217,31 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume: bool) -> None:
+def check_run(folder: Path, mine: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads the `run.json` of a folder and checks that it belongs to the same experiment.
+
+    Raises:
+        RunError: It is damaged, or belongs to another experiment; the differences are listed.
+    """
+    try:
+        theirs = read_record(folder / "run.json")
+    except ResultsError as error:
+        raise RunError(f"{error}; delete it or choose another --out") from None
+    if found := experiment_differences(theirs, mine):
+        raise RunError(
+            f"{folder} holds another experiment (there and here, {'; '.join(found)}); choose "
+            "another --out"
+        )
+    return theirs
+
+
+def open_run(
+    folder: Path,
+    mine: Mapping[str, Any],
+    begun: Sequence[int],
+    resume: bool,
+    log: Callable[[str], None] = print,
+) -> None:
     """Creates a run folder, or checks that an existing one belongs to the same experiment.
 
     Args:
@@ -197,6 +249,7 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
         mine: The content of its `run.json`.
         begun: Requested folds that the folder already holds.
         resume: Whether the folder may hold requested folds.
+        log: Called with notes.
 
     Raises:
         RunError: If the folder holds another experiment or other files, or, without `resume`,
@@ -204,15 +257,7 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
     """
     path = folder / "run.json"
     if path.exists():
-        try:
-            theirs = read_record(path)
-        except ResultsError as error:
-            raise RunError(f"{error}; delete it or choose another --out") from None
-        if found := experiment_differences(theirs, mine):
-            raise RunError(
-                f"{folder} holds another experiment (there and here, {'; '.join(found)}); choose "
-                "another --out"
-            )
+        theirs = check_run(folder, mine)
         if begun and not resume:
             raise RunError(
                 f"{folder} already holds fold {', '.join(map(str, begun))}; "
@@ -221,6 +266,12 @@ def open_run(folder: Path, mine: Mapping[str, Any], begun: Sequence[int], resume
         if lacking := {
             key: mine[key] for key in sorted(ADDED) if key in mine and key not in theirs
         }:
+            if unknown := [key for key in READ if key in lacking and lacking[key] is not None]:
+                names = ", ".join(unknown)
+                log(
+                    f"note: {path} is of an earlier version and does not record {names} of the "
+                    "clips, so that they cannot be compared; recorded from now on"
+                )
             write_json(path, {**theirs, **lacking})
     elif folder.exists() and any(not is_part(p) for p in folder.iterdir()):
         raise RunError(f"{folder} is not empty and has no run.json; choose another --out")

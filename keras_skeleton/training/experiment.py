@@ -26,6 +26,7 @@ import numpy as np
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.own_protocols import ALL
+from keras_skeleton.datasets.published import not_published
 from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
 from keras_skeleton.distributed import current
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
@@ -37,6 +38,7 @@ from keras_skeleton.evaluation.run_record import (
     PART,
     TRAIN_ON,
     RunError,
+    check_run,
     command_line,
     open_run,
 )
@@ -353,6 +355,7 @@ class Experiment:
             "settings": json.loads(json.dumps(self.recipe.describe())),
             "seed": self.seed,
             **about_dataset(self.dataset),
+            **not_published(self.dataset, self.protocol),
             "folds_total": len(self.folds),
             "train_on": self.train_on,
             "command": self.command,
@@ -427,7 +430,7 @@ class Experiment:
             RunError: If the folder holds another experiment, or, without `resume`, these folds.
         """
         begun = [k for k in wanted if self.fold_folder(k).exists()]
-        open_run(self.folder, self.describe(), begun, resume)
+        open_run(self.folder, self.describe(), begun, resume, self.log)
         open_folds = [k for k in wanted if not self.finished(k)]
         if done := len(wanted) - len(open_folds):
             self.log(f"skipped {done} folds that are already finished")
@@ -438,6 +441,8 @@ class Experiment:
     ) -> None:
         """Trains folds one after the other, with the given trainers or new ones."""
         devices = current()
+        if (self.folder / "run.json").exists():  # a process of its own has read the dataset again
+            check_run(self.folder, self.describe())
         devices.send(self.folder, [self.fold_folder(number) for number in numbers])
         load_pretrained = published_start(self.published, self.crops.size if self.crops else 0)
         epochs = [self.epochs(self.folds[number - 1]) for number in numbers]

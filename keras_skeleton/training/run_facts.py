@@ -29,6 +29,7 @@ def about_dataset(dataset: SkeletonDataset) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "clips": len(dataset),
         "fingerprint": dataset.fingerprint,
+        "content": dataset.content,
         "data_dir": source if source and Path(source).is_dir() else None,
     }
 
