@@ -309,7 +309,6 @@ FOLDER = Source(
         "first_frame": 0,
     },
     default_protocol=default_protocol,
-    watch=True,
     version=1,
 )
 
