@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import add_data_arguments, load, parser_for
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.datasets.source import verify
 from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
-from keras_skeleton.datasets.store import verify_store
 from keras_skeleton.utils.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--dataset", required=True, help="choose a dataset (see 'list')")
     add_data_arguments(parser)
     parser.add_argument("--force", action="store_true", help="convert again and replace the store")
-    parser.add_argument("--verify", action="store_true", help="verify the checksums of the store")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="verify the checksums of the store and of the files it was made from",
+    )
     args = parser.parse_args(words)
     source = get_source(args.dataset)
     dataset = load(args, force=args.force)
@@ -37,8 +41,9 @@ def run(words: Sequence[str]) -> None:
     for line in describe_splits(dataset, source.protocol_for(args.data_dir)):
         print(f"  {line}")
     if args.verify:
-        verify_store(dataset.info["store"])
-        print("verified: all files of the store match their checksums")
+        files = verify(source, dataset, args.data_dir)
+        read = f" and of the {files:,} files it was made from" if files else ""
+        print(f"verified: all files of the store{read} match their checksums")
     print(f"store: {dataset.info['store']}")
 
 

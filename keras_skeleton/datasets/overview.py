@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import read_manifest
+from keras_skeleton.datasets.store_versions import current_version
 from keras_skeleton.utils.errors import DatasetError
 
 INDENT = " " * 14
@@ -30,6 +31,8 @@ def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Itera
             rest = f", {missing:,} of the published clips are missing" if missing > 0 else ""
             yield f"{INDENT}found: {found:,} clips in {folder}{rest}"
     for store in sorted(cache.glob(f"{source.name}-*")):
+        if not (current_version(store) / "manifest.json").exists():
+            continue  # one that is being prepared
         try:
             manifest = read_manifest(store)
         except DatasetError as error:

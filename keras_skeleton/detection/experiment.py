@@ -30,6 +30,7 @@ import numpy as np
 
 from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
+from keras_skeleton.datasets.published import not_published
 from keras_skeleton.detection import gate, jcr
 from keras_skeleton.detection.clips import trimmed
 from keras_skeleton.detection.detect import AnySettings, GateSettings, Settings
@@ -48,10 +49,11 @@ from keras_skeleton.detection.report import write_report
 from keras_skeleton.detection.scoring import average_recall
 from keras_skeleton.detection.streams import frames_of
 from keras_skeleton.detection.svm import WindowSVM
-from keras_skeleton.evaluation.run_record import open_run
+from keras_skeleton.evaluation.run_record import READ, open_run
 from keras_skeleton.models.jcr_rnn import jcr_rnn
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.training.experiment import Experiment
+from keras_skeleton.training.run_facts import about_dataset
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import write_json
 from keras_skeleton.utils.tables import write_table
@@ -137,6 +139,7 @@ class Detection:
     def describe(self) -> dict[str, Any]:
         """The content of `run.json`."""
         part = self.parts["classifier"].describe()
+        own = about_dataset(self.dataset)
         kept = ("dataset", "protocol", "recipe", "seed", "skeleton", "layout", "unit",
                 "folds_total", "command", "versions", "device", "started")  # fmt: skip
         return {
@@ -150,6 +153,8 @@ class Detection:
             "classes_scored": self.classes,
             "recordings": len(self.dataset),
             "fps": self.dataset.info.get("fps"),
+            **{key: own[key] for key in READ},
+            **not_published(self.dataset, self.protocol),
             "bodies": self.dataset.max_bodies,
             "frames": {name: part.frames for name, part in self.parts.items()},
             **({"settings": dict(self.fixed)} if self.fixed else {}),
@@ -177,7 +182,7 @@ class Detection:
             )
         wanted = self.parts["tap_u"].check_folds(numbers)
         begun = [k for k in wanted if (self.folder / f"fold_{k:02d}").exists()]
-        open_run(self.folder, self.describe(), begun, resume)
+        open_run(self.folder, self.describe(), begun, resume, self.log)
         for name in needed:
             self.log(f"\n{name}: {self.parts[name].model} on trimmed clips")
             self.parts[name].fit(wanted, resume or self.parts[name].folder.exists())

@@ -95,6 +95,8 @@ def write_report(
     if len({tuple(videos) for videos in tested.values()}) > 1:
         own = ", ".join(f"{title} {n}" for title, n in counts.items())
         text += f"\nnot comparable: methods were tested on different recordings ({own})"
+    if differs := run.get("not_published"):
+        text += f"\nnot the published data: {'; '.join(map(str, differs))}"
     (folder / "scores.txt").write_text(text + "\n", "utf-8")
     _draw(folder, run, found, tested, intervals)
     _write_attention(folder, found, tested, intervals, dataset)

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.evaluation.run_record import PART
+from keras_skeleton.evaluation.run_record import PART, other_data
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import DEFAULT, get_recipe
@@ -19,6 +19,7 @@ from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.part_inputs import Videos
+from keras_skeleton.training.run_facts import about_dataset
 from keras_skeleton.training.trainer import EVALUATION_BATCH
 from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.video.crops import Crops
@@ -131,6 +132,8 @@ def experiment_of_run(
     """
     joints = (about.get("layout") or {}).get("joints")
     check_fit("the run", about["dataset"], about["skeleton"], about["classes"], dataset, joints)
+    if found := other_data(about, about_dataset(dataset)):
+        log(f"note: the run was trained on other clips (then and now, {'; '.join(found)})")
     return Experiment(
         model=about["model"],
         dataset=dataset,
