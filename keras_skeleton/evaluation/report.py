@@ -35,6 +35,7 @@ from keras_skeleton.evaluation.run_record import (
     MAY_DIFFER,
     differences,
     experiment_differences,
+    not_recorded,
     read_record,
 )
 from keras_skeleton.evaluation.scores import (
@@ -275,6 +276,15 @@ def _clip_counts(folds: Sequence[FoldResult]) -> dict[str, dict[str, int]]:
 
 def _notes(experiment: StoredExperiment) -> list[str]:
     notes = []
+    if differs := experiment.run.get("not_published"):
+        notes.append(f"Not the published data: {'; '.join(map(str, differs))}.")
+    if len(experiment.runs) > 1 and (
+        unknown := {key for run in experiment.runs.values() for key in not_recorded(run)}
+    ):
+        notes.append(
+            f"A run folder does not record {', '.join(sorted(unknown))} of its clips (earlier "
+            "version), so that they are not compared."
+        )
     first, *others = [(run.get("versions") or {}) for run in experiment.runs.values()]
     for versions in others:
         notes += [
