@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-TIMEOUT = 300  # seconds of the child; on a busy machine imports alone take tens
+TIMEOUT = 1200  # seconds of the child; on a busy machine imports alone take minutes
 
 
 def run_limited(cases, megabytes=256):

@@ -11,6 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from keras_skeleton.utils.files import write_atomic
+from keras_skeleton.utils.text import plain
 
 # Palette of Okabe and Ito: eight colors that remain distinct with common color blindness.
 COLOURS = (
@@ -23,8 +24,9 @@ AXES = "xyz"
 
 
 def plain_text(text: object) -> str:
-    """Escapes dollar signs, which Matplotlib would interpret as formulas."""
-    return str(text).replace("$", r"\$")
+    """Escapes dollar signs, which Matplotlib would interpret as formulas, and shows control
+    characters, for which fonts have no sign."""
+    return plain(str(text)).replace("$", r"\$")
 
 
 def save_figure(fig: Figure, path: str | Path, dpi: int = 150) -> Path:
