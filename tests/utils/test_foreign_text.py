@@ -1,4 +1,4 @@
-"""Names from files: a terminal obeys none of their characters, a spreadsheet none of their cells."""
+"""Names from files: a terminal obeys none of their characters, a spreadsheet runs no cell."""
 
 import csv
 import io

@@ -23,7 +23,7 @@ def test_the_file_is_named_and_the_one_before_is_kept(tmp_path):
     for part in ("state.npz", "free", "--resume"):
         assert part in str(error.value)
     assert path.read_text() == "before"
-    assert os.listdir(tmp_path) == ["state.npz"]
+    assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
