@@ -1,10 +1,8 @@
-"""Detection in one recording: a file, a film, or frames on standard input."""
+"""Detection in one recording: a file, a film, a camera, or frames on standard input."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,23 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from keras_skeleton.commands.common import add_key_point_arguments, start_keras, whole_number
+from keras_skeleton.commands.detect_live import announce_film, announce_lines
 from keras_skeleton.commands.film import progress_bar
 from keras_skeleton.commands.pose_models import add_pose_models, pose_estimator, pose_models
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.video.film_files import is_film
-from keras_skeleton.zoo.detectors import describe_detectors, find_detector
+from keras_skeleton.zoo.detectors import describe_detectors, detectors, find_detector
 
 if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
+    from keras_skeleton.detection.detect import AnySettings
     from keras_skeleton.detection.detector import Detector
-    from keras_skeleton.detection.live import Announcement
+    from keras_skeleton.video.pose_models import PoseModels
 
-STANDARD_INPUT = "-"
-RATES = 1.25  # recordings whose rate differs by more are resampled to that of the training
+STANDARD_INPUT, CAMERA = "-", "camera:"
 
 
 def positive(text: str) -> float:
@@ -61,14 +59,17 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="detect in this recording: an array or the output of a pose estimator (.npy, .npz, "
         ".json, .csv, .skeleton, folder of OpenPose's frames), .txt of UT-Kinect or PKU-MMD, or a "
-        "film; '-' reads frames from standard input, one JSON list (M, V, 3) or (V, 3) per line",
+        "film; in front of a camera (camera:0); '-' reads frames from standard input, one JSON "
+        "list (M, V, 3) or (V, 3) per line",
     )
     group.add_argument(
         "--weights",
         metavar="DETECTOR",
         help="use this ready-made detector (names: see below), or the folder of a detection run",
     )
-    group.add_argument("--method", help="choose a row of the run's table (default: the last)")
+    group.add_argument(
+        "--method", help="choose a row of the run's table (default: the last; live, gate_u)"
+    )
     group.add_argument(
         "--fps", type=positive, help="set the frames per second of the recording, for seconds"
     )
@@ -78,7 +79,13 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
         "--person",
         type=whole_number(0),
         metavar="N",
-        help="take this person of a film (default: who is seen most)",
+        help="take this person of a film (default: who is seen most; live, who is seen first)",
+    )
+    group.add_argument(
+        "--live", action="store_true", help="play a film as if it came from a camera"
+    )
+    group.add_argument(
+        "--seconds", type=whole_number(1), metavar="N", help="stop a camera after N seconds"
     )
     add_pose_models(group)
 
@@ -129,7 +136,7 @@ def ready_made() -> str:
 
 
 def detect_in_stream(args: argparse.Namespace) -> None:
-    """Detects actions in one recording; prints and writes them."""
+    """Detects actions in one recording or in front of a camera; prints and writes them."""
     if args.stream is None or args.weights is None:
         known = ready_made()
         raise UserError(
@@ -137,20 +144,19 @@ def detect_in_stream(args: argparse.Namespace) -> None:
             + (f"; {known}" if args.weights is None and known else "")
         )
     source = args.stream
-    film = source != STANDARD_INPUT and is_film(source)
-    if source != STANDARD_INPUT and not Path(source).exists():
+    camera = source.startswith(CAMERA)
+    film = not camera and source != STANDARD_INPUT and is_film(source)
+    _check_options(args, camera, film)
+    if not camera and source != STANDARD_INPUT and not Path(source).exists():
         raise UserError(f"{source}: no such file or folder")
-    if args.person is not None and not film:
-        raise UserError("--person is for films; files of key points have no numbers of people")
-    models = pose_models(args.pose_models) if film else None
     place = find_detector(args.weights)
+    models = pose_models(args.pose_models) if film or camera else None
     start_keras()
     from keras_skeleton.detection.detector import GATES, METHODS, TAP, Detector
-    from keras_skeleton.detection.outputs import named, write_outputs
-    from keras_skeleton.detection.recording import at_rate, back_at_rate
 
     detector = Detector(place, (args.fold or [1])[0])
-    method = args.method or (detector.methods() or ["tap_u_m"])[-1]
+    live = camera or args.live
+    method = args.method or _default_method(detector.methods(), live or source == STANDARD_INPUT)
     settings = detector.settings(method)
     if chosen := chosen_settings(args):
         if method not in TAP:
@@ -158,34 +164,93 @@ def detect_in_stream(args: argparse.Namespace) -> None:
                 f"--window, --omega and --epsilon are settings of {', '.join(TAP)}, not of {method}"
             )
         settings = replace(settings, **chosen)
-    if source == STANDARD_INPUT and method in GATES:
-        _announce(args, detector, method)
-        return
+    if live and method not in GATES:
+        raise UserError(
+            f"'{method}' needs whole recordings; for cameras and --live, use a detector with "
+            f"{' or '.join(GATES)}{_gates_of_zoo()}"
+        )
+    if live:
+        for note in _place_notes(detector, METHODS[method]):
+            print(f"note: {note}", file=sys.stderr)
+        announce_film(
+            args, detector, method, source.removeprefix(CAMERA) if camera else Path(source), models
+        )
+    elif source == STANDARD_INPUT and method in GATES:
+        announce_lines(args, detector, method)
+    else:
+        _detect_in_recording(args, detector, method, settings, models)
+
+
+def _check_options(args: argparse.Namespace, camera: bool, film: bool) -> None:
+    """Refuses options that would do nothing."""
+    if args.live and not (film or camera):
+        raise UserError("--live needs a film, or a camera such as camera:0")
+    if args.seconds is not None and not (camera or args.live):
+        raise UserError("--seconds is for cameras, and for films with --live")
+    if args.person is not None and not (film or camera):
+        raise UserError("--person is for films; files of key points have no numbers of people")
+    for flag, value in (("--skeleton", args.skeleton), ("--image-size", args.image_size)):
+        if value and (film or camera):
+            raise UserError(f"{flag} is for files of key points; omit it for films and cameras")
+    if args.fps is not None and (camera or args.live):
+        raise UserError("--fps is for recordings; pictures of cameras have times of their own")
+
+
+def _default_method(methods: Sequence[str], live: bool) -> str:
+    """The last row of a run's table; for streams, the one that is told first."""
+    if live and "gate_u" in methods:
+        return "gate_u"
+    return methods[-1] if methods else "tap_u_m"
+
+
+def _gates_of_zoo() -> str:
+    names = [entry.name for entry in detectors() if entry.model.startswith("gate_")]
+    return f", such as {', '.join(reversed(names))}" if names else ""
+
+
+def _detect_in_recording(
+    args: argparse.Namespace,
+    detector: Detector,
+    method: str,
+    settings: AnySettings,
+    models: PoseModels | None,
+) -> None:
+    """Detects actions in a whole recording; prints and writes them."""
+    from keras_skeleton.detection.detector import METHODS
+    from keras_skeleton.detection.outputs import named, write_outputs
+    from keras_skeleton.detection.recording import (
+        at_rate,
+        back_at_rate,
+        is_other_rate,
+        trained_fps,
+    )
+
+    film = models is not None
     recording = (
         _read_film(args, detector, models, METHODS[method]) if film else _read(args, detector)
     )
     if args.fps is not None:
         recording.info["fps"] = args.fps
     run = detector.run
-    if recording.info["fps"] is None and run["fps"]:
-        recording.info["fps"] = run["fps"]
+    trained = trained_fps(run)
+    if recording.info["fps"] is None and trained:
+        recording.info["fps"] = trained
         recording.info["notes"].append(
-            f"the frame rate is unknown: {run['fps']:.4g} per second is taken, that of the "
+            f"the frame rate is unknown: {trained:.4g} per second is taken, that of the "
             "training recordings (--fps sets another)"
         )
     fps = recording.info["fps"]
     length = int(recording.samples["frames"].iloc[0])
-    seen, changed = recording, _other_rate(run["fps"], fps)
-    if changed:
-        seen = at_rate(recording, run["fps"])
+    other = trained if is_other_rate(trained, fps) else None
+    seen = recording if other is None else at_rate(recording, other)
     found = detector.detect(method, seen, 0, settings)
     probability = _probability(detector, METHODS[method], seen)
-    if changed:
-        found = back_at_rate(found, run["fps"], fps, length)
+    if other is not None:
+        found = back_at_rate(found, other, fps, length)
         if probability is not None:
-            at = np.round(np.arange(length) * run["fps"] / fps).astype(int)
+            at = np.round(np.arange(length) * other / fps).astype(int)
             probability = probability[np.minimum(at, len(probability) - 1)]
-    path = Path("stream" if source == STANDARD_INPUT else source)
+    path = Path("stream" if args.stream == STANDARD_INPUT else args.stream)
     shown = named(found, path.name, run["classes"], fps)
     if len(shown):
         columns = ["label", "start", "end", *(["start_s", "end_s"] if fps else []), "score"]
@@ -224,65 +289,11 @@ def _read(args: argparse.Namespace, detector: Detector) -> SkeletonDataset:
     )  # fmt: skip
 
 
-def _announce(args: argparse.Namespace, detector: Detector, method: str) -> None:
-    """Reads frames from standard input, and prints a line of JSON for each start and end of an
-    action as soon as it is known; with --out, writes the actions at the end."""
-    from keras_skeleton.detection.live import LiveDetector
-    from keras_skeleton.detection.outputs import write_outputs
-    from keras_skeleton.detection.recording import parse_frame, stream_skeleton
-    from keras_skeleton.skeletons import joint_map
-
-    run, live = detector.run, LiveDetector(detector, method)
-    fps, order, rows = args.fps or run["fps"], None, []
-    if _other_rate(run["fps"], fps):
-        print(
-            f"note: the detector was trained at {run['fps']:.4g} frames per second; give it frames "
-            f"at this rate, not at {fps:.4g}",
-            file=sys.stderr,
-        )
-
-    def tell(announcements: Sequence[Announcement]) -> None:
-        for one in announcements:
-            said: dict[str, Any] = {"event": one.kind, "label": run["classes"][one.label]}
-            said |= {"start": one.start, "end": one.end, "score": one.score, "frame": one.frame}
-            if fps:
-                times = {"start_s": one.start, "end_s": one.end}
-                said |= {key: t / fps for key, t in times.items() if t is not None}
-            print(json.dumps({k: _short(v) for k, v in said.items() if v is not None}), flush=True)
-            if one.kind == "end":
-                rows.append((one.label, one.start, one.end, one.score))
-
-    with contextlib.suppress(KeyboardInterrupt):
-        for number, line in enumerate(sys.stdin, start=1):
-            if not line.strip():
-                continue
-            frame = parse_frame(line, number)
-            if order is None:
-                layout = stream_skeleton(frame.shape[1], detector.skeleton, args.skeleton)
-                order = joint_map(layout, detector.skeleton)
-            if frame.shape[1] != layout.size:
-                raise UserError(f"line {number}: has {frame.shape[1]} joints, not {layout.size}")
-            pose = np.zeros((run["bodies"], detector.skeleton.size, 3), np.float32)
-            people = frame[: run["bodies"]]
-            pose[: len(people)] = people[:, order]
-            tell(live.push(pose))
-    tell(live.finish())
-    if args.out is not None:
-        found = pd.DataFrame(rows, columns=["label", "start", "end", "score"])
-        found = found.sort_values(["start", "label"], ignore_index=True)
-        title = f"standard input: detected by {method}, trained on {run['dataset']}"
-        write_outputs(args.out, "stream", found, live.count, run["classes"], title, fps)
-
-
-def _short(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
-
-
 def _read_film(
     args: argparse.Namespace, detector: Detector, models: Any, parts: Sequence[str]
 ) -> SkeletonDataset:
     from keras_skeleton.detection.recording import recording_of
-    from keras_skeleton.film.film_stream import film_poses, place_note
+    from keras_skeleton.film.film_stream import film_poses
 
     path, run = Path(args.stream), detector.run
     with progress_bar(path.name) as progress:
@@ -291,7 +302,15 @@ def _read_film(
         poses.clip, detector.skeleton, run["bodies"], run["classes"], path.stem,
         run.get("unit", "m"),
     )  # fmt: skip
-    recipes = run["recipes"]
+    recording.info["notes"] += _place_notes(detector, parts)
+    return recording
+
+
+def _place_notes(detector: Detector, parts: Sequence[str]) -> list[str]:
+    """Notes on coordinates that key points from film do not have."""
+    from keras_skeleton.film.film_stream import place_note
+
+    run, recipes = detector.run, detector.run["recipes"]
     used = {
         str(recipe["preprocessing"].get("coordinates"))
         for part in parts
@@ -299,26 +318,22 @@ def _read_film(
             recipes.get(run["classifier"] if part == "classifier" else part) or recipes["tap_lstm"]
         ]
     }
-    recording.info["notes"] += [note for one in sorted(used) if (note := place_note(one))]
-    return recording
-
-
-def _other_rate(trained: float | None, fps: float | None) -> bool:
-    """Whether a recording is much faster or slower than those of the training."""
-    return bool(trained and fps and not 1 / RATES <= fps / trained <= RATES)
+    return [note for one in sorted(used) if (note := place_note(one))]
 
 
 def _notes(run: Mapping[str, Any], fps: float | None, film: bool) -> Iterator[str]:
     """What the user should know about times."""
+    from keras_skeleton.detection.recording import is_other_rate, trained_fps
+
     if fps is None:
         yield (
             "the frame rate is unknown, so no file with seconds was written (.eaf, .vtt, "
             "activitynet.json); give it with --fps"
         )
-    elif _other_rate(run["fps"], fps):
+    elif is_other_rate(trained := trained_fps(run), fps):
         yield (
             f"the recording has {fps:.4g} frames per second; it was shown to the detector at "
-            f"{run['fps']:.4g}, the rate of the training recordings"
+            f"{trained:.4g}, the rate of the training recordings"
         )
     if film and run["bodies"] > 1:
         yield (

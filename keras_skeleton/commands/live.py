@@ -51,7 +51,7 @@ def predict_live(args: argparse.Namespace, source: str | Path) -> None:
             + (", Escape or Q" if window else ""),
             flush=True,
         )
-        stopped = stack.enter_context(_stop_by_ctrl_c())
+        stopped = stack.enter_context(stop_by_ctrl_c())
         result = record_live(
             labeler, camera, out, name, _shower(window, stopped),
             people=args.people, overlay=not args.no_overlay, seconds=args.seconds,
@@ -109,7 +109,7 @@ def _window(size: tuple[int, int], title: str) -> LiveWindow | None:
 
 
 @contextmanager
-def _stop_by_ctrl_c() -> Iterator[threading.Event]:
+def stop_by_ctrl_c() -> Iterator[threading.Event]:
     """The first Ctrl-C sets the event, so that files are finished; the second one stops at once."""
     stopped = threading.Event()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ from keras_skeleton.utils.errors import DatasetError
 TEXT = ".txt"
 SUFFIXES = (TEXT, *READERS, ".skeleton", ".pkl")
 MODEL = "tap_lstm"  # takes recordings as all networks of detection do
+# Rows a second, about, of datasets whose files have no times; see docs/datasets.md.
+ROWS_A_SECOND = {"ut_kinect": 15.0}
+RATES = 1.25  # recordings whose rate differs by more are resampled to that of the training
 
 
 def read_recording(
@@ -251,6 +254,25 @@ def stream_skeleton(count: int, skeleton: Skeleton, joints: str | None = None) -
             f"({skeleton.name}); name the layout with --skeleton"
         )
     return fitting[0]
+
+
+def trained_fps(run: Mapping[str, Any]) -> float | None:
+    """Frames per second of the recordings that a detector was trained on; None if unknown.
+
+    Args:
+        run: The `run` of a detector.
+    """
+    return run["fps"] or ROWS_A_SECOND.get(run["dataset"])
+
+
+def is_other_rate(trained: float | None, fps: float | None) -> bool:
+    """Whether a recording is much faster or slower than those of the training.
+
+    Example:
+        >>> is_other_rate(15, 30), is_other_rate(30, 25), is_other_rate(None, 60)
+        (True, False, False)
+    """
+    return bool(trained and fps and not 1 / RATES <= fps / trained <= RATES)
 
 
 def at_rate(dataset: SkeletonDataset, fps: float) -> SkeletonDataset:

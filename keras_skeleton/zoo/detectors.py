@@ -12,12 +12,20 @@ from keras_skeleton.zoo.entries import ZOO, Entry, checked_files, no_weights, re
 if TYPE_CHECKING:
     from keras_skeleton.detection.detector import Detector
 
+# What the networks are for, by model; in this order in lists.
+USES = {
+    "gate_b": "for whole recordings",
+    "gate_u": "live, or for whole recordings",
+    "tap_lstm": "the paper's proposals (Song et al., 2018), which find far less",
+}
 GENERAL = ("pretrained", "zoo", "default", "best", "auto")  # words that name no detector
 
 
 def detectors(folder: Path = ZOO) -> list[Entry]:
-    """The detectors of the zoo."""
-    return [entry for entry in read_zoo(folder) if entry.task == "detection"]
+    """The detectors of the zoo, those to try first at the top."""
+    order = list(USES)
+    found = [entry for entry in read_zoo(folder) if entry.task == "detection"]
+    return sorted(found, key=lambda e: order.index(e.model) if e.model in order else len(order))
 
 
 def describe_detectors(folder: Path = ZOO) -> str:
@@ -26,7 +34,8 @@ def describe_detectors(folder: Path = ZOO) -> str:
     for entry in detectors(folder):
         names = list(entry.classes)
         listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-        lines.append(f"  {entry.name}\n      {entry.dataset}, {entry.skeleton}: {listed}")
+        use = f"      {USES[entry.model]}\n" if entry.model in USES else ""
+        lines.append(f"  {entry.name}\n{use}      {entry.dataset}, {entry.skeleton}: {listed}")
     return "\n".join(lines)
 
 
@@ -75,9 +84,9 @@ def load_detector(source: str | Path, fold: int = 1, folder: Path = ZOO) -> Dete
         UserError: As for `find_detector`, or the run is damaged.
 
     Example:
-        >>> detector = load_detector("tap_lstm_ut_kinect_cs")  # doctest: +SKIP
+        >>> detector = load_detector("gate_b_ut_kinect_cs")  # doctest: +SKIP
         >>> detector.methods()  # doctest: +SKIP
-        ['tap_u', 'tap_u_m']
+        ['gate_b']
     """
     from keras_skeleton.detection.detector import Detector
 

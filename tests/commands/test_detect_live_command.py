@@ -1,0 +1,179 @@
+"""`detect --stream camera:0`, films that are played, and frames on standard input."""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from made_people import MadeEstimator, Person, Scene, write_scene
+
+from keras_skeleton.cli import main
+from keras_skeleton.commands import detect_live, detect_stream
+from keras_skeleton.commands import live as live_command
+from keras_skeleton.datasets.clip_sources import read_clips
+from keras_skeleton.detection.detector import Detector
+from keras_skeleton.detection.fit import per_frame
+from keras_skeleton.models.gate_net import gate_net
+from keras_skeleton.video.film import FilmFrame
+from keras_skeleton.zoo.entries import ZOO
+
+SIZE, FRAMES = (48, 64), 120
+SCENE = Scene([lambda t: Person(30, 26, 18, lift=0.9 if 30 <= t < 70 else 0.0)], SIZE)
+
+
+class EveryPicture:
+    """A camera of which no picture is skipped; the first one comes at 5 s."""
+
+    def __init__(self, shown=range(FRAMES), after=lambda number: None):
+        self.size, self.fps, self.name, self.skipped = SIZE, 30.0, "front", 0
+        self.shown, self.after = shown, after
+
+    def frames(self):
+        for number, t in enumerate(self.shown):
+            yield FilmFrame(number, 5 + t / 30, SCENE.image(t))
+            self.after(number)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small untrained network, whose gate is moved by what happens."""
+    keras.utils.set_random_seed(0)
+    network = per_frame(gate_net(20, 10, causal=True, ahead=3, width=8))
+    for weight in network.trainable_variables:
+        if weight.path.endswith("kernel"):
+            weight.assign(2 * weight)
+    return network
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory):
+    """The zoo's live detector, with thresholds so low that it finds something here."""
+    folder = tmp_path_factory.mktemp("run") / "gate"
+    shutil.copytree(ZOO / "gate_u_ut_kinect_cs", folder)
+    path = folder / "fold_01" / "gate_u" / "settings.json"
+    settings = json.loads(path.read_text()) | {"on": 0.1, "off": 0.05}
+    path.write_text(json.dumps(settings))
+    return ["--weights", str(folder)]
+
+
+@pytest.fixture
+def made(monkeypatch, tmp_path, network):
+    monkeypatch.setattr(Detector, "network", lambda self, part: network)
+    monkeypatch.chdir(tmp_path)
+    for module in (detect_stream, live_command):
+        monkeypatch.setattr(module, "pose_models", lambda place: "models")
+    for module in (detect_stream, detect_live):
+        monkeypatch.setattr(module, "pose_estimator", lambda models: MadeEstimator(SCENE))
+    monkeypatch.setattr(detect_live, "_warm_up", lambda *_: None)
+    return tmp_path
+
+
+def announced(capsys):
+    captured = capsys.readouterr()
+    lines = [json.loads(line) for line in captured.out.splitlines()]
+    return [one for one in lines if one["event"] == "end"], lines, captured.err
+
+
+def test_a_camera_says_what_the_film_says(made, monkeypatch, capsys, eager):
+    film = write_scene(SCENE, made / "film.mkv", FRAMES)
+    assert main(["detect", "--stream", str(film), *eager, "--out", "offline"]) == 0
+    assert "shown to the detector at 15" in capsys.readouterr().out
+    offline = pd.read_csv("offline/film.csv")
+    assert len(offline)
+    camera = EveryPicture()
+    monkeypatch.setattr(detect_live, "open_camera", lambda name: {"1": camera}[name])
+    assert main(["detect", "--stream", "camera:1", *eager, "--out", "live"]) == 0
+    ends, lines, err = announced(capsys)
+    assert sorted((one["label"], one["start"], one["end"]) for one in ends) == sorted(
+        (row.label, row.start // 2, row.end // 2) for row in offline.itertuples()
+    )
+    for one in ends:
+        assert one["start_s"] == pytest.approx(one["start"] / 15, abs=1e-3)
+    starts = [one for one in lines if one["event"] == "start"]
+    assert len(starts) == len(ends)
+    assert all(one["frame"] >= one["start"] for one in starts)
+    for said in ("15 frames per second", "person 0 is followed", "way through the room"):
+        assert said in err
+    # The files, with the key points, so that detections can be corrected.
+    (table,) = (made / "live").glob("camera_20*.csv")
+    assert len(pd.read_csv(table)) == len(offline)
+    assert len(pd.read_csv(made / "live" / "frames.csv")) == FRAMES // 2
+    (clip,) = read_clips(made / "live" / "keypoints" / f"{table.stem}.npz")
+    assert clip.clip.shape == (FRAMES // 2, 1, 25, 3)
+    assert clip.fps == 15
+
+
+def test_a_film_that_is_played_has_the_frames_of_the_film(made, monkeypatch, capsys, eager):
+    film = write_scene(SCENE, made / "film.mkv", FRAMES)
+    assert main(["detect", "--stream", str(film), *eager, "--out", "offline"]) == 0
+    monkeypatch.setattr(detect_live, "play", lambda path: EveryPicture(range(10, FRAMES)))
+    capsys.readouterr()
+    assert main(["detect", "--stream", str(film), "--live", *eager, "--out", "live"]) == 0
+    offline, live = (pd.read_csv(f"{name}/film.csv") for name in ("offline", "live"))
+    assert set(live["file"]) == {"film.mkv"}
+    assert "film.mkv" in (made / "live" / "film.eaf").read_text()
+    late = 150 + 10  # the camera began then
+    at = live[live["start"] - late > 40]  # what is early depends on frames that it has not seen
+    for row in at.itertuples():
+        near = offline[offline["label"] == row.label]
+        assert (near["end"] - (row.end - 150)).abs().min() <= 4
+
+
+def test_ctrl_c_ends_it_and_writes_the_files(made, monkeypatch, capsys, eager):
+    def after(number):
+        if number == 100:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(detect_live, "open_camera", lambda name: EveryPicture(after=after))
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["detect", "--stream", "camera:0", *eager, "--out", "live"]) == 0
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(pd.read_csv(made / "live" / "frames.csv")) in (51, 52)
+    assert list((made / "live").glob("camera_*.eaf"))
+
+
+def test_frames_at_another_rate(made, monkeypatch, capsys, eager):
+    rng = np.random.default_rng(0)
+    slow = rng.normal(0, 0.3, (1, 20, 3)) + rng.normal(0, 0.02, (60, 20, 3)).cumsum(axis=0)
+    fast = np.repeat(slow, 2, axis=0)
+    found = []
+    for clip, fps in ((slow, 15), (fast, 30)):
+        text = "".join(json.dumps(frame.tolist()) + "\n" for frame in clip)
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        assert main(["detect", "--stream", "-", *eager, "--fps", str(fps)]) == 0
+        ends, _, err = announced(capsys)
+        assert "a start is said at most" in err
+        found.append([(one["label"], one["start"] / fps, one["end"] / fps) for one in ends])
+    assert found[0]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--stream camera:0 --weights tap_lstm_ut_kinect_cs", "'tap_u_m'.*gate_u_ut_kinect_cs"),
+        ("--stream film.mkv --live --weights tap_lstm_ut_kinect_cs", "whole recordings"),
+        ("--stream a.npy --live --weights gate_u_ut_kinect_cs", "--live"),
+        ("--stream a.npy --seconds 3 --weights gate_u_ut_kinect_cs", "--seconds"),
+        ("--stream camera:0 --fps 30 --weights gate_u_ut_kinect_cs", "--fps"),
+        ("--stream film.mkv --skeleton ntu --weights gate_u_ut_kinect_cs", "--skeleton"),
+        ("--stream camera:no_such_camera --weights gate_u_ut_kinect_cs", "no_such_camera"),
+    ],
+)
+def test_what_does_not_fit_is_named(made, capsys, words, said):
+    write_scene(SCENE, made / "film.mkv", 5)
+    np.save(made / "a.npy", np.zeros((5, 20, 3)))
+    assert main(["detect", *words.split()]) == 2
+    assert re.search(said, capsys.readouterr().err, re.DOTALL)
