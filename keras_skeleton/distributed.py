@@ -491,7 +491,7 @@ class CrashReporter:
     """
 
     def __init__(self, words: str) -> None:
-        self._speaker = subprocess.Popen(
+        self._speaker = subprocess.Popen(  # noqa: S603 - a constant program
             [sys.executable, "-S", "-c", _SPEAKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
