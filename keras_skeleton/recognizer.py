@@ -85,7 +85,8 @@ class Recognizer:
         preprocessing: Preprocessing of raw clips to the network's input.
         arguments: Arguments of `build_model` other than skeleton, classes and frames.
         name: Name of the weights.
-        about: Source of the weights: dataset, protocol, fold, recipe, accuracy.
+        about: Source of the weights: dataset, protocol, fold, recipe, accuracy; rows of the swap
+            test (`evaluation.swap_test`) if attention was scored.
         calibration: Temperature and thresholds of `unsure`; None if the weights have none.
 
     Raises:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_skeleton.evaluation import swap_test
 from keras_skeleton.evaluation.scores import softmax
-from keras_skeleton.models.attention_maps import COUPLED_LAYERS
+from keras_skeleton.models.attention_maps import is_coupled
 from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.geometry import present
@@ -62,7 +63,13 @@ def attend(
         (distance,) = calibration.distances(outputs["features"])
         if doubts := calibration.doubts(float(running[-1].max()), float(distance)):
             about["unsure"] = ", ".join(doubts)
-    coupled = {layer.name for layer in recognizer.model.layers} & set(COUPLED_LAYERS.values())
+    notes = [SIGNED] if is_coupled(recognizer.model) else []
+    swap = recognizer.about.get("swap") or []
+    if swap:
+        about["attention"] = swap_test.label(swap)
+        notes += swap_test.sentences(swap)
+    elif maps:
+        notes.append(swap_test.NOT_MEASURED)
     return AttendedClip(
         clip=adapted,
         skeleton=recognizer.skeleton,
@@ -77,7 +84,7 @@ def attend(
         interval=interval,
         fps=fps,
         unit=own.unit,
-        note=SIGNED if coupled else "",
+        note=" ".join(notes),
     )
 
 

@@ -30,6 +30,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_skeleton.utils.bootstrap import confidence_interval as confidence_interval
+
 FRACTIONS = np.linspace(0, 1, 11)
 
 
@@ -139,32 +141,3 @@ def area(curve: ArrayLike, fractions: np.ndarray = FRACTIONS) -> np.ndarray:
     """Area under curves (..., F) by the trapezoidal rule. Fractions range from 0 to 1, so that the
     area is the mean of the curve."""
     return np.trapezoid(np.asarray(curve), fractions, axis=-1)
-
-
-def confidence_interval(
-    values: ArrayLike, seed: int = 0, level: float = 0.95, resamples: int = 1000
-) -> tuple[float, float, float]:
-    """Computes the mean of per-clip values and its bootstrap confidence interval over clips.
-
-    The interval covers the sampling of clips, not the variation between trainings.
-
-    Args:
-        values: One value per clip, (n,).
-        seed: Seed of the resampling.
-        level: Confidence level.
-        resamples: Number of bootstrap samples of n clips, drawn with replacement.
-
-    Returns:
-        Mean, lower and upper bound (percentiles of the resampled means); all NaN without values.
-
-    Example:
-        >>> confidence_interval([1.0, 1.0, 1.0])
-        (1.0, 1.0, 1.0)
-    """
-    values = np.asarray(values, np.float64)
-    if not len(values):
-        return (float("nan"),) * 3
-    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    means = values[draws].mean(axis=1)
-    low, high = np.percentile(means, [50 * (1 - level), 50 * (1 + level)])
-    return float(values.mean()), float(low), float(high)

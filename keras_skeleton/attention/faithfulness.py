@@ -42,20 +42,30 @@ class NotScoredError(UserError):
 
 
 def check_scorable(model: str, task: str = "recognition") -> None:
-    """Checks that a model classifies clips and attends to frames or joints.
+    """Checks that a model classifies clips, of which frames and joints can be deleted.
 
     Raises:
         NotScoredError: If it detects actions in untrimmed recordings, or has video inputs.
     """
-    if task == "detection" or model == "tap_lstm":
+    check_classifies(task)
+    if MODELS[model].video:
+        raise NotScoredError(
+            "the network attends to body parts of videos, not to frames or joints; give --crops "
+            "for the swap test, or compare it with --set model.aggregate=... instead, which trains "
+            "it without attention or on one part"
+        )
+
+
+def check_classifies(task: str) -> None:
+    """Checks that a network classifies clips.
+
+    Raises:
+        NotScoredError: If it detects actions in untrimmed recordings.
+    """
+    if task == "detection":
         raise NotScoredError(
             "the network detects actions in untrimmed recordings, which have no single class; "
             "`keras-skeleton detect` writes its attention to attention.csv"
-        )
-    if MODELS[model].video:
-        raise NotScoredError(
-            "the network attends to body parts of videos, not to frames or joints; compare it with "
-            "--set model.aggregate=... instead, which trains it without attention or on one part"
         )
 
 

@@ -25,6 +25,7 @@ from keras_skeleton.commands.network import (
     weights_file,
 )
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.swap_test import NOT_MEASURED, sentences
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import plain_name
@@ -92,6 +93,9 @@ def run(words: Sequence[str]) -> None:
     i = names.index(args.clip) if args.clip is not None else first
     seen = attend_to_clip(experiment, recognizer, number, i)
     print(f"{seen.name}: {seen.title}, weights {recognizer.name}")
+    swap = recognizer.about.get("swap") or []
+    if seen.joints is not None or seen.frames is not None:
+        print(*(sentences(swap) or [NOT_MEASURED]), sep="\n")
     out = out or FOLDER / f"{plain_name(seen.name)}.html"
     if out.suffix == ".html":
         from keras_skeleton.viz.attention_page import write_attention_page

@@ -29,11 +29,21 @@ from keras_skeleton.commands.network import (
     weights_file,
 )
 from keras_skeleton.datasets.registry import get_source
-from keras_skeleton.evaluation.run_record import about_run
+from keras_skeleton.evaluation import swap_test
+from keras_skeleton.evaluation.run_record import about_run, run_folder
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError, UserError
-from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, checked_files, no_weights, read_zoo
+from keras_skeleton.zoo.entries import (
+    ZOO,
+    Entry,
+    ZooError,
+    checked_files,
+    entry_of_file,
+    no_weights,
+    read_zoo,
+)
 
 if TYPE_CHECKING:
+    from keras_skeleton.attention.score import AttentionScore
     from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.training.experiment import Experiment
 
@@ -42,7 +52,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Score the attention of trained networks: its share on the joints and frames that carry the action
-(if known), the effect of deleting frames or joints in its order, and the agreement between seeds.
+(if known), the effect of deleting frames or joints in its order, the agreement between seeds, and
+the accuracy with attention that is not the clip's own (the swap test). Runs keep their swap test,
+so that their reports and attention pages show it.
 The default is all pretrained networks with attention; select among them with --model, --dataset,
 --protocol, --recipe and --fold, or use --weights or --runs."""
 
@@ -70,7 +82,17 @@ def _parser() -> argparse.ArgumentParser:
         help="use at most N random test clips per network (default: all)",
     )
     parser.add_argument(
-        "--draws", type=whole_number(1), default=3, help="use N random orders per clip (default 3)"
+        "--draws",
+        type=whole_number(1),
+        default=3,
+        metavar="N",
+        help="use N random orders, and N other clips to swap with, per clip (default 3)",
+    )
+    parser.add_argument("--only-swap", action="store_true", help="run the swap test alone")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="also record the swap test in the zoo, for the attention pages of its networks",
     )
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, help="set the seed of orders and intervals"
@@ -93,22 +115,45 @@ def run(words: Sequence[str]) -> None:
     from keras_skeleton.evaluation.run_record import command_line
     from keras_skeleton.zoo.page import markdown
 
-    score = AttentionScore(out, command_line(), args.seed, args.draws, args.clips)
+    score = AttentionScore(
+        out, command_line(), args.seed, args.draws, args.clips, only_swap=args.only_swap
+    )
     datasets: dict[str, SkeletonDataset] = {}  # read once for all networks on it
     for name, make in _networks(args, datasets):
         started = time.perf_counter()
         try:
             experiment, weights, fold = make(out)
             clips = score.add(name, experiment, weights, fold)
+            _keep(args, score, name, weights)
         except (NotScoredError, DatasetError) as error:
             reason = str(error).splitlines()[0]
             score.left_out[name] = reason
             print(f"skipped {name}: {reason}")
             continue
         print(f"{name}: {clips} test clips, {time.perf_counter() - started:.0f} s", flush=True)
-    text = readable(score.write())
-    (out / "attention_score.md").write_text(f"{markdown(text)}\n\n{EXPLANATION}\n", "utf-8")
-    print(f"\n{text.to_string(index=False)}\n\n{EXPLANATION}\n\nresults are in {out}")
+    scores = score.write()
+    swaps = score.swap_summary
+    parts = [] if scores.empty else [(readable(scores), EXPLANATION)]
+    parts.append((swap_test.readable(swaps), swap_test.EXPLANATION))
+    page = [f"{markdown(text)}\n\n{words}\n" for text, words in parts]
+    (out / "attention_score.md").write_text("\n".join(page), "utf-8")
+    for text, words in parts:
+        print(f"\n{text.to_string(index=False)}\n\n{words}")
+    for name, own in swaps.groupby("network", sort=False):
+        print(f"\n{name}:", *swap_test.sentences(own.to_dict("records")), sep="\n")
+    print(f"\nresults are in {out}")
+
+
+def _keep(args: argparse.Namespace, score: AttentionScore, name: str, weights: Path) -> None:
+    """Stores a network's swap test where its pages find it: in its run, or in the zoo."""
+    from keras_skeleton.zoo.swaps import record_swap
+
+    found = score.swaps[name]
+    run, fold = run_folder(weights) or (None, None)
+    if run is not None and fold is not None:
+        swap_test.write_clips(weights.parent / swap_test.CLIPS, found)
+    elif args.record and (entry := entry_of_file(weights, args.zoo)):
+        record_swap(entry, found, score.command, score.seed, args.zoo)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -118,8 +163,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.weights is not None:
         check_names(args)
         return
-    own = [*NETWORK_FLAGS, "crops"]
-    own += ["option"] if args.runs is None else ["model", "dataset", "protocol", "recipe"]
+    own = [*NETWORK_FLAGS]
+    own += ["option"] if args.runs is None else ["crops", "model", "dataset", "protocol", "recipe"]
     refuse(args, own, "entries of the zoo and runs define their networks")
     if args.fold and len(set(args.fold)) > 1:
         raise UserError("give --fold only once")
@@ -191,13 +236,20 @@ def _dataset(
 def _open_entry(
     args: argparse.Namespace, datasets: dict[str, SkeletonDataset], entry: Entry, out: Path
 ) -> Opened:
-    from keras_skeleton.attention.faithfulness import check_scorable
+    from keras_skeleton.attention.faithfulness import check_classifies, check_scorable
     from keras_skeleton.evaluation.run_record import command_line
+    from keras_skeleton.models.registry import MODELS
+    from keras_skeleton.video.crops import open_crops
     from keras_skeleton.zoo.load import experiment_of
 
-    check_scorable(entry.model, entry.task)
+    crops = None
+    check_classifies(entry.task)
+    if MODELS[entry.model].video and args.crops:
+        crops = open_crops(args.crops)
+    else:
+        check_scorable(entry.model)
     dataset = _dataset(args, datasets, entry.dataset, entry.options)
-    experiment = experiment_of(entry, dataset, out, command_line())
+    experiment = experiment_of(entry, dataset, out, command_line(), crops)
     return experiment, checked_files(entry, args.zoo)[0], entry.fold
 
 

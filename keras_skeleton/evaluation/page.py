@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from keras_skeleton.evaluation.run_record import ALL_CLIPS
+from keras_skeleton.evaluation.swap_test import NOT_MEASURED, readable, sentences
 from keras_skeleton.utils.files import read_bytes, refuse
 from keras_skeleton.utils.templates import render
 from keras_skeleton.utils.text import percent
@@ -221,6 +222,12 @@ def _part_rows(parts: pd.DataFrame) -> list[list[str]]:
     ]
 
 
+def _swap_words(swap: pd.DataFrame | None, attends: bool) -> list[str]:
+    if swap is None:
+        return [NOT_MEASURED] if attends else []
+    return sentences([{str(k): v for k, v in row.items()} for row in swap.to_dict("records")])
+
+
 def _facts(merged: Mapping[str, Any]) -> list[tuple[str, str]]:
     keys = (
         "model", "recipe", "parameters", "dataset", "clips", "skeleton", "protocol", "train_on",
@@ -240,6 +247,7 @@ def html_page(
     attention: Sequence[Path] = (),
     shares: pd.DataFrame | None = None,
     parts: pd.DataFrame | None = None,
+    swap: pd.DataFrame | None = None,
 ) -> str:
     """Renders the HTML page.
 
@@ -251,6 +259,7 @@ def html_page(
             `MAX_PICTURES` are shown.
         shares: Result of `attention.shares.attention_shares`, for datasets with ground truth.
         parts: Result of `attention.shares.part_weights`, for networks with body-part attention.
+        swap: Result of `swap_test.summarize`, if attention was scored.
     """
     overall = ""
     if merged["folds_done"] > 1:
@@ -287,6 +296,9 @@ def html_page(
         shares=[] if shares is None else _share_rows(shares),
         part_head=[] if parts is None else [name.replace("_", " ") for name in parts.columns],
         parts=[] if parts is None else _part_rows(parts),
+        swap_words=_swap_words(swap, bool(attention)),
+        swap_head=[] if swap is None else [*readable(swap)],
+        swap=[] if swap is None else readable(swap).to_numpy().tolist(),
         command=_plain(merged["command"]),
         facts=_facts(merged),
         settings=[(str(k), _plain(v)) for k, v in (merged.get("settings") or {}).items()],

@@ -7,6 +7,7 @@ Input files, as written by training:
     RUN/fold_01/history.csv     one row per epoch
     RUN/fold_01/scores.npz      logits of the test clips, see `scores.ClipScores`
     RUN/attention/*.png         attention figures, if any
+    RUN/fold_01/swap_clips.csv  the swap test, if attention was scored, see `swap_test`
 
 Folds are counted from 1. Several run folders (for example of a job array, with some of the folds
 each) are merged if they are parts of the same experiment.
@@ -47,6 +48,7 @@ from keras_skeleton.evaluation.scores import (
     score,
     write_scores,
 )
+from keras_skeleton.evaluation.swap_test import SUMMARY, read_clips, summarize
 from keras_skeleton.utils.files import reason, write_text
 from keras_skeleton.utils.tables import read_table, write_table
 from keras_skeleton.utils.text import percent
@@ -385,6 +387,16 @@ def _merged_table(experiment: StoredExperiment, out: Path, name: str) -> pd.Data
     return table
 
 
+def _swap(experiment: StoredExperiment, out: Path) -> pd.DataFrame | None:
+    """Summarizes the swap test of all folds and writes it to `out`; None if no fold has one."""
+    clips = read_clips(fold.folder for fold in experiment.folds)
+    if clips is None:
+        return None
+    summary = summarize(clips)
+    write_table(summary, out / SUMMARY, index=False, float_format="%.5f")
+    return summary
+
+
 def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -> str:
     """Writes tables, figures and an HTML page of an experiment to a folder.
 
@@ -433,6 +445,7 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
     save_figure(curves_figure({model: histories}, title, {model: epochs}), out / "curves.png")
     shares = _merged_table(experiment, out, "attention.csv")
     parts = _merged_table(experiment, out, "parts.csv")
+    swap = _swap(experiment, out)
     page = html_page(
         merged,
         table,
@@ -445,6 +458,7 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         ],
         shares=shares,
         parts=parts,
+        swap=swap,
     )
     write_text(out / "report.html", page)
     text = json.dumps(_json_ready(merged), indent=1, allow_nan=False) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ ATTENTION_LAYERS = {
     "parts": "part_attention",
 }
 COUPLED_LAYERS = {"joints": "position_joints", "frames": "position_frames"}  # of CSTA-CNN
+STREAMS = ("position", "motion")  # of CSTA-CNN; maps show those of the first
 
 
 def attention_maps(model: keras.Model, batch: Any) -> dict[str, np.ndarray]:
@@ -55,20 +57,82 @@ def attention_outputs(model: keras.Model) -> dict[str, Any]:
     to the form of `attention_maps`.
     """
     names = {layer.name for layer in model.layers}
-    wanted = COUPLED_LAYERS if _is_coupled(model) else ATTENTION_LAYERS
+    wanted = COUPLED_LAYERS if is_coupled(model) else ATTENTION_LAYERS
     return {key: model.get_layer(name).output for key, name in wanted.items() if name in names}
 
 
 def readable_maps(model: keras.Model, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Converts values of `attention_outputs` to the form of `attention_maps`; keeps other keys."""
-    if not _is_coupled(model):
+    if not is_coupled(model):
         return outputs
     own = {key: value for key, value in outputs.items() if key in COUPLED_LAYERS}
     others = {key: value for key, value in outputs.items() if key not in COUPLED_LAYERS}
     return {**others, **csta_cnn.maps(own)}
 
 
-def _is_coupled(model: keras.Model) -> bool:
+def attention_layers(model: keras.Model) -> dict[str, tuple[str, ...]]:
+    """Names of all attention layers of a model, by kind of attention.
+
+    CSTA-CNN has one layer of each kind in each of its two streams.
+
+    Example:
+        >>> import keras_skeleton as ks
+        >>> from keras_skeleton.models.attention_maps import attention_layers
+        >>> attention_layers(ks.build_model("sta_lstm", classes=10, units=8))
+        {'joints': ('joint_attention',), 'frames': ('frame_attention',)}
+    """
+    there = {layer.name for layer in model.layers}
+    if is_coupled(model):
+        wanted = {kind: [f"{stream}_{kind}" for stream in STREAMS] for kind in COUPLED_LAYERS}
+    else:
+        wanted = {kind: [name] for kind, name in ATTENTION_LAYERS.items()}
+    found = {kind: tuple(n for n in names if n in there) for kind, names in wanted.items()}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def with_given_attention(model: keras.Model, names: Sequence[str]) -> keras.Model:
+    """A network that takes attention as an input instead of computing it.
+
+    It shares all layers and weights with the model, which is not changed. Given the attention that
+    the model computes itself, it returns the model's own output.
+
+    Args:
+        model: A network of `build_model`.
+        names: Names of the attention layers whose output is given, from `attention_layers`.
+
+    Returns:
+        A network whose inputs are a list: those of the model (in the order of
+        `keras.tree.flatten`), then one for each name, with the shape of that layer's output.
+
+    Raises:
+        ValueError: The model has no such layer.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_skeleton as ks
+        >>> from keras_skeleton.models.attention_maps import with_given_attention
+        >>> model = ks.build_model("mans9", classes=10)
+        >>> images = np.ones((2, 50, 50, 3), "float32")
+        >>> network = with_given_attention(model, ["frame_attention"])
+        >>> tuple(network([images, np.full((2, 50, 3), 0.5, "float32")]).shape)
+        (2, 10)
+    """
+    if unknown := set(names) - {layer.name for layer in model.layers}:
+        raise ValueError(f"'{model.name}' has no layer {', '.join(sorted(unknown))}")
+    outputs = {}
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        outputs[layer.name] = layer(*args, **kwargs)
+        return outputs[layer.name]
+
+    # A second graph of the same layers: Keras changes the one that a network is cut out of.
+    copy = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
+    given = [outputs[name] for name in names]
+    return keras.Model([*keras.tree.flatten(copy.input), *given], copy.output)
+
+
+def is_coupled(model: keras.Model) -> bool:
+    """Whether a model has CSTA-CNN's attention, whose scores have signs."""
     return bool({layer.name for layer in model.layers} & set(COUPLED_LAYERS.values()))
 
 

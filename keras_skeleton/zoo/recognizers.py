@@ -8,6 +8,7 @@ from typing import Any
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import read_calibration
 from keras_skeleton.evaluation.run_record import about_run, read_record, run_folder
+from keras_skeleton.evaluation.swap_test import read_rows
 from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recognizer import RECORD, Recognizer, RecognizerError
@@ -22,6 +23,7 @@ from keras_skeleton.zoo.entries import (
     no_weights,
     read_zoo,
 )
+from keras_skeleton.zoo.swaps import recorded_swap
 
 ABOUT = (
     "dataset", "options", "protocol", "fold", "folds", "recipe", "seed", "views", "batch_size",
@@ -125,6 +127,7 @@ def of_entry(entry: Entry, folder: Path = ZOO) -> Recognizer:
         about={
             **{name: getattr(entry, name) for name in ABOUT},
             "accuracy": entry.figures.get("accuracy"),
+            "swap": recorded_swap(entry, folder),
         },
         calibration=None if calibration is None else read_calibration(calibration),
     )
@@ -199,6 +202,7 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
             "views": settings["views"],
             "batch_size": settings["batch_size"],
             "accuracy": metrics.get("accuracy"),
+            "swap": read_rows(finished[0].parent),
         },
         calibration=read_calibration(finished[0].parent / CALIBRATION),
     )

@@ -1,0 +1,155 @@
+"""The swap test: exact for every model, and right about networks whose truth is known."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import swap_network
+from swap_network import CLASSES, STEPS
+
+from keras_skeleton.attention.faithfulness import NotScoredError
+from keras_skeleton.attention.swap import stretched, swap_fold, swap_test
+from keras_skeleton.evaluation.swap_test import BOTH, summarize
+from keras_skeleton.models.attention_maps import attention_layers, with_given_attention
+from keras_skeleton.models.gate_net import gate_net
+from keras_skeleton.models.registry import MODELS
+from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.training.experiment import Experiment
+
+sys.path.append(str(Path(__file__).parents[1] / "models"))
+from test_contract import HEAVY, built, inputs
+
+ATTENDS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name
+    for name in MODELS
+    if name not in ("stcm9", "lstm", "two_stream_cnn")
+]
+
+
+def exchanged(model, x, names, change=lambda values: values):
+    """The model's output, and that with its own attention given back after a change."""
+    maps = keras.Model(model.input, [model.get_layer(name).output for name in names])(x)
+    maps = [change(np.asarray(values)) for values in keras.tree.flatten(maps)]
+    network = with_given_attention(model, names)
+    return model(x), network([*keras.tree.flatten(x), *maps])
+
+
+@pytest.mark.parametrize("name", ATTENDS)
+def test_own_attention_gives_the_own_logits(name):
+    model, x = built(name), inputs(name)
+    before = json.dumps(model.get_config(), default=str), model.get_weights()
+    kinds = attention_layers(model)
+    assert kinds
+    every = [name for names in kinds.values() for name in names]
+    for names in {*kinds.values(), tuple(every)}:
+        own, given = exchanged(model, x, names)
+        np.testing.assert_allclose(given, own, atol=1e-5)
+        _, other = exchanged(model, x, names, lambda values: values + 1)
+        assert np.abs(np.asarray(other) - np.asarray(own)).max() > 1e-4
+    after = json.dumps(model.get_config(), default=str), model.get_weights()
+    assert after[0] == before[0]
+    for a, b in zip(before[1], after[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_detector_takes_its_gates():
+    model = gate_net(joints=20, classes=3, hidden=8, width=8, dilations=(1,))
+    x = np.random.default_rng(0).normal(size=(2, 12, 20, 3)).astype("float32")
+    own, given = exchanged(model, x, ["frame_attention"])
+    assert set(own) == set(given) == {"labels", "ends"}
+    np.testing.assert_allclose(given["labels"], own["labels"], atol=1e-5)
+
+
+def test_a_layer_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="frame_attention"):
+        with_given_attention(built("lstm"), ["frame_attention"])
+
+
+def test_maps_are_resampled_from_clip_to_clip():
+    shown, onto = np.array([0, 1, 1, 1, 0], bool), np.array([1, 1, 1, 1, 1, 0], bool)
+    values = np.array([9.0, 0.0, 2.0, 4.0, 9.0])
+    assert stretched(values, shown, onto).tolist() == [0, 1, 2, 3, 4, 4]
+    assert stretched(values, shown, shown)[1:4].tolist() == [0, 2, 4]
+    columns = np.stack([values, -values], axis=1)[:, None]  # (S, 1, 2)
+    assert stretched(columns, shown, onto)[:, 0, 1].tolist() == [0, -1, -2, -3, -4, -4]
+    one = np.array([0, 0, 1, 0, 0], bool)  # a single frame fills every clip
+    assert stretched(values, one, onto).tolist() == [2] * 6
+    assert stretched(values, shown, one)[2] == 0
+
+
+@pytest.fixture
+def network(toy, tmp_path):
+    """`network("joints", needs=True)`: an experiment and weights of a network of `swap_network`."""
+
+    def make(*kinds, needs, mask=True):
+        recipe = replace(
+            get_recipe("mans9", "ut_kinect"),
+            model={"kinds": list(kinds), "needs": needs, "mask": mask},
+            preprocessing={},
+            frames=STEPS,
+        )
+        name = f"{swap_network.__file__}:ENTRY"
+        run = Experiment(name, toy, "cs", recipe, folder=tmp_path, command="")
+        weights = tmp_path / "toy.weights.h5"
+        run.build().save_weights(weights)
+        return run, weights
+
+    return make
+
+
+def costs(found):
+    rows = summarize(found).set_index(["kind", "swap"])
+    return {key: (row["own"], row["swapped"], row["verdict"]) for key, row in rows.iterrows()}
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_attention_that_decides_costs_everything(network, mask):
+    """Which third of the clip is attended to is the class: another class is always wrong."""
+    found = costs(swap_fold(*network("frames", needs=True, mask=mask), 1))
+    assert found["frames", "other"] == (1.0, 0.0, "costs")
+    # The mean and uniform attention are the same for all clips: one class of three is right.
+    assert found["frames", "mean"][1] == pytest.approx(1 / CLASSES)
+    assert found["frames", "uniform"][1] == pytest.approx(1 / CLASSES)
+    # Reversed, the first third is the last and the middle stays.
+    assert found["frames", "reversed"][1] == pytest.approx(1 / CLASSES)
+
+
+def test_joints_and_frames_are_exchanged_one_by_one_and_together(network):
+    found = costs(swap_fold(*network("joints", "frames", needs=True), 1))
+    assert found["joints", "other"] == (1.0, 0.0, "costs")
+    assert found["frames", "other"] == (1.0, 1.0, "nothing")  # joints decide here
+    assert found[BOTH, "other"] == (1.0, 0.0, "costs")
+    assert found["joints", "uniform"][1] == pytest.approx(1 / CLASSES)
+    assert ("joints", "reversed") not in found
+    assert (BOTH, "reversed") not in found
+
+
+def test_attention_that_does_nothing_costs_nothing(network):
+    found = swap_fold(*network("joints", "frames", needs=False), 1)
+    assert all(row == (1.0, 1.0, "nothing") for row in costs(found).values())
+    assert (found["changed"] == 0).all()
+
+
+def test_a_seed_gives_the_same_again(network, toy):
+    run, weights = network("frames", needs=True)
+    first, again = (swap_fold(run, weights, 1, seed=3, draws=2, most=6) for _ in range(2))
+    assert first.equals(again)
+    assert first["clip"].nunique() == 6
+    assert first["swapped"].isin([0, 0.5, 1]).all()
+
+
+def test_what_cannot_be_swapped_is_left_out(network, toy):
+    run, weights = network("frames", needs=True)
+    model = run.build()
+    model.load_weights(weights)
+    test = run.folds[0].test
+    of_one = test[toy.labels[test] == 0]
+    assert "other" not in set(swap_test(run, model, 1, of_one)["swap"])
+    run.folds[0] = run.folds[0]._replace(train=test[:0])
+    assert "mean" not in set(swap_test(run, model, 1, test[:4])["swap"])
+    with pytest.raises(NotScoredError, match="no attention"):
+        swap_fold(*network(needs=False), 1)
