@@ -244,7 +244,7 @@ def _detect_in_recording(
     other = trained if is_other_rate(trained, fps) else None
     seen = recording if other is None else at_rate(recording, other)
     found = detector.detect(method, seen, 0, settings)
-    probability = _probability(detector, METHODS[method], seen)
+    probability = detector.frame_probabilities(method, seen, 0)
     if other is not None:
         found = back_at_rate(found, other, fps, length)
         if probability is not None:
@@ -340,11 +340,3 @@ def _notes(run: Mapping[str, Any], fps: float | None, film: bool) -> Iterator[st
             f"the detector was trained with {run['bodies']} people, but key points from film do "
             "not say how far people are from each other: one was given to it"
         )
-
-
-def _probability(detector: Detector, parts: tuple[str, ...], recording: SkeletonDataset) -> Any:
-    """Probabilities of every frame, (T, C + 1), of networks that label frames; None for others."""
-    for part in parts:
-        if part != "classifier" and not part.startswith("tap"):
-            return detector.curve(part, recording, 0)[:, : detector.classes + 1]
-    return None

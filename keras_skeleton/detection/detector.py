@@ -52,7 +52,8 @@ OF_PAPER: dict[str, tuple[str, ...]] = {
 # Our own detector: GateNet on the frames so far (causal), and on those before and after.
 GATES = ("gate_u", "gate_b")
 METHODS = OF_PAPER | {name: (name,) for name in GATES}
-ON_RECORDINGS = ("jcr_rnn", *GATES)  # networks that are trained on whole recordings
+# Networks that are trained on whole recordings; alone, they are methods that label every frame.
+ON_RECORDINGS = ("jcr_rnn", *GATES)
 NETWORKS, WEIGHTS = "networks", "best.weights.h5"
 # Limits of the sizes in run.json: a damaged file could otherwise lead to a network that fills the
 # memory before its weights are found not to fit.
@@ -206,6 +207,15 @@ class Detector:
         if method in GATES:
             return 1 - self.curve(method, dataset, recording)[:, self.classes]
         return self.curve(TAP[method], dataset, recording)
+
+    def frame_probabilities(
+        self, method: str, dataset: SkeletonDataset, recording: int
+    ) -> np.ndarray | None:
+        """Probabilities of the classes and of no action for every frame, (T, C + 1), of methods
+        that label frames; None for others."""
+        if method not in ON_RECORDINGS:
+            return None
+        return self.curve(method, dataset, recording)[:, : self.classes + 1]
 
     def reach(self, part: str) -> tuple[int, int]:
         """Number of frames before and after a frame on which the outputs of GateNet depend."""

@@ -6,8 +6,10 @@ Algorithm 2 and Sec. IV.C): train on trimmed clips, detect in the test recording
     RUN/networks/classifier     run folder of the classifier of C + 1 classes
     RUN/networks/jcr_rnn        weights and history of JCR-RNN
     RUN/networks/gate_u, gate_b weights and history of GateNet, causal and both ways
-    RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention per frame)
-    RUN/METHOD                  detections of all folds: PKU-MMD files, activitynet.json
+    RUN/fold_01/METHOD          settings.json, detections.csv, curves.npz (attention per frame),
+                                probabilities.npz (of classes per frame)
+    RUN/METHOD                  detections of all folds: tables, frames/VIDEO.csv (label per frame),
+                                PKU-MMD files, activitynet.json, elan/VIDEO.eaf
     RUN/scores.csv              scores of each method by both rules; also figures
     RUN/attention.csv           attention within and between actions, and training-free curves
 
@@ -301,6 +303,11 @@ class Detection:
             for i, video in zip(fold.test.tolist(), videos, strict=True)
             if method in TAP or method in GATES
         }
+        probabilities = {
+            video: own.astype(np.float16)
+            for i, video in zip(fold.test.tolist(), videos, strict=True)
+            if (own := detector.frame_probabilities(method, self.dataset, i)) is not None
+        }
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -308,8 +315,9 @@ class Detection:
             part / "settings.json",
             {**asdict(settings), "test": dict(zip(videos, lengths, strict=True))},
         )
-        if curves:
-            np.savez_compressed(part / "curves.npz", **curves)  # type: ignore[arg-type]
+        for name, arrays in (("curves", curves), ("probabilities", probabilities)):
+            if arrays:
+                np.savez_compressed(part / f"{name}.npz", **arrays)
         write_table(found, part / "detections.csv", index=False)
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)

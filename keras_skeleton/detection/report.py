@@ -16,7 +16,7 @@ from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.datasets.formats.eaf import write_eaf
 from keras_skeleton.detection.detect import Settings, read_settings
 from keras_skeleton.detection.figures import attention_figure, proposal_recall_figure
-from keras_skeleton.detection.outputs import named, timed_labels
+from keras_skeleton.detection.outputs import frame_labels, named, timed_labels
 from keras_skeleton.detection.scoring import FINE, RULES, THETAS, evaluate, precision_recall
 from keras_skeleton.detection.tables import (
     DETECTION,
@@ -71,7 +71,7 @@ def write_report(
                 tested[method] |= read_settings(path.parent / "settings.json")[1]
     for method, table in found.items():
         if tested[method]:
-            _write_files(folder / method, table, tested[method], run)
+            _write_files(folder, method, table, tested[method], run)
     everyone = {video for videos in tested.values() for video in videos}
     if not intervals["video"].isin(everyone).any():
         why = "the test recordings have no annotated action"
@@ -153,17 +153,27 @@ def _curves(path: Path) -> Iterator[Any]:
 
 
 def _write_files(
-    folder: Path, table: pd.DataFrame, tested: Mapping[str, int], run: Mapping[str, Any]
+    run_folder: Path,
+    method: str,
+    table: pd.DataFrame,
+    tested: Mapping[str, int],
+    run: Mapping[str, Any],
 ) -> None:
-    """Writes the detections of a method: with names and seconds, as PKU-MMD files, with labels from
-    1, as an ActivityNet file, with segments in seconds (in frames for datasets without a constant
-    frame rate, such as UT-Kinect), and, with a frame rate, for ELAN."""
+    """Writes the detections of a method: with names and seconds, the label of every frame, as
+    PKU-MMD files, with labels from 1, as an ActivityNet file, with segments in seconds (in frames
+    for datasets without a constant frame rate, such as UT-Kinect), and, with a frame rate, for
+    ELAN."""
+    folder = run_folder / method
     folder.mkdir(exist_ok=True)
     classes, fps = run["classes"], run["fps"]
     own = {video: table[table["video"] == video] for video in tested}
     tables = [named(rows, video, classes, fps) for video, rows in own.items()]
     if tables:
         write_table(pd.concat(tables), folder / "detections.csv", index=False)
+    (folder / "frames").mkdir(exist_ok=True)
+    for video, probability in _probabilities(run_folder, method, tested, len(classes)):
+        frames = frame_labels(own[video], tested[video], classes, fps, probability)
+        write_table(frames, folder / "frames" / f"{plain_name(video)}.csv", index=False)
     write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", list(tested))
     write_activitynet(table, folder / "activitynet.json", classes, fps or 1.0)
     if fps:
@@ -171,6 +181,21 @@ def _write_files(
         for video, rows in own.items():
             labels = timed_labels(rows, classes, fps)
             write_eaf(labels, folder / "elan" / f"{plain_name(video)}.eaf", classes=classes)
+
+
+def _probabilities(
+    run_folder: Path, method: str, tested: Mapping[str, int], classes: int
+) -> Iterator[tuple[str, np.ndarray | None]]:
+    """Test recordings with their probabilities per frame, where the run has stored them."""
+    left = dict(tested)
+    for path in sorted(run_folder.glob(f"fold_*/{method}/probabilities.npz")):
+        with _curves(path) as data:
+            for video in [name for name in data if name in left]:
+                probability = np.asarray(data[video], np.float64)
+                if probability.shape != (left.pop(video), classes + 1):
+                    raise UserError(f"{path}: damaged (the size of '{video}')")
+                yield video, probability
+    yield from ((video, None) for video in left)
 
 
 def _draw(

@@ -16,6 +16,7 @@ from keras_skeleton.detection.report import (
 )
 from keras_skeleton.detection.scoring import evaluate
 from keras_skeleton.detection.training_free import CURVES, training_free_curves
+from keras_skeleton.utils.errors import UserError
 
 TRUTH = pd.DataFrame(
     [(f"v{k}", k % 2, 10, 40) for k in range(4)] + [(f"v{k}", 0, 60, 90) for k in range(4)],
@@ -65,6 +66,27 @@ def test_folds_are_scored_together(folder):
     assert table["in_actions"] == table["higher_in_actions"] == 1
     assert table["between"] == 0
     assert len(list((folder / "tap_u" / "pku_mmd").iterdir())) == 4
+
+
+def test_every_frame_has_a_label(folder):
+    own = np.tile(np.array([0.5, 0.2, 0.3], np.float16), (100, 1))
+    np.savez(folder / "fold_02" / "tap_u" / "probabilities.npz", v2=own, unknown=own)
+    write_report(folder, TRUTH)
+    frames = folder / "tap_u" / "frames"
+    assert sorted(path.name for path in frames.iterdir()) == [f"v{k}.csv" for k in range(4)]
+    table = pd.read_csv(frames / "v3.csv")
+    assert (table["label"] == "no_action").sum() == 40
+    assert set(table["label"][10:40]) == {"out"}
+    assert table[["time_s", "probability"]].isna().all(axis=None)
+    table = pd.read_csv(frames / "v2.csv")  # its first action was not found
+    assert set(table["probability"][table["label"] == "up"]) == {0.5}
+    assert set(table["probability"][table["label"] == "no_action"]) == {0.3}
+
+
+def test_probabilities_of_another_size(folder):
+    np.savez(folder / "fold_02" / "tap_u" / "probabilities.npz", v2=np.ones((99, 3)))
+    with pytest.raises(UserError, match=r"probabilities\.npz: .*'v2'"):
+        write_report(folder, TRUTH)
 
 
 def test_methods_of_different_folds_are_not_compared_unsaid(folder):
