@@ -9,44 +9,40 @@ training recordings. The settings of its proposals are chosen on the validation 
 beside it and chooses nothing. Their proposals are classified by the STA-LSTM of the ready-made
 detector, the same for all rows.
 
-A second file says what the gate is within the actions of the test recordings: its mean in each
-class, in the first and in the last fifth of the frames of an action, and between actions.
-
-Rows that the output holds are not computed again. A training takes about a minute on one core.
+Rows that the output holds are not computed again. A training takes two to four minutes
+on one core.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from keras_skeleton import load_dataset
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import NETWORKS, PROPOSALS, Detector
 from keras_skeleton.detection.experiment import CHOSEN_BY, Detection
-from keras_skeleton.detection.report import frames_of_actions, separation
+from keras_skeleton.detection.report import separation
 from keras_skeleton.detection.scoring import THETAS, average_recall, evaluate
 from keras_skeleton.evaluation.run_record import open_run
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.zoo.entries import weights_folders
 
-OUT = Path("results/benchmarks")
+OUT = Path("results/benchmarks/tap_lambda2.csv")
 VALUES = (0.001, 0.01, 0.1, 1.0)
 SEEDS = (0, 100, 200)
 WAYS = ("tap_u", "tap_b")
 CLASSIFIER = "sta_lstm"
-BETWEEN = "between actions"
+PRESENT = {"method": "tap_u", "lambda2": 0.1, "seed": 0}  # of the ready-made detectors
 KEY = ["dataset", "protocol", "method", "lambda2", "seed"]
-PART = 5  # of an action: the first and the last fifth
 
 
 def with_lambda2(recipe: Recipe, value: float) -> Recipe:
@@ -54,43 +50,22 @@ def with_lambda2(recipe: Recipe, value: float) -> Recipe:
     return replace(recipe, model={**recipe.model, "lambda2": value})
 
 
-def gate_by_class(
-    curves: Mapping[str, np.ndarray], actions: pd.DataFrame, classes: tuple[str, ...]
-) -> Iterator[dict[str, Any]]:
-    """Yields a row for each class: the gate's mean over its actions, and over the first and the
-    last fifth of their frames; at last a row for the frames of no action.
+def measure(
+    dataset: SkeletonDataset,
+    key: Mapping[str, Any],
+    ready_made: Path,
+    folder: Path,
+    train: bool = True,
+) -> dict[str, Any]:
+    """Trains one network, or takes that of the ready-made detector; returns its row.
 
     Args:
-        curves: The gate (T,) of each recording, by its name.
-        actions: Annotated actions, with `video`, `label`, `start`, `end`.
-        classes: Names of the classes.
+        dataset: The recordings.
+        key: What is trained, by the names of `KEY`.
+        ready_made: Folder of the ready-made detector, whose classifier is used.
+        folder: Folder for the run.
+        train: Whether to train the network of proposals.
     """
-    for label, name in enumerate(classes):
-        own = actions[(actions["label"] == label) & actions["video"].isin(list(curves))]
-        spans = own[["video", "start", "end"]].itertuples(index=False)
-        pieces = [np.asarray(curves[video][start:end], float) for video, start, end in spans]
-        if not pieces:
-            continue
-        short = [max(len(piece) // PART, 1) for piece in pieces]
-        yield {
-            "class": name,
-            "actions": len(pieces),
-            "mean": np.mean([piece.mean() for piece in pieces]),
-            "first": np.mean([p[:n].mean() for p, n in zip(pieces, short, strict=True)]),
-            "last": np.mean([p[-n:].mean() for p, n in zip(pieces, short, strict=True)]),
-        }
-    free = [
-        curve[~frames_of_actions(actions, video, len(curve))] for video, curve in curves.items()
-    ]
-    between = np.concatenate(free)
-    if len(between):
-        yield {"class": BETWEEN, "mean": between.mean()}
-
-
-def measure(
-    dataset: SkeletonDataset, key: Mapping[str, Any], classifier: Path, folder: Path
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Trains one network; returns its row, and the rows of its classes."""
     method, protocol = str(key["method"]), str(key["protocol"])
     recipes = {
         name: get_recipe(name, dataset.name, "paper") for name in (PROPOSALS, CLASSIFIER, "jcr_rnn")
@@ -100,12 +75,13 @@ def measure(
         dataset, protocol, [method], CLASSIFIER, recipes, key["seed"], folder, command=""
     )
     open_run(folder, detection.describe(), [], resume=True)
-    detection.parts[method].fit([1], resume=detection.parts[method].folder.exists())
-    shutil.copytree(classifier, folder / NETWORKS / "classifier", dirs_exist_ok=True)
+    if train:
+        detection.parts[method].fit([1])
+    for part in ("classifier",) if train else ("classifier", method):
+        shutil.copytree(ready_made / NETWORKS / part, folder / NETWORKS / part)
     detector, fold = Detector(folder), detection.folds[0]
     settings = detection.settings(method, detector)
-    row: dict[str, Any] = dict(key)
-    curves: dict[str, np.ndarray] = {}
+    row: dict[str, Any] = {**key, "trained": "here" if train else ready_made.name}
     for part, recordings in (("validation", fold.validation), ("test", fold.test)):
         videos = detection.videos(recordings)
         truth = dataset.intervals[dataset.intervals["video"].isin(videos)]
@@ -123,8 +99,7 @@ def measure(
         found = detector.detect_all(method + suffix, dataset, fold.test.tolist(), own)
         table = evaluate(found, truth, THETAS, "paper", detection.classes).table
         row |= {f"map{suffix}_{theta:g}": table["map_action"][theta] for theta in THETAS}
-    actions = dataset.intervals
-    return row, [{**key, **own} for own in gate_by_class(curves, actions, dataset.classes)]
+    return row
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -146,38 +121,41 @@ def main() -> None:
     parser.add_argument("--values", type=float, nargs="+", default=VALUES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--methods", nargs="+", default=WAYS, choices=WAYS)
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of the two tables")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument(
+        "--ready-made",
+        action="store_true",
+        help="take the ready-made detector for its own value, direction and seed; do not train it",
+    )
     parser.add_argument("--summary", action="store_true", help="print means, train nothing")
     args = parser.parse_args()
-    files = args.out / "tap_lambda2.csv", args.out / "tap_gate_by_class.csv"
-    tables = [pd.read_csv(path) if path.exists() else pd.DataFrame() for path in files]
+    table = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=KEY)
     if args.summary:
-        print(summary(tables[0]).round(3).to_string(index=False))
+        print(summary(table).round(3).to_string(index=False))
         return
     dataset = load_dataset(
         args.dataset, root=args.data_dir, cache_dir=args.cache_dir, clips="untrimmed"
     )
     name = f"tap_lstm_{args.dataset}_{args.protocol}"
-    places = [place / name / NETWORKS / "classifier" for place in weights_folders()]
-    classifier = next(place for place in places if place.exists())
+    ready_made = next(place / name for place in weights_folders() if (place / name).is_dir())
     cases = [
         dict(zip(KEY, (args.dataset, args.protocol, method, value, seed), strict=True))
         for seed in args.seeds
         for method in args.methods
         for value in args.values
     ]
-    args.out.mkdir(parents=True, exist_ok=True)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     for case in cases:
-        if len(tables[0]) and (tables[0][KEY] == pd.Series(case)).all(axis=1).any():
+        if (table[KEY] == pd.Series(case)).all(axis=1).any():
             continue
         with TemporaryDirectory() as folder:
-            row, classes = measure(dataset, case, classifier, Path(folder) / "run")
+            # The ready-made detector is the training of this recipe with seed 0.
+            known = args.ready_made and case | PRESENT == case
+            row = measure(dataset, case, ready_made, Path(folder) / "run", train=not known)
         print(row, flush=True)
-        new = pd.DataFrame([row]), pd.DataFrame(classes)
-        tables = [pd.concat([old, own]) for old, own in zip(tables, new, strict=True)]
-        for path, table in zip(files, tables, strict=True):
-            table = table.sort_values(KEY, kind="stable", ignore_index=True)
-            table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+        rows = [*table.to_dict("records"), row]
+        table = pd.DataFrame(rows).sort_values(KEY, kind="stable", ignore_index=True)
+        table.to_csv(args.out, index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -487,28 +487,72 @@ def detection(dataset: str) -> Page:
     return f"scores.csv of {runs}", "\n\n".join([note, *grids, *own_detection(dataset)])
 
 
+CURVES = {  # rows of a detection's attention.csv; `training_free.CURVES` has no seed
+    "tap_u": "gate of TAP-LSTM, forwards",
+    "tap_b": "gate of TAP-LSTM, both ways",
+    "gate_u": "gate of GATE-U",
+    "gate_b": "gate of GATE-B",
+    "pose_speed": "no training: speed of the pose",
+    "pose_distance": "no training: distance from the median pose",
+}
+
+
 def detection_attention() -> Page:
-    """Whether the frame gates of TAP-LSTM and GateNet tell action frames from others."""
+    """Whether frame gates, and curves that need no training, tell action frames from others."""
+    runs: dict[str, dict[str, list[str]]] = {}  # by recordings and curve
+    for dataset in ("ut_kinect", "synthetic"):
+        first_row = detection_rows(dataset)[0]
+        own = runs.setdefault(first_row.place, {})
+        own |= {curve: [*first_row.runs] for curve in ("tap_u", "tap_b")}
+        for row in detection_rows(dataset, "detection"):
+            runs.setdefault(row.place, {})[row.stage] = [*row.runs]
     body: list[list[str]] = []
     sources: list[str] = []
-    for dataset in ("ut_kinect", "synthetic"):
-        row = detection_rows(dataset)[0]
-        sources += row.runs
-        tables = [run_csv(name, "attention.csv", index_col="method") for name in row.runs]
-        for method, title in (("tap_u", "forwards"), ("tap_b", "both ways")):
-            values = [100 * table.loc[method, "higher_in_actions"] for table in tables]
-            body.append([row.place, f"TAP-LSTM, {title}", spread(values), f"{len(values)}"])
-        for own in detection_rows(dataset, "detection"):
-            sources += own.runs
-            tables = [run_csv(name, "attention.csv", index_col="method") for name in own.runs]
-            values = [100 * table.loc[own.stage, "higher_in_actions"] for table in tables]
-            body.append([own.place, own.name, spread(values), f"{len(values)}"])
+    for place, by_curve in runs.items():
+        sources += [name for names in by_curve.values() for name in names]
+        one = next(iter(by_curve.values()))[:1]  # without training all seeds are the same
+        for curve, title in CURVES.items():
+            names = by_curve.get(curve, one if curve.startswith("pose_") else [])
+            tables = [run_csv(name, "attention.csv", index_col="method") for name in names]
+            values = [
+                100 * table.loc[curve, "higher_in_actions"]
+                for table in tables
+                if curve in table.index or not curve.startswith("pose_")
+            ]
+            if values:
+                seeds = ", ".join(f"{value:.1f}" for value in values) if len(values) > 1 else ""
+                body.append([place, title, spread(values), seeds])
     note = (
-        "In how many of 100 pairs of a frame inside an annotated action and one outside the gate "
-        "is higher inside; 50 is chance. Mean ± standard deviation over seeds."
+        "In how many of 100 pairs of a frame inside an annotated action and one outside the value "
+        "is higher inside; 50 is chance. Mean ± standard deviation over seeds 0, 100 and 200, then "
+        "each of them."
     )
-    table = grid(["recordings", "gate", "higher inside", "seeds"], body)
+    table = grid(["recordings", "value", "higher inside", "seed by seed"], body)
     return f"attention.csv of {', '.join(dict.fromkeys(sources))}", f"{note}\n\n{table}"
+
+
+def tap_gate() -> Page:
+    """The frame gate of TAP-LSTM in the actions of each class, and between them."""
+    table = pd.read_csv(stored("benchmarks/tap_gate.csv"))
+    between = table["actions"].isna()
+    table = pd.concat([table[~between].sort_values("mean", ascending=False), table[between]])
+    body = [
+        [
+            row["class"] if math.isnan(row["actions"]) else f"`{row['class']}`",
+            *(
+                "-" if math.isnan(row[key]) else f"{row[key]:.2f}"
+                for key in ("mean", "first", "last")
+            ),
+        ]
+        for row in table.to_dict("records")
+    ]
+    (name,) = set(table["network"])
+    note = (
+        f"Frame gate of `{name}` (forwards, seed 0) in the test recordings: mean over the frames "
+        "of an action, over the first and over the last fifth of them, averaged over actions."
+    )
+    header = ["class", "mean", "first fifth", "last fifth"]
+    return "results/benchmarks/tap_gate.csv", f"{note}\n\n{grid(header, body)}"
 
 
 # --- Attention ----------------------------------------------------------------------------------
@@ -930,6 +974,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "mans_loocv": mans_loocv,
     **{f"detection_{name}": partial(detection, name) for name in ("ut_kinect", "synthetic")},
     "detection_attention": detection_attention,
+    "tap_gate": tap_gate,
     **{f"attention_score_{kind}": partial(attention_score, kind) for kind in ("joints", "frames")},
     "attention_score_summary": attention_score_summary,
     "attention_seeds": attention_seeds,
