@@ -1,7 +1,8 @@
-"""Attention penalties of STA-LSTM: the second and third terms of its objective (Eq. 7).
+"""Attention penalties: the second and third terms of STA-LSTM's objective (Eq. 7), and entropy.
 
 Song et al., "Spatio-Temporal Attention-Based LSTM Networks for 3D Action Recognition and
-Detection", IEEE TIP 2018. The penalties are Keras regularizers for `JointGate` and `FrameGate`.
+Detection", IEEE TIP 2018. `AttentionEntropy` is not from the paper. The penalties are Keras
+regularizers for `JointGate` and `FrameGate`.
 Each is averaged over the clips of a batch, like the cross-entropy, so its weight does not depend
 on the batch size. T is the length of a clip without padding.
 """
@@ -90,6 +91,45 @@ class FrameAttentionNorm(keras.regularizers.Regularizer):
     def __call__(self, gates: Any, mask: Any = None) -> Any:
         gates = ops.cast(gates, "float32")
         return self.weight * ops.mean(ops.sum(ops.abs(gates), axis=1) / lengths(gates, mask))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weight": self.weight}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class AttentionEntropy(keras.regularizers.Regularizer):
+    """Penalty on attention that is spread out. Not from a paper.
+
+        weight * mean over rows of -sum over i of p(i) log p(i),    p = a / sum of a
+
+    A row is the last axis of gates a >= 0: the joints of a frame, for gates alpha (B, T, K), or the
+    frames of a clip, for gates beta (B, T). Rows that are all zero (padded frames) do not count.
+    Equal attention to N joints or frames costs weight * log N, attention to a single one 0.
+
+    Args:
+        weight: Weight of the penalty.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.attention_penalties import AttentionEntropy
+        >>> beta = np.array([[1.0, 1.0, 0.0]], "float32")  # B = 1, T = 3
+        >>> round(float(AttentionEntropy(weight=1.0)(beta)), 3)  # log 2
+        0.693
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, gates: Any, mask: Any = None) -> Any:
+        gates = ops.cast(gates, "float32")
+        total = ops.sum(gates, axis=-1)  # of every row
+        rows = ops.cast(total > 0, "float32")
+        share = gates / ops.maximum(total, 1e-7)[..., None]
+        entropy = -ops.sum(share * ops.log(ops.maximum(share, 1e-7)), axis=-1)
+        if len(entropy.shape) == 1:  # (B,): a row is a clip
+            return self.weight * ops.sum(rows * entropy) / ops.maximum(ops.sum(rows), 1.0)
+        per_clip = ops.sum(rows * entropy, axis=1) / ops.maximum(ops.sum(rows, axis=1), 1.0)
+        return self.weight * ops.mean(per_clip)
 
     def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight}

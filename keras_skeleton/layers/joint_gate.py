@@ -31,6 +31,9 @@ class JointGate(keras.layers.Layer):
         penalty: Regularizer of alpha, called with alpha and the mask; `EqualJointAttention` for
             Eq. 7.
         kernel_regularizer: Regularizer of all connection matrices (the L1 term of Eq. 7).
+        bidirectional: Adds a second LSTM that runs backward, so that the gates also depend on later
+            frames, as those of `FrameGate` do: the sum inside the tanh gets the term W_b g(t+1),
+            where g is the hidden state of the backward LSTM and g(T) = 0. Not from the paper.
 
     Raises:
         ValueError: The input is not (B, T, K, C) with known K and C.
@@ -50,11 +53,13 @@ class JointGate(keras.layers.Layer):
         hidden: int | None = None,
         penalty: Any = None,
         kernel_regularizer: Any = None,
+        bidirectional: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.hidden = hidden or units
+        self.bidirectional = bidirectional
         self.penalty = regularizers.get(penalty)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.supports_masking = True
@@ -63,13 +68,12 @@ class JointGate(keras.layers.Layer):
         check_rank(self, input_shape, "B T K C")
         B, T, K, C = input_shape
         shared = {"kernel_regularizer": self.kernel_regularizer, "dtype": self.dtype_policy}
-        self.lstm = LSTM(
-            self.units,
-            recurrent_regularizer=self.kernel_regularizer,
-            use_cudnn=False,  # see FrameMask
-            name="lstm",
+        own = {
+            "recurrent_regularizer": self.kernel_regularizer,
+            "use_cudnn": False,  # see FrameMask
             **shared,
-        )
+        }
+        self.lstm = LSTM(self.units, name="lstm", **own)
         self.input_weights = keras.layers.Dense(self.hidden, name="input", **shared)
         self.state_weights = keras.layers.Dense(self.hidden, use_bias=False, name="state", **shared)
         self.scores = keras.layers.Dense(K, name="scores", **shared)
@@ -77,14 +81,26 @@ class JointGate(keras.layers.Layer):
         self.input_weights.build((B, T, K * C))
         self.state_weights.build((B, T, self.units))
         self.scores.build((B, T, self.hidden))
+        if self.bidirectional:
+            self.backward = LSTM(self.units, name="backward", **own)
+            self.after_weights = keras.layers.Dense(
+                self.hidden, use_bias=False, name="after", **shared
+            )
+            self.backward.build((B, T, K * C))
+            self.after_weights.build((B, T, self.units))
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         B, T, K, C = ops.shape(inputs)
         x = ops.reshape(inputs, (B, T, K * C))  # no -1: keeps a known B if T is unknown
         states = self.lstm(x, mask=mask)
         before = ops.pad(states[:, :-1], ((0, 0), (1, 0), (0, 0)))
-        hidden = ops.tanh(self.input_weights(x) + self.state_weights(before))
-        alpha = ops.softmax(self.scores(hidden), axis=-1)
+        hidden = self.input_weights(x) + self.state_weights(before)
+        if self.bidirectional:
+            reverse = None if mask is None else ops.flip(mask, axis=1)
+            states = ops.flip(self.backward(ops.flip(x, axis=1), mask=reverse), axis=1)
+            after = ops.pad(states[:, 1:], ((0, 0), (0, 1), (0, 0)))
+            hidden = hidden + self.after_weights(after)
+        alpha = ops.softmax(self.scores(ops.tanh(hidden)), axis=-1)
         if mask is not None:
             alpha = alpha * ops.cast(mask, alpha.dtype)[:, :, None]
         if self.penalty is not None:
@@ -100,8 +116,9 @@ class JointGate(keras.layers.Layer):
     def flops(self, input_shape: tuple) -> int:
         """Multiplications and additions of the matrix products, per clip."""
         _, T, K, C = input_shape
-        gates = 4 * self.units * (K * C + self.units)
-        return 2 * (T or 1) * (gates + self.hidden * (K * C + self.units + K))
+        states = 4 * self.units * (K * C + self.units) + self.hidden * self.units
+        both = states * (2 if self.bidirectional else 1)
+        return 2 * (T or 1) * (both + self.hidden * (K * C + K))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -110,4 +127,5 @@ class JointGate(keras.layers.Layer):
             "hidden": self.hidden,
             "penalty": regularizers.serialize(self.penalty),
             "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bidirectional": self.bidirectional,
         }

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_skeleton.layers.elementwise import Elementwise
-from keras_skeleton.layers.grouped import PACKAGE
+from keras_skeleton.layers.grouped import PACKAGE, check_rank
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -64,3 +64,72 @@ class ScoreAccumulation(Elementwise, keras.layers.Layer):
 
     def compute_output_shape(self, scores_shape: tuple, weights_shape: tuple) -> tuple:
         return (scores_shape[0], scores_shape[2])
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class FrameDifference(Elementwise, keras.layers.Layer):
+    """Change of each joint over `span` frames: x(t) - x(t - span), (B, T, K, C).
+
+    Joints whose coordinates are all zero are absent. The change is zero where a joint is absent at
+    either end, and in the first `span` frames.
+
+    Args:
+        span: Number of frames.
+
+    Raises:
+        ValueError: `span` is below 1, or the input is not (B, T, K, C).
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.sequence import FrameDifference
+        >>> x = np.array([1.0, 3.0, 6.0, 0.0], "float32").reshape(1, 4, 1, 1)  # ends with padding
+        >>> np.asarray(FrameDifference(1)(x)).ravel().tolist()
+        [0.0, 2.0, 3.0, 0.0]
+    """
+
+    def __init__(self, span: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if span < 1:
+            raise ValueError(f"span={span} must be at least 1")
+        self.span = span
+
+    def build(self, input_shape: tuple) -> None:
+        check_rank(self, input_shape, "B T K C")
+
+    def call(self, inputs: Any) -> Any:
+        T = ops.shape(inputs)[1]
+        before = ops.pad(inputs, ((0, 0), (self.span, 0), (0, 0), (0, 0)))[:, :T]
+        there = ops.any(ops.not_equal(inputs, 0), axis=-1, keepdims=True)
+        was = ops.any(ops.not_equal(before, 0), axis=-1, keepdims=True)
+        return ops.where(ops.logical_and(there, was), inputs - before, 0.0)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "span": self.span}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RelativeGates(Elementwise, keras.layers.Layer):
+    """Frame gates with a mean of 1 over the frames of a clip: beta(t) T / sum of beta.
+
+    Inputs: gates beta >= 0 (B, T) and the mask (B, T) of the T frames that count; beta is 0 in the
+    others. Output (B, T). If all gates of a clip are closed, so is the output.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.layers.sequence import RelativeGates
+        >>> beta, mask = np.array([[3.0, 1.0, 0.0]]), np.array([[True, True, False]])
+        >>> np.asarray(RelativeGates()(beta, mask)).tolist()
+        [[1.5, 0.5, 0.0]]
+    """
+
+    def call(self, gates: Any, there: Any) -> Any:
+        beta = ops.cast(gates, "float32")  # half precision counts to 256
+        length = ops.sum(ops.cast(there, "float32"), axis=1, keepdims=True)
+        relative = beta * length / ops.maximum(ops.sum(beta, axis=1, keepdims=True), 1e-6)
+        return ops.cast(relative, gates.dtype)
+
+    def compute_output_shape(self, gates_shape: tuple, there_shape: tuple) -> tuple:
+        return tuple(gates_shape)

@@ -11,6 +11,9 @@ Detection", IEEE Transactions on Image Processing 2018 (and AAAI 2017).
 
 The joints of all bodies are gated together: K = M * V. Sequences keep their length and are
 zero-padded at the end; padded frames are masked in all layers.
+
+The options from `motion` on are ours, not the paper's. They make attention say more of what the
+network uses (recipe `faithful`), and are off by default.
 """
 
 from __future__ import annotations
@@ -22,11 +25,21 @@ import keras
 import numpy as np
 from keras import initializers, layers, regularizers
 
-from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
+from keras_skeleton.layers.attention_penalties import (
+    AttentionEntropy,
+    EqualJointAttention,
+    FrameAttentionNorm,
+)
 from keras_skeleton.layers.frame_gate import FrameGate
+from keras_skeleton.layers.gate_noise import GateNoise
 from keras_skeleton.layers.joint_gate import JointGate
 from keras_skeleton.layers.lstm import LSTM
-from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
+from keras_skeleton.layers.sequence import (
+    FrameDifference,
+    FrameMask,
+    RelativeGates,
+    ScoreAccumulation,
+)
 from keras_skeleton.models.entry import ModelEntry
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.padded import padded, padded_rows
@@ -59,6 +72,13 @@ def sta_lstm(
     lambda2: float = 0.0,
     lambda3: float = 0.0,
     bidirectional: bool = False,
+    motion: int = 0,
+    gates_see: str = "past",
+    frame_gates: str = "scores",
+    gate_noise: float = 0.0,
+    noise_unit: str = "input",
+    joint_entropy: float = 0.0,
+    frame_entropy: float = 0.0,
 ) -> keras.Model:
     """Builds the network: sequences (B, T, K, 3) to logits (B, classes).
 
@@ -87,13 +107,26 @@ def sta_lstm(
         lambda2: Weight of the penalty on frame attention (Eq. 7).
         lambda3: Weight of the L1 norm of all connection matrices, without biases (Eq. 7).
         bidirectional: Use bidirectional LSTMs in the frame gates and the main network (TAP-B).
+        motion: Read the change of each joint over this many frames, in place of its position; 0
+            reads positions. A joint at rest and a frame in which nothing moves then say nothing.
+        gates_see: `"past"`, as in the paper, or `"clip"`: gates also depend on later frames.
+        frame_gates: `"scores"`: beta weights the class scores, Eq. 4. `"input"`: beta, relative to
+            its mean over the clip, weights what goes into the main network, and scores of all
+            frames count the same. The scores of a frame hold what the LSTMs remember of earlier
+            ones, so that weights on them do not say from which frames it came; `"both"` does both.
+        gate_noise: Standard deviation of noise that is added to the gated input in training; see
+            `layers.gate_noise`.
+        noise_unit: Unit of the noise: `"input"`, or `"joint"`, each joint's own spread.
+        joint_entropy: Weight of the entropy of alpha in the loss, in place of `lambda1`.
+        frame_entropy: Weight of the entropy of beta in the loss, in place of `lambda2`.
 
     Returns:
         The network. The layers `joint_attention` and `frame_attention` output alpha (B, T, K) and
         beta (B, T).
 
     Raises:
-        ValueError: Unknown `gate_gain`.
+        ValueError: Unknown `gate_gain`, `gates_see` or `frame_gates`, or an entropy together with
+            the penalty that it replaces.
 
     Example:
         >>> from keras_skeleton.models.sta_lstm import sta_lstm
@@ -101,25 +134,52 @@ def sta_lstm(
         >>> model.count_params()
         498461
     """
-    if gate_gain not in ("paper", "joints"):
-        raise ValueError(f"gate_gain='{gate_gain}' is unknown; expected 'paper' or 'joints'")
+    _check("gate_gain", gate_gain, ("paper", "joints"))
+    _check("gates_see", gates_see, ("past", "clip"))
+    _check("frame_gates", frame_gates, ("scores", "input", "both"))
     gain = joints if gate_gain == "joints" else 1
     l1 = regularizers.L1(lambda3) if lambda3 else None
-    x = keras.Input((frames, joints, 3), name="skeleton")
-    mask = FrameMask(name="mask")(x)  # (B, T)
+    inputs = keras.Input((frames, joints, 3), name="skeleton")
+    mask = FrameMask(name="mask")(inputs)  # (B, T)
+    x = FrameDifference(motion, name="motion")(inputs) if motion else inputs
     h = x
     if spatial:
+        equal = EqualJointAttention(lambda1, gain) if lambda1 else None
         alpha = JointGate(  # Eqs. 2 and 3: (B, T, K)
             units,
             hidden,
-            penalty=EqualJointAttention(lambda1, gain) if lambda1 else None,
+            penalty=_one_of(equal, joint_entropy, "lambda1", "joint_entropy"),
             kernel_regularizer=l1,
+            bidirectional=gates_see == "clip",
             name="joint_attention",
         )(x, mask=mask)
         weights = layers.Reshape((-1, joints, 1), name="joint_weights")(alpha)
         h = layers.Multiply(name="modulated")([x, weights])  # x'(t,k) = alpha(t,k) x(t,k)
         if gain != 1:
             h = layers.Rescaling(gain, name="gate_gain")(h)
+
+    def frame_gate() -> Any:
+        return FrameGate(  # Eq. 6: (B, T)
+            units,
+            penalty=_one_of(
+                FrameAttentionNorm(lambda2) if lambda2 else None,
+                frame_entropy,
+                "lambda2",
+                "frame_entropy",
+            ),
+            kernel_regularizer=l1,
+            bidirectional=bidirectional or gates_see == "clip",
+            name="frame_attention",
+        )(layers.Reshape((-1, joints * 3), name="frames")(x), mask=mask)
+
+    beta = mask
+    if temporal and frame_gates != "scores":
+        relative = RelativeGates(name="relative_frames")(frame_gate(), mask)
+        weights = layers.Reshape((-1, 1, 1), name="frame_weights")(relative)
+        h = layers.Multiply(name="modulated_frames")([h, weights])
+        beta = relative if frame_gates == "both" else mask
+    if gate_noise:
+        h = GateNoise(gate_noise, noise_unit, name="gate_noise")(h, x)
 
     h = layers.Reshape((-1, joints * 3), name="flat")(h)  # (B, T, 3K)
     for i in range(1, main_layers + 1):
@@ -139,17 +199,23 @@ def sta_lstm(
         h
     )  # (B, T, C)
 
-    beta = mask
-    if temporal:
-        beta = FrameGate(  # Eq. 6: (B, T)
-            units,
-            penalty=FrameAttentionNorm(lambda2) if lambda2 else None,
-            kernel_regularizer=l1,
-            bidirectional=bidirectional,
-            name="frame_attention",
-        )(layers.Reshape((-1, joints * 3), name="frames")(x), mask=mask)
+    if temporal and frame_gates == "scores":
+        beta = frame_gate()
     logits = ScoreAccumulation(name="logits", dtype="float32")(z, beta)  # g, Eq. 4: (B, C)
-    return keras.Model(x, logits, name=name)  # the softmax of Eq. 5 is in the loss
+    return keras.Model(inputs, logits, name=name)  # the softmax of Eq. 5 is in the loss
+
+
+def _check(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        one = ", ".join(f"'{k}'" for k in known[:-1])
+        raise ValueError(f"{name}='{value}' is unknown; expected {one} or '{known[-1]}'")
+
+
+def _one_of(penalty: Any, entropy: float, penalized: str, entropic: str) -> Any:
+    """The penalty of a gate: that of Eq. 7, or entropy, which asks for the opposite."""
+    if penalty is not None and entropy:
+        raise ValueError(f"{penalized} and {entropic} cannot both be set; set one of them to 0")
+    return AttentionEntropy(entropy) if entropy else penalty
 
 
 def sequence(

@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton.layers.attention_penalties import EqualJointAttention, FrameAttentionNorm
+from keras_skeleton.layers.attention_penalties import (
+    AttentionEntropy,
+    EqualJointAttention,
+    FrameAttentionNorm,
+)
 from keras_skeleton.layers.frame_gate import FrameGate
 from keras_skeleton.layers.joint_gate import JointGate
 
@@ -50,10 +54,35 @@ def test_frame_attention_norm_is_equation_7():
     assert float(FrameAttentionNorm(0.5)(beta, mask)) == pytest.approx(0.5 * expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("penalty", [EqualJointAttention(2.0), FrameAttentionNorm(2.0)])
+def test_entropy_of_joints_and_of_frames():
+    alpha, beta, _, lengths = gates()
+    expected = np.mean(
+        [
+            np.mean([-sum(p * np.log(p) for p in alpha[b, t]) for t in range(lengths[b])])
+            for b in range(3)
+        ]
+    )
+    assert float(AttentionEntropy(0.5)(alpha)) == pytest.approx(0.5 * expected, rel=1e-4)
+    shares = [beta[b, : lengths[b]] / beta[b].sum() for b in range(3)]
+    expected = np.mean([-sum(p * np.log(p) for p in share) for share in shares])
+    assert float(AttentionEntropy(0.5)(beta)) == pytest.approx(0.5 * expected, rel=1e-4)
+
+
+def test_entropy_of_equal_of_narrow_and_of_no_attention():
+    entropy = AttentionEntropy(2.0)
+    assert float(entropy(np.ones((2, 3, 7), "float32"))) == pytest.approx(2 * np.log(7), rel=1e-5)
+    assert float(entropy(np.eye(7, dtype="float32")[None, [2, 5]])) == pytest.approx(0, abs=1e-6)
+    assert float(entropy(np.zeros((2, 3), "float32"))) == 0
+    beta = np.ones((1, 5), "float32")  # its scale does not matter
+    assert float(entropy(3 * beta)) == pytest.approx(float(entropy(beta)), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "penalty", [EqualJointAttention(2.0), FrameAttentionNorm(2.0), AttentionEntropy(2.0)]
+)
 def test_the_batch_size_does_not_matter(penalty):
     alpha, beta, mask, _ = gates()
-    values = alpha if isinstance(penalty, EqualJointAttention) else beta
+    values = beta if isinstance(penalty, FrameAttentionNorm) else alpha
     once = float(penalty(values, mask))
     twice = float(penalty(np.concatenate([values, values]), np.concatenate([mask, mask])))
     assert twice == pytest.approx(once, rel=1e-6)
@@ -63,7 +92,12 @@ def test_the_batch_size_does_not_matter(penalty):
 
 def test_padding_does_not_matter():
     alpha, beta, mask, _ = gates()
-    for penalty, values in ((EqualJointAttention(1.0), alpha), (FrameAttentionNorm(1.0), beta)):
+    for penalty, values in (
+        (EqualJointAttention(1.0), alpha),
+        (FrameAttentionNorm(1.0), beta),
+        (AttentionEntropy(1.0), alpha),
+        (AttentionEntropy(1.0), beta),
+    ):
         short = float(penalty(values[:1], None))  # the first clip fills all frames
         more = np.concatenate([values[:1], np.zeros_like(values[:1])], axis=1)
         padded = float(penalty(more, np.concatenate([mask[:1], ~mask[:1]], axis=1)))
@@ -82,7 +116,9 @@ def test_gates_add_them_to_the_loss_once():
     assert [float(v) for v in gate.losses] == [pytest.approx(float(FrameAttentionNorm(0.1)(beta)))]
 
 
-@pytest.mark.parametrize("penalty", [EqualJointAttention(0.3, gain=4), FrameAttentionNorm(0.3)])
+@pytest.mark.parametrize(
+    "penalty", [EqualJointAttention(0.3, gain=4), FrameAttentionNorm(0.3), AttentionEntropy(0.3)]
+)
 def test_round_trip(penalty):
     again = keras.regularizers.deserialize(keras.regularizers.serialize(penalty))
     assert type(again) is type(penalty)

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 from layer_contract import check_layer
 
 from keras_skeleton.layers.attention_penalties import EqualJointAttention
@@ -52,8 +53,33 @@ def test_the_tanh_layer_is_as_wide_as_the_lstm_by_default():
     assert narrow.count_params() == 115_500
 
 
-def test_padded_frames_get_nothing_and_change_nothing():
-    layer = JointGate(H)
+def test_bidirectional_gates_also_see_what_comes_after():
+    """Forwards it is the gate above; backwards the same LSTM on the reversed clip."""
+    layer = JointGate(H, hidden=U, bidirectional=True)
+    x = inputs()
+    out = np.asarray(layer(x))
+    D = 3 * K
+    assert layer.count_params() == 2 * (4 * (D * H + H * H + H) + H * U) + D * U + U + U * K + K
+    w_x, b_s = (np.asarray(v) for v in layer.input_weights.get_weights())
+    u_s, b_us = (np.asarray(v) for v in layer.scores.get_weights())
+    for clip in range(B):
+        flat = x[clip].reshape(T, D)
+        s = flat @ w_x + b_s
+        for lstm, weights, order in (
+            (layer.lstm, layer.state_weights, 1),
+            (layer.backward, layer.after_weights, -1),
+        ):
+            states = lstm_states(flat[::order], *(np.asarray(v) for v in lstm.get_weights()))
+            shifted = np.vstack([np.zeros(H), states[:-1]])[::order]  # h(t - 1), g(t + 1)
+            s = s + shifted @ np.asarray(weights.get_weights()[0])
+        s = np.tanh(s) @ u_s + b_us
+        alpha = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(out[clip], alpha, atol=1e-5)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padded_frames_get_nothing_and_change_nothing(bidirectional):
+    layer = JointGate(H, bidirectional=bidirectional)
     x = inputs()
     mask = np.tile(np.arange(T) < 4, (B, 1))
     out = np.asarray(layer(x, mask=mask))
@@ -62,13 +88,14 @@ def test_padded_frames_get_nothing_and_change_nothing():
     np.testing.assert_allclose(out[:, :4], np.asarray(layer(x[:, :4])), atol=1e-6)
 
 
-def test_it_is_a_layer():
-    D = 3 * K
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_it_is_a_layer(bidirectional):
+    D, lstms = 3 * K, 2 if bidirectional else 1
     check_layer(
         JointGate,
         {"units": H, "hidden": U, "penalty": EqualJointAttention(0.1),
-         "kernel_regularizer": keras.regularizers.L1(1e-3)},
+         "kernel_regularizer": keras.regularizers.L1(1e-3), "bidirectional": bidirectional},
         inputs=inputs(), shape=(B, T, K),
-        weights=4 * (D * H + H * H + H) + D * U + U + H * U + U * K + K,
-        flops=2 * T * (4 * (D + H) * H + (D + H) * U + U * K),
+        weights=lstms * (4 * (D * H + H * H + H) + H * U) + D * U + U + U * K + K,
+        flops=2 * T * (lstms * (4 * (D + H) * H + H * U) + D * U + U * K),
     )  # fmt: skip

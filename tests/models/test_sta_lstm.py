@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_skeleton import attention_maps, build_model
+from keras_skeleton import attention_maps, build_model, load_weights
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.models.sta_lstm import sta_lstm
 from keras_skeleton.skeletons import get_skeleton
@@ -65,6 +65,127 @@ def test_the_l1_term_covers_all_connection_matrices_and_no_bias():
     assert len(matrices) == 2 * 3 + 1 + 5 + 4  # main, scores, joint gate, frame gate
     expected = 0.5 * sum(np.abs(np.asarray(w)).sum() for w in matrices)
     assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-4)
+
+
+OURS = {
+    "gate_gain": "joints", "motion": 1, "gates_see": "clip", "frame_gates": "input",
+    "gate_noise": 0.5, "noise_unit": "joint", "joint_entropy": 0.02, "units": 4, "main_layers": 1,
+}  # fmt: skip
+
+
+def test_frame_gates_weight_the_input():
+    """K alpha beta x, beta relative to its mean; scores of all frames count the same."""
+    model = sta_lstm("m", 8, 5, **{**OURS, "motion": 0})
+    x = clips()
+    names = ["joint_attention", "frame_attention", "modulated_frames", "main_scores", "gate_noise"]
+    parts = keras.Model(model.input, {n: model.get_layer(n).output for n in names})(x)
+    parts = {name: np.asarray(value) for name, value in parts.items()}
+    alpha, beta = parts["joint_attention"], parts["frame_attention"]
+    relative = beta * np.array([9, 6, 4, 1])[:, None] / beta.sum(axis=1, keepdims=True)
+    expected = 8 * alpha[..., None] * relative[..., None, None] * x
+    np.testing.assert_allclose(parts["modulated_frames"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(parts["gate_noise"], parts["modulated_frames"])
+    g = [parts["main_scores"][b, :n].sum(axis=0) for b, n in enumerate((9, 6, 4, 1))]
+    np.testing.assert_allclose(np.asarray(model(x)), g, atol=1e-5)
+
+    both = sta_lstm("m", 8, 5, **{**OURS, "motion": 0, "frame_gates": "both"})
+    both.set_weights(model.get_weights())
+    g = np.einsum("bt,btc->bc", relative, parts["main_scores"])
+    np.testing.assert_allclose(np.asarray(both(x)), g, atol=1e-4)
+
+
+def test_noise_is_for_training_and_behind_the_gates():
+    keras.utils.set_random_seed(0)
+    model = sta_lstm("m", 8, 5, dropout=0.0, **OURS)
+    x = clips()
+    names = ["joint_attention", "frame_attention", "modulated_frames", "gate_noise", "logits"]
+    parts = keras.Model(model.input, {n: model.get_layer(n).output for n in names})
+    noisy, plain = (
+        {n: np.asarray(v) for n, v in parts(x, training=t).items()} for t in (True, False)
+    )
+    for name in names[:3]:
+        np.testing.assert_allclose(noisy[name], plain[name], atol=1e-6)
+    np.testing.assert_array_equal(plain["gate_noise"], plain["modulated_frames"])
+    for name in names[3:]:
+        assert np.abs(noisy[name] - plain[name]).max() > 1e-3
+
+
+def test_motion_has_no_place():
+    """Nothing changes if a joint is elsewhere, and padding stays padding."""
+    model = sta_lstm("m", 8, 5, **OURS)
+    x = clips()
+    there = np.any(x != 0, axis=-1, keepdims=True)
+    moved = np.where(there, x + np.array([1.0, -2.0, 3.0], "float32"), x).astype("float32")
+    np.testing.assert_allclose(model(moved), model(x), atol=1e-4)
+    maps = attention_maps(model, x)
+    assert (maps["joints"][1, 6:] == 0).all()
+    assert (maps["frames"][1, 6:] == 0).all()
+
+
+def test_gates_that_see_the_clip_depend_on_later_frames():
+    x = clips()[:1]
+    later = x.copy()
+    later[0, 5:] += 1
+    for see, depends in (("past", False), ("clip", True)):
+        model = sta_lstm("m", 8, 5, units=4, main_layers=1, gates_see=see)
+        maps = attention_maps(model, np.concatenate([x, later]))
+        one, other = ({kind: maps[kind][k : k + 1] for kind in maps} for k in range(2))
+        for kind in ("joints", "frames"):
+            change = np.abs(one[kind][0, :5] - other[kind][0, :5]).max()
+            assert (change > 1e-6) == depends, (see, kind)
+
+
+def test_entropy_is_in_the_loss():
+    model = sta_lstm("m", 8, 5, units=4, main_layers=1, joint_entropy=0.3, frame_entropy=0.1)
+    maps = attention_maps(model, clips())
+    expected = 0
+    for values, weight in ((maps["joints"], 0.3), (maps["frames"], 0.1)):
+        share = values / np.maximum(values.sum(axis=-1, keepdims=True), 1e-9)
+        entropy = -(share * np.log(np.maximum(share, 1e-9))).sum(axis=-1)
+        if entropy.ndim == 2:
+            entropy = np.array([entropy[b, :n].mean() for b, n in enumerate((9, 6, 4, 1))])
+        expected += weight * entropy.mean()
+    assert sum(float(v) for v in model.losses) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"gates_see": "all"}, "gates_see='all' is unknown; expected 'past' or 'clip'"),
+        ({"frame_gates": "none"}, "frame_gates='none' is unknown; expected 'scores', 'input' or"),
+        ({"lambda1": 0.1, "joint_entropy": 0.1}, "lambda1 and joint_entropy"),
+        ({"lambda2": 0.1, "frame_entropy": 0.1}, "lambda2 and frame_entropy"),
+    ],
+)
+def test_options_that_do_not_fit(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        sta_lstm("m", 8, 5, units=6, **arguments)
+
+
+@pytest.mark.parametrize("name", ["sa_lstm", "ta_lstm"])
+def test_our_options_with_one_kind_of_gates(name):
+    model = build_model(name, get_skeleton("sbu"), 4, 8, bodies=2, **OURS)
+    kinds = {"joints"} if name == "sa_lstm" else {"frames"}
+    x = np.random.default_rng(0).normal(size=(2, 8, 30, 3)).astype("float32")
+    assert set(attention_maps(model, x)) == kinds
+    assert ("modulated_frames" in [layer.name for layer in model.layers]) == (name == "ta_lstm")
+
+
+def test_our_options_train_save_and_come_back(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = sta_lstm("m", 8, 5, dropout=0.0, **OURS)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, run_eagerly=True)
+    assert np.isfinite(model.train_on_batch(clips(), np.array([0, 3, 1, 1])))
+    expected = np.asarray(model(clips()))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again(clips()), expected, atol=1e-6)
+    model.save_weights(tmp_path / "a.weights.h5")
+    # Noise is no part of a network in use.
+    plain = sta_lstm("m", 8, 5, dropout=0.0, **{**OURS, "gate_noise": 0.0})
+    load_weights(plain, tmp_path / "a.weights.h5")
+    np.testing.assert_allclose(plain(clips()), expected, atol=1e-6)
 
 
 @pytest.mark.slow
