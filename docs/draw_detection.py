@@ -1,6 +1,6 @@
 """Draws the pictures of the page on detection: attention and detections in a test recording.
 
-    python docs/draw_detection.py --data-dir PATH    # UT-Kinect; a minute on two cores
+`python docs/draw_detection.py --data-dir PATH`, with UT-Kinect in PATH; a minute on two cores.
 """
 
 from __future__ import annotations
