@@ -616,6 +616,53 @@ def attention_score_summary() -> Page:
     return source, f"{note}\n\n{grid(header, body)}"
 
 
+SWAPS = {"other": "another class", "mean": "mean", "uniform": "uniform", "reversed": "reversed"}
+SWAP_WORDS = {"costs": "yes", "nothing": "hardly", "unclear": "unclear"}
+
+
+def attention_swap() -> Page:
+    """Accuracy with attention that is not the clip's own."""
+    folder = stored("attention/swap")
+    files = sorted(folder.glob("*/attention_swap.csv"))
+    abouts = [
+        json.loads((path.parent / "attention_score.json").read_text("utf-8")) for path in files
+    ]
+    if {(about["seed"], about["draws"], about["most_clips"]) for about in abouts} != {(0, 3, None)}:
+        raise StoredResultsError(f"{folder}: expected seed 0, 3 draws and all test clips")
+    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+    if table.duplicated(["network", "kind", "swap"]).any():
+        raise StoredResultsError(f"{folder}: a network is there twice")
+    body = []
+    for (network, kind), own in table.groupby(["network", "kind"], sort=False):
+        rows = own.set_index("swap")
+        other = rows.loc["other"]
+        cost, low, high = (100 * other[key] for key in ("cost", "low", "high"))
+        body.append(
+            [
+                f"`{network}`",
+                kind,
+                str(other["clips"]),
+                f"{100 * other['own']:.1f}",
+                *(
+                    f"{100 * rows.loc[swap, 'swapped']:.1f}" if swap in rows.index else "-"
+                    for swap in SWAPS
+                ),
+                f"{cost:+.1f} [{low:+.1f}, {high:+.1f}]",
+                SWAP_WORDS[other["verdict"]],
+            ]
+        )
+    note = (
+        "Test accuracy in percent with the clip's own attention, with that of a test clip of "
+        "another class (mean of three draws), with the mean attention of the training clips at "
+        "each position, with uniform attention, and with its own reversed in time. *Cost*: own "
+        "minus another class, in points, with the 95 % interval of paired differences over test "
+        "clips (bootstrap). *Depends*: whether attention depends on the clip, by that interval. "
+        "Networks of `weights/`, one training each (seed 0)."
+    )
+    header = ["network", "attention to", "clips", "own", *SWAPS.values(), "cost", "depends"]
+    return "results/attention/swap/*/attention_swap.csv", f"{note}\n\n{grid(header, body)}"
+
+
 def attention_seeds() -> Page:
     """How far two trainings attend to the same."""
     folder = stored("attention/score_seeds", "attention_score_seeds")
@@ -978,6 +1025,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     **{f"attention_score_{kind}": partial(attention_score, kind) for kind in ("joints", "frames")},
     "attention_score_summary": attention_score_summary,
     "attention_seeds": attention_seeds,
+    "attention_swap": attention_swap,
     "attention_synthetic": attention_synthetic,
     "pose_stages": pose_stages,
     "pose_parts": pose_parts,
