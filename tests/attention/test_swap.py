@@ -11,17 +11,20 @@ import pytest
 import swap_network
 from swap_network import CLASSES, STEPS
 
+from keras_skeleton.attention.attended import attend
 from keras_skeleton.attention.faithfulness import NotScoredError
 from keras_skeleton.attention.swap import stretched, swap_fold, swap_test
-from keras_skeleton.evaluation.swap_test import BOTH, summarize
+from keras_skeleton.evaluation.swap_test import BOTH, NOT_MEASURED, summarize
 from keras_skeleton.models.attention_maps import attention_layers, with_given_attention
 from keras_skeleton.models.gate_net import gate_net
+from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.registry import get_recipe
+from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
-from test_contract import HEAVY, built, inputs
+from test_contract import BODIES, FRAMES, HEAVY, SKELETON, built, inputs
 
 ATTENDS = [
     pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name
@@ -30,12 +33,11 @@ ATTENDS = [
 ]
 
 
-def exchanged(model, x, names, change=lambda values: values):
-    """The model's output, and that with its own attention given back after a change."""
-    maps = keras.Model(model.input, [model.get_layer(name).output for name in names])(x)
-    maps = [change(np.asarray(values)) for values in keras.tree.flatten(maps)]
-    network = with_given_attention(model, names)
-    return model(x), network([*keras.tree.flatten(x), *maps])
+def read(model, x, names):
+    """The model's output, and its attention by name of the layer."""
+    outputs = [model.get_layer(name).output for name in names]
+    out, *maps = keras.Model(model.input, [model.output, *outputs])(x)
+    return out, dict(zip(names, map(np.asarray, maps), strict=True))
 
 
 @pytest.mark.parametrize("name", ATTENDS)
@@ -45,10 +47,12 @@ def test_own_attention_gives_the_own_logits(name):
     kinds = attention_layers(model)
     assert kinds
     every = [name for names in kinds.values() for name in names]
+    own, maps = read(model, x, every)
     for names in {*kinds.values(), tuple(every)}:
-        own, given = exchanged(model, x, names)
+        network, flat = with_given_attention(model, names), keras.tree.flatten(x)
+        given = network([*flat, *[maps[name] for name in names]])
         np.testing.assert_allclose(given, own, atol=1e-5)
-        _, other = exchanged(model, x, names, lambda values: values + 1)
+        other = network([*flat, *[maps[name] + 1 for name in names]])
         assert np.abs(np.asarray(other) - np.asarray(own)).max() > 1e-4
     after = json.dumps(model.get_config(), default=str), model.get_weights()
     assert after[0] == before[0]
@@ -59,7 +63,8 @@ def test_own_attention_gives_the_own_logits(name):
 def test_a_detector_takes_its_gates():
     model = gate_net(joints=20, classes=3, hidden=8, width=8, dilations=(1,))
     x = np.random.default_rng(0).normal(size=(2, 12, 20, 3)).astype("float32")
-    own, given = exchanged(model, x, ["frame_attention"])
+    own, maps = read(model, x, ["frame_attention"])
+    given = with_given_attention(model, ["frame_attention"])([x, maps["frame_attention"]])
     assert set(own) == set(given) == {"labels", "ends"}
     np.testing.assert_allclose(given["labels"], own["labels"], atol=1e-5)
 
@@ -153,3 +158,23 @@ def test_what_cannot_be_swapped_is_left_out(network, toy):
     assert "mean" not in set(swap_test(run, model, 1, test[:4])["swap"])
     with pytest.raises(NotScoredError, match="no attention"):
         swap_fold(*network(needs=False), 1)
+
+
+@pytest.mark.parametrize("verdict", ["nothing", None])
+def test_an_attention_page_says_what_was_found(verdict):
+    rows = [{"kind": "frames", "swap": "other", "clips": 9, "own": 1, "swapped": 1, "cost": 0,
+             "low": 0, "high": 0, "changed": 0, "verdict": verdict}]  # fmt: skip
+    recognizer = Recognizer(
+        built("ta_lstm"),
+        "abcd",
+        Preprocessing("ta_lstm", SKELETON, bodies=BODIES, frames=FRAMES),
+        about={"swap": rows} if verdict else {},
+    )
+    clip = np.random.default_rng(0).normal(size=(FRAMES, BODIES, SKELETON.size, 3))
+    seen = attend(recognizer, clip.astype("float32"), "a clip")
+    if verdict:
+        assert seen.about["attention"] == "hardly depends on the clip"
+        assert "hardly depends on the clip" in seen.note
+    else:
+        assert "attention" not in seen.about
+        assert seen.note == NOT_MEASURED

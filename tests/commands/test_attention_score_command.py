@@ -1,6 +1,7 @@
 """`run.py attention --score` on a few synthetic clips and networks with random weights."""
 
 import json
+from dataclasses import replace
 
 import keras
 import pandas as pd
@@ -11,8 +12,10 @@ from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.zoo.entries import Entry, sha256
+from keras_skeleton.zoo.entries import Entry, ZooError, read_zoo, sha256
 from keras_skeleton.zoo.page import write_zoo
+from keras_skeleton.zoo.recognizers import load_recognizer
+from keras_skeleton.zoo.swaps import recorded_swap
 
 OPTIONS = {"subjects": 4, "repetitions": 1}
 FEW = ["--clips", "4", "--draws", "1"]
@@ -95,7 +98,7 @@ def test_the_zoo(work, tmp_path, capsys):
     found = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert found == [
         "attention_curves.csv", "attention_score.csv", "attention_score.json",
-        "attention_score.md", "csta_synthetic.png", "gains.png",
+        "attention_score.md", "attention_swap.csv", "csta_synthetic.png", "gains.png",
     ]  # fmt: skip
     table = pd.read_csv(tmp_path / "out/attention_score.csv")
     assert table["kind"].tolist() == ["frames", "joints"]
@@ -137,6 +140,8 @@ def test_runs_of_several_seeds_agree_or_not(work, tmp_path, capsys):
     assert table["agreement"].between(-1, 1).all()
     assert table.groupby("kind")["agreement"].nunique().tolist() == [1, 1]
     assert (table["with_untrained_pairs"] == 6).all()
+    for seed in ("seed1", "seed2"):  # for the reports of the runs
+        (work / seed / "fold_01" / "swap_clips.csv").unlink()
 
     weights = str(work / "seed2/fold_01/best.weights.h5")  # the same network, named in another way
     words = ["--model", "csta_cnn", "--dataset", "synthetic", "--protocol", "cs", *own]
@@ -144,6 +149,35 @@ def test_runs_of_several_seeds_agree_or_not(work, tmp_path, capsys):
     alone = pd.read_csv(tmp_path / "b/attention_score.csv")
     same = [column for column in table if column.startswith(("attention_", "saliency_", "on_"))]
     pd.testing.assert_frame_equal(alone[same], table[same].iloc[2:].reset_index(drop=True))
+
+
+@pytest.mark.slow
+def test_the_swap_test_alone_is_kept_in_the_zoo_and_shown(work, tmp_path, capsys):
+    zoo = work / "zoo"
+    words = ["--zoo", str(zoo), "--cache-dir", str(work / "cache"), *FEW, "--only-swap"]
+    words += ["--model", "csta_cnn", "--dataset", "synthetic", "--protocol", "cs"]
+    run([*words, "--out", str(tmp_path / "a")])
+    assert not (zoo / "swaps.json").exists()
+    run([*words, "--record", "--out", str(tmp_path / "b")])
+    found = sorted(path.name for path in (tmp_path / "b").iterdir())
+    assert found == ["attention_score.json", "attention_score.md", "attention_swap.csv"]
+    table = pd.read_csv(tmp_path / "b/attention_swap.csv")
+    assert table["kind"].unique().tolist() == ["joints", "frames", "joints and frames"]
+    assert (table["clips"] == 4).all()
+    assert (table["own"] - table["swapped"] - table["cost"]).abs().max() < 1e-4
+    out = capsys.readouterr().out
+    assert "This network's attention to joints" in out
+    rows = load_recognizer("csta_synthetic", folder=zoo).about["swap"]
+    assert [row["verdict"] for row in rows] == table["verdict"].tolist()
+    with pytest.raises(UserError, match="already holds a score"):
+        run([*words, "--out", str(tmp_path / "b")])
+    entries = {entry.name: entry for entry in read_zoo(zoo)}
+    others = replace(entries["csta_synthetic"], files={"net.weights.h5": "0" * 64})
+    assert recorded_swap(others, zoo) == []  # other weights of that name
+    (zoo / "swaps.json").write_text('{"csta_synthetic": [1]}')
+    with pytest.raises(ZooError, match="swaps.json"):
+        recorded_swap(entries["csta_synthetic"], zoo)
+    (zoo / "swaps.json").unlink()
 
 
 def test_what_does_not_go_together_is_refused(work, tmp_path):

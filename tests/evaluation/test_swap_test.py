@@ -3,11 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from test_report import make_run
 
+from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import ResultsError
 from keras_skeleton.evaluation.swap_test import (
     BOTH,
     CLIPS,
+    NOT_MEASURED,
+    SUMMARY,
     label,
     read_clips,
     read_rows,
@@ -125,3 +129,19 @@ def test_damaged_files_are_named(text, tmp_path):
     (tmp_path / CLIPS).write_text(text)
     with pytest.raises(ResultsError, match=CLIPS):
         read_clips([tmp_path])
+
+
+def test_a_report_pools_the_folds_and_says_what_was_found(tmp_path):
+    run = make_run(tmp_path / "run")
+    write_report(run, tmp_path / "before")
+    assert not (tmp_path / "before" / SUMMARY).exists()
+    assert NOT_MEASURED not in (tmp_path / "before/report.html").read_text()  # no attention at all
+    for fold, swapped in (("fold_01", 1.0), ("fold_03", 0.0)):
+        write_clips(run / fold / CLIPS, clips(name=fold, own=[1] * 50, swapped=[swapped] * 50))
+    write_report(run, tmp_path / "after")
+    table = pd.read_csv(tmp_path / "after" / SUMMARY)
+    (row,) = table.to_dict("records")
+    assert (row["clips"], row["swapped"], row["verdict"]) == (100, 0.5, "costs")
+    page = (tmp_path / "after/report.html").read_text()
+    assert sentences([row])[0].replace("'", "&#39;") in page
+    assert "of a clip of another class" in page
