@@ -31,9 +31,9 @@ def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Itera
             rest = f", {missing:,} of the published clips are missing" if missing > 0 else ""
             yield f"{INDENT}found: {found:,} clips in {folder}{rest}"
     for store in sorted(cache.glob(f"{source.name}-*")):
-        if not (current_version(store) / "manifest.json").exists():
-            continue  # one that is being prepared
         try:
+            if not (current_version(store) / "manifest.json").exists():
+                continue  # one that is being prepared
             manifest = read_manifest(store)
         except DatasetError as error:
             yield f"{INDENT}{error}"

@@ -49,10 +49,10 @@ from keras_skeleton.datasets.store_check import (
 )
 from keras_skeleton.datasets.store_versions import (
     current_version,
+    discard,
     mark_used,
     new_version,
     publish,
-    remove,
     writing,
 )
 from keras_skeleton.skeletons import SKELETONS, Skeleton, get_skeleton
@@ -192,7 +192,7 @@ class StoreWriter:
             with suppress(OSError):  # the disk may be full
                 self._file.close()
             if self._folder.exists():
-                remove(self._folder)
+                discard(self._folder)
 
     def _complete(self) -> str:
         """Writes all other files of the version; returns the hash of its content."""

@@ -70,11 +70,24 @@ def current_version(path: str | Path) -> Path:
 
 def new_version(path: Path) -> Path:
     """Creates a folder in which a version is written."""
+    part = path / f".{uuid.uuid4().hex}.part"
     with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        part = path / f".{uuid.uuid4().hex}.part"
-        part.mkdir()
+        for tries_left in reversed(range(MOST)):
+            path.mkdir(parents=True, exist_ok=True)
+            try:
+                part.mkdir()
+                break
+            except FileNotFoundError:  # another process has failed and removed the empty folder
+                if not tries_left:
+                    raise
     return part
+
+
+def discard(part: Path) -> None:
+    """Deletes a version that was not completed, and the store's folder if nothing else is in it."""
+    remove(part)
+    with suppress(OSError):
+        part.parent.rmdir()
 
 
 def publish(part: Path, path: Path, digest: str, whole: Callable[[Path], bool]) -> Path:

@@ -30,7 +30,16 @@ MAY_DIFFER = frozenset(
 )  # fmt: skip
 # Entries missing in runs of earlier versions; they are added when such a run is resumed.
 ADDED = frozenset(
-    {"bodies", "content", "fingerprint", "layout", "not_published", "options", "unit"}
+    {
+        "bodies",
+        "content",
+        "crops_content",
+        "fingerprint",
+        "layout",
+        "not_published",
+        "options",
+        "unit",
+    }
 )
 READ = ("options", "content", "fingerprint")  # entries of run.json that tell what was read
 # Which clips a run trains on (`train --train-on`): the protocol's training clips, with validation

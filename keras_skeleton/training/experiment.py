@@ -343,7 +343,11 @@ class Experiment:
         """The content of `run.json`. Runs with equal settings belong to the same experiment."""
         crops: dict[str, Any] = {}
         if self.crops is not None:
-            crops = {"crops": self.crops.size, "published": str(self.published or "")}
+            crops = {
+                "crops": self.crops.size,
+                "crops_content": self.crops.content,
+                "published": str(self.published or ""),
+            }
         start = {} if self.initial is None else self.initial.describe()
         few = self.clips_per_class
         return {

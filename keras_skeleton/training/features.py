@@ -1,9 +1,9 @@
 """Output features of frozen video streams, computed once and cached on disk.
 
     FEATURES/left_hand.npy    float16 (n, views, T'', 1, 1, channels), one row per dataset clip
-    FEATURES/left_hand.json   the number of finished clips and a checksum of the weights
+    FEATURES/left_hand.json   the number of finished clips, checksums of the weights and the clips
 
-An interrupted computation resumes where it stopped; with other weights it starts over.
+An interrupted computation resumes where it stopped; with other weights or clips it starts over.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ def stream_features(
     shape = (len(inputs.dataset), views, *pooled.shape[1:])
     folder.mkdir(parents=True, exist_ok=True)
     values, note = folder / f"{network.name}.npy", folder / f"{network.name}.json"
-    mine = {"weights": zlib.crc32(weights.read_bytes()), "shape": list(shape), "clips": len(clips)}
+    mine = {
+        "weights": zlib.crc32(weights.read_bytes()),
+        "shape": list(shape),
+        "clips": zlib.crc32(np.ascontiguousarray(clips, np.int64).tobytes()),
+    }
     done = _done(note, values, mine)
     if not done:
         np.lib.format.open_memmap(values, "w+", np.float16, shape).flush()

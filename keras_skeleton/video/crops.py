@@ -5,18 +5,22 @@
     CROPS/boxes/NAME.png          the boxes, drawn for the first recordings
     CROPS/crops.csv               one row per finished recording: number of frames, size in pixels,
                                   and for each part the number of frames in which it was not visible
-                                  and kept its last box
+                                  and kept its last box; size, time of change and SHA-256 of the
+                                  skeleton file and of the video
 
-An interrupted preparation resumes: recordings listed in crops.csv are skipped.
+An interrupted preparation resumes: recordings listed in crops.csv are skipped, unless one of their
+files has changed since.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import multiprocessing
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import islice
@@ -28,6 +32,7 @@ import numpy as np
 from keras_skeleton.datasets import ntu, nucla
 from keras_skeleton.datasets.clip_with_pixels import ClipWithPixels
 from keras_skeleton.datasets.dataset import ReadReport
+from keras_skeleton.datasets.store_check import sha256
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
 from keras_skeleton.utils.errors import DatasetError, UserError
@@ -38,7 +43,8 @@ PICTURES = 6  # recordings whose boxes are drawn
 CHUNK = 16  # frames cropped at a time; at 1920 x 1080 they take 100 MB
 MAX_TABLE = 64 << 20  # bytes of crops.csv; NTU RGB+D 120 takes 4 MB
 MAX_COLUMNS = 64
-COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS))
+STAMPS = ("skeleton", "video")  # columns that identify the files of a recording
+COLUMNS = ("name", "frames", "size", *(f"held_{part}" for part in PARTS), *STAMPS)
 
 
 class Crops(NamedTuple):
@@ -48,11 +54,13 @@ class Crops(NamedTuple):
         folder: Folder of the crops.
         size: Height and width of a crop in pixels.
         frames: Number of frames of each recording, by name.
+        content: A hash of the table: other recordings, or made from other files, have another.
     """
 
     folder: Path
     size: int
     frames: dict[str, int]
+    content: str = ""
 
     def video(self, track: str, name: str) -> Path:
         """Path of the video of one track of a recording."""
@@ -81,7 +89,14 @@ def open_crops(folder: str | Path) -> Crops:
             f"{folder}: no crops in this folder (crops.csv is missing or empty); make them with: "
             f"keras-skeleton crops --dataset D --data-dir PATH --crops {folder}"
         )
-    return Crops(folder, int(rows[0]["size"]), {row["name"]: int(row["frames"]) for row in rows})
+    # Rows may have another order after an interruption, and files another time after copying.
+    facts = sorted(
+        [row["name"], row["frames"], row["size"], *(row.get(key, "")[-64:] for key in STAMPS)]
+        for row in rows
+    )
+    content = hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    frames = {row["name"]: int(row["frames"]) for row in rows}
+    return Crops(folder, int(rows[0]["size"]), frames, content)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -238,6 +253,8 @@ def _bytes(values: np.ndarray) -> np.ndarray:
 
 def crop_recording(pair: Pair, folder: Path, size: int) -> dict[str, int | str]:
     """Writes the tracks of one recording and returns its row of crops.csv."""
+    files = (pair.skeleton, pair.video)
+    stamps = [_stamp(path) for path in files]
     crops, held = zip(*cropped(pair, size), strict=True)
     for k, track in enumerate(TRACKS):
         path = folder / track / f"{pair.name}.avi"
@@ -245,13 +262,62 @@ def crop_recording(pair: Pair, folder: Path, size: int) -> dict[str, int | str]:
         frames = [frame[k] for chunk in crops for frame in chunk]
         write_atomic(path, partial(write_video, frames=frames))
     missed = np.concatenate(held)
+    if any(map(_changed, files, stamps)):
+        raise DatasetError(f"{pair.video}: it or its skeletons changed while they were cropped")
     counts = dict(zip(PARTS, missed.sum(axis=0), strict=True))
     return {
         "name": pair.name,
         "frames": len(missed),
         "size": size,
         **{f"held_{part}": int(count) for part, count in counts.items()},
+        **dict(zip(STAMPS, stamps, strict=True)),
     }
+
+
+def _stamp(path: Path) -> str:
+    """Size, time of change (ns) and SHA-256 of a file."""
+    stat = path.stat()
+    return f"{stat.st_size} {stat.st_mtime_ns} {sha256(path)}"
+
+
+def _changed(path: Path, stamp: str) -> bool:
+    """Whether a file is another than at its stamp; it is hashed only if its time is another."""
+    stat = path.stat()
+    if f"{stat.st_size} {stat.st_mtime_ns}" == stamp.rpartition(" ")[0]:
+        return False
+    return not stamp.startswith(f"{stat.st_size} ") or sha256(path) != stamp[-64:]
+
+
+def forget_changed(folder: Path, pairs: Sequence[Pair], log: Callable[[str], None]) -> None:
+    """Removes the recordings from crops.csv whose files have changed since they were cropped."""
+    path = folder / "crops.csv"
+    there = {pair.name: pair for pair in pairs}
+    kept, unknown = [], 0
+    rows = _rows(path)
+    for row in rows:
+        files = there.get(row["name"])
+        known = all(row.get(key) for key in STAMPS)
+        if files is None or not known:  # only listed; or cropped by an earlier version
+            unknown += files is not None
+            kept.append(row)
+        elif any(_changed(getattr(files, key), row[key]) for key in STAMPS):
+            log(f"{row['name']}: its files have changed since it was cropped; it is cropped again")
+        else:
+            kept.append(row)
+    if unknown:
+        log(
+            f"note: {unknown} recordings were cropped by an earlier version; changes of their "
+            "files are not noticed"
+        )
+    if rows and (len(kept) < len(rows) or not {*STAMPS} <= rows[0].keys()):
+        write_atomic(path, partial(_write_rows, rows=kept))
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    with path.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, COLUMNS, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def finished(folder: Path, size: int) -> set[str]:
@@ -310,6 +376,8 @@ def prepare_crops(
             f"{root}: no recording with video and skeletons; expected {RECORDINGS[dataset].layout}"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    done = finished(folder, size)
+    forget_changed(folder, pairs, log)
     done = finished(folder, size)
     log(f"{len(pairs)} recordings, {sum(p.name in done for p in pairs)} already cropped")
     left = [pair for pair in pairs if pair.name not in done]

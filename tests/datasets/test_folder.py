@@ -185,7 +185,7 @@ def test_layouts_are_declared_before_the_first_clip(tmp_path):
         writer.add(np.ones((2, 1, 20, 3)), name="x", label=1)
         with pytest.raises(ValueError, match="before the first clip"):
             writer.declare("sbu", ["a"])
-    assert np.load(tmp_path / "s" / "rows.npy").shape == (2, 20, 3)
+    assert np.load(writer.version / "rows.npy").shape == (2, 20, 3)
 
 
 # ---------------------------------------------------------------- clips

@@ -2,6 +2,7 @@ import pytest
 
 from keras_skeleton.datasets.overview import describe
 from keras_skeleton.datasets.registry import SOURCES, get_source, load_dataset
+from keras_skeleton.datasets.store_versions import current_version
 from keras_skeleton.utils.errors import DatasetError
 
 
@@ -27,7 +28,7 @@ def test_what_is_prepared(tmp_path):
     assert "prepared: 84 clips" in text
     assert "subjects=2, repetitions=1" in text
     (store,) = tmp_path.glob("synthetic-*")
-    (store / "manifest.json").write_text("{")
+    (current_version(store) / "manifest.json").write_text("{")
     text = lines("synthetic", tmp_path)
     assert str(store) in text
     assert "84 clips" not in text

@@ -286,7 +286,7 @@ def test_the_store_keeps_intervals(tmp_path):
     ]
     assert dataset.samples["video"][0] == "007"
     verify_store(tmp_path / "s")
-    assert "intervals.csv" in json.loads((tmp_path / "s" / "manifest.json").read_text())["files"]
+    assert "intervals.csv" in json.loads((writer.version / "manifest.json").read_text())["files"]
 
     with StoreWriter(tmp_path / "t", "sbu", ["a"]) as writer:
         writer.add(np.ones((9, 1, 15, 3)), name="x", label=0)

@@ -67,7 +67,7 @@ def test_an_interrupted_preparation_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "s", "sbu", ["a"]) as writer:
         writer.add(np.ones((4, 1, 15, 3)), name="x", label=0)
         raise KeyboardInterrupt
-    assert list((tmp_path / "s").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(DatasetError, match="not a prepared store"):
         open_store(tmp_path / "s", "toy", {})
 

@@ -8,6 +8,7 @@ from keras_skeleton.evaluation.run_record import (
     RunError,
     experiment_differences,
     open_run,
+    other_data,
     read_record,
     upgraded,
 )
@@ -41,6 +42,42 @@ def test_an_old_run_is_continued_and_another_one_is_named(tmp_path):
     other = {**mine, "settings": {**mine["settings"], "epochs": 12}}
     with pytest.raises(RunError, match=r"settings\.epochs: 30 and 12"):
         open_run(tmp_path, other, [], resume=True)
+
+
+CONTENT = {"clips": 3, "frames": 60, "rows": "ab", "samples": "cd"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"options": {"units": "normalised"}}, r"options\.units: metres and normalised"),
+        ({"content": {**CONTENT, "clips": 4}}, r"content\.clips: 3 and 4"),
+        ({"content": {**CONTENT, "rows": "ef"}}, r"content\.rows: ab and ef"),
+        ({"content": {**CONTENT, "samples": "ef"}}, r"content\.samples: cd and ef"),
+        ({"crops_content": "2"}, r"crops_content: 1 and 2"),
+    ],
+)
+def test_other_data_is_refused_and_named(tmp_path, changes, named):
+    own = {"options": {"units": "metres"}, "content": CONTENT, "crops_content": "1"}
+    mine = {**upgraded(OLD), **own}
+    open_run(tmp_path, mine, [], resume=False)
+    with pytest.raises(RunError, match=named):
+        open_run(tmp_path, {**mine, **changes}, [1], resume=True)
+    assert len(other_data(mine, {**mine, **changes})) == ("crops_content" not in changes)
+
+
+def test_a_run_without_the_record_goes_on_with_a_note(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps(OLD))
+    mine = {**upgraded(OLD), "options": {"units": "metres"}, "content": CONTENT}
+    said = []
+    open_run(tmp_path, mine, [1], resume=True, log=said.append)
+    assert len(said) == 1
+    assert "options, content" in said[0]
+    assert read_record(tmp_path / "run.json")["content"] == CONTENT
+    open_run(tmp_path, mine, [1], resume=True, log=said.append)
+    assert len(said) == 1
+    with pytest.raises(RunError, match="content"):
+        open_run(tmp_path, {**mine, "content": {**CONTENT, "rows": ""}}, [1], resume=True)
 
 
 def test_words_for_people_are_no_difference():

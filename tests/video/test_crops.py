@@ -1,7 +1,10 @@
 import csv
 import json
+import os
+import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_skeleton.datasets.dataset import ReadReport
@@ -10,7 +13,14 @@ from keras_skeleton.skeletons import KINECT_V1, KINECT_V2
 from keras_skeleton.transforms.glimpses import PARTS, crop
 from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.video import crops
-from keras_skeleton.video.crops import Pair, boxes_of, crop_recording, find_pairs, prepare_crops
+from keras_skeleton.video.crops import (
+    Pair,
+    boxes_of,
+    crop_recording,
+    find_pairs,
+    open_crops,
+    prepare_crops,
+)
 from keras_skeleton.video.reading import read_video, write_video
 from keras_skeleton.video.synthetic import write_recordings
 from keras_skeleton.viz.crop_boxes import save_boxes
@@ -76,6 +86,45 @@ def test_a_stopped_preparation_goes_on(studio, tmp_path, monkeypatch):
     assert all(row[f"held_{part}"] == "0" for row in rows for part in PARTS)
     with pytest.raises(UserError, match="holds crops of 16 pixels, not 32"):
         prepare_crops(studio, tmp_path / "crops", 32, log=said.append)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Writes no videos, which take long."""
+    monkeypatch.setattr(crops, "cropped", lambda pair, size: iter([(None, np.zeros((3, 3)))]))
+    monkeypatch.setattr(crops, "TRACKS", ())
+
+
+def test_changed_recordings_are_cropped_again(studio, tmp_path, drawn):
+    root = shutil.copytree(studio, tmp_path / "root")
+    folder, said = tmp_path / "crops", []
+    prepare_crops(root, folder, 16, log=said.append)
+    first = open_crops(folder)
+    assert first.content
+    skeleton, other = pair_of(root, WAVE).skeleton, pair_of(root, NOD).skeleton
+    os.utime(other, (1e9, 1e9))  # touched only
+    skeleton.write_text(skeleton.read_text() + "\n")
+    said.clear()
+    prepare_crops(root, folder, 16, log=said.append)
+    assert [line for line in said if "changed" in line] == [
+        f"{WAVE}: its files have changed since it was cropped; it is cropped again"
+    ]
+    assert "2 recordings, 1 already cropped" in said
+    second = open_crops(folder)
+    assert second.frames == first.frames
+    assert second.content != first.content
+
+
+def test_a_table_of_an_earlier_version_is_read(studio, tmp_path, drawn):
+    prepare_crops(studio, tmp_path, 16, log=lambda line: None)
+    table = pd.read_csv(tmp_path / "crops.csv").drop(columns=list(crops.STAMPS))
+    table[:1].to_csv(tmp_path / "crops.csv", index=False)
+    said = []
+    prepare_crops(studio, tmp_path, 16, log=said.append)
+    assert any(line.startswith("note: 1 recordings were cropped by an earlier") for line in said)
+    assert set(open_crops(tmp_path).frames) == {WAVE, NOD}
+    rows = pd.read_csv(tmp_path / "crops.csv")
+    assert list(rows["skeleton"].isna()) == [True, False]
 
 
 def test_files_without_their_other_half_are_reported(studio, tmp_path):
