@@ -122,7 +122,7 @@ def read_settings(path: Path) -> tuple[AnySettings, dict[str, int]]:
                     raise ValueError(f"{name} = {one!r:.40}")
     except FileError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: damaged ({reason(error)})") from None
     return settings, tested
 

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from keras_skeleton.utils.text import plain
 
 SHOWN = 20  # names listed in a message
+LONGEST = 4000  # characters of a message
 
 
 class UserError(Exception):
@@ -23,7 +24,9 @@ class UserError(Exception):
     """
 
     def __str__(self) -> str:
-        return plain(super().__str__())  # messages quote names from files
+        # Messages quote names and values from files, which may be long and control a terminal.
+        text = super().__str__()
+        return plain(text if len(text) <= LONGEST else f"{text[:LONGEST]} ...")
 
 
 class DatasetError(UserError):
