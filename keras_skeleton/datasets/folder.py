@@ -64,6 +64,7 @@ from keras_skeleton.datasets.own_files import (
     KINECT,
     LABELS,
     FoundClip,
+    badly_named,
     labels_file,
     walk_clips,
 )
@@ -178,6 +179,8 @@ def read(
         raise DatasetError(f"option track={track}: must be yes or no")
     report = writer.report
     found = clips_of(root)
+    for path in badly_named(root):
+        report.skip(path, "its name is not UTF-8; rename it")
     layout = folder_layout(root, skeleton, found, report)
     layout = replace(layout, track=layout.track and track in (True, "yes"))
     options = Options(tier or None, ends, first_frame)

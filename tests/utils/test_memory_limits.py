@@ -1,5 +1,5 @@
 """Small files that once filled the memory: each is refused by its name, in a process that may take
-256 MB more than it has when it has imported everything.
+256 or 600 MB more than it has when it has imported everything.
 """
 
 import io
@@ -252,25 +252,27 @@ SLOW = {
 }
 
 
-def results(cases, folder):
+def results(cases, folder, megabytes):
     """Makes the files, and calls all readers in one child."""
     paths = {}
     for number, (name, (make, _)) in enumerate(cases.items()):
         place = folder / str(number)
         place.mkdir()
         paths[name] = make(place)
-    found = run_limited([(f"{HERE}:{cases[name][1]}", path) for name, path in paths.items()])
+    found = run_limited(
+        [(f"{HERE}:{cases[name][1]}", path) for name, path in paths.items()], megabytes
+    )
     return {name: (path, one) for (name, path), one in zip(paths.items(), found, strict=True)}
 
 
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory):
-    return results(CASES, tmp_path_factory.mktemp("fast"))
+    return results(CASES, tmp_path_factory.mktemp("fast"), 256)
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
-    return results(SLOW, tmp_path_factory.mktemp("slow"))
+    return results(SLOW, tmp_path_factory.mktemp("slow"), 600)
 
 
 def check(path, one):

@@ -58,6 +58,7 @@ MAX_BYTES = 256 << 20  # 15 minutes of Kinect v2 take 8 MiB in float32
 # Limits of JSON, where a number takes 32 bytes of memory and a list 80; enough for two hours of
 # Kinect v2.
 MAX_VALUES, MAX_LISTS = 1 << 24, 6 << 20
+LARGEST = 1e30  # its square is within float64
 NEARLY_ALL, SOME = 0.98, 0.2
 CROWD = 200  # more people in a frame are not followed
 HANDS = 3.0  # hands move by more than their size from frame to frame
@@ -302,6 +303,8 @@ def finish_clip(
     points, coordinates = as_points(source, layout, notes)
     if (infinite := np.isinf(points)).any():
         raise ClipError(f"contains infinity, first in frame {np.argwhere(infinite)[0, 0]}")
+    if (np.abs(points) > LARGEST).any():  # NaN is not
+        raise ClipError("contains a number that is too large")
     clip = split_coordinates(points, coordinates, layout.min_confidence)
     clip = _without_zeros(clip, source.listed or layout.image, layout)
     clip, fractions = _pixels(clip, source, layout, notes)
