@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_skeleton.commands.common import parser_for, start_keras, whole_number
+from keras_skeleton.evaluation.run_record import TRAIN_ON
 from keras_skeleton.reproduction.tables import ALL, read_tables
 from keras_skeleton.utils.errors import UserError
 
@@ -24,6 +25,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="train only this model of the tables (repeatable)",
+    )
+    parser.add_argument(
+        "--train-on",
+        choices=TRAIN_ON,
+        help="run only the trainings on all training clips, or only those on a part of them, with "
+        "validation clips held out (default both)",
     )
     parser.add_argument(
         "--data-dir", type=Path, help="set the dataset's folder, or the parent folder of datasets"
@@ -104,6 +111,7 @@ def run(words: Sequence[str]) -> None:
         seeds=args.seeds,
         most_hours=args.most_hours,
         models=args.model,
+        train_on=args.train_on,
         init_process=start_keras,
         jobs=args.jobs,
     )

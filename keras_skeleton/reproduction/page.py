@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.page import ALL, BEST, SELECTED
 from keras_skeleton.reproduction.needs import mean_hours
 from keras_skeleton.reproduction.stored import Result, figures, seeds_of
 from keras_skeleton.reproduction.tables import GATES, Row, Table, Training
@@ -17,13 +19,18 @@ from keras_skeleton.utils.files import write_text
 
 FOLDER = "tables"  # subfolder of the results
 Spread = tuple[float, float | None]  # mean and standard deviation over seeds
-EXPLAINED = """\
-All accuracies are in percent. *The paper*: as printed. *Paper's convention*: the best test \
-accuracy of any epoch; it is biased upwards, since the epoch is selected on the test clips. \
-*Selected on validation*: test accuracy of the epoch with the best accuracy on validation clips, \
-which are held out from the training clips. Our numbers are means over seeds of the mean over \
-folds, ± the standard deviation over seeds if there are several. *Hours*: training time of one \
-seed, all folds and stages, on one or two cores."""
+HELD_OUT = " †"  # marks a figure of runs that hold validation clips out
+EXPLAINED = f"""\
+Test accuracies in percent. *The paper*: as printed. *{ALL.capitalize()}*: no clips are held \
+out and no epoch is selected; weights are averaged over the last fifth of the epochs. \
+*{SELECTED.capitalize()}*: of the epoch with the best accuracy on validation clips, which are held \
+out from the training clips. *{BEST.capitalize()}*: the best test accuracy of any epoch, the \
+papers' convention. It is biased upwards, since the epoch is selected on the test clips. The runs \
+are those on all training clips, as in most papers;{HELD_OUT} where there are none, those with \
+validation clips held out. Our numbers are means over seeds of the mean over folds, ± the standard \
+deviation over seeds if there are several. *Seeds* and *hours* (training time of one seed, all \
+folds and stages, on one or two cores): of the runs on all training clips / with validation clips \
+held out."""
 DETECTS = """\
 *The paper*: as printed, for the minimum overlaps {overlaps}. *Ours*: means over seeds, ± the \
 standard deviation if there are several."""
@@ -38,43 +45,55 @@ class Line:
 
     Attributes:
         row: The row.
-        results: Stored results by seed.
-        convention: Our numbers by the papers' convention, one per overlap (a single one for
+        results: Stored results by seed, with validation clips held out.
+        convention: Our numbers of the best epoch on test clips, one per overlap (a single one for
             accuracies): mean and standard deviation over seeds (None for one seed), or None.
         validation: The same for the epoch selected on validation clips.
+        all_results: Stored results by seed of the training on all training clips.
+        all_convention: As `convention`, of these results.
+        all_clips: The same for the weights averaged over the last epochs of these results.
     """
 
     row: Row
     results: Mapping[int, Result]
     convention: Sequence[Spread | None]
     validation: Sequence[Spread | None]
+    all_results: Mapping[int, Result]
+    all_convention: Sequence[Spread | None]
+    all_clips: Sequence[Spread | None]
 
     @property
-    def folds(self) -> int:
-        """Number of folds of the protocol."""
-        return next(iter(self.results.values())).about["folds_total"]
+    def folds(self) -> int | None:
+        """Number of folds of the protocol; None without results."""
+        found = [*self.all_results.values(), *self.results.values()]
+        return found[0].about["folds_total"] if found else None
 
     @property
     def hours(self) -> float | None:
-        """Mean training time of one seed."""
+        """Mean training time of one seed, with validation clips held out."""
         return mean_hours([result.hours for result in self.results.values()])
+
+    @property
+    def all_hours(self) -> float | None:
+        """Mean training time of one seed on all training clips."""
+        return mean_hours([result.hours for result in self.all_results.values()])
 
 
 def lines_of(table: Table, results: Sequence[Result]) -> list[Line]:
     """The rows of a table with their stored results."""
     lines = []
     for row in table.rows:
-        found = seeds_of(results, row.training)
-        own = [figures(r, row, table.metric, table.overlaps) for r in found.values()]
         nothing = [None] * len(row.paper)
-        lines.append(
-            Line(
-                row,
+        columns: list[Any] = []
+        for training in (row.training, row.on_all_clips):
+            found = {} if training not in row.trainings else seeds_of(results, training)
+            own = [figures(r, row, table.metric, table.overlaps) for r in found.values()]
+            columns += [
                 found,
                 _over_seeds([convention for convention, _ in own]) or nothing,
-                _over_seeds([validation for _, validation in own]) or nothing,
-            )
-        )
+                _over_seeds([accuracy for _, accuracy in own]) or nothing,
+            ]
+        lines.append(Line(row, *columns))
     return lines
 
 
@@ -93,7 +112,8 @@ def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> st
     for line in lines:
         training = line.row.training
         network = f"`{' '.join([training.model, *training.setting_words])}`"
-        ours = _ours(table, line.validation) if line.results else why.get(training, "not run")
+        absent = why.get(training, "not run")
+        best = _ours(table, line.all_convention if line.all_results else line.convention)
         row = {
             "row": line.row.name,
             "network": f"{network}, {line.row.stage}" if line.row.stage else network,
@@ -102,17 +122,23 @@ def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> st
             ),
             "recipe": "tuned" if training.model == GATES else training.recipe,
             "the paper": _papers(table, line),
-            "ours, paper's convention": _ours(table, line.convention),
-            "ours, selected on validation": ours,
-            "seeds": f"{len(line.results)}",
-            "folds": f"{line.folds}" if line.results else "-",
-            "hours": "-" if line.hours is None else f"{line.hours:.2f}",
+            ALL: _ours(table, line.all_clips) if line.all_results else absent,
+            SELECTED: _ours(table, line.validation) if line.results else absent,
+            BEST: best if line.all_results or best == "-" else best + HELD_OUT,
+            "seeds": f"{len(line.all_results)} / {len(line.results)}",
+            "folds": "-" if line.folds is None else f"{line.folds}",
+            "hours": f"{_hours(line.all_hours)} / {_hours(line.hours)}",
         }
         if table.overlaps:  # all rows use the same networks, and nothing is selected on test data
-            del row["network"], row["ours, paper's convention"]
+            del row["network"], row[ALL], row[BEST]
+            row |= {"seeds": f"{len(line.results)}", "hours": _hours(line.hours)}
         rows.append(row)
     text = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in text)
+
+
+def _hours(hours: float | None) -> str:
+    return "-" if hours is None else f"{hours:.2f}"
 
 
 def _papers(table: Table, line: Line) -> str:
@@ -177,7 +203,12 @@ def _also(lines: Sequence[Line]) -> str:
 
 
 def _not_run(lines: Sequence[Line]) -> list[Training]:
-    return [line.row.training for line in lines if not line.results]
+    found = []
+    for line in lines:
+        for training in line.row.trainings:
+            there = line.results if training == line.row.training else line.all_results
+            found += [] if there else [training]
+    return found
 
 
 def commands(lines: Sequence[Line]) -> list[str]:
@@ -204,13 +235,18 @@ def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
                     "metric": table.metric,
                     "overlap": table.overlaps[i] if table.overlaps else None,
                     "paper": paper,
+                    **_columns("all_clips", line.all_clips[i], unit),
+                    **_columns("all_clips_best", line.all_convention[i], unit),
                     **_columns("convention", line.convention[i], unit),
                     **_columns("validation", line.validation[i], unit),
                     "seeds": " ".join(map(str, line.results)),
-                    "folds": line.folds if line.results else None,
+                    "folds": line.folds,
                     "hours": line.hours,
                     "results": " ".join(r.folder.name for r in line.results.values()),
                     "command": training.command(next(iter(line.results), 0)),
+                    "all_clips_seeds": " ".join(map(str, line.all_results)),
+                    "all_clips_hours": line.all_hours,
+                    "all_clips_results": " ".join(r.folder.name for r in line.all_results.values()),
                 }
             )
     return pd.DataFrame(rows).astype({"folds": "Int64"})

@@ -54,6 +54,8 @@ class Reproduction:
         seeds: Number of seeds of each training; None for the default.
         most_hours: Longer trainings are skipped.
         models: Train only these models; empty for all.
+        train_on: Run only the trainings on `"all"` clips, or only those on a `"part"` of them, with
+            validation clips held out; None for both.
         log: Called with each line of console output.
         init_process: Called first in the process of each training, which frees its memory at the
             end; None to train in this process.
@@ -67,6 +69,7 @@ class Reproduction:
     seeds: int | None = None
     most_hours: float | None = None
     models: Collection[str] = ()
+    train_on: str | None = None
     log: Callable[[str], None] = print
     init_process: Callable[[], None] | None = None
     jobs: int = 1
@@ -84,7 +87,7 @@ class Reproduction:
 
     @cached_property
     def wanted(self) -> list[Training]:
-        """The trainings of the selected models.
+        """The trainings of the selected models and clips.
 
         Raises:
             UnknownNameError: If a model is in none of the tables.
@@ -94,7 +97,12 @@ class Reproduction:
             if model not in names:
                 where = ", ".join(table.name for table in self.tables)
                 raise UnknownNameError("model", model, names, of=where)
-        return [t for t in self.trainings if not self.models or t.model in self.models]
+        return [
+            training
+            for training in self.trainings
+            if (not self.models or training.model in self.models)
+            and self.train_on in (None, training.train_on)
+        ]
 
     @cached_property
     def lacks(self) -> dict[Training, str]:

@@ -7,10 +7,11 @@
 
 Runs directly in RESULTS, as stored before version 0.2, are read as well.
 
-A result belongs to a training if model, dataset, protocol, recipe, settings and reader options are
-equal, all folds are finished, and the whole dataset was used (or, with reader options that select
-clips, the whole selection). All values of the recipe must equal the current ones: a run with
-another number of epochs, or with an older version of the recipe, is a different training.
+A result belongs to a training if model, dataset, protocol, recipe, settings, reader options and the
+clips that it is trained on (all, or with validation clips held out) are equal, all folds are
+finished, and the whole dataset was used (or, with reader options that select clips, the whole
+selection). All values of the recipe must equal the current ones: a run with another number of
+epochs, or with an older version of the recipe, is a different training.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.datasets.registry import get_source
-from keras_skeleton.evaluation.run_record import upgraded
+from keras_skeleton.evaluation.run_record import PART, upgraded
 from keras_skeleton.evaluation.scores import ResultsError
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import get_recipe, with_arguments
@@ -175,6 +176,7 @@ def belongs(result: Result, training: Training) -> bool:
     source = get_source(training.dataset)
     return (
         about["model"] == training.model
+        and about.get("train_on", PART) == training.train_on
         and about["complete"]
         and bool(about.get("published")) == training.i3d
         and (bool(training.options) or is_whole(about["clips"], source))
@@ -205,8 +207,9 @@ def seeds_of(results: Sequence[Result], training: Training) -> dict[int, Result]
 def figures(
     result: Result, row: Row, metric: str, overlaps: Sequence[float]
 ) -> tuple[list[float | None], list[float | None]]:
-    """The numbers of a row in one result: by the papers' convention (best epoch on the test clips)
-    and selected on validation clips. Detections have one number per overlap.
+    """The numbers of a row in one result: of the best epoch on test clips (the papers' convention),
+    and of the weights that the run ended with (selected on validation clips, or averaged in a
+    training on all clips). Detections have one number per overlap.
 
     Raises:
         ResultsError: If the result does not contain the stage or method of the row.

@@ -6,6 +6,9 @@
     [columns]                   short name = { dataset, protocol, recipe, options, i3d }
     [[rows]]                    name, model (for detection method), settings, stage, paper
 
+Each row is trained twice: on all training clips, for our main figure, and with validation clips
+held out, which select the epoch. Detectors are trained once.
+
 `paper` in a row has the published number for each column of the row as printed (one per overlap),
 or "-" if there is none or it is illegible. `stage` names the stage of the training whose accuracy
 the row has. `settings` are model settings, as given by `--set`. Rows of models that this package
@@ -18,11 +21,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from keras_skeleton.datasets.registry import get_source
+from keras_skeleton.evaluation.run_record import ALL_CLIPS, PART
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 TABLES = Path(__file__).parent / "tables"
@@ -54,6 +58,7 @@ class Training:
         settings: Model arguments that differ from the recipe, as (name, value) pairs.
         options: Reader options of the dataset, as (name, value) pairs.
         i3d: Whether training starts from published I3D weights.
+        train_on: `"all"` training clips, or a `"part"` of them, as `train --train-on`.
     """
 
     model: str
@@ -63,6 +68,7 @@ class Training:
     settings: tuple[tuple[str, Any], ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
     i3d: bool = False
+    train_on: str = PART
 
     @property
     def detection(self) -> bool:
@@ -92,7 +98,8 @@ class Training:
         words += [self.recipe] if self.recipe != "paper" else []
         words += [f"{key}_{value}" for key, value in self.settings]
         words += [word.replace("=", "") for word in self.option_words]
-        return "_".join([*words, "i3d"] if self.i3d else words)
+        words += ["i3d"] if self.i3d else []
+        return "_".join([*words, "all_clips"] if self.train_on == ALL_CLIPS else words)
 
     def command(self, seed: int = 0) -> str:
         """The command of the training, with placeholders PATH and FOLDER."""
@@ -108,6 +115,7 @@ class Training:
         words += ["--data-dir", "PATH"] if get_source(self.dataset).needs_root else []
         words += ["--crops", "FOLDER"] if self.watches else []
         words += ["--i3d", "PATH"] if self.i3d else []
+        words += ["--train-on", self.train_on] if self.train_on != PART else []
         return " ".join([*words, "--seed", str(seed)])
 
 
@@ -117,7 +125,7 @@ class Row:
 
     Attributes:
         name: Name in the paper.
-        training: The training of the row.
+        training: The training of the row, with validation clips held out.
         paper: Published numbers or None, one per overlap (a single one for accuracies).
         stage: Stage of the training whose accuracy the row has; empty for the final one.
         method: Detection method.
@@ -128,6 +136,18 @@ class Row:
     paper: tuple[float | None, ...]
     stage: str = ""
     method: str = ""
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        """The training on all clips, then that with validation clips held out; a single one for
+        detectors."""
+        own = (self.training,)
+        return own if self.training.detection else (self.on_all_clips, *own)
+
+    @property
+    def on_all_clips(self) -> Training:
+        """The training of the row on all training clips."""
+        return replace(self.training, train_on=ALL_CLIPS)
 
 
 @dataclass(frozen=True)
@@ -146,7 +166,7 @@ class Table:
     @property
     def trainings(self) -> list[Training]:
         """The trainings of all rows in order, without duplicates."""
-        return list(dict.fromkeys(row.training for row in self.rows))
+        return list(dict.fromkeys(t for row in self.rows for t in row.trainings))
 
 
 def table_names(folder: Path = TABLES) -> list[str]:

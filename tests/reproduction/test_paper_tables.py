@@ -32,8 +32,8 @@ def papers(name, row, dataset, protocol, recipe="paper"):
 
 
 def test_every_row_can_be_trained_by_its_command():
-    for row in chain(*(table.rows for table in TABLES.values())):
-        training = row.training
+    rows = chain(*(table.rows for table in TABLES.values()))
+    for row, training in ((own, training) for own in rows for training in own.trainings):
         words = shlex.split(training.command(7))
         assert words[:2] == ["python", "run.py"]
         assert training.protocol in get_source(training.dataset).protocols
@@ -49,10 +49,19 @@ def test_every_row_can_be_trained_by_its_command():
             training.model, training.dataset, training.protocol
         )  # fmt: skip
         assert args.seed == 7
+        assert args.train_on == training.train_on
         assert args.option == training.option_words
         assert named_recipe(args) == recipe_of(training), training.command()
         if row.stage:
             assert row.stage in [stage.name for stage in recipe_of(training).stages]
+
+
+def test_each_network_is_trained_on_all_clips_and_on_a_part_of_them():
+    for table in TABLES.values():
+        for row in table.rows:
+            kinds = [training.train_on for training in row.trainings]
+            assert kinds == (["part"] if row.training.detection else ["all", "part"])
+            assert row.trainings[-1] == row.training
 
 
 def test_different_trainings_have_different_folders():

@@ -49,8 +49,8 @@ def tiny(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(*words):
-    return main(["reproduce", "--table", "tiny", "--cache-dir", "cache", *words])
+def run(*words, train_on=("--train-on", "part")):
+    return main(["reproduce", "--table", "tiny", "--cache-dir", "cache", *train_on, *words])
 
 
 def rows():
@@ -87,7 +87,7 @@ def test_from_nothing_to_a_table_and_on_after_a_stop(tiny, monkeypatch, capsys):
     assert f"{command_line} --option subjects=4 --option repetitions=1 --seed 100" in said
     assert re.search("1 folds? .*already finished", said)  # the second had only not been kept
     assert re.search(
-        r"\| The CNN \| `stcm9` \| hdm05, 10fold \| paper \| 90.12 \| - \| no data", said
+        r"\| The CNN \| `stcm9` \| hdm05, 10fold \| paper \| 90.12 \| no data \| no data", said
     )
     assert (first / "metrics.json").read_bytes() == before
     found = rows()
@@ -159,11 +159,25 @@ def test_one_network_of_a_table(tiny, capsys):
     assert said.count(f": {ABSENT}") == 1
     assert "--model mtcn" not in said
     # Its own row of the table still says why it is empty.
-    assert re.search(r"\| Another \| `mtcn` \| hdm05, 10fold \| paper \| - \| - \| no data", said)
+    assert re.search(r"\| Another \| `mtcn` \| hdm05, 10fold \| paper \| - \| no data", said)
     assert run("--no-train", "--model", "sctm9") == 2
     error = capsys.readouterr().err
     for name in ("'sctm9'", "'tiny'", "'stcm9'"):
         assert name in error
+
+
+@pytest.mark.parametrize("train_on", ["all", "part", None])
+def test_one_command_plans_the_trainings_of_all_columns(tiny, capsys, train_on):
+    given = ("--train-on", train_on) if train_on else ()
+    assert run("--no-train", "--seeds", "1", train_on=given) == 0
+    said = capsys.readouterr().out
+    plan, _, table = said.partition("A table")
+    kinds = [train_on] if train_on else ["all", "part"]
+    for kind, option in (("all", "--train-on all --seed 0"), ("part", "repetitions=1 --seed 0")):
+        assert plan.count(option) == (kind in kinds) * (2 if kind == "all" else 1)
+    assert "all training clips, last weights" in table
+    page = (tiny / "results/tables/tiny.md").read_text()
+    assert page.count("--train-on all --seed 0") == 2  # two datasets
 
 
 def test_long_trainings_can_be_left_out(tiny, capsys):

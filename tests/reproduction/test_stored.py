@@ -97,7 +97,7 @@ def test_a_result_belongs_to_a_training_by_content():
     assert belongs(result, SBU)
     assert list(seeds_of(RESULTS, SBU)) == [0, 100, 200]
     others = {"model": "sta_lstm", "dataset": "nucla", "protocol": "cs", "recipe": "paper",
-              "options": (("units", "normalised"),), "i3d": True,
+              "options": (("units", "normalised"),), "i3d": True, "train_on": "all",
               "settings": (("lambda1", 0.0), ("lambda2", 0.0))}  # fmt: skip
     for key, value in others.items():
         if key != "dataset":  # which has no recipe 'tuned'
@@ -117,6 +117,34 @@ def test_a_result_belongs_to_a_training_by_content():
     about["settings"]["sources"] = {"all": "other words"}
     del about["settings"]["test_copies"]  # as before that field was there
     assert belongs(replace(result, about=about), SBU)
+
+
+def test_runs_on_all_clips_are_a_column_of_their_own(tmp_path):
+    (result,) = [r for r in RESULTS if r.folder.name == "lstm_sbu_5fold_tuned_seed100"]
+    everything = replace(result, about={**result.about, "train_on": "all", "accuracy": 0.9,
+                                        "best_test_accuracy": 0.95})  # fmt: skip
+    assert belongs(everything, replace(SBU, train_on="all"))
+    assert not belongs(everything, SBU)
+    (table,) = read_tables(["sbu"])
+    for own in ([result], [everything], [result, everything]):
+        (line,) = [n for n in write_table(table, own, tmp_path) if n.row.training == SBU]
+        assert (list(line.results), list(line.all_results)) == (
+            [100] * (result in own), [100] * (everything in own)
+        )  # fmt: skip
+        row = pd.read_csv(tmp_path / "sbu.csv").set_index("row").loc["LSTM"]
+        page = (tmp_path / "sbu.md").read_text("utf-8")
+        cells = next(line for line in page.splitlines() if line.startswith("| LSTM |")).split(" | ")
+        held_out = f"{100 * result.about['accuracy']:.1f}" if result in own else "not run"
+        if everything in own:
+            assert (row["all_clips"], row["all_clips_best"]) == pytest.approx((90.0, 95.0))
+            assert row["all_clips_results"] == result.folder.name
+            assert cells[5:8] == ["90.0", held_out, "95.0"]
+        else:
+            best = f"{100 * result.about['best_test_accuracy']:.1f}"
+            assert np.isnan(row["all_clips"])
+            assert cells[5:8] == ["not run", held_out, f"{best} †"]
+        command = f"{SBU.command()[:-9]} --train-on all --seed 0"
+        assert (command in page) == (everything not in own)
 
 
 @pytest.fixture
