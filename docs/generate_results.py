@@ -43,13 +43,22 @@ DATASETS = {
 }
 HERE = ("ut_kinect", "sbu", "nucla")  # real data with a table of all networks
 RULES = {  # heading: keys in metrics.json, the newest first
-    "selected": ("accuracy",),
+    "selected on validation clips": ("accuracy",),
     "last epoch": ("accuracy_last",),
-    "best test": ("best_test_accuracy", "accuracy_paper"),
+    "best epoch on test clips": ("best_test_accuracy", "accuracy_paper"),
 }
 SELECTED, LAST, BEST = RULES
-IN_FULL = ("selected on validation", "last epoch", "best test epoch")
-CHOSEN = "Epoch selected on validation, last epoch, best epoch on the test clips"
+ALL = "all training clips, last weights"  # accuracies of runs of their own
+COLUMNS = (ALL, *RULES)
+HELD_OUT = " †"  # marks a best epoch of runs that hold validation clips out
+NOT_RUN = "not run"
+CHOSEN = (
+    "Validation clips are held out of the training clips, except in the column *all training "
+    "clips, last weights*, whose weights are averaged over the last fifth of the epochs. *Best "
+    "epoch on test clips* is the papers' convention and too high by construction"
+)
+CHOSEN_BEST = f"{CHOSEN}; it is of the runs on all training clips, or{HELD_OUT} of the others"
+CHOSEN_HELD_OUT = "Validation clips are held out of the training clips"
 THETAS = (0.1, 0.3, 0.5, 0.7)
 ACCURACY = "Test accuracy in percent"
 # What a page is made from, and its text.
@@ -101,7 +110,8 @@ class Row:
             method.
         paper: The printed figure, or None.
         overlap: Of a detection, the least overlap.
-        runs: Folders of the runs, one a seed.
+        runs: Folders of the runs, one a seed; validation clips were held out.
+        all_runs: The same of the runs on all training clips.
     """
 
     name: str
@@ -113,6 +123,7 @@ class Row:
     paper: float | None
     overlap: float | None
     runs: tuple[str, ...]
+    all_runs: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -122,12 +133,23 @@ class Row:
     @property
     def seeds(self) -> list[int]:
         """Of the runs."""
-        return sorted(run(name)["seed"] for name in self.runs)
+        return sorted(run(name)["seed"] for name in self.runs or self.all_runs)
 
-    def values(self, rule: str) -> list[float]:
-        """Accuracy in percent of each run; empty if one run has none."""
+    def cell(self, rule: str, form: Callable[[Sequence[float]], str] | None = None) -> str:
+        """What a table shows in a column of `COLUMNS`; the best epoch is preferably that of runs
+        on all training clips."""
+        everything = rule == ALL or (rule == BEST and bool(self.all_runs))
+        if not (self.all_runs if everything else self.runs):
+            return NOT_RUN
+        values = self.values(rule, everything)
+        mark = HELD_OUT if rule == BEST and not everything and values else ""
+        return (form or spread)(values) + mark
+
+    def values(self, rule: str, everything: bool = False) -> list[float]:
+        """Accuracy in percent of each run, or with `everything` of each run on all training
+        clips; empty if one run has none."""
         found = []
-        for name in self.runs:
+        for name in self.all_runs if everything else self.runs:
             about = run(name)
             places = [about]
             if self.stage:
@@ -135,7 +157,7 @@ class Row:
                 places = [stage for stage in stages if stage["name"] == self.stage]
                 if len(places) != about["folds_total"]:
                     raise StoredResultsError(f"{name} lacks stage {self.stage}")
-            own = [first(place, RULES[rule]) for place in places]
+            own = [first(place, RULES.get(rule, RULES[SELECTED])) for place in places]
             if None in own:
                 return []
             found.append(100 * float(np.mean(own)))
@@ -143,7 +165,7 @@ class Row:
 
     def batches(self) -> int:
         """Batches that one fold of the first run trained on, over all stages up to this one."""
-        about = run(self.runs[0])
+        about = run([*self.runs, *self.all_runs][0])
         recipe = about["settings"] if "settings" in about else about["recipe"]
         fold = about["folds"][0]
         clips, size = fold["clips"]["train"], recipe["batch_size"]
@@ -181,10 +203,13 @@ def read_table(name: str) -> tuple[Row, ...]:
             paper=about["paper"],
             overlap=about["overlap"],
             runs=tuple((about["results"] or "").split()),
+            all_runs=tuple((about.get("all_clips_results") or "").split()),
         )
         if row.overlap is None and row.runs:
             _compare(path, row, about, SELECTED, ("selected", "validation"))
             _compare(path, row, about, BEST, ("best_test_accuracy", "best_test", "convention"))
+        if row.all_runs:
+            _compare(path, row, about, ALL, ("all_clips",))
         rows.append(row)
     return tuple(rows)
 
@@ -192,7 +217,7 @@ def read_table(name: str) -> tuple[Row, ...]:
 def _compare(
     path: Path, row: Row, about: Mapping[str, Any], rule: str, columns: Sequence[str]
 ) -> None:
-    shown, values = first(about, columns), row.values(rule)
+    shown, values = first(about, columns), row.values(rule, rule == ALL)
     if shown is not None and values and abs(shown - np.mean(values)) > 0.01:
         raise StoredResultsError(
             f"{path.name}, {row.name} on {row.dataset}: {rule} is {shown}, "
@@ -202,7 +227,7 @@ def _compare(
 
 # --- Markdown -----------------------------------------------------------------------------------
 
-NUMBER = re.compile(r"[-+]?[\d.,]+( ± [\d.]+)?( \(\d\)| \[.*\])?|-|not run|")
+NUMBER = re.compile(r"[-+]?[\d.,]+( ± [\d.]+)?( †)?( \(\d\)| \[.*\])?|-|not run|")
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -245,7 +270,7 @@ def averaged(rows: Sequence[Row]) -> str:
         text = f"mean ± standard deviation over seeds {', '.join(map(str, seeds))}"
     if any(row.seeds != seeds for row in rows):
         text += " (in brackets their number where there are fewer)"
-    if any(run(name)["folds_total"] > 1 for row in rows for name in row.runs):
+    if any(run(name)["folds_total"] > 1 for row in rows for name in (*row.runs, *row.all_runs)):
         text += ", each a mean over the folds"
     recipes = dict.fromkeys(row.recipe for row in rows)
     return f"{text}; recipe `{next(iter(recipes))}`" if len(recipes) == 1 else text
@@ -256,9 +281,9 @@ def averaged(rows: Sequence[Row]) -> str:
 
 def ours(rows: Sequence[Row], source: str) -> Page:
     """Our figures of all rows that were run, beside the paper's."""
-    rows = [row for row in rows if row.runs]
+    rows = [row for row in rows if row.runs or row.all_runs]
     places = dict.fromkeys(row.place for row in rows)
-    most = max(len(row.runs) for row in rows)
+    most = max(len(own) for row in rows for own in (row.runs, row.all_runs))
     optional = {
         "dataset, protocol": len(places) > 1,
         "recipe": len({row.recipe for row in rows}) > 1,
@@ -270,15 +295,16 @@ def ours(rows: Sequence[Row], source: str) -> Page:
             "network": row.name,
             "dataset, protocol": row.place,
             "recipe": f"`{row.recipe}`",
-            **{rule: spread(row.values(rule)) for rule in RULES},
+            **{rule: row.cell(rule) for rule in COLUMNS},
             "paper": printed_figure(row.paper),
             "batches": f"{row.batches():,}",
         }
-        if len(row.runs) < most:
-            cells[SELECTED] += f" ({len(row.runs)})"
+        for rule, own in ((ALL, row.all_runs), (SELECTED, row.runs)):
+            if 0 < len(own) < most:
+                cells[rule] += f" ({len(own)})"
         body.append({key: cells[key] for key in cells if optional.get(key, True)})
     note = (
-        f"{ACCURACY}, {averaged(rows)}. {CHOSEN}. *Batches*: training steps of one fold, all "
+        f"{ACCURACY}, {averaged(rows)}. {CHOSEN_BEST}. *Batches*: training steps of one fold, all "
         "stages together."
     )
     if len(places) == 1:
@@ -320,7 +346,7 @@ def paper_page(name: str, digits: int | None) -> Page:
             )
             columns[short] = (*place, None)
         tables = [table("network", columns)]
-    done = {row.dataset for row in rows if row.runs}
+    done = {row.dataset for row in rows if row.runs or row.all_runs}
     missing = dict.fromkeys(DATASETS[row.dataset] for row in rows if row.dataset not in done)
     note = f"As printed in the paper. Not run here: {', '.join(missing)}." if missing else ""
     return f"results/tables/{name}.csv", "\n\n".join([note, *tables])
@@ -355,8 +381,12 @@ def main_row(table: str, *wanted: str) -> Row:
     raise StoredResultsError(f"{table}.csv has no runs for {wanted}")
 
 
-def main_results(headings: Sequence[str] = tuple(RULES)) -> Page:
-    """The one table of README, where the headings are in full."""
+def main_results() -> Page:
+    """The one table of README."""
+
+    def mean(values: Sequence[float]) -> str:
+        return f"{np.mean(values):.1f}"
+
     rows = [main_row(*wanted) for wanted in MAIN]
     if any(row.seeds != [0, 100, 200] for row in rows):
         raise StoredResultsError("README's table is of the seeds 0, 100 and 200")
@@ -365,31 +395,38 @@ def main_results(headings: Sequence[str] = tuple(RULES)) -> Page:
             f"`{row.model}`",
             row.place if row.model != "pose_i3d" else row.place.replace(",", " video,"),
             f"`{row.recipe}`",
-            spread(row.values(SELECTED)),
-            *(f"{np.mean(row.values(rule)):.1f}" for rule in (LAST, BEST)),
+            row.cell(ALL) + _few(row.all_runs),
+            row.cell(SELECTED),
+            *(row.cell(rule, mean) for rule in (LAST, BEST)),
             printed_figure(row.paper),
         ]
         for row in rows
     ]
     note = (
         f"{ACCURACY}, mean over folds and seeds (0, 100, 200), ± standard deviation over seeds. "
-        f"{CHOSEN}; the last is the papers' convention and too high by construction."
+        f"{CHOSEN_BEST}."
     )
-    table = grid(["model", "dataset, protocol", "recipe", *headings, "paper"], body)
+    table = grid(["model", "dataset, protocol", "recipe", *COLUMNS, "paper"], body)
     return "results/tables/*.csv and the runs that they name", f"{note}\n\n{table}"
 
 
+def _few(runs: Sequence[str]) -> str:
+    """The number of runs in brackets, if there are fewer than three."""
+    return f" ({len(runs)})" if 0 < len(runs) < 3 else ""
+
+
 def networks() -> Page:
-    """All networks on all real datasets that are here, the headline figure alone."""
+    """All networks on all real datasets that are here: on all training clips, and selected on
+    validation clips."""
     tables = [read_table(name) for name in HERE]
     body = []
     for rows in zip(*tables, strict=True):
         if len({row.name for row in rows}) != 1:
             raise StoredResultsError(f"the tables {HERE} list other networks")
         cells = [
-            spread(row.values(SELECTED)) + ("" if len(row.runs) == 3 else f" ({len(row.runs)})")
-            if row.runs
-            else "not run"
+            f"{row.cell(ALL)}{_few(row.all_runs)} / {row.cell(SELECTED)}{_few(row.runs)}"
+            if row.runs or row.all_runs
+            else NOT_RUN
             for row in rows
         ]
         body.append([rows[0].name, *cells])
@@ -397,7 +434,7 @@ def networks() -> Page:
         if {row.recipe for row in rows} != recipes:
             raise StoredResultsError(f"{rows[0].name}: other recipes than the table's note says")
     note = (
-        f"{ACCURACY}, selected on validation: mean ± standard deviation over seeds 0, 100, 200; "
+        f"{ACCURACY}, *{ALL}* / *{SELECTED}*: mean ± standard deviation over seeds 0, 100, 200; "
         "in brackets the number of seeds where there are fewer. Recipe `paper`; the LSTM family "
         "on SBU by `tuned`."
     )
@@ -764,7 +801,7 @@ def pose_stages() -> Page:
     note = (
         f"{RENDERED}, {clips['train']} training, {clips['validation']} validation and "
         f"{clips['test']} test clips. {ACCURACY} after each step of Algorithm 1, "
-        f"{averaged([row])}. {CHOSEN}."
+        f"{averaged([row])}. {CHOSEN_HELD_OUT}."
     )
     table = grid(["step", *RULES], body)
     return f"metrics.json of {', '.join(row.runs)}", f"{note}\n\n{table}"
@@ -802,15 +839,21 @@ def zoo() -> Page:
             continue
         fold = f", fold {entry['fold']} of {entry['folds']}" if entry["folds"] > 1 else ""
         place = f"{DATASETS[entry['dataset']]}, `{entry['protocol']}`{fold}"
-        shown = (f"{100 * first(entry['figures'], keys):.1f}" for keys in RULES.values())
-        body.append([f"`{entry['name']}`", place, *shown])
+        shown = {rule: f"{100 * first(entry['figures'], keys):.1f}" for rule, keys in RULES.items()}
+        if entry.get("train_on") == "all":
+            shown |= {ALL: shown[SELECTED], SELECTED: "-"}
+        body.append({"name": f"`{entry['name']}`", "dataset, protocol": place, **shown})
         if entry["seed"] or entry["recipe"] != ("tuned" if "_tuned" in entry["name"] else "paper"):
             raise StoredResultsError(f"zoo.json: {entry['name']} is of another seed or recipe")
+    everything = any(ALL in cells for cells in body)
+    chosen = CHOSEN if everything else CHOSEN_HELD_OUT
     note = (
         f"{ACCURACY} of single trainings (seed 0); recipe `tuned` where the name says so, else "
-        f"`paper`. {CHOSEN}. The weights are those of the epoch selected on validation."
+        f"`paper`. {chosen}. The weights are those of the first figure of a row."
     )
-    return "weights/zoo.json", f"{note}\n\n{grid(['name', 'dataset, protocol', *RULES], body)}"
+    header = ["name", "dataset, protocol", *([ALL] if everything else []), *RULES]
+    table = grid(header, [[cells.get(key, "-") for key in header] for cells in body])
+    return "weights/zoo.json", f"{note}\n\n{table}"
 
 
 def throughput() -> Page:
@@ -1049,7 +1092,7 @@ def render() -> dict[str, str]:
     if (readme.count(BEGIN), readme.count(END)) != (1, 1):
         raise StoredResultsError(f"README.md lacks the lines {BEGIN} and {END}")
     before, after = readme.split(BEGIN)[0], readme.split(END)[1]
-    _, table = main_results(IN_FULL)
+    _, table = main_results()
     return {**files, "README.md": f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"}
 
 

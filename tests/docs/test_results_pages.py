@@ -120,6 +120,21 @@ def test_runs_written_before_and_after_the_key_was_renamed_are_read(key, monkeyp
     assert row.values(generator.BEST) == [50.0]
 
 
+def test_runs_on_all_clips_are_the_headline_and_give_the_best_epoch(monkeypatch):
+    runs = {"part": {"accuracy": 0.5, "accuracy_last": 0.6, "best_test_accuracy": 0.7},
+            "all": {"accuracy": 0.8, "accuracy_last": 0.75, "best_test_accuracy": 0.9}}  # fmt: skip
+    monkeypatch.setattr(generator, "run", lambda name: {"folds_total": 1, **runs[name]})
+
+    def cells(part, everything):
+        of = ("A", "a", "", "sbu", "5fold", "paper", None, None)
+        row = generator.Row(*of, part, everything)
+        return [row.cell(rule) for rule in generator.COLUMNS]
+
+    assert cells(("part",), ()) == ["not run", "50.0", "60.0", "70.0 †"]
+    assert cells(("part",), ("all",)) == ["80.0", "50.0", "60.0", "90.0"]
+    assert cells((), ("all", "all")) == ["80.0 ± 0.0", "not run", "not run", "90.0 ± 0.0"]
+
+
 def test_spread_and_figures():
     assert generator.spread([90.0, 92.0]) == "91.0 ± 1.0"
     assert generator.spread([90.0]) == "90.0"
@@ -144,21 +159,27 @@ def test_readme_has_the_accuracies_of_the_stored_runs():
     keys = {"UT-Kinect": "ut_kinect", "N-UCLA": "nucla", "SBU": "sbu"}
     rows = [row for row in table(README, "model") if "synthetic" not in row[1]]
     assert len(rows) >= 10
-    for model, where, recipe, selected, last, best, _ in rows:
+    for model, where, recipe, everything, selected, last, best, _ in rows:
         dataset, protocol = where.replace("`", "").split(", ")
-        own = [
+        found = [
             run
             for run in runs
             if (run["model"], run["dataset"], run["protocol"]) == (model, keys[dataset], protocol)
             and run.get("variant", run.get("recipe")) == recipe
             and "attention" not in run["command"]
         ]
+        own = [run for run in found if run.get("train_on") != "all"]
+        whole = [run for run in found if run.get("train_on") == "all"]
         assert sorted(run["seed"] for run in own) == [0, 100, 200], (model, where, recipe)
         values = [100 * run["accuracy"] for run in own]
         assert selected == f"{np.mean(values):.1f} ± {np.std(values):.1f}"
         assert last == f"{100 * np.mean([run['accuracy_last'] for run in own]):.1f}"
-        highest = [run.get("best_test_accuracy", run.get("accuracy_paper")) for run in own]
-        assert best == f"{100 * np.mean(highest):.1f}"
+        highest = [run.get("best_test_accuracy", run.get("accuracy_paper")) for run in whole or own]
+        assert best == f"{100 * np.mean(highest):.1f}" + ("" if whole else " †")
+        if whole:
+            assert everything.startswith(f"{100 * np.mean([run['accuracy'] for run in whole]):.1f}")
+        else:
+            assert everything == "not run"
 
 
 def test_readme_lists_models_that_exist():

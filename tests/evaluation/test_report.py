@@ -347,9 +347,9 @@ def test_page(report):
     assert len(page.images) == 3
     assert all(source.startswith("data:image/png;base64,") for source in page.images)
     assert "http" not in text  # no network
-    selected = page.words.index("Selected on validation")
+    selected = page.words.index("Selected on validation clips")
     last = page.words.index("Last epoch")
-    paper = page.words.index("Paper's convention (best epoch on test)")
+    paper = page.words.index("Best epoch on test clips")
     assert selected < last < paper
     assert "66.7 ± 27.2 %" in page.words[selected:last]
     assert "100.0 ± 0.0 %" in page.words[paper:]
@@ -362,9 +362,38 @@ def test_console_text(report):
     assert "1.0 hours" in lines[0]
     assert any(line.split()[:4] == ["1", "6", "2", "3"] for line in lines)
     assert any(
-        line.startswith("selected on validation") and "66.7 ± 27.2 %" in line for line in lines
+        line.startswith("selected on validation clips") and "66.7 ± 27.2 %" in line
+        for line in lines
     )
     assert max(map(len, lines)) <= 100
+
+
+def test_a_run_on_all_clips_says_so(tmp_path):
+    run = make_run(tmp_path / "run", folds=(), train_on="all")
+    for fold in (1, 2, 3):
+        make_fold(
+            run / f"fold_{fold:02d}", fold,
+            validation_accuracy=None, epoch_selected=None, weights="last, averaged",
+            epochs_averaged=1, clips={"train": 7 + fold, "validation": 0, "test": 3},
+        )  # fmt: skip
+    merged = merge_runs(run)
+    assert (merged["train_on"], merged["weights"]) == ("all", "last, averaged")
+    assert merged["notes"] == []  # nothing was meant to be selected
+    assert merged["validation_accuracy"] is None
+    lines = write_report(run, tmp_path / "out").splitlines()
+    assert any(line.startswith("all training clips, last weights  66.7 ± 27.2 %") for line in lines)
+    head = next(line.split() for line in lines if line.startswith("fold "))
+    first = next(line.split() for line in lines if line.split()[:1] == ["1"])
+    assert head == ["fold", "train", "test", "averaged", "last", "epochs", "best", "epoch", "min"]
+    assert first[:3] == ["1", "8", "3"]
+    assert not any("validation" in line for line in lines)
+    page = Page((tmp_path / "out" / "report.html").read_text("utf-8"))
+    assert "All training clips, last weights" in page.words
+    assert "validation accuracy" not in page.words
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["train_on"] == "all"
+    with pytest.raises(ResultsError, match="train_on: part and all"):
+        merge_runs([make_run(tmp_path / "part", folds=(1,)), run])
 
 
 def test_one_fold_has_no_deviation(tmp_path):

@@ -196,9 +196,7 @@ def test_each_stage_averages_its_own_epochs(tmp_path, monkeypatch):
         )
         assert_equal(starts[folder / "second"], saved(folder / "first", keep))
         assert_equal(saved(folder, "best"), saved(folder / "second", "best"))
-        first, second = (
-            json.loads((folder / s.name / "metrics.json").read_text()) for s in stages
-        )
+        first, second = (json.loads((folder / s.name / "metrics.json").read_text()) for s in stages)
         assert (first["epochs_averaged"], second["epochs_averaged"]) == (1, 2)
         assert first["best_test_accuracy"] is None  # not watched
         assert first["accuracy"] is not None

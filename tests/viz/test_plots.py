@@ -352,7 +352,7 @@ def test_curves_of_several_models(tmp_path):
     np.testing.assert_allclose(dot.get_xydata(), [[2, 30]])
     assert fig.get_suptitle() == "NTU RGB+D, cross-subject"
     key = [text.get_text() for text in right.get_legend().get_texts()]
-    assert key == ["testing", "validation", "selected on validation"]
+    assert key == ["testing", "validation", "selected on validation clips"]
 
 
 def test_curves_of_folds(tmp_path):

@@ -17,7 +17,7 @@ from keras_skeleton.zoo.entries import (
     sha256,
     weights_folders,
 )
-from keras_skeleton.zoo.page import absent, listing, write_zoo
+from keras_skeleton.zoo.page import absent, listing, recognizers, write_zoo
 
 FIGURES = {
     "accuracy": 0.9, "accuracy_last": 0.8, "best_test_accuracy": 0.95, "validation_accuracy": 0.7,
@@ -36,6 +36,19 @@ def entry(folder, name, model="mans9", **changes):
         test_clips=99, versions={"keras": "3"}, date="2026-11-22",
     )  # fmt: skip
     return replace(made, **changes)
+
+
+def test_weights_of_all_training_clips_have_their_own_column(tmp_path):
+    first = entry(tmp_path, "mans9_ut")
+    other = entry(tmp_path, "mans9_ut_all_clips", train_on="all")
+    write_zoo([first, other], tmp_path)
+    assert read_zoo(tmp_path) == [first, other]
+    assert (tmp_path / "zoo.json").read_text().count("train_on") == 1
+    table = recognizers([first, other], tmp_path)
+    shown = f"{100 * FIGURES['accuracy']:.1f}"
+    assert list(table["selected on validation clips"]) == [shown, "-"]
+    assert list(table["all training clips, last weights"]) == ["-", shown]
+    assert "all training clips, last weights" not in recognizers([first], tmp_path)
 
 
 @pytest.fixture
