@@ -128,6 +128,8 @@ def announce_lines(args: argparse.Namespace, detector: Detector, method: str) ->
                 announcer.say(announcer.live.push(own))
     for own in rate.finish() if rate else []:
         announcer.say(announcer.live.push(own))
+    if not announcer.live.count:
+        raise UserError("standard input: no frames")
     announcer.say(announcer.live.finish())
     if args.out is not None:
         announcer.write(args.out, "stream", method, "standard input", None)

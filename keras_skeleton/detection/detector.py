@@ -252,6 +252,9 @@ class Detector:
         if method not in METHODS:
             raise UnknownNameError("method", method, METHODS, of="detection")
         path = self.fold / method / "settings.json"
+        if not self.fold.is_dir():
+            known = sorted(int(own.name[5:]) for own in self.folder.glob("fold_[0-9]*"))
+            raise UserError(f"{self.folder}: has no fold {self.number}; its folds are {known}")
         if not path.is_file():
             raise UserError(
                 f"{path.parent}: method '{method}' was not run; choose one of {self.methods()}"

@@ -93,7 +93,11 @@ def read_recording(
         raise DatasetError(
             f"{path}: unknown file format; expected {', '.join(SUFFIXES)}, or a film"
         )
-    return recording_of(found, skeleton, bodies, classes, path.stem, unit)
+    recording = recording_of(found, skeleton, bodies, classes, path.stem, unit)
+    clip = recording.clip(0)
+    if nobody := int((~clip.any(axis=(1, 2, 3))).sum()):
+        recording.info["notes"].append(f"nobody is in {nobody} of {len(clip)} frames")
+    return recording
 
 
 def recording_of(
@@ -137,6 +141,8 @@ def recording_of(
 def _read_text(path: Path) -> SourceClip:
     """A sequence of UT-Kinect, or a video of PKU-MMD."""
     report = ReadReport(strict=True)
+    if not path.stat().st_size:
+        raise DatasetError(f"{path}: the file is empty (0 bytes); copy or download it again")
     if SEQUENCE.fullmatch(path.name) is not None:
         numbers, clip = read_sequence(path, report)
         notes = []

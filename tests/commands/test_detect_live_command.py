@@ -160,6 +160,15 @@ def test_frames_at_another_rate(made, monkeypatch, capsys, eager):
     assert found[0] == found[1]
 
 
+def test_standard_input_without_frames(made, monkeypatch, capsys, eager):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert main(["detect", "--stream", "-", *eager]) == 2
+    assert "no frames" in capsys.readouterr().err
+    np.save(made / "a.npy", np.zeros((5, 20, 3)))
+    assert main(["detect", "--stream", "a.npy", *eager, "--fold", "3"]) == 2
+    assert "its folds are [1]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -39,6 +39,16 @@ def test_joints_are_mapped_by_their_names(tmp_path):
         read_recording(save(tmp_path / "a.npy", people(V=20)), V2, 1, ["wave"])
 
 
+def test_frames_without_a_body_are_counted(tmp_path):
+    clip = people()
+    clip[3:8] = np.nan
+    notes = read_recording(save(tmp_path / "a.npy", clip), V2, 1, ["wave"]).info["notes"]
+    assert "nobody is in 5 of 30 frames" in notes
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(DatasetError, match=r"a\.txt: .*empty"):
+        read_recording(tmp_path / "a.txt", V2, 1, ["wave"])
+
+
 def test_a_description_beside_the_file_is_obeyed(tmp_path):
     (tmp_path / "skeleton.toml").write_text('skeleton = "kinect_v2"\nunits = "mm"\nfps = 25\n')
     clip = people()
