@@ -52,6 +52,8 @@ class ScalarLog:
         self._writer.flush()
 
     def _add(self, **content: object) -> None:
+        if self._writer is None:
+            return
         event = self._tf.compat.v1.Event(wall_time=time.time(), **content)
         self._writer.write(event.SerializeToString())
 
