@@ -18,7 +18,7 @@ def test_a_name_and_a_folder_are_found():
 
 def test_other_words_are_answered_with_the_list(tmp_path):
     for word in ("pretrained", "Best", str(tmp_path), "nowhere/run", "mans9_ut_kinect_cs"):
-        with pytest.raises(UserError, match="tap_lstm_ut_kinect_cs"):
+        with pytest.raises(UserError, match="gate_b_ut_kinect_cs"):
             find_detector(word)
     with pytest.raises(UnknownNameError, match="Did you mean 'tap_lstm_ut_kinect_cs'"):
         find_detector("tap_lstm_ut_kinect")
