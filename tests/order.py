@@ -45,4 +45,6 @@ SECONDS = {
     "detection/test_curve.py": 10,
     "training/test_layer_rates.py": 10,
     "models/test_head.py": 25,
+    "utils/test_memory_limits.py": 60,
+    "utils/test_fuzz_readers.py": 90,
 }

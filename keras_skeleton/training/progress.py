@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from keras_skeleton.utils.terminal import raw_stream
+from keras_skeleton.utils.terminal import plain_streams, raw_stream
 from keras_skeleton.utils.text import clock, percent, plain
 
 EVERY = 10.0  # seconds between lines if the output is not a terminal
@@ -168,6 +168,7 @@ class Progress:
             )
             self._task = self._bar.add_task("", total=self.step_epochs)
             self._bar.start()
+            plain_streams()  # the bar has replaced them, so that lines appear above it
         assert self._task is not None
         self._bar.update(
             self._task, description=plain(text), completed=epoch, total=self.step_epochs

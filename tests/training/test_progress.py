@@ -1,4 +1,5 @@
 import io
+import sys
 
 import pytest
 
@@ -98,3 +99,17 @@ def test_a_terminal_has_one_live_line_that_an_error_takes_away(monkeypatch):
     assert "\x1b[?25l" in text  # the cursor is hidden,
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and shown again
     assert progress._bar is None
+
+
+def test_names_do_not_control_the_terminal(monkeypatch):
+    """Beside a bar, which moves the cursor itself."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with Progress([2], terminal) as progress:
+        progress.on_fold_start(1)
+        print("label \x1b]0;title\x07")
+        progress.end({**END, "epoch_selected": "\x1b[2J"})
+    assert "\x1b]0;" not in terminal.getvalue()
+    assert "\x1b[2J" not in terminal.getvalue()
+    assert r"\x1b]0;title" in terminal.getvalue()
+    assert sys.stdout is terminal
