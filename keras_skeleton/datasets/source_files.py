@@ -57,14 +57,13 @@ class SourceFiles:
     def of(cls, files: Iterable[Path], root: Path | None) -> SourceFiles:
         """Sizes and times of files; those that do not exist are left out."""
         own = cls(root, taken=time.time_ns())
-        for file in sorted(set(files)):
+        start = "" if root is None else f"{root}{os.sep}"
+        for path in sorted({os.fspath(file) for file in files}):  # faster than paths
             try:
-                stat = file.stat()
+                stat = os.stat(path)  # noqa: PTH116
             except OSError:
                 continue
-            inside = root is not None and file.is_relative_to(root)
-            name = os.fspath(file.relative_to(root) if inside and root is not None else file)
-            own.stats[name] = stat.st_size, stat.st_mtime_ns
+            own.stats[path.removeprefix(start)] = stat.st_size, stat.st_mtime_ns
         return own
 
     def path(self, name: str) -> Path:

@@ -152,6 +152,14 @@ def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) 
     for key in ADDED - (own.keys() & other.keys()):
         own.pop(key, None)
         other.pop(key, None)
+    return _named(own, other)
+
+
+def _named(own: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """All differences, without the hash of the whole store if those of its parts tell more."""
+    if own.get("content") != other.get("content"):
+        own.pop("fingerprint", None)
+        other.pop("fingerprint", None)
     return list(differences(own, other))
 
 
@@ -177,7 +185,7 @@ def other_data(run: Mapping[str, Any], read: Mapping[str, Any]) -> list[str]:
         _compared({"dataset": run.get("dataset"), **{key: record[key] for key in both}})
         for record in (run, read)
     )
-    return list(differences(own, other))
+    return _named(own, other)
 
 
 def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
