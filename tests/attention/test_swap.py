@@ -4,9 +4,11 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import swap_network
 from swap_network import CLASSES, STEPS
@@ -15,6 +17,7 @@ from keras_skeleton.attention.attended import attend
 from keras_skeleton.attention.faithfulness import NotScoredError
 from keras_skeleton.attention.swap import stretched, swap_fold, swap_test
 from keras_skeleton.evaluation.swap_test import BOTH, NOT_MEASURED, summarize
+from keras_skeleton.layers.part_attention import WeightedParts
 from keras_skeleton.models.attention_maps import attention_layers, with_given_attention
 from keras_skeleton.models.gate_net import gate_net
 from keras_skeleton.models.preprocessing import Preprocessing
@@ -158,6 +161,35 @@ def test_what_cannot_be_swapped_is_left_out(network, toy):
     assert "mean" not in set(swap_test(run, model, 1, test[:4])["swap"])
     with pytest.raises(NotScoredError, match="no attention"):
         swap_fold(*network(needs=False), 1)
+
+
+def test_weights_of_body_parts():
+    """Inputs by name and videos, as of `pose_i3d`: attention without a time axis."""
+    inputs_ = {name: keras.Input((4,), name=name) for name in ("body", "hand", "skeleton")}
+    alpha = keras.layers.Dense(2, "softmax", name="part_attention")(inputs_["skeleton"])
+    parts = [inputs_["body"], inputs_["hand"]]
+    model = keras.Model(inputs_, WeightedParts(name="aggregated")(alpha, parts))
+    rng = np.random.default_rng(0)
+    x = {name: rng.normal(size=(6, 4)).astype("float32") for name in inputs_}
+    said = np.argmax(model.predict_on_batch(x), axis=1)
+    run = SimpleNamespace(
+        inputs=lambda model: SimpleNamespace(
+            labels=(said + [0, 0, 1, 0, 0, 0]) % 4,
+            batch=lambda clips: {name: values[clips] for name, values in x.items()},
+        ),
+        videos=True,
+        recipe=SimpleNamespace(batch_size=4),
+        folds=[SimpleNamespace(train=np.array([4, 5]))],
+        dataset=SimpleNamespace(samples=pd.DataFrame({"name": list("abcdef")})),
+    )
+    found = swap_test(run, model, 1, np.arange(4))
+    assert set(found["kind"]) == {"parts"}
+    uniform = found[found["swap"] == "uniform"]
+    assert uniform["own"].tolist() == [1, 1, 0, 1]
+    half = np.argmax(x["body"] + x["hand"], axis=1)[:4]
+    assert uniform["changed"].tolist() == (half != said[:4]).tolist()
+    assert {"mean", "uniform"} <= set(found["swap"])
+    assert "reversed" not in set(found["swap"])
 
 
 @pytest.mark.parametrize("verdict", ["nothing", None])
