@@ -110,7 +110,7 @@ def _from_hips(clip: np.ndarray, skeleton: str | Skeleton) -> tuple[np.ndarray, 
     where a hip is absent, all joints of the body count as absent."""
     layout = get_skeleton(skeleton)
     clip = check_clip(clip, layout).astype(np.float64)
-    there = clip.any(axis=-1)
+    there = np.any(clip != 0, axis=-1)
     if layout.hips:
         hips = list(layout.hips)
         origin, known = clip[:, :, hips].mean(axis=2), there[:, :, hips].all(axis=2)
