@@ -115,3 +115,21 @@ def clip(path):
         read_array(path)
     except ClipError as error:  # callers add the file
         raise UserError(f"{path}: {error}") from None
+
+
+def scores(path):
+    from keras_skeleton.evaluation.scores import read_scores
+
+    read_scores(path)
+
+
+def elan(path):
+    from keras_skeleton.datasets.formats.eaf import read_eaf
+
+    read_eaf(path)
+
+
+def intervals(path):
+    from keras_skeleton.datasets.formats.annotation_table import read_annotation_table
+
+    read_annotation_table(path)

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import FileError, open_arrays, write_atomic
 
-MAX_BYTES = 512 << 20  # of a scores.npz; all 113,945 clips of NTU RGB+D 120 take 60 MB
+# Of a scores.npz; all 113,945 clips of NTU RGB+D 120 take 60 MB, with 14 million logits.
+MAX_BYTES, MAX_LOGITS = 256 << 20, 1 << 25
 
 
 class ResultsError(UserError):
@@ -344,6 +345,8 @@ def read_scores(path: str | Path) -> ClipScores:
         for key, kinds in zip(keys, ("U", "iu", "f", "U", "iu"), strict=True):
             if content[key].size and content[key].dtype.kind not in kinds:
                 raise ValueError(f"{key} are {content[key].dtype!s:.40}")
+        if content["logits"].size > MAX_LOGITS:
+            raise ValueError(f"more than {MAX_LOGITS:,} logits")
         content["logits"] = _check_logits(content["logits"]).astype(np.float32)
         content["labels"] = _check_labels(content["labels"], content["logits"].shape[1])
         if content["fold"].shape == ():

@@ -217,6 +217,29 @@ def clip_of_bytes(folder):
     return path
 
 
+def scores(folder):
+    """300 kB that are 2 GB as float64."""
+    path = folder / "scores.npz"
+    logits = np.zeros((1000, 120_000), np.float16)
+    names = np.array(["a"])
+    np.savez_compressed(path, names=names, classes=names, labels=[0], fold=1, logits=logits)
+    return path
+
+
+def elan(folder):
+    """60 MB of tags."""
+    path = folder / "a.eaf"
+    path.write_bytes(b"<ANNOTATION_DOCUMENT>" + b"<a/>" * 15_000_000 + b"</ANNOTATION_DOCUMENT>")
+    return path
+
+
+def table(folder):
+    """60 MB of cells of two characters."""
+    path = folder / "intervals.csv"
+    path.write_bytes(b"file,label,start,end\n" + b"ab,cd,12,34\n" * 5_000_000)
+    return path
+
+
 def clip_that_claims(folder):
     path = folder / "a.npy"
     header = {"descr": "<f8", "fortran_order": False, "shape": (400_000_000, 1)}
@@ -247,6 +270,9 @@ SLOW = {
     "h5, chunk": (h5_chunk, "h5_values"),
     "h5, large chunk": (h5_large_chunk, "h5_values"),
     "clip.npz": (clip_of_bytes, "clip"),
+    "scores": (scores, "scores"),
+    "elan": (elan, "elan"),
+    "intervals": (table, "intervals"),
     "weights, chunk": (h5_chunk, "weights"),
     "weights, names": (h5_names, "weights"),
 }

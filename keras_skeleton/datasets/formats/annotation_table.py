@@ -26,7 +26,7 @@ from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_bytes, reason
 from keras_skeleton.utils.text import from_spreadsheet_cell
 
-MAX_BYTES = 64 << 20
+MAX_BYTES, MAX_CELLS = 64 << 20, 2 << 20
 LISTED = 10
 MOST_FRAMES = 10**9
 EVERY = "all"  # value of the option tier
@@ -225,6 +225,8 @@ def _cells(path: Path) -> list[tuple[int, list[str]]]:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first = next((line for line in lines if _is_content(line)), "")
     delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    if text.count(delimiter) + len(lines) > MAX_CELLS:
+        raise DatasetError(f"{path}: has more than {MAX_CELLS:,} cells, too many of annotations")
     reader = csv.reader(io.StringIO("\n".join(lines), newline=""), delimiter=delimiter)
     found: list[tuple[int, list[str]]] = []
     try:

@@ -18,7 +18,7 @@ from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_bytes, reason, write_text
 from keras_skeleton.utils.intervals import lanes
 
-MAX_BYTES = 64 << 20
+MAX_BYTES, MAX_TAGS = 64 << 20, 2 << 20  # a tag of four bytes takes 100 bytes of memory or more
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 TYPE = "default-lt"
@@ -56,6 +56,8 @@ def read_eaf(path: Path) -> list[TimedLabel]:
         data = read_bytes(path, "a file of ELAN", MAX_BYTES)
         if b"<!DOCTYPE" in data or b"<!ENTITY" in data:  # ELAN writes none; entities can explode
             raise DatasetError(f"{path}: declares a document type, which files of ELAN do not")
+        if data.count(b"<") > MAX_TAGS or data.count(b"=") > MAX_TAGS:
+            raise DatasetError(f"{path}: has more than {MAX_TAGS:,} tags or attributes")
         root = ElementTree.fromstring(data)  # noqa: S314 - sizes and declarations are checked
     except FileError as error:
         raise DatasetError(str(error)) from None
