@@ -179,7 +179,7 @@ class SkeletonDataset:
     @cached_property
     def content(self) -> dict[str, int | str]:
         """Numbers of clips and frames, and hashes of the rows and of the table of clips."""
-        return content_of(self)
+        return content_of(self.rows, self.samples, self.info)
 
     @property
     def labels(self) -> np.ndarray:

@@ -1,11 +1,13 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from keras_skeleton.datasets import store_check
+from keras_skeleton.datasets.mapped import MappedRows
 from keras_skeleton.datasets.protocols import leave_one_out, random_holdout
 from keras_skeleton.datasets.source import DATA_VARIABLE, Source, load, verify
 from keras_skeleton.datasets.store import (
@@ -51,6 +53,23 @@ def test_round_trip(tmp_path):
         np.testing.assert_array_equal(dataset.clip(i)[:, : clip.shape[1]], clip)
     np.testing.assert_array_equal(dataset.extras["truth"][3], [3, 3, 3])
     verify_store(tmp_path / "s")
+
+
+def test_the_content_is_known_by_its_values(tmp_path):
+    write(tmp_path / "s")
+    stored = open_store(tmp_path / "s", "toy", {})
+    in_memory = replace(stored, rows=np.array(stored.rows), info={})
+    assert in_memory.content == stored.content
+    assert (stored.content["clips"], stored.content["frames"]) == (5, 40)
+    fewer = replace(stored, samples=stored.samples[:3])
+    relabelled = replace(stored, samples=stored.samples.assign(label=0))
+    moved = replace(in_memory, rows=in_memory.rows + np.float32(1e-3))
+    mapped = replace(stored, rows=MappedRows(stored.rows, np.arange(20)))
+    for other, parts in (
+        (fewer, {"clips", "frames", "samples"}), (relabelled, {"samples"}), (moved, {"rows"}),
+        (mapped, set()),
+    ):  # fmt: skip
+        assert {key for key in other.content if other.content[key] != stored.content[key]} == parts
 
 
 def test_header_is_right_for_many_rows(tmp_path):
