@@ -84,9 +84,9 @@ def bounded(megabytes=400, read=100):
     assert bytes_read() - start < read << 20
 
 
-def refused(call, *fragments):
+def refused(call, *fragments, read=100):
     """Checks that a call ends with one sentence that holds the fragments."""
-    with bounded(), pytest.raises((UserError, ClipError)) as error:
+    with bounded(read=read), pytest.raises((UserError, ClipError)) as error:
         call()
     text = str(error.value)
     assert len(text) < 1000
@@ -141,8 +141,13 @@ def test_a_gigabyte_in_a_dataset_is_left_out_or_refused(case, tmp_path):
     huge(root / name)
     source = SOURCES[case.split()[0]]
     fragment = "256 MiB" if name.startswith("a.") else TOO_LARGE
-    refused(lambda: load(source, root, tmp_path / "cache"), Path(name).name, fragment)
-    refused(lambda: load(source, root, tmp_path / "cache", strict=True), Path(name).name, fragment)
+    for strict in (False, True):
+        refused(
+            lambda strict=strict: load(source, root, tmp_path / "cache", strict=strict),
+            Path(name).name,
+            fragment,
+            read=1200,  # its hash, by which changes are noticed
+        )
 
 
 def a_run(folder):
