@@ -185,6 +185,9 @@ def open_arrays(path: str | Path, what: str, most: int) -> Iterator[np.lib.npyio
     """
     check_size(path, what, most)
     with open(path, "rb") as file:  # opened here: np.load leaves a broken archive open
+        if not zipfile.is_zipfile(file):  # reads only its end
+            raise zipfile.BadZipFile("is not an archive of arrays")
+        file.seek(0)
         # As a Python object, an entry of the archive's directory takes ten times its bytes.
         if sum(part.count(b"PK\1\2") for part in iter(lambda: file.read(1 << 20), b"")) > ARRAYS:
             raise refuse(path, f"contains more than {ARRAYS:,} arrays, too many for {what}")

@@ -338,7 +338,7 @@ def test_nothing_is_unpickled_and_sizes_are_bounded(tmp_path, monkeypatch):
     with open(tmp_path / "f.npy", "wb") as file:
         header = {"descr": "<f8", "fortran_order": False, "shape": (1 << 45, 15, 3)}
         np.lib.format.write_array_header_1_0(file, header)
-    with pytest.raises(ClipError, match="cannot be read"):
+    with pytest.raises(ClipError, match="larger than its data"):
         read_array(tmp_path / "f.npy")
     monkeypatch.setattr("keras_skeleton.datasets.formats.clip_file.MAX_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "g.npz", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -347,7 +347,7 @@ def test_nothing_is_unpickled_and_sizes_are_bounded(tmp_path, monkeypatch):
     with pytest.raises(ClipError, match="unpacks to 2 MiB, too much for a clip"):
         read_array(tmp_path / "g.npz")
     np.save(tmp_path / "h.npy", np.zeros(1 << 18))
-    with pytest.raises(ClipError, match="larger than 1 MiB"):
+    with pytest.raises(ClipError, match="too large for a clip"):
         read_array(tmp_path / "h.npy")
 
 

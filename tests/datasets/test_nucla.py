@@ -131,7 +131,7 @@ def test_files_may_lie_in_the_folder_itself(folder, tmp_path):
         ("[1, 2]", ".json", "has no frames (no list under the key 'skeletons')"),
         ('{"skeletons": []}', ".json", "has no frames"),
         ('{"skeletons": {"0": 1}}', ".json", "has no frames"),
-        ("[" * 100_000, ".json", "recursion"),
+        ("[" * 100_000, ".json", "nested too deeply"),
         ("1" * 5000, ".json", "digits"),
         ("\udcff", ".json", "decode"),
     ],
