@@ -441,7 +441,8 @@ def test_a_store_of_pickles(tmp_path):
     """As `test_store.py`, but with code in it."""
     np.save(tmp_path / "rows.npy", np.array([Code(tmp_path / "x")], object), allow_pickle=True)
     size = (tmp_path / "rows.npy").stat().st_size
-    manifest = {"format": FORMAT, "skeleton": "sbu", "rows": 1, "files": {"rows.npy": {"bytes": size}}}
+    files = {"rows.npy": {"bytes": size}}
+    manifest = {"format": FORMAT, "skeleton": "sbu", "rows": 1, "files": files}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises((ValueError, UserError)):
         open_store(tmp_path, "toy", {})
