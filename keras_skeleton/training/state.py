@@ -110,7 +110,7 @@ class TrainingState:
         try:
             with open_arrays(path, "the state of this training", most) as data:
                 # `save` does not compress, so the arrays need no more memory than disk space.
-                if any(member.compress_type for member in data.zip.infolist()):
+                if data.zip is None or any(m.compress_type for m in data.zip.infolist()):
                     raise ValueError("its arrays are compressed")
                 return cls._from(data)
         except FileError as error:
