@@ -12,7 +12,8 @@ Layers are matched by these properties only:
                to its last, and along the STCM (a shortcut follows the two convolutions that it
                bypasses); the classifier is the last Dense. Numbers may start anywhere and have
                gaps. The order of layers in the file (by depth, which interleaves the branches) is
-               not used
+               not used. MANs_densenet161.py gives names to its classifier, `fc6_new`, and to the
+               layers of DenseNet-161, as `models.backbones.densenet161` with `released=True`
     shapes     tell the first Dense of a branch from the last
     variables  end in `kernel`, `recurrent_kernel`, `bias`, `gamma`, ...; those of a BiGRU have
                `forward_` or `backward_` in their path
@@ -35,6 +36,7 @@ import numpy as np
 from keras_skeleton.checkpoints.h5_values import read_values
 
 AXES = 3  # x, y, z
+CLASSIFIER = "fc6_new"  # of MANs_densenet161.py
 STACKED = ("tarm_in", "memory", "tarm_out")
 NO_ATTENTION = (
     "the released MANs code never saved its frame attention (random, untrained, in a Lambda): "
@@ -84,6 +86,7 @@ def matched(
     for key, variable in wanted.items():
         ours.setdefault(key.rpartition("/")[0], {})[variable.name] = key
     dense = [_variables(layers[name]) for name in _numbered(layers, "dense")]
+    dense += [_variables(layers[CLASSIFIER])] if CLASSIFIER in layers else []
     memory = [layers[name] for name in _numbered(layers, "bidirectional")]
     if not {*STACKED, "logits"} <= ours.keys() or (len(dense), len(memory)) != (2 * AXES + 1, AXES):
         return None
@@ -103,14 +106,20 @@ def matched(
             found[key] = Stack(tuple(part[variable] for part in parts))
     found |= {ours["logits"].get(name, f"dense/{name}"): data for name, data in classifier.items()}
 
+    numbered: set[str] = set()
     for kind in ("conv2d", "batch_normalization"):
         theirs, mine = _numbered(layers, kind), _numbered(ours, kind)
+        numbered |= {*theirs, *mine}
         for place, layer in enumerate(theirs):
             for name, data in _variables(layers[layer]).items():
                 key = f"{layer}/{name} (of {len(theirs)} {kind}, here {len(mine)})"
                 if len(theirs) == len(mine):  # otherwise numbers do not identify layers
                     key = ours[mine[place]].get(name, f"{layer}/{name}")
                 found[key] = data
+    for name in (layers.keys() & ours.keys()) - {*STACKED, "logits", *numbered}:
+        for variable, data in _variables(layers[name]).items():
+            own = variable.removeprefix(f"{name}_")  # Scale: conv1_scale/conv1_scale_gamma
+            found[ours[name].get(own, f"{name}/{own}")] = data
     return found
 
 

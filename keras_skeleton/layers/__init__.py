@@ -22,6 +22,7 @@ from keras_skeleton.layers.grouped_gru import GroupedBiGRU
 from keras_skeleton.layers.joint_gate import JointGate
 from keras_skeleton.layers.lstm import LSTM
 from keras_skeleton.layers.pose_motion import PoseMotion
+from keras_skeleton.layers.scale import Scale
 from keras_skeleton.layers.sequence import FrameMask, ScoreAccumulation
 from keras_skeleton.layers.tarm import tarm
 
@@ -49,6 +50,7 @@ __all__ = [
     "RandomSmoothNoise",
     "RandomSymmetry",
     "RandomTemporalCrop",
+    "Scale",
     "ScoreAccumulation",
     "tarm",
 ]

@@ -11,6 +11,8 @@ from typing import Any
 
 from keras import layers, regularizers
 
+from keras_skeleton.layers.scale import Scale
+
 INIT = "he_normal"
 
 
@@ -22,6 +24,7 @@ def _conv(
     strides: int = 1,
     bias: bool = True,
     padding: str = "same",
+    name: str | None = None,
 ) -> Any:
     return layers.Conv2D(
         filters,
@@ -31,6 +34,7 @@ def _conv(
         use_bias=bias,
         kernel_initializer=INIT,
         kernel_regularizer=regularizers.L2(l2),
+        name=name,
     )(x)
 
 
@@ -82,29 +86,51 @@ def resnet18(x: Any, l2: float = 1e-4) -> Any:
     return _residual_stages(x, [(64, 2), (128, 2), (256, 2), (512, 2)], l2)
 
 
-def densenet161(x: Any, l2: float = 1e-4, growth: int = 48) -> Any:
+def densenet161(x: Any, l2: float = 1e-4, growth: int = 48, released: bool = False) -> Any:
     """DenseNet-161 (Huang et al. 2017): blocks of 6, 12, 36 and 24 layers.
 
-    It omits the Scale layers of the port that the authors used, because batch normalization already
-    has a scale and a shift.
+    By default it omits the Scale layers of the port that the authors used, because batch
+    normalization already has a scale and a shift.
 
     Args:
         x: Image (B, S, S, 3).
         l2: Weight decay of the convolutions.
         growth: Growth rate.
+        released: As in the released code, flyyufelix/DenseNet-Keras: a `Scale` behind each batch
+            normalization, zeros on all four sides in front of the first convolution and pooling
+            (TensorFlow's "same" pads an even image at the bottom and right only), and the names of
+            its layers, by which weights trained on ImageNet are loaded.
 
     Returns:
         Features (B, 2208) at the default growth rate.
     """
     epsilon = 1.1e-5
-    x = _conv(x, 2 * growth, 7, l2, strides=2, bias=False)
-    x = layers.MaxPooling2D(3, strides=2, padding="same")(_bn_relu(x, epsilon))
-    for stage, depth in enumerate((6, 12, 36, 24)):
-        if stage:  # transition: half the channels, half the image
-            x = _conv(_bn_relu(x, epsilon), x.shape[-1] // 2, 1, l2, bias=False)
+
+    def normed(x: Any, name: str) -> Any:
+        if not released:
+            return _bn_relu(x, epsilon)
+        x = layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
+        return layers.ReLU(name=f"{name}_relu")(Scale(name=f"{name}_scale")(x))
+
+    def conv(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
+        own = {"name": name} if released else {}
+        padding = "same"
+        if released and strides > 1:
+            x, padding = layers.ZeroPadding2D(size // 2, name=f"{name}_zeropadding")(x), "valid"
+        return _conv(x, filters, size, l2, strides, bias=False, padding=padding, **own)
+
+    x = normed(conv(x, 2 * growth, 7, "conv1", strides=2), "conv1")
+    if released:
+        x = layers.ZeroPadding2D(1, name="pool1_zeropadding")(x)
+    x = layers.MaxPooling2D(3, strides=2, padding="valid" if released else "same")(x)
+    for stage, depth in enumerate((6, 12, 36, 24), 2):
+        if stage > 2:  # transition: half the channels, half the image
+            name = f"conv{stage - 1}_blk"
+            x = conv(normed(x, name), x.shape[-1] // 2, 1, name)
             x = layers.AveragePooling2D(2, strides=2)(x)
-        for _ in range(depth):
-            y = _conv(_bn_relu(x, epsilon), 4 * growth, 1, l2, bias=False)
-            y = _conv(_bn_relu(y, epsilon), growth, 3, l2, bias=False)
+        for branch in range(1, depth + 1):
+            name = f"conv{stage}_{branch}"
+            y = conv(normed(x, f"{name}_x1"), 4 * growth, 1, f"{name}_x1")
+            y = conv(normed(y, f"{name}_x2"), growth, 3, f"{name}_x2")
             x = layers.Concatenate()([x, y])
-    return layers.GlobalAveragePooling2D(name="features")(_bn_relu(x, epsilon))
+    return layers.GlobalAveragePooling2D(name="features")(normed(x, "conv5_blk"))

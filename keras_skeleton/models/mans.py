@@ -6,7 +6,7 @@ STCM, a CNN, classifies the recalibrated image.
 
     mans9, mans33, mans61            image 50 x 50, K = 64   (Table 2)
     mans_resnet18, mans_densenet161  image 224 x 224, K = 128
-    stcm9                            the CNN alone (setting A of Table 4)
+    stcm9, stcm_densenet161          the CNN alone (setting A of Table 4)
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ VARIANTS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "mans_resnet18": (224, 128, backbones.resnet18),
     "mans_densenet161": (224, 128, backbones.densenet161),
     "stcm9": (50, 64, partial(backbones.stcm, blocks=2)),
+    "stcm_densenet161": (224, 128, backbones.densenet161),
 }
+DENSENETS = ("mans_densenet161", "stcm_densenet161")
+CNN_ALONE = ("stcm9", "stcm_densenet161")
+SOURCES = ("paper", "released")
 
 
 def mans(
@@ -45,6 +49,8 @@ def mans(
     dropout: float | None = None,
     recurrent_activation: str = "sigmoid",
     l2: float = 1e-4,
+    densenet: str = "paper",
+    growth: int = 48,
 ) -> keras.Model:
     """Builds one of `VARIANTS`: image (B, S, S, 3) of `transforms.mans_image` to logits (B,
     classes).
@@ -54,7 +60,7 @@ def mans(
         classes: Number of classes.
         frames: S, the height and width of the image; that of the variant by default.
         attention: `"learned"`, `"frozen"`, `"none"` or `"frame_gate"`; see `layers.tarm`. Ignored
-            by `stcm9`, which has no TARM.
+            by `stcm9` and `stcm_densenet161`, which have no TARM.
         ratio: alpha of Eq. 8.
         dropout: Dropout rate of the BiGRU; by default 0.5 for images of 50 x 50 and 0 for 224 x 224
             (released code).
@@ -70,6 +76,8 @@ def mans(
         >>> mans("mans9", classes=60).output_shape
         (None, 60)
     """
+    if densenet not in SOURCES:
+        raise ValueError(f"densenet='{densenet}' is unknown; expected one of {SOURCES}")
     size, K, stcm = VARIANTS[name]
     size = frames or size
     if dropout is None:
@@ -77,7 +85,7 @@ def mans(
 
     o = keras.Input((size, size, 3), name="skeleton_image")
     x = o
-    if name != "stcm9":
+    if name not in CNN_ALONE:
         x = tarm(
             o,
             K,
@@ -87,6 +95,8 @@ def mans(
             recurrent_activation=recurrent_activation,
             l2=l2,
         )  # O~, Eqs. 1 to 8
+    if name in DENSENETS:
+        stcm = partial(stcm, growth=growth, released=densenet == "released")
     x = stcm(x, l2=l2)  # F_C, Eq. 9: (B, D)
     logits = layers.Dense(
         classes, kernel_initializer=backbones.INIT, name="logits", dtype="float32"

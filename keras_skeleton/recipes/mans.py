@@ -129,7 +129,27 @@ _MANS = {
 }
 
 
-MODELS = ("mans9", "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm9")
+DENSENETS = ("mans_densenet161", "stcm_densenet161")
+MODELS = ("mans9", "mans33", "mans61", "mans_resnet18", "stcm9", *DENSENETS)
+
+
+def _of_model(model: str, name: str, recipe: Recipe) -> Recipe:
+    """The recipe for one of the networks; the released DenseNet-161 is another one."""
+    if name != "released" or model not in DENSENETS:
+        return recipe
+    return replace(
+        recipe,
+        model={**recipe.model, "densenet": "released"},
+        sources={
+            **recipe.sources,
+            "model": "released code, MANs_densenet161.py: Scale layers, zeros on all sides. Its "
+            "start from weights trained on ImageNet is `--init-weights densenet161_weights_tf.h5`",
+        },
+    )
+
+
 RECIPES = {
-    (model, dataset, name): recipe for model in MODELS for (dataset, name), recipe in _MANS.items()
+    (model, dataset, name): _of_model(model, name, recipe)
+    for model in MODELS
+    for (dataset, name), recipe in _MANS.items()
 }

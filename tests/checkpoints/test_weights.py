@@ -29,12 +29,13 @@ TINY = {"frames": 8, "size": 32, "width": 1 / 16}  # of I3D
 EVERY = {
     **{name: {} for name in MODELS},
     **{name: {"frames": 16} for name in ("mans9", "mans33", "mans61", "mans_resnet18", "stcm9")},
-    "mans_densenet161": {"frames": 32},
+    **{name: {"frames": 32, "growth": 4} for name in ("mans_densenet161", "stcm_densenet161")},
     "pose_i3d": {**TINY, "units": 4, "steps": 3},
     "sta_lstm in both directions": {"bidirectional": True, "units": 6},
 }
 # These are built once: source and target in one.
-SLOW = {"mans33", "mans61", "mans_resnet18", "mans_densenet161", "pose_i3d"}
+DENSENETS = ("mans_densenet161", "stcm_densenet161")
+SLOW = {"mans33", "mans61", "mans_resnet18", *DENSENETS, "pose_i3d"}
 
 
 def network(name="sta_lstm", seed=0, classes=3):
@@ -92,7 +93,7 @@ def randomly(model):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n == "mans_densenet161" else n for n in EVERY],
+    [pytest.param(n, marks=pytest.mark.slow) if n in DENSENETS else n for n in EVERY],
 )
 def test_legacy_files_of_every_model_load(name, tmp_path):
     keras.utils.set_random_seed(0)

@@ -18,12 +18,15 @@ from keras_skeleton.utils.errors import UnknownNameError
 
 SKELETON, CLASSES, BODIES, FRAMES, SIZE, BATCH = get_skeleton("sbu"), 4, 2, 8, 32, 2
 # What makes a network small, where it declares it.
-SMALL = {"units": 8, "hidden": 6, "steps": 5, "width": 0.05}
-HEAVY = {"mans33", "mans61", "mans_resnet18", "mans_densenet161", "pose_i3d"}
+SMALL = {"units": 8, "hidden": 6, "steps": 5, "width": 0.05, "growth": 4}
+HEAVY = {
+    "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm_densenet161", "pose_i3d",
+}  # fmt: skip
 MASKED = [name for name in MODELS if MODELS[name].sequence]
 ATTENTION = {  # all that a model has; one that is not here may have any
     "mans9": "frames", "mans33": "frames", "mans61": "frames", "mans_resnet18": "frames",
-    "mans_densenet161": "frames", "stcm9": "", "lstm": "", "sa_lstm": "joints",
+    "mans_densenet161": "frames", "stcm9": "", "stcm_densenet161": "", "lstm": "",
+    "sa_lstm": "joints",
     "ta_lstm": "frames", "tap_lstm": "frames", "sta_lstm": "joints frames", "two_stream_cnn": "",
     "sa_cnn": "joints", "ta_cnn": "frames", "csta_cnn": "joints frames", "pose_i3d": "parts",
 }  # fmt: skip

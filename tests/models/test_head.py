@@ -16,7 +16,9 @@ from keras_skeleton.skeletons import get_skeleton
 
 SKELETON, CLASSES, FRAMES = get_skeleton("sbu"), 4, 8
 SMALL = {"units": 8, "hidden": 6}
-HEAVY = {"mans33", "mans61", "mans_resnet18", "mans_densenet161", "pose_i3d"}
+HEAVY = {
+    "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm_densenet161", "pose_i3d",
+}  # fmt: skip
 CHEAP = [name for name in MODELS if name not in HEAVY]
 
 OWN = """

@@ -17,6 +17,7 @@ COUNTS = {
     "mans_resnet18": 12_002_854,
     "mans_densenet161": 27_609_222,
     "stcm9": 688_572,
+    "stcm_densenet161": 26_824_476,
 }
 
 
@@ -24,13 +25,25 @@ def images(count=8, size=50, seed=0):
     return np.random.default_rng(seed).normal(size=(count, size, size, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n.startswith("stcm_") else n for n in COUNTS],
+)
 def test_parameter_counts(name):
     model = build_model(name, classes=60)
     assert model.count_params() == COUNTS[name]
-    size = 224 if name.startswith(("mans_res", "mans_dense")) else 50
+    size = 224 if name.endswith(("resnet18", "densenet161")) else 50
     assert model.input_shape == (None, size, size, 3)
     assert model.output_shape == (None, 60)
+
+
+@pytest.mark.slow
+def test_the_released_densenet_has_its_weights():
+    """27,829,158 with the attention's; its Scale layers have 2 * 109,968."""
+    model = build_model("mans_densenet161", classes=60, densenet="released")
+    assert model.count_params() == 27_829_158
+    with pytest.raises(ValueError, match="densenet='ours' is unknown"):
+        build_model("mans9", densenet="ours")
 
 
 @pytest.mark.parametrize(("name", "layers"), [("mans9", 9), ("mans33", 33), ("mans61", 61)])
