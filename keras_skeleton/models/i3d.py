@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import keras
-from keras import layers
+from keras import layers, regularizers
 
 EPSILON = 1e-3
+HEADS = ("mean", "dense")
 
 # Inception blocks: filters of branches 0 (1x1), 1 (1x1, 3x3), 2 (1x1, 3x3) and 3 (1x1 after
 # pooling). Poolings: window and strides.
@@ -38,16 +39,18 @@ LAST = "Mixed_5c"  # T / 8 frames, H / 32 rows, W / 32 columns, 1,024 channels
 
 
 class Small(NamedTuple):
-    """Changes for small datasets; the published weights fit the defaults only.
+    """Changes for small datasets, and weight decay; the published weights fit one width only.
 
     Attributes:
         width: Factor on the number of filters.
         momentum: Momentum of the moving statistics; with 0.99 they need hundreds of steps to forget
             their initial values.
+        decay: Weight decay of the convolutions.
     """
 
     width: float = 1.0
     momentum: float = 0.99
+    decay: float = 0.0
 
 
 PUBLISHED = Small()
@@ -59,7 +62,13 @@ def conv_unit(
     """Convolution without bias, batch normalization without scale, and ReLU."""
     filters = max(round(small.width * filters), 1)
     x = layers.Conv3D(
-        filters, size, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
+        filters,
+        size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_regularizer=regularizers.L2(small.decay) if small.decay else None,
+        name=f"{name}_conv",
     )(x)
     x = layers.BatchNormalization(
         scale=False, epsilon=EPSILON, momentum=small.momentum, name=f"{name}_bn"
@@ -107,7 +116,7 @@ def pool(x: Any) -> Any:
     return layers.AveragePooling3D((min(2, T), H, W), strides=1, name="global_avg_pool")(x)
 
 
-def classify(x: Any, classes: int, dropout: float, decay: Any = None) -> Any:
+def classify(x: Any, classes: int, dropout: float, decay: Any = None, head: str = "mean") -> Any:
     """Maps the output of `pool` to logits (B, classes).
 
     A 1 x 1 x 1 convolution classifies each time step, and the mean over time is returned.
@@ -116,10 +125,21 @@ def classify(x: Any, classes: int, dropout: float, decay: Any = None) -> Any:
         x: (B, T'', 1, 1, c).
         classes: Number of classes.
         dropout: Dropout rate in front of the convolution.
-        decay: Regularizer of the convolution.
+        decay: Regularizer of the last layer with weights.
+        head: `"mean"` over time, or a `"dense"` layer on the outputs of all time steps, as in the
+            released code of Das et al. (WACV 2019).
+
+    Raises:
+        ValueError: Unknown `head`.
     """
+    if head not in HEADS:
+        raise ValueError(f"head='{head}' is unknown; expected one of {HEADS}")
     x = layers.Dropout(dropout, name="dropout")(x)
-    x = layers.Conv3D(classes, 1, kernel_regularizer=decay, name="Conv3d_6a_1x1_conv")(x)
+    own = decay if head == "mean" else None
+    x = layers.Conv3D(classes, 1, kernel_regularizer=own, name="Conv3d_6a_1x1_conv")(x)
+    if head == "dense":
+        x = layers.Flatten(name="logits_over_time")(x)
+        return layers.Dense(classes, kernel_regularizer=decay, name="logits", dtype="float32")(x)
     x = layers.Reshape((-1, classes), name="logits_over_time")(x)
     return layers.GlobalAveragePooling1D(name="logits", dtype="float32")(x)
 

@@ -43,10 +43,11 @@ STREAM_ENDS = {
     "sum_2": "MaxPool2d_5a_2x2",
 }
 AGGREGATES = (*STREAM_ENDS, *TRACKS)
+REGULARIZED = ("attention", "all")
 POOLED = "global_avg_pool"  # the layer of `part_network` whose output are the features
 
 
-def pose_network(x: Any, units: int, dropout: float, states: str) -> Any:
+def pose_network(x: Any, units: int, dropout: float, states: str, decay: Any = None) -> Any:
     """Three stacked LSTMs on the skeleton (B, S, D); returns hidden states of the third.
 
     Args:
@@ -54,10 +55,16 @@ def pose_network(x: Any, units: int, dropout: float, states: str) -> Any:
         units: Units of each LSTM.
         dropout: Dropout rate of the output.
         states: `"all"` states, (B, S, units), or those of the `"last"` step, (B, units).
+        decay: Regularizer of all kernels.
     """
     for i in (1, 2, 3):
-        sequence = states == "all" or i < 3
-        x = layers.LSTM(units, return_sequences=sequence, name=f"pose_lstm_{i}")(x)
+        x = layers.LSTM(
+            units,
+            return_sequences=states == "all" or i < 3,
+            kernel_regularizer=decay,
+            recurrent_regularizer=decay,
+            name=f"pose_lstm_{i}",
+        )(x)
     return layers.Dropout(dropout, name="pose_dropout")(x)
 
 
@@ -77,12 +84,20 @@ def stream(part: str, frames: int, size: int, small: Small, until: str = LAST) -
 
 
 def part_network(
-    part: str, classes: int, frames: int, size: int, small: Small, dropout: float = 0.5
+    part: str,
+    classes: int,
+    frames: int,
+    size: int,
+    small: Small,
+    dropout: float = 0.5,
+    head: str = "mean",
+    head_l2: float = 0.0,
 ) -> keras.Model:
     """One stream with a classifier (Algorithm 1, step 2)."""
     video = keras.Input((frames, size, size, 3), name=part)
     features = pool(stream(part, frames, size, small)(video))
-    return keras.Model({part: video}, classify(features, classes, dropout), name=part)
+    decay = regularizers.L2(head_l2) if head_l2 else None
+    return keras.Model({part: video}, classify(features, classes, dropout, decay, head), name=part)
 
 
 def pose_i3d(
@@ -99,6 +114,9 @@ def pose_i3d(
     dropout: float = 0.5,
     lambda1: float = 0.0,
     lambda2: float = 0.0,
+    regularized: str = "attention",
+    head: str = "mean",
+    head_l2: float = 0.0,
     width: float = 1.0,
     momentum: float = 0.99,
     name: str = "pose_i3d",
@@ -124,13 +142,20 @@ def pose_i3d(
             and `sum_2`.
         dropout: Dropout rate in the pose network and in front of the classifier.
         lambda1: Weight of the penalty that favors equal attention (Eq. 5).
-        lambda2: Weight decay of the attention layers and the classifier (Eq. 5).
+        lambda2: Weight decay (Eq. 5).
+        regularized: What lambda 2 decays: the matrices of the `"attention"` layers and the
+            classifier, or `"all"` W of Eq. 5, those of the pose LSTMs and the streams as well.
+        head: Classifier, see `models.i3d.classify`: `"mean"` over time as in I3D, or `"dense"`, as
+            in the released code.
+        head_l2: Weight decay of the classifier of single parts (Algorithm 1, step 2); 0.01 in the
+            released code.
         width: Factor on the filters of I3D, see `models.i3d.Small`.
         momentum: Momentum of the moving statistics, see `models.i3d.Small`.
         name: Name of the model.
 
     Raises:
-        ValueError: Unknown `aggregate` or `states`, or `features` with `sum_1` or `sum_2`.
+        ValueError: Unknown `aggregate`, `states`, `regularized` or `head`, or `features` with
+            `sum_1` or `sum_2`.
 
     Example:
         >>> from keras_skeleton.models.pose_i3d import pose_i3d
@@ -142,8 +167,11 @@ def pose_i3d(
         raise ValueError(f"aggregate='{aggregate}' is unknown; expected one of {[*STREAM_ENDS]}")
     if states not in ("all", "last"):
         raise ValueError(f"states='{states}' is unknown; expected 'all' or 'last'")
+    if regularized not in REGULARIZED:
+        raise ValueError(f"regularized='{regularized}' is unknown; expected one of {REGULARIZED}")
     decay = regularizers.L2(lambda2) if lambda2 else None
-    small, end = Small(width, momentum), STREAM_ENDS[aggregate]
+    everywhere = regularized == "all"
+    small, end = Small(width, momentum, lambda2 if everywhere else 0.0), STREAM_ENDS[aggregate]
     if features and end != LAST:
         raise ValueError(
             f"aggregate='{aggregate}' does not support features=True: it sums inside the streams"
@@ -156,7 +184,8 @@ def pose_i3d(
 
     if aggregate == "attention":
         inputs["skeleton"] = keras.Input((steps, values), name="skeleton")
-        h = pose_network(inputs["skeleton"], units, dropout, states)
+        own = decay if everywhere else None
+        h = pose_network(inputs["skeleton"], units, dropout, states, own)
         if states == "all":
             h = layers.Flatten(name="pose_states")(h)  # h^s: (B, S * units)
         alpha = PartAttention(  # Eqs. 2 and 3: (B, K)
@@ -173,7 +202,7 @@ def pose_i3d(
         x = layers.Add(name="aggregated")(g)
     if not features:
         x = pool(blocks(x, after=end, small=small))  # sum_1 and sum_2: the rest of I3D
-    return keras.Model(inputs, classify(x, classes, dropout, decay), name=name)
+    return keras.Model(inputs, classify(x, classes, dropout, decay, head), name=name)
 
 
 def feature_shape(frames: int, size: int, small: Small) -> tuple[int, ...]:
@@ -213,7 +242,8 @@ def _build(
     track = only or (aggregate if aggregate in TRACKS else None)
     if track:
         small = Small(**pick("width", "momentum"))
-        return part_network(track, classes, small=small, **pick("frames", "size", "dropout"))
+        own = pick("frames", "size", "dropout", "head", "head_l2")
+        return part_network(track, classes, small=small, **own)
     return pose_i3d(values=values, classes=classes, aggregate=aggregate, **given)
 
 

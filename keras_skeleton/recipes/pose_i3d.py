@@ -16,7 +16,12 @@ CLASSIFIER = "Conv3d_6a_1x1_conv"
 
 
 def pose_joint_training(
-    streams: Mapping[str, Any], pose: Mapping[str, Any], n1: int = 10, n2: int = 25
+    streams: Mapping[str, Any],
+    pose: Mapping[str, Any],
+    n1: int = 10,
+    n2: int = 25,
+    head: tuple[str, ...] = (CLASSIFIER,),
+    pose_model: Mapping[str, Any] | None = None,
 ) -> tuple[Stage, ...]:
     """Algorithm 1 of Das et al. (WACV 2019): the stages for steps 2, 3, 5 and 6.
 
@@ -30,6 +35,8 @@ def pose_joint_training(
         pose: Recipe fields of step 3, including `epochs`.
         n1: Epochs of step 5.
         n2: Epochs of step 6.
+        head: Layers of the classifier.
+        pose_model: Model arguments of step 3 that differ from the recipe.
 
     Returns:
         The stages, in order.
@@ -43,7 +50,7 @@ def pose_joint_training(
 
     def alone(name: str, what: str, recipe: Mapping[str, Any]) -> Stage:
         other = {key: value for key, value in recipe.items() if key != "epochs"}
-        only = {"only": name}
+        only = {"only": name, **(pose_model or {} if name == "pose" else {})}
         return Stage(
             name,
             what,
@@ -76,13 +83,13 @@ def pose_joint_training(
             "whole",
             "step 6, everything except the pose LSTMs",
             model={},
-            train=("i3d_", "part_attention", "Conv3d_"),
+            train=("i3d_", "part_attention", "Conv3d_", *(set(head) - {CLASSIFIER})),
             iterations=0,
             take=(
                 ("left_hand", ("i3d_",)),
                 ("right_hand", ("i3d_",)),
                 ("full_body", ("i3d_",)),
-                ("fixed_streams", ("pose_lstm", "part_attention", CLASSIFIER)),
+                ("fixed_streams", ("pose_lstm", "part_attention", *head)),
             ),
             epochs=n2,
             keep="best",
@@ -121,11 +128,12 @@ NEEDS_CROPS = True
 
 _POSE_SOURCES = {
     "optimizer": "paper, Sec. 4: Adam, 5e-4, adjusted automatically; released code: clipping at 1",
-    "schedule": "released code: divided by ten after 7 epochs without a lower validation loss",
+    "schedule": "released code: divided by ten after 7 epochs without a lower validation loss, "
+    "with the defaults of Keras: no cooldown, no lowest rate",
     "batch_size": "paper, Sec. 4: 16",
     "model": "paper, Sec. 4: 512 LSTM neurons and 20 frames of the skeleton on NTU (128 and 5 on "
-    "N-UCLA), lambda 1 = 1e-5 (1e-4), lambda 2 = 1e-3, dropout 0.5; released code: tanh layer of "
-    "128",
+    "N-UCLA), lambda 1 = 1e-5 (1e-4), lambda 2 = 1e-3, dropout 0.5; Eq. 5: lambda 2 "
+    "decays all W; released code: tanh layer of 128",
     "preprocessing": "paper, Sec. 4: position and view invariance as in Shahroudy et al. (the "
     "released code only moves the origin)",
     "frames": "released code: 64 frames of video",
@@ -137,34 +145,78 @@ _POSE_SOURCES = {
     "would turn a left hand into a right hand",
     "jit": "our choice: no XLA, because its compilation takes minutes for this network",
 }
+KERAS = {"cooldown": 0, "lowest": 0.0}  # ReduceLROnPlateau's defaults, as in the released code
 _STREAMS = {
     "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "clipnorm": None,
-    "schedule": Plateau(drop=0.1, patience=10), "epochs": 50,
+    "schedule": Plateau(drop=0.1, patience=10, **KERAS), "epochs": 50,
 }  # fmt: skip
 _POSE_ALONE = {
-    "learning_rate": 0.005, "batch_size": 32, "schedule": Plateau(drop=0.1, patience=10),
-    "epochs": 100,
+    "learning_rate": 0.005, "batch_size": 32, "epochs": 100,
+    "schedule": Plateau(drop=0.1, patience=10, **KERAS),
 }  # fmt: skip
 _POSE_NTU = Recipe(
     optimizer="adam",
     learning_rate=5e-4,
     clipnorm=1.0,
-    schedule=Plateau(drop=0.1, patience=7),
+    schedule=Plateau(drop=0.1, patience=7, **KERAS),
     batch_size=16,
     epochs=25,
     preprocessing={"coordinates": "actor"},
-    model={"steps": 20, "units": 512, "lambda1": 1e-5, "lambda2": 1e-3},
+    model={
+        "steps": 20,
+        "units": 512,
+        "lambda1": 1e-5,
+        "lambda2": 1e-3,
+        "regularized": "all",
+    },
     frames=64,
     jit=False,
     stages=pose_joint_training(_STREAMS, _POSE_ALONE),
     views=5,
     sources=_POSE_SOURCES,
 )
-_POSE_NUCLA = replace(_POSE_NTU, model={"steps": 5, "units": 128, "lambda1": 1e-4, "lambda2": 1e-3})
+_POSE_NUCLA = replace(
+    _POSE_NTU,
+    model={**_POSE_NTU.model, "steps": 5, "units": 128, "lambda1": 1e-4},
+)
+_RELEASED_SOURCES = {
+    "all": "released code, P-I3D of 2020-05-04. At its last commit LSTMs, attention and streams "
+    "are frozen, the state for one stage; the stages are those of the paper's Algorithm 1, with "
+    "its N1 and N2",
+    "model": "released code: the state of the last step, dropout 0.6 (0.5 in the pose LSTMs), a "
+    "dense layer on the classifier's outputs of all time steps, with weight decay 0.01 while parts "
+    "are trained alone. Its penalty on the attention is a function that is not used. Its activity "
+    "penalty of 0.01 is on a softmax, whose sum is always 1, and is left out",
+    "preprocessing": "released code: origin at the first actor's spine in the first frame; here a "
+    "second person who is absent stays zero",
+    "views": "released code: one clip for each test video, here the middle one",
+    "augment": "released code: random frames only",
+    "jit": _POSE_SOURCES["jit"],
+}
+_POSE_RELEASED = replace(
+    _POSE_NTU,
+    learning_rate=1e-3,
+    batch_size=8,
+    preprocessing={"coordinates": "first_spine"},
+    model={
+        "steps": 20, "units": 512, "states": "last", "dropout": 0.6, "head": "dense",
+        "head_l2": 0.01,
+    },
+    stages=pose_joint_training(
+        _STREAMS, _POSE_ALONE, head=(CLASSIFIER, "logits"), pose_model={"dropout": 0.5}
+    ),
+    views=1,
+    sources=_RELEASED_SOURCES,
+)  # fmt: skip
 _POSE = {
     ("ntu", "paper"): _POSE_NTU,
     ("ntu120", "paper"): _POSE_NTU,
     ("nucla", "paper"): _POSE_NUCLA,
+    ("ntu", "released"): _POSE_RELEASED,
+    ("ntu120", "released"): _POSE_RELEASED,
+    ("nucla", "released"): replace(
+        _POSE_RELEASED, model={**_POSE_RELEASED.model, "steps": 5, "units": 128}
+    ),
     ("synthetic", "paper"): replace(
         _POSE_NTU,
         schedule=Cosine(),
@@ -184,7 +236,8 @@ _POSE = {
         | {
             "all": "our choice: small enough to train from scratch on two cores; a quarter of "
             "I3D's filters, 16 frames spread over the clip, at the size of the crops. With "
-            "lambda 1 = 1e-4 nearly all weight goes to one part; 0.1 leaves some to the others"
+            "lambda 1 = 1e-4 nearly all weight goes to one part; 0.1 leaves some to the others. "
+            "Lambda 2 decays the attention and the classifier only"
         },
     ),
     ("*", "paper"): replace(

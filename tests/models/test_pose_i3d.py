@@ -114,7 +114,37 @@ def test_what_the_loss_adds():
     assert len(model.losses) == 4  # equal parts; W_h, W_s and the classifier
 
 
+def test_lambda_2_of_all_matrices(short_trunk):
+    """Eq. 5: W_uv, the matrix between any two layers; biases and normalization are none."""
+    model = pose_i3d(**NARROW, lambda2=1e-3, regularized="all")
+    model(batch())
+    kernels = [w for w in model.trainable_weights if w.name in ("kernel", "recurrent_kernel")]
+    lstm = {"kernel", "recurrent_kernel"}
+    assert {w.name for w in model.get_layer("pose_lstm_2").weights} - {"bias"} == lstm
+    attention = model.get_layer("part_attention").weights[::2]  # W_h and W_s
+    every = {id(w): w for w in [*kernels, *attention]}.values()
+    expected = 1e-3 * sum(float(np.square(w.numpy()).sum()) for w in every)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_released_head(short_trunk):
+    """A dense layer on the class outputs of all seven time steps of 64 frames."""
+    model = pose_i3d(20, 150, 60, features=True, frames=64, states="last", head="dense")
+    assert model.get_layer("Conv3d_6a_1x1_conv").count_params() == 61_500
+    assert model.get_layer("logits").count_params() == 25_260
+    alone = part_network("full_body", 4, 64, 32, Small(1 / 64), head="dense", head_l2=0.01)
+    alone({"full_body": np.zeros((1, 64, 32, 32, 3), "f")})
+    (loss,) = alone.losses
+    kernel = alone.get_layer("logits").kernel.numpy()
+    assert kernel.shape == (7 * 4, 4)
+    assert float(loss) == pytest.approx(0.01 * np.square(kernel).sum(), rel=1e-5)
+    with pytest.raises(ValueError, match="head='last' is unknown"):
+        pose_i3d(**SMALL, features=True, head="last")
+
+
 def test_wrong_choices_are_refused():
+    with pytest.raises(ValueError, match="regularized='some' is unknown"):
+        pose_i3d(**SMALL, regularized="some")
     with pytest.raises(ValueError, match="aggregate='sum_3' is unknown"):
         pose_i3d(**SMALL, aggregate="sum_3")
     with pytest.raises(ValueError, match="states='first' is unknown"):

@@ -306,7 +306,37 @@ def test_the_acting_hand_of_synthetic_clips(tmp_path):
 def test_videos_are_kept_only_where_they_fit(crops):
     assert Videos(crops, 3)._keep
     assert not Videos(crops, 3, memory=1000)._keep
-    assert Small() == (1.0, 0.99)
+    assert Small() == (1.0, 0.99, 0.0)
+
+
+def test_the_released_recipe(crops, tmp_path):
+    """Learning rate, batch, dropout, last state, the dense head, and how rates fall."""
+    for dataset, steps, units in (("ntu", 20, 512), ("nucla", 5, 128)):
+        recipe = get_recipe("pose_i3d", dataset, "released")
+        assert (recipe.learning_rate, recipe.batch_size, recipe.views) == (1e-3, 8, 1)
+        assert (recipe.model["steps"], recipe.model["units"]) == (steps, units)
+        assert (recipe.model["dropout"], recipe.model["states"]) == (0.6, "last")
+    # ReduceLROnPlateau as in Keras: drops after epochs 8, 15, 22, and no floor.
+    rates = [recipe.schedule.factor(epoch, 100, [1.0] * 100) for epoch in range(30)]
+    drops = [k for k in range(1, 30) if rates[k] < rates[k - 1]]
+    assert drops == [8, 15, 22, 29]
+    assert rates[-1] == pytest.approx(1e-4)
+    small = {"steps": 4, "units": 6, "width": 0.05, "momentum": 0.5}
+    run = experiment(
+        tmp_path, crops, recipe.stages, model={**recipe.model, **small}, preprocessing={}
+    )
+    networks = {}
+    for stage in run.recipe.stages:
+        network = networks[stage.name] = freeze(run.build(**stage.model), stage.train)
+        for name, layers in stage.take:
+            assert take_over(network, networks[name], layers)
+    whole, before = networks["whole"], networks["fixed_streams"]
+    assert whole.get_layer("logits").trainable
+    np.testing.assert_array_equal(
+        whole.get_layer("logits").kernel, before.get_layer("logits").kernel
+    )
+    rates = {name: networks[name].get_layer("pose_dropout").rate for name in ("pose", "whole")}
+    assert rates == {"pose": 0.5, "whole": 0.6}
 
 
 @pytest.mark.parametrize("row", ["attention", "sum_0", "concat_0", "sum_1", "sum_2"])
