@@ -34,6 +34,8 @@ class JointGate(keras.layers.Layer):
         bidirectional: Adds a second LSTM that runs backward, so that the gates also depend on later
             frames, as those of `FrameGate` do: the sum inside the tanh gets the term W_b g(t+1),
             where g is the hidden state of the backward LSTM and g(T) = 0. Not from the paper.
+        per_clip: All frames of a clip share one weight per joint: the softmax takes the mean of
+            s(t) over the frames. Not from the paper.
 
     Raises:
         ValueError: The input is not (B, T, K, C) with known K and C.
@@ -54,12 +56,14 @@ class JointGate(keras.layers.Layer):
         penalty: Any = None,
         kernel_regularizer: Any = None,
         bidirectional: bool = False,
+        per_clip: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.hidden = hidden or units
         self.bidirectional = bidirectional
+        self.per_clip = per_clip
         self.penalty = regularizers.get(penalty)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.supports_masking = True
@@ -100,7 +104,10 @@ class JointGate(keras.layers.Layer):
             states = ops.flip(self.backward(ops.flip(x, axis=1), mask=reverse), axis=1)
             after = ops.pad(states[:, 1:], ((0, 0), (0, 1), (0, 0)))
             hidden = hidden + self.after_weights(after)
-        alpha = ops.softmax(self.scores(ops.tanh(hidden)), axis=-1)
+        scores = self.scores(ops.tanh(hidden))
+        if self.per_clip:
+            scores = mean_over_time(scores, mask)
+        alpha = ops.softmax(scores, axis=-1)
         if mask is not None:
             alpha = alpha * ops.cast(mask, alpha.dtype)[:, :, None]
         if self.penalty is not None:
@@ -128,4 +135,15 @@ class JointGate(keras.layers.Layer):
             "penalty": regularizers.serialize(self.penalty),
             "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
             "bidirectional": self.bidirectional,
+            "per_clip": self.per_clip,
         }
+
+
+def mean_over_time(scores: Any, mask: Any = None) -> Any:
+    """Mean of scores (B, T, K) over the frames that the mask (B, T) shows, in all of them."""
+    there = ops.ones_like(scores[..., :1])
+    if mask is not None:
+        there = there * ops.cast(mask, scores.dtype)[:, :, None]
+    total = ops.sum(there * scores, axis=1, keepdims=True)
+    mean = total / ops.maximum(ops.sum(there, axis=1, keepdims=True), 1.0)
+    return mean + ops.zeros_like(scores)

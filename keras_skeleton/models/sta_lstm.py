@@ -33,6 +33,7 @@ from keras_skeleton.layers.attention_penalties import (
 from keras_skeleton.layers.frame_gate import FrameGate
 from keras_skeleton.layers.gate_noise import GateNoise
 from keras_skeleton.layers.joint_gate import JointGate
+from keras_skeleton.layers.joint_units import JointUnits
 from keras_skeleton.layers.lstm import LSTM
 from keras_skeleton.layers.sequence import (
     FrameDifference,
@@ -73,10 +74,11 @@ def sta_lstm(
     lambda3: float = 0.0,
     bidirectional: bool = False,
     motion: int = 0,
+    joint_units: bool = False,
     gates_see: str = "past",
+    joint_gates: str = "frame",
     frame_gates: str = "scores",
     gate_noise: float = 0.0,
-    noise_unit: str = "input",
     joint_entropy: float = 0.0,
     frame_entropy: float = 0.0,
 ) -> keras.Model:
@@ -109,14 +111,18 @@ def sta_lstm(
         bidirectional: Use bidirectional LSTMs in the frame gates and the main network (TAP-B).
         motion: Read the change of each joint over this many frames, in place of its position; 0
             reads positions. A joint at rest and a frame in which nothing moves then say nothing.
+        joint_units: Read each joint in units of its own spread, learned in training; see
+            `layers.joint_units`. Adds 2 K weights that are not trained.
         gates_see: `"past"`, as in the paper, or `"clip"`: gates also depend on later frames.
+        joint_gates: `"frame"`, as in the paper, or `"clip"`: all frames of a clip share one alpha.
+            Where frame gates are closed, alpha of that frame alone has no effect and is not
+            trained.
         frame_gates: `"scores"`: beta weights the class scores, Eq. 4. `"input"`: beta, relative to
             its mean over the clip, weights what goes into the main network, and scores of all
             frames count the same. The scores of a frame hold what the LSTMs remember of earlier
             ones, so that weights on them do not say from which frames it came; `"both"` does both.
         gate_noise: Standard deviation of noise that is added to the gated input in training; see
-            `layers.gate_noise`.
-        noise_unit: Unit of the noise: `"input"`, or `"joint"`, each joint's own spread.
+            `layers.gate_noise`. With `joint_units` it is in units of each joint's own spread.
         joint_entropy: Weight of the entropy of alpha in the loss, in place of `lambda1`.
         frame_entropy: Weight of the entropy of beta in the loss, in place of `lambda2`.
 
@@ -125,8 +131,8 @@ def sta_lstm(
         beta (B, T).
 
     Raises:
-        ValueError: Unknown `gate_gain`, `gates_see` or `frame_gates`, or an entropy together with
-            the penalty that it replaces.
+        ValueError: Unknown `gate_gain`, `gates_see`, `joint_gates` or `frame_gates`, or an entropy
+            together with the penalty that it replaces.
 
     Example:
         >>> from keras_skeleton.models.sta_lstm import sta_lstm
@@ -136,12 +142,15 @@ def sta_lstm(
     """
     _check("gate_gain", gate_gain, ("paper", "joints"))
     _check("gates_see", gates_see, ("past", "clip"))
+    _check("joint_gates", joint_gates, ("frame", "clip"))
     _check("frame_gates", frame_gates, ("scores", "input", "both"))
     gain = joints if gate_gain == "joints" else 1
     l1 = regularizers.L1(lambda3) if lambda3 else None
     inputs = keras.Input((frames, joints, 3), name="skeleton")
     mask = FrameMask(name="mask")(inputs)  # (B, T)
     x = FrameDifference(motion, name="motion")(inputs) if motion else inputs
+    if joint_units:
+        x = JointUnits(name="joint_units")(x)
     h = x
     if spatial:
         equal = EqualJointAttention(lambda1, gain) if lambda1 else None
@@ -151,6 +160,7 @@ def sta_lstm(
             penalty=_one_of(equal, joint_entropy, "lambda1", "joint_entropy"),
             kernel_regularizer=l1,
             bidirectional=gates_see == "clip",
+            per_clip=joint_gates == "clip",
             name="joint_attention",
         )(x, mask=mask)
         weights = layers.Reshape((-1, joints, 1), name="joint_weights")(alpha)
@@ -179,7 +189,7 @@ def sta_lstm(
         h = layers.Multiply(name="modulated_frames")([h, weights])
         beta = relative if frame_gates == "both" else mask
     if gate_noise:
-        h = GateNoise(gate_noise, noise_unit, name="gate_noise")(h, x)
+        h = GateNoise(gate_noise, name="gate_noise")(h, x)
 
     h = layers.Reshape((-1, joints * 3), name="flat")(h)  # (B, T, 3K)
     for i in range(1, main_layers + 1):

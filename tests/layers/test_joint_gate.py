@@ -77,6 +77,23 @@ def test_bidirectional_gates_also_see_what_comes_after():
         np.testing.assert_allclose(out[clip], alpha, atol=1e-5)
 
 
+def test_one_weight_per_joint_and_clip():
+    """The softmax takes the mean of the scores of Eq. 2 over the frames."""
+    plain, pooled = JointGate(H, hidden=U), JointGate(H, hidden=U, per_clip=True)
+    x, mask = inputs(), np.array([[True] * T, [True] * 4 + [False] * (T - 4)])
+    by_frame = np.asarray(plain(x, mask=mask))
+    pooled(x, mask=mask)
+    pooled.set_weights(plain.get_weights())
+    out = np.asarray(pooled(x, mask=mask))
+    for clip, length in enumerate(mask.sum(axis=1)):
+        # The logarithm of alpha is s up to a number of each frame, which the softmax removes.
+        s = np.log(by_frame[clip, :length]).mean(axis=0)
+        alpha = np.exp(s) / np.exp(s).sum()
+        np.testing.assert_allclose(out[clip, :length], np.tile(alpha, (length, 1)), atol=1e-5)
+        assert (out[clip, length:] == 0).all()
+    np.testing.assert_allclose(pooled(x[:1]), pooled(x[:1], mask=mask[:1]), atol=1e-6)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padded_frames_get_nothing_and_change_nothing(bidirectional):
     layer = JointGate(H, bidirectional=bidirectional)
@@ -94,7 +111,8 @@ def test_it_is_a_layer(bidirectional):
     check_layer(
         JointGate,
         {"units": H, "hidden": U, "penalty": EqualJointAttention(0.1),
-         "kernel_regularizer": keras.regularizers.L1(1e-3), "bidirectional": bidirectional},
+         "kernel_regularizer": keras.regularizers.L1(1e-3), "bidirectional": bidirectional,
+         "per_clip": bidirectional},
         inputs=inputs(), shape=(B, T, K),
         weights=lstms * (4 * (D * H + H * H + H) + H * U) + D * U + U + U * K + K,
         flops=2 * T * (lstms * (4 * (D + H) * H + H * U) + D * U + U * K),

@@ -69,7 +69,7 @@ def test_the_l1_term_covers_all_connection_matrices_and_no_bias():
 
 OURS = {
     "gate_gain": "joints", "motion": 1, "gates_see": "clip", "frame_gates": "input",
-    "gate_noise": 0.5, "noise_unit": "joint", "joint_entropy": 0.02, "units": 4, "main_layers": 1,
+    "gate_noise": 0.5, "joint_entropy": 0.02, "units": 4, "main_layers": 1,
 }  # fmt: skip
 
 
@@ -122,6 +122,19 @@ def test_motion_has_no_place():
     assert (maps["frames"][1, 6:] == 0).all()
 
 
+def test_joints_are_read_in_their_own_units():
+    """A network that has seen larger movements of a joint gives the same answer to them."""
+    model = sta_lstm("m", 8, 5, **{**OURS, "joint_units": True, "gate_noise": 0.0, "dropout": 0.0})
+    plain = sta_lstm("m", 8, 5, **{**OURS, "gate_noise": 0.0, "dropout": 0.0})
+    assert model.count_params() == plain.count_params() + 2 * 8
+    x = clips()
+    size = np.array([1, 10, 0.1, 1, 1, 5, 1, 1], "float32")[:, None]
+    one = np.asarray(model(x, training=True))
+    np.testing.assert_allclose(model(x), one, atol=1e-5)
+    model.get_layer("joint_units").set_weights([np.zeros(8), np.zeros(8)])
+    np.testing.assert_allclose(model(x * size, training=True), one, atol=1e-4)
+
+
 def test_gates_that_see_the_clip_depend_on_later_frames():
     x = clips()[:1]
     later = x.copy()
@@ -152,6 +165,7 @@ def test_entropy_is_in_the_loss():
     ("arguments", "words"),
     [
         ({"gates_see": "all"}, "gates_see='all' is unknown; expected 'past' or 'clip'"),
+        ({"joint_gates": "all"}, "joint_gates='all' is unknown; expected 'frame' or 'clip'"),
         ({"frame_gates": "none"}, "frame_gates='none' is unknown; expected 'scores', 'input' or"),
         ({"lambda1": 0.1, "joint_entropy": 0.1}, "lambda1 and joint_entropy"),
         ({"lambda2": 0.1, "frame_entropy": 0.1}, "lambda2 and frame_entropy"),
