@@ -4,6 +4,7 @@
               silent or does not fit, our choice. The default
     released  follows the authors' released code, also where it differs from the paper
     tuned     our own choice, for a few datasets where we found a better one
+    faithful  our own variant of STA-LSTM, whose attention has to choose
 
 Recipes are read from the files of this folder that define `RECIPES`, a dictionary from (model,
 dataset, name) to `Recipe`. The dataset `"*"` stands for every dataset without an entry. Such a
@@ -63,7 +64,7 @@ def get_recipe(model: str, dataset: str, name: str = "paper") -> Recipe:
     Args:
         model: A model's name, or `"path/to/file.py:build"`.
         dataset: A dataset's name.
-        name: `"paper"`, `"released"` or `"tuned"`.
+        name: `"paper"`, `"released"`, `"tuned"` or `"faithful"`.
 
     Raises:
         UnknownNameError: No recipe of this name; the message lists those that exist.
