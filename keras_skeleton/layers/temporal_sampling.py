@@ -78,13 +78,16 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
         cropping    a random part of the clip, then the middle frames of `size` segments of it
 
     The paper trains on 8 fixed copies of each clip, 4 of either kind (Sec. 3.1). Here a new copy is
-    drawn each time, the same augmentation with unlimited variety.
+    drawn each time, the same augmentation with unlimited variety. For the paper's copies, drawn in
+    front of the network (`training.fixed_copies`), training is as evaluation: `random=False`. A
+    copy of `size` frames then stays as it is.
 
     Args:
         size: Number of frames of the output.
         crop: Smallest and largest share of the clip that cropping keeps: (0.5, 1) on UESTC, (0.9,
             1) on NTU RGB+D.
         seed: Seed of the random numbers; None draws one.
+        random: Whether clips are sampled at random in training.
 
     Raises:
         ValueError: `size` or `crop` out of range, or an input of fewer than 3 axes.
@@ -102,6 +105,7 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
         size: int,
         crop: tuple[float, float] = (0.5, 1.0),
         seed: int | None = None,
+        random: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -113,14 +117,15 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
         self.size = size
         self.crop = (float(low), float(high))
         self.seed = seed
-        self.seed_generator = random.SeedGenerator(seed)
+        self.random = random
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) < 3:
             raise ValueError(f"TemporalSampling expects (B, T, ..., C), got {tuple(input_shape)}")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        if training:
+        if training and self.random:
             return self.draw(inputs, None, [self.seed_generator] * 4)
         length = lengths(inputs)
         return take_rows(inputs, uniform_rows(ops.zeros_like(length), length, self.size))
@@ -172,4 +177,5 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
         return (input_shape[0], self.size, *input_shape[2:])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "crop": self.crop, "seed": self.seed}
+        own = {"size": self.size, "crop": self.crop, "seed": self.seed, "random": self.random}
+        return {**super().get_config(), **own}

@@ -112,6 +112,7 @@ def csta_cnn(
     interpolated: int = 30,
     dropout: float = 0.5,
     l2: float = 1e-4,
+    fixed_copies: int = 0,
 ) -> keras.Model:
     """Builds the network: clips (B, T, M, V, 3), zero-padded at the end, to logits (B, classes).
 
@@ -132,6 +133,8 @@ def csta_cnn(
         dropout: Dropout rate after convolutions and dense layers.
         l2: Weight decay of convolutions and dense layers; ten times as much for the first dense
             layer.
+        fixed_copies: Train on this many copies of each clip, drawn once (the paper: 8, half of them
+            cropped), in place of a new copy in every epoch; see `training.fixed_copies`.
 
     Raises:
         ValueError: Unknown `topology`, `bias` or `activation`.
@@ -147,7 +150,9 @@ def csta_cnn(
     decay = regularizers.L2(l2)
     conv = partial(convolution, l2=decay)
     clips = keras.Input((frames, bodies, skeleton_size, 3), name="skeleton")
-    position = TemporalSampling(SAMPLED, crop, name="sampling")(clips)  # X: (B, 30, M, V, 3)
+    position = TemporalSampling(SAMPLED, crop, random=not fixed_copies, name="sampling")(
+        clips
+    )  # X: (B, 30, M, V, 3)
     motion = Motion(name="motion")(position)  # X'
 
     streams = []

@@ -53,6 +53,7 @@ from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.training.calibrate import calibrate
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.few_clips import few_clips
+from keras_skeleton.training.fixed_copies import with_copies
 from keras_skeleton.training.fold import FoldFit, predict_copies
 from keras_skeleton.training.initial import InitialWeights, Joints, Taken
 from keras_skeleton.training.inputs import clip_inputs
@@ -301,7 +302,7 @@ class Experiment:
         of = (self.model, self.dataset, self.frames, self.recipe.preprocessing)
         if self.videos is None:
             if self._kept is None:  # shared by all networks: it caches preprocessed clips
-                self._kept = clip_inputs(*of)
+                self._kept = with_copies(clip_inputs(*of), self.recipe.model, self.entry.options())
             return self._kept
         return clip_inputs(*of, network or self.build(), self.videos, features)
 
