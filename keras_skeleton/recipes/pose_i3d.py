@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from keras_skeleton.recipes.recipe import Recipe
@@ -145,20 +146,21 @@ _POSE_SOURCES = {
     "would turn a left hand into a right hand",
     "jit": "our choice: no XLA, because its compilation takes minutes for this network",
 }
-KERAS = {"cooldown": 0, "lowest": 0.0}  # ReduceLROnPlateau's defaults, as in the released code
+# With the other defaults of ReduceLROnPlateau, as in the released code.
+_plateau = partial(Plateau, drop=0.1, cooldown=0, lowest=0.0)
 _STREAMS = {
     "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "clipnorm": None,
-    "schedule": Plateau(drop=0.1, patience=10, **KERAS), "epochs": 50,
+    "schedule": _plateau(patience=10), "epochs": 50,
 }  # fmt: skip
 _POSE_ALONE = {
     "learning_rate": 0.005, "batch_size": 32, "epochs": 100,
-    "schedule": Plateau(drop=0.1, patience=10, **KERAS),
+    "schedule": _plateau(patience=10),
 }  # fmt: skip
 _POSE_NTU = Recipe(
     optimizer="adam",
     learning_rate=5e-4,
     clipnorm=1.0,
-    schedule=Plateau(drop=0.1, patience=7, **KERAS),
+    schedule=_plateau(patience=7),
     batch_size=16,
     epochs=25,
     preprocessing={"coordinates": "actor"},
