@@ -35,7 +35,8 @@ class JointGate(keras.layers.Layer):
             frames, as those of `FrameGate` do: the sum inside the tanh gets the term W_b g(t+1),
             where g is the hidden state of the backward LSTM and g(T) = 0. Not from the paper.
         per_clip: All frames of a clip share one weight per joint: the softmax takes the mean of
-            s(t) over the frames. Not from the paper.
+            s(t) over the frames, and joints that are zero in all frames get nothing. Not from the
+            paper.
 
     Raises:
         ValueError: The input is not (B, T, K, C) with known K and C.
@@ -106,7 +107,8 @@ class JointGate(keras.layers.Layer):
             hidden = hidden + self.after_weights(after)
         scores = self.scores(ops.tanh(hidden))
         if self.per_clip:
-            scores = mean_over_time(scores, mask)
+            there = ops.any(ops.not_equal(inputs, 0), axis=(1, 3))[:, None]  # (B, 1, K)
+            scores = ops.where(there, mean_over_time(scores, mask), -1e4)
         alpha = ops.softmax(scores, axis=-1)
         if mask is not None:
             alpha = alpha * ops.cast(mask, alpha.dtype)[:, :, None]

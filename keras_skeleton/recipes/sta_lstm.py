@@ -273,9 +273,10 @@ def _faithful(recipe: Recipe, motion: int, **preprocessing: Any) -> Recipe:
             "motion": motion,
             "joint_units": True,
             "gates_see": "clip",
+            "joint_gates": "clip",
             "frame_gates": "input",
-            "gate_noise": 10.0,
-            "joint_entropy": 0.05,
+            "gate_noise": 6.0,
+            "joint_entropy": 0.2,
         },
         sources=_FAITHFUL_SOURCES,
     )

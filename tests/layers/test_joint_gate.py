@@ -92,6 +92,10 @@ def test_one_weight_per_joint_and_clip():
         np.testing.assert_allclose(out[clip, :length], np.tile(alpha, (length, 1)), atol=1e-5)
         assert (out[clip, length:] == 0).all()
     np.testing.assert_allclose(pooled(x[:1]), pooled(x[:1], mask=mask[:1]), atol=1e-6)
+    x[1, :, 2] = 0  # a joint of an absent body
+    out = np.asarray(pooled(x))
+    assert (out[1, :, 2] == 0).all()
+    np.testing.assert_allclose(out.sum(axis=2), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
