@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +64,25 @@ _GATE = {
     "synthetic": replace(_recipe(), epochs=10, schedule=Cosine(warmup=1)),
     "*": replace(_recipe(), epochs=20, schedule=Cosine(warmup=1)),
 }
+
+STEPS = 600  # of training on UT-Kinect; few recordings need as many
+
+
+def with_enough_steps(recipe: Recipe, frames: int) -> Recipe:
+    """The recipe with so many epochs that there are at least 600 steps.
+
+    Args:
+        recipe: A recipe of GateNet.
+        frames: Number of frames of all recordings.
+
+    Example:
+        >>> with_enough_steps(RECIPES["gate_b", "*", "tuned"], frames=4000).epochs
+        300
+    """
+    windows = math.ceil(frames / (recipe.frames or 1))
+    steps = max(math.ceil(windows / recipe.batch_size), 1)
+    return replace(recipe, epochs=max(recipe.epochs, math.ceil(STEPS / steps)))
+
 
 RECIPES = {
     (model, dataset, "tuned"): replace(recipe, model={**recipe.model, **own})

@@ -70,3 +70,11 @@ def test_recipes_for_film_fit_its_joints():
         assert layer(clips, training=True).shape == clips.shape, name
     assert {"left_wrist", "right_ankle", "head"} <= lost
     assert not {body.joints[j] for j in body.hips} & lost
+
+
+@pytest.mark.parametrize(("frames", "epochs"), [(1, 600), (4000, 300), (10**7, 20)])
+def test_few_recordings_have_as_many_steps_as_many(frames, epochs):
+    from keras_skeleton.recipes.gate_net import with_enough_steps
+
+    recipe = get_recipe("gate_b", "folder", "tuned")
+    assert with_enough_steps(recipe, frames).epochs == epochs
