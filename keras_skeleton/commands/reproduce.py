@@ -43,6 +43,15 @@ def _parser() -> argparse.ArgumentParser:
         "--i3d", type=Path, metavar="PATH", help="load published I3D weights from this path"
     )
     parser.add_argument(
+        "--streams",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN_DIR",
+        help="start the rows of pose2 that need it from the streams of this run on NTU "
+        "(repeatable)",
+    )
+    parser.add_argument(
         "--seeds",
         type=whole_number(1),
         help="set the number of seeds (default 3 for trainings under an hour, else 1)",
@@ -102,7 +111,7 @@ def run(words: Sequence[str]) -> None:
     from keras_skeleton.reproduction.needs import Place
     from keras_skeleton.reproduction.reproduce import Reproduction
 
-    place = Place(args.data_dir, args.cache_dir, args.crops, args.i3d)
+    place = Place(args.data_dir, args.cache_dir, args.crops, args.i3d, tuple(args.streams))
     whole = Reproduction(
         tables,
         place,

@@ -62,6 +62,15 @@ def _parser() -> argparse.ArgumentParser:
         help="start pose_i3d from published I3D weights (checkpoint or .h5)",
     )
     group.add_argument(
+        "--streams",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN_DIR",
+        help="start the streams of pose_i3d from those of another run, such as one on NTU "
+        "(repeatable: each track is taken from the first run that has it)",
+    )
+    group.add_argument(
         "--seed", type=whole_number(0), default=0, help="set the seed (fold k uses seed + k - 1)"
     )
     group.add_argument(
@@ -183,6 +192,10 @@ def run(words: Sequence[str]) -> None:
     _check_start(args)
     if args.i3d and not needs_crops(args.model):
         raise UserError(f"--i3d is for models with video inputs, not for '{args.model}'")
+    if args.streams and not needs_crops(args.model):
+        raise UserError(f"--streams is for models with video inputs, not for '{args.model}'")
+    if args.streams and (args.i3d or args.weights):
+        raise UserError("--streams starts a training: omit --i3d and --weights")
     if (
         args.i3d
         and not args.i3d.exists()
@@ -300,6 +313,7 @@ def _experiment(args: argparse.Namespace, out: Path) -> Experiment:
         recipe,
         out,
         published=args.i3d,
+        streams=args.streams,
         initial=start,
         clips_per_class=args.clips_per_class,
         train_on=args.train_on if about is None else about.get("train_on", PART),

@@ -26,12 +26,14 @@ class Place:
         crops: Folder written by `keras-skeleton crops`, or parent folder of such folders by dataset
             name.
         i3d: Path of published I3D weights.
+        streams: Run folders of pose_i3d whose streams others start from.
     """
 
     data_dir: Path | None = None
     cache_dir: Path | None = None
     crops: Path | None = None
     i3d: Path | None = None
+    streams: tuple[Path, ...] = ()
 
     def data_of(self, source: Source) -> Path | None:
         """Folder of a dataset, or None."""
@@ -58,6 +60,8 @@ class Place:
             return "no crops"
         if training.i3d and self.i3d is None:
             return "no I3D weights"
+        if training.streams and not self.streams:
+            return f"no streams trained on {training.streams}"
         return ""
 
 

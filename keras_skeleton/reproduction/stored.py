@@ -179,6 +179,7 @@ def belongs(result: Result, training: Training) -> bool:
         and about.get("train_on", PART) == training.train_on
         and about["complete"]
         and bool(about.get("published")) == training.i3d
+        and about.get("streams", {}).get("dataset", "") == training.streams
         and (bool(training.options) or is_whole(about["clips"], source))
         and _plain(about["settings"]) == _plain(recipe_of(training).describe())
     )

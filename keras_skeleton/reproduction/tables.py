@@ -3,7 +3,7 @@
     paper, table, title, note   the source; paper and table are empty for our own tables
     metric                      accuracy (default); for detection map_action or f1
     overlaps                    for detection: minimum overlaps with the annotated action
-    [columns]                   short name = { dataset, protocol, recipe, options, i3d }
+    [columns]                   short name = { dataset, protocol, recipe, options, i3d, streams }
     [[rows]]                    name, model (for detection method), settings, stage, paper
 
 Each row is trained twice: on all training clips, for our main figure, and with validation clips
@@ -58,6 +58,7 @@ class Training:
         settings: Model arguments that differ from the recipe, as (name, value) pairs.
         options: Reader options of the dataset, as (name, value) pairs.
         i3d: Whether training starts from published I3D weights.
+        streams: Dataset on which the streams that training starts from were trained.
         train_on: `"all"` training clips, or a `"part"` of them, as `train --train-on`.
     """
 
@@ -68,6 +69,7 @@ class Training:
     settings: tuple[tuple[str, Any], ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
     i3d: bool = False
+    streams: str = ""
     train_on: str = PART
 
     @property
@@ -99,6 +101,7 @@ class Training:
         words += [f"{key}_{value}" for key, value in self.settings]
         words += [word.replace("=", "") for word in self.option_words]
         words += ["i3d"] if self.i3d else []
+        words += [f"{self.streams}_streams"] if self.streams else []
         return "_".join([*words, "all_clips"] if self.train_on == ALL_CLIPS else words)
 
     def command(self, seed: int = 0) -> str:
@@ -115,6 +118,7 @@ class Training:
         words += ["--data-dir", "PATH"] if get_source(self.dataset).needs_root else []
         words += ["--crops", "FOLDER"] if self.watches else []
         words += ["--i3d", "PATH"] if self.i3d else []
+        words += ["--streams", "RUN_DIR"] if self.streams else []
         words += ["--train-on", self.train_on] if self.train_on != PART else []
         return " ".join([*words, "--seed", str(seed)])
 

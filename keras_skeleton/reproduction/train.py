@@ -104,6 +104,7 @@ def experiment_of(
         log=log,
         crops=open_crops(crops) if crops else None,
         published=place.i3d if training.i3d else None,
+        streams=place.streams if training.streams else (),
         train_on=training.train_on,
     )
 

@@ -59,7 +59,7 @@ from keras_skeleton.training.initial import InitialWeights, Joints, Taken
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.jobs import Jobs
 from keras_skeleton.training.part_inputs import Videos
-from keras_skeleton.training.parts import published_start, with_crops
+from keras_skeleton.training.parts import StreamStart, published_start, with_crops
 from keras_skeleton.training.pipeline import ClipInputs
 from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.result import Result
@@ -106,6 +106,8 @@ class Experiment:
         log: Called with each line of console output.
         crops: Videos of hands and body, required by models with video inputs.
         published: File with published I3D weights that initialize the video streams.
+        streams: Run folders of `pose_i3d` whose streams initialize them instead, see
+            `parts.StreamStart`.
         initial: Weights of another network that the training starts from.
         clips_per_class: Train on this many clips of each class, drawn with the seed of the fold; by
             default on all training clips.
@@ -138,6 +140,7 @@ class Experiment:
         log: Callable[[str], None] = print,
         crops: Crops | None = None,
         published: Path | None = None,
+        streams: Sequence[Path] = (),
         initial: InitialWeights | None = None,
         clips_per_class: int | None = None,
         train_on: str = PART,
@@ -154,6 +157,7 @@ class Experiment:
         self.log = log
         self.crops = crops
         self.published = published
+        self.streams = StreamStart(streams) if streams else None
         self.initial = initial
         self.clips_per_class = clips_per_class
         self.train_on = train_on
@@ -348,6 +352,7 @@ class Experiment:
                 "crops": self.crops.size,
                 "crops_content": self.crops.content,
                 "published": str(self.published or ""),
+                **({"streams": self.streams.describe()} if self.streams else {}),
             }
         start = {} if self.initial is None else self.initial.describe()
         few = self.clips_per_class
@@ -449,7 +454,8 @@ class Experiment:
         if (self.folder / "run.json").exists():  # a process of its own has read the dataset again
             check_run(self.folder, self.describe())
         devices.send(self.folder, [self.fold_folder(number) for number in numbers])
-        load_pretrained = published_start(self.published, self.crops.size if self.crops else 0)
+        size = self.crops.size if self.crops else 0
+        load_pretrained = self.streams or published_start(self.published, size)
         epochs = [self.epochs(self.folds[number - 1]) for number in numbers]
         with Progress(epochs, io.StringIO() if devices.process else None) as progress:
             trainers = trainers or self.trainers()

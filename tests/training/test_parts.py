@@ -15,6 +15,7 @@ from keras_skeleton.attention.run_attention import write_run_report
 from keras_skeleton.evaluation.run_record import RunError
 from keras_skeleton.models import i3d as i3d_module
 from keras_skeleton.models.i3d import Small, i3d
+from keras_skeleton.models.pose_i3d import part_network
 from keras_skeleton.recipes.pose_i3d import aggregated, pose_joint_training
 from keras_skeleton.recipes.registry import get_recipe, with_arguments
 from keras_skeleton.training import features as features_module
@@ -22,7 +23,7 @@ from keras_skeleton.training import fold as fold_module
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.part_inputs import Videos
-from keras_skeleton.training.parts import published_start
+from keras_skeleton.training.parts import StreamStart, published_start
 from keras_skeleton.training.transfer import freeze, take_over
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS
 from keras_skeleton.utils.errors import UserError
@@ -267,6 +268,63 @@ def test_published_weights_reach_the_streams(tmp_path, crops):
     narrow = experiment(tmp_path, crops).build(only="full_body")
     with pytest.raises(UserError, match="not fit this network"):
         start(narrow)
+
+
+def stream_run(folder, track, seed, width=0.05):
+    """A finished run with one stage of a track; returns its network."""
+    keras.utils.set_random_seed(seed)
+    network = part_network(track, 7, 8, 32, Small(width, 0.5))
+    place = folder / "fold_01" / track
+    place.mkdir(parents=True)
+    network.save_weights(place / "best.weights.h5")
+    settings = {"model": {"width": width, "momentum": 0.5}, "frames": 8}
+    about = {"model": "pose_i3d", "dataset": "ntu", "protocol": "cs", "recipe": "paper", "seed": 0}
+    about |= {"classes": list("abcdefg"), "crops": 32, "settings": settings}
+    (folder / "run.json").write_text(json.dumps(about))
+    return network
+
+
+def test_streams_of_another_run_are_the_start(tmp_path, crops):
+    one, two = tmp_path / "hands", tmp_path / "body"
+    networks = {
+        "left_hand": stream_run(one, "left_hand", 1),
+        "full_body": stream_run(two, "full_body", 2),
+    }
+    start = StreamStart([one, two])
+    run = experiment(tmp_path, crops)
+    for track, source in networks.items():
+        model = run.build(only=track)
+        start(model)
+        same = zip(
+            model.get_layer(f"i3d_{track}").weights, source.get_layer(f"i3d_{track}").weights,
+            strict=True,
+        )  # fmt: skip
+        for a, b in same:
+            np.testing.assert_array_equal(a, b, err_msg=a.path)
+    summed = experiment(tmp_path, crops, aggregate="sum_1").build()
+    with pytest.raises(UserError, match="no stage 'right_hand'"):
+        start(summed)
+    start(run.build(only="pose"))  # nothing to take
+    about = start.describe()
+    assert (about["dataset"], about["protocol"]) == ("ntu", "cs")
+    assert list(about["weights"]) == ["0/left_hand", "1/full_body"]
+    whole = Experiment(
+        "pose_i3d", make_dataset(24), "cs", run.recipe, folder=tmp_path, command="test",
+        log=lambda line: None, crops=crops, streams=[one, two],
+    )  # fmt: skip
+    assert whole.describe()["streams"] == about
+    assert "streams" not in run.describe()
+
+
+def test_streams_that_do_not_fit(tmp_path, crops):
+    stream_run(tmp_path / "wide", "left_hand", 1, width=0.1)
+    start, model = StreamStart([tmp_path / "wide"]), experiment(tmp_path, crops)
+    with pytest.raises(UserError, match="another width"):
+        start(model.build(only="left_hand"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/run.json").write_text('{"model": "mans9"}')
+    with pytest.raises(UserError, match="not a run of pose_i3d"):
+        StreamStart([tmp_path / "other"])
 
 
 def write_port(model, path):
