@@ -10,7 +10,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -73,10 +76,29 @@ def write_attention(run: Experiment, numbers: Sequence[int]) -> None:
     score = score_frames if run.videos is None else score_parts
     draw = draw_frames if run.videos is None else draw_crops
     network = run.final_network()
+    # The last fold's table comes last, and the folder of the figures has its name when it is
+    # complete: an interrupted run draws them again.
     for number in numbers:
         recognizer = DatasetRecognizer.of_run(run, number, network)
+        if number == numbers[-1]:
+            clips = first_clips(run.folds[number - 1], recognizer.inputs.labels)
+            with _complete(run.folder / "attention") as folder:
+                draw(run, recognizer, clips, folder)
         score(run, recognizer, number)
-    draw(run, recognizer, first_clips(run.folds[numbers[-1] - 1], recognizer.inputs.labels))
+
+
+@contextmanager
+def _complete(folder: Path) -> Iterator[Path]:
+    """A folder for files that are moved to `folder` when all are there."""
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    yield part
+    if folder.is_dir() and part.is_dir():
+        for path in part.iterdir():
+            path.replace(folder / path.name)
+        part.rmdir()
+    elif part.is_dir():
+        part.replace(folder)
 
 
 def first_clips(fold: Fold, labels: np.ndarray) -> np.ndarray:
@@ -96,9 +118,7 @@ def score_frames(run: Experiment, recognizer: DatasetRecognizer, number: int) ->
     if not maps[0]:
         return
     table = known_shares(run.dataset, recognizer.test, maps)
-    write_table(
-        table, run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f"
-    )
+    write_table(table, run.fold_folder(number) / "attention.csv", index=False, float_format="%.4f")
 
 
 def known_shares(
@@ -115,7 +135,9 @@ def known_shares(
     )
 
 
-def draw_frames(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray) -> None:
+def draw_frames(
+    run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray, folder: Path
+) -> None:
     """Draws the frame attention of clips above their poses."""
     for i, maps in zip(clips.tolist(), recognizer.attention(clips), strict=True):
         if "frames" not in maps:
@@ -126,7 +148,7 @@ def draw_frames(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarra
         except ValueError as error:  # a clip without a body must not abort the run
             run.log(f"skipped the figure of {name}: {error}")
             continue
-        save_figure(figure, run.folder / "attention" / f"{plain_name(name)}.png")
+        save_figure(figure, folder / f"{plain_name(name)}.png")
 
 
 # ---------------------------------------------------------------- one clip
@@ -172,12 +194,12 @@ def score_parts(run: Experiment, recognizer: DatasetRecognizer, number: int) -> 
     weights = recognizer.part_weights(recognizer.test)
     if weights is not None:
         table = part_table(run.dataset, recognizer.test, weights)
-        write_table(
-            table, run.fold_folder(number) / "parts.csv", index=False, float_format="%.4f"
-        )
+        write_table(table, run.fold_folder(number) / "parts.csv", index=False, float_format="%.4f")
 
 
-def draw_crops(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray) -> None:
+def draw_crops(
+    run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray, folder: Path
+) -> None:
     """Draws the crops of clips with their part weights."""
     assert run.crops is not None
     weights = recognizer.part_weights(clips)
@@ -185,4 +207,4 @@ def draw_crops(run: Experiment, recognizer: DatasetRecognizer, clips: np.ndarray
         name = plain_name(str(run.dataset.samples["name"].iloc[i]))
         own = None if weights is None else weights[k]
         figure = draw_parts(run.dataset, run.crops, i, own, recognizer.title(i))
-        save_figure(figure, run.folder / "attention" / f"{name}.png")
+        save_figure(figure, folder / f"{name}.png")

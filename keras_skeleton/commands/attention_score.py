@@ -32,6 +32,8 @@ from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation import swap_test
 from keras_skeleton.evaluation.run_record import about_run, run_folder
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError, UserError
+from keras_skeleton.utils.files import write_text
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.zoo.entries import (
     ZOO,
     Entry,
@@ -107,7 +109,11 @@ def run(words: Sequence[str]) -> None:
     """Runs the command; `words` are its arguments without `--score`."""
     args = _parser().parse_args(words)
     _check(args)
-    out = args.out or free_folder(Path("runs/attention_score"))
+    with locked(args.out or free_folder(Path("runs/attention_score"))) as out:
+        _score(args, out)
+
+
+def _score(args: argparse.Namespace, out: Path) -> None:
     start_keras()
     from keras_skeleton.attention.faithfulness import NotScoredError
     from keras_skeleton.attention.score import AttentionScore
@@ -136,7 +142,7 @@ def run(words: Sequence[str]) -> None:
     parts = [] if scores.empty else [(readable(scores), EXPLANATION)]
     parts.append((swap_test.readable(swaps), swap_test.EXPLANATION))
     page = [f"{markdown(text)}\n\n{words}\n" for text, words in parts]
-    (out / "attention_score.md").write_text("\n".join(page), "utf-8")
+    write_text(out / "attention_score.md", "\n".join(page))
     for text, words in parts:
         print(f"\n{text.to_string(index=False)}\n\n{words}")
     for name, own in swaps.groupby("network", sort=False):

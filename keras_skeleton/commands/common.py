@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from keras_skeleton.datasets.registry import get_source, load_dataset
 from keras_skeleton.datasets.source import DATA_VARIABLE
 from keras_skeleton.datasets.store import default_cache_dir
 from keras_skeleton.utils.errors import UnknownNameError, UserError
-from keras_skeleton.utils.files import is_part
+from keras_skeleton.utils.lock import InUseError, holds_nothing, locked
 from keras_skeleton.utils.program import program
 
 if TYPE_CHECKING:
@@ -208,25 +208,34 @@ def latest_folder(base: Path) -> Path:
     return there[-1] if there else base
 
 
-def folder_of_run(args: argparse.Namespace, base: Path) -> Path:
-    """The run folder: --out, or else a new folder named after `base`, or with --resume the latest
-    one."""
-    out: Path = args.out or (latest_folder(base) if args.resume else free_folder(base))
-    if args.out is None and not args.resume and out != base:
-        print(f"{base} exists; results go to {out}")
-    if args.resume and not (out / "run.json").exists():
-        raise UserError(f"{out}: no run to resume; give the folder of the run with --out")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; --out must be a folder")
-    if not args.resume:
-        _check_free(out, args.fold)
-    return out
+@contextmanager
+def folder_of_run(args: argparse.Namespace, base: Path) -> Iterator[Path]:
+    """Locks the run folder: --out, or else a new folder named after `base`, or with --resume the
+    latest one."""
+    with ExitStack() as stack:
+        while True:
+            out: Path = args.out or (latest_folder(base) if args.resume else free_folder(base))
+            if out.exists() and not out.is_dir():
+                raise UserError(f"{out} is a file; --out must be a folder")
+            try:
+                stack.enter_context(locked(out))
+                break
+            except InUseError:
+                if args.out is not None or args.resume:
+                    raise  # else another process was faster, and the next folder is free
+        if args.resume and not (out / "run.json").exists():
+            raise UserError(f"{out}: no run to resume; give the folder of the run with --out")
+        if not args.resume:
+            _check_free(out, args.fold)
+        if args.out is None and not args.resume and out != base:
+            print(f"{base} exists; results go to {out}")
+        yield out
 
 
 def _check_free(out: Path, folds: Sequence[int] | None) -> None:
     """Raises UserError if a folder cannot hold these folds (all by default). Called before anything
     is loaded."""
-    if not out.exists() or all(is_part(path) for path in out.iterdir()):
+    if holds_nothing(out):
         return
     if not (out / "run.json").exists():
         raise UserError(f"{out} is not empty and has no run.json; choose another --out")

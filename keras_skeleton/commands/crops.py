@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.commands.common import (
     add_data_arguments,
@@ -14,6 +16,11 @@ from keras_skeleton.commands.common import (
 )
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.lock import locked
+
+if TYPE_CHECKING:
+    from keras_skeleton.datasets.dataset import ReadReport
+    from keras_skeleton.datasets.source import Source
 
 VIDEOS = ("ntu", "ntu120", "nucla", "synthetic")  # datasets with joint positions in videos
 
@@ -41,6 +48,16 @@ def run(words: Sequence[str]) -> None:
     if args.size % 2:
         raise UserError(f"--size {args.size}: must be an even number of pixels")
     root = source.find(args.data_dir)
+    with locked(args.crops, "--crops"):
+        report = _make(args, source, root, options)
+    for skipped in report.skipped:
+        print(f"skipped: {skipped.where}: {skipped.why}")
+    print(f"crops in {args.crops}")
+
+
+def _make(
+    args: argparse.Namespace, source: Source, root: Path | None, options: dict[str, Any]
+) -> ReadReport:
     from keras_skeleton.utils.processes import cores
 
     workers = args.workers or cores()
@@ -55,7 +72,7 @@ def run(words: Sequence[str]) -> None:
     from keras_skeleton.video.crops import prepare_crops
     from keras_skeleton.viz.crop_boxes import save_boxes
 
-    report = prepare_crops(
+    return prepare_crops(
         root,
         args.crops,
         size=args.size,
@@ -65,6 +82,3 @@ def run(words: Sequence[str]) -> None:
         dataset=source.name,
         draw=save_boxes,
     )
-    for skipped in report.skipped:
-        print(f"skipped: {skipped.where}: {skipped.why}")
-    print(f"crops in {args.crops}")

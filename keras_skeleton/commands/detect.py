@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from keras_skeleton.datasets.registry import SOURCES, get_source
 from keras_skeleton.models.registry import check_model
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.lock import locked
 
 GATES = ("gate_u", "gate_b")  # as in `detection.detector`, which needs Keras
 
@@ -91,7 +93,8 @@ def run(words: Sequence[str]) -> None:
     """Runs the command."""
     args = _parser().parse_args(words)
     if args.stream is not None or args.weights is not None:
-        detect_in_stream(args)
+        with locked(args.out) if args.out else nullcontext():
+            detect_in_stream(args)
         return
     if args.dataset is None:
         raise UserError("detect needs --dataset and --protocol (or --stream and --weights)")
@@ -131,26 +134,25 @@ def run(words: Sequence[str]) -> None:
         raise UserError("--table runs all methods; leave out --method")
     kind = "table" if args.table else (args.method or way).replace(",", "_")
     base = Path("runs") / f"detect_{kind}_{args.dataset}_{args.protocol}"
-    out = folder_of_run(args, base)
+    with folder_of_run(args, base) as out:
+        start_keras(args.deterministic)
+        from keras_skeleton.detection.detector import METHODS
+        from keras_skeleton.detection.experiment import Detection
+        from keras_skeleton.evaluation.run_record import command_line
 
-    start_keras(args.deterministic)
-    from keras_skeleton.detection.detector import METHODS
-    from keras_skeleton.detection.experiment import Detection
-    from keras_skeleton.evaluation.run_record import command_line
-
-    named = args.method.split(",") if args.method else [way, f"{way}_m"]
-    detection = Detection(
-        dataset=load(args, options),
-        protocol=args.protocol,
-        methods=list(METHODS) if args.table else named,
-        classifier=args.classifier,
-        recipes=recipes,
-        seed=args.seed,
-        folder=out,
-        command=command_line(),
-        fixed=chosen_settings(args),
-    )
-    print(f"detection on {args.dataset}, {args.protocol}; results in {out}")
-    with resumable(out):
-        print("\n" + detection.run(args.fold, args.resume))
-    print(f"\nresults are in {out}")
+        named = args.method.split(",") if args.method else [way, f"{way}_m"]
+        detection = Detection(
+            dataset=load(args, options),
+            protocol=args.protocol,
+            methods=list(METHODS) if args.table else named,
+            classifier=args.classifier,
+            recipes=recipes,
+            seed=args.seed,
+            folder=out,
+            command=command_line(),
+            fixed=chosen_settings(args),
+        )
+        print(f"detection on {args.dataset}, {args.protocol}; results in {out}")
+        with resumable(out):
+            print("\n" + detection.run(args.fold, args.resume))
+        print(f"\nresults are in {out}")

@@ -17,6 +17,7 @@ from keras_skeleton.commands.film import progress_bar
 from keras_skeleton.commands.pose_models import add_pose_models, pose_estimator, pose_models
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.video.film_files import is_film
 from keras_skeleton.zoo.detectors import describe_detectors, detectors, find_detector
 
@@ -260,18 +261,19 @@ def _detect_in_recording(
     for note in [*recording.info["notes"], *_notes(run, fps, film)]:
         print(f"note: {note}")
     name = plain_name(path.stem)
-    paths = write_outputs(
-        args.out or Path("detections") / name,
-        name,
-        found,
-        length,
-        run["classes"],
-        f"{path.name}: detected by {method}, trained on {run['dataset']}",
-        fps,
-        path.name,
-        path if film else None,
-        probability,
-    )
+    with locked(args.out or Path("detections") / name) as folder:
+        paths = write_outputs(
+            folder,
+            name,
+            found,
+            length,
+            run["classes"],
+            f"{path.name}: detected by {method}, trained on {run['dataset']}",
+            fps,
+            path.name,
+            path if film else None,
+            probability,
+        )
     print("\n".join(map(str, paths)))
 
 

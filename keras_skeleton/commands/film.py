@@ -14,6 +14,8 @@ from keras_skeleton.commands.common import start_keras
 from keras_skeleton.commands.pose_models import pose_estimator, pose_models
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.full_disk import FullDiskError
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.program import program
 from keras_skeleton.video.film import open_film
 from keras_skeleton.video.film_files import film_names
@@ -22,6 +24,7 @@ from keras_skeleton.zoo.entries import read_zoo
 if TYPE_CHECKING:
     from keras_skeleton.film.result import FilmResult
     from keras_skeleton.recognizer import Recognizer
+    from keras_skeleton.video.pose_models import PoseModels
 
 DATASET = "film"  # of the networks that are trained for films
 
@@ -82,6 +85,13 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
         raise UserError(f"{lost[0]}: no such file")
     if len(films) == 1:
         open_film(films[0])  # refuses a file that is no film before the network is loaded
+    with locked(out):
+        _predict_films(args, films, models, out)
+
+
+def _predict_films(
+    args: argparse.Namespace, films: Sequence[Path], models: PoseModels, out: Path
+) -> None:
     recognizer = open_network(args)
     from keras_skeleton.film.label import label_film
     from keras_skeleton.predictions import predictions_table, write_predictions
@@ -97,6 +107,8 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
                     film, recognizer, pose, out, args.people, overlay=not args.no_overlay,
                     progress=progress, blocks=args.coarse, name=name,
                 )  # fmt: skip
+        except FullDiskError:  # not a fault of this film
+            raise
         except UserError as error:
             if len(films) == 1:
                 raise

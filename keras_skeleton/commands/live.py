@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from keras_skeleton.commands.film import check_options, open_network
 from keras_skeleton.commands.pose_models import pose_estimator, pose_models
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.terminal import raw_stream
 from keras_skeleton.video.camera import Camera, open_camera
 from keras_skeleton.video.film import open_film
@@ -44,7 +45,7 @@ def predict_live(args: argparse.Namespace, source: str | Path) -> None:
         labeler = LiveLabeler(recognizer, pose_estimator(models), camera.size, args.people)
         window = None if args.no_window else _window(labeler.picture_size, camera.name)
         name = _name(source)
-        out = args.out or Path("runs") / "films" / name
+        out = stack.enter_context(locked(args.out or Path("runs") / "films" / name))
         print(
             f"{camera.name}: {camera.size[1]} x {camera.size[0]}; labels come "
             f"{labeler.label_delay_s:.1f} s late; stop with Ctrl-C"

@@ -7,6 +7,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from keras_skeleton.commands.pose_models import add_pose_models
 from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
 from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.program import program
 from keras_skeleton.video.film_files import find_films, is_film
 from keras_skeleton.zoo.entries import ZOO, no_weights, read_zoo
@@ -181,6 +183,11 @@ def run(words: Sequence[str]) -> None:
             )
         _stream(args)
         return
+    with locked(args.out) if args.out else nullcontext():
+        _predict_clips(args)
+
+
+def _predict_clips(args: argparse.Namespace) -> None:
     paths = find_sources(args.sources)
     clips: list[SourceClip] = []
     skipped = 0

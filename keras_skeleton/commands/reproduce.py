@@ -6,12 +6,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from keras_skeleton.commands.common import parser_for, start_keras, whole_number
 from keras_skeleton.evaluation.run_record import TRAIN_ON
-from keras_skeleton.reproduction.tables import ALL, read_tables
+from keras_skeleton.reproduction.tables import ALL, Table, read_tables
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.lock import locked
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,6 +107,12 @@ def run(words: Sequence[str]) -> None:
         raise UserError("--quick tests every training; omit --no-train and --most-hours")
     if args.data_dir is not None and not args.data_dir.is_dir():
         raise UserError(f"{args.data_dir}: no such folder")
+    # Only the run folders: stored results are added to by any number of commands.
+    with nullcontext() if args.no_train else locked(args.out):
+        _reproduce(args, tables)
+
+
+def _reproduce(args: argparse.Namespace, tables: Sequence[Table]) -> None:
     # This process only plans; it must leave GPU memory to the training processes.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     start_keras()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -213,11 +214,13 @@ def run(words: Sequence[str]) -> None:
         base = base.with_name(base.name + "_scored")
     job = job_of(args)
     first = job is None or not job.process
-    out = folder_of_run(args, base) if first else args.out or base  # only the first process writes
-    if first:
-        what = "weights of " if args.weights is not None else ""
-        print(f"{what}{args.model} on {args.dataset}, {args.protocol}; starting Keras", flush=True)
-    with distributed_session(job) as met:
+    with ExitStack() as stack:
+        # Only the first process writes.
+        out = stack.enter_context(folder_of_run(args, base)) if first else args.out or base
+        if first:
+            what = f"{'' if args.weights is None else 'weights of '}{args.model} on {args.dataset}"
+            print(f"{what}, {args.protocol}; starting Keras", flush=True)
+        met = stack.enter_context(distributed_session(job))
         start_keras(args.deterministic, args.precision, job)
         met()
         if args.devices == "all":

@@ -74,7 +74,7 @@ from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.transforms.bodies import MAX_TRACKS, join_tracks, two_actors
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import read_bytes
-from keras_skeleton.utils.processes import cores
+from keras_skeleton.utils.processes import cores, end_with_parent
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 SUFFIX = ".skeleton"
@@ -323,7 +323,8 @@ def read_clips(
         return
     chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
     # 'spawn', because a fork of a process that runs TensorFlow may hang.
-    pool = ProcessPoolExecutor(min(processes, len(chunks)), mp_context=get_context("spawn"))
+    number, context = min(processes, len(chunks)), get_context("spawn")
+    pool = ProcessPoolExecutor(number, context, end_with_parent)
     waiting: deque[Future[list[Clip]]] = deque()
     try:
         for chunk in chunks:

@@ -58,6 +58,8 @@ from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.run_facts import about_dataset
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import write_json
+from keras_skeleton.utils.full_disk import writing
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.tables import write_table
 
 # Search grid on the validation recordings. The paper uses epsilon = 0 (0.2 for cross-view),
@@ -175,6 +177,7 @@ class Detection:
 
         Raises:
             RunError: If the folder holds another experiment, or, without `resume`, these folds.
+            InUseError: If another process writes to the folder.
         """
         needed = [p for p in self.parts if any(p in METHODS[m] for m in self.methods)]
         if len(self.dataset.classes) < 2 and {"tap_u", "tap_b"} & set(needed):
@@ -183,6 +186,10 @@ class Detection:
                 "more apart; choose another method, such as --method gate_b"
             )
         wanted = self.parts["tap_u"].check_folds(numbers)
+        with locked(self.folder, log=self.log):
+            return self._run(wanted, needed, resume)
+
+    def _run(self, wanted: Sequence[int], needed: Sequence[str], resume: bool) -> str:
         begun = [k for k in wanted if (self.folder / f"fold_{k:02d}").exists()]
         open_run(self.folder, self.describe(), begun, resume, self.log)
         for name in needed:
@@ -317,7 +324,8 @@ class Detection:
         )
         for name, arrays in (("curves", curves), ("probabilities", probabilities)):
             if arrays:
-                np.savez_compressed(part / f"{name}.npz", **arrays)
+                with writing(folder / f"{name}.npz"):
+                    np.savez_compressed(part / f"{name}.npz", **arrays)
         write_table(found, part / "detections.csv", index=False)
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)

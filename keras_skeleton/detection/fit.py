@@ -23,6 +23,7 @@ from keras_skeleton.training.progress import EVERY
 from keras_skeleton.training.state import StateError, TrainingState, delete_state
 from keras_skeleton.training.trainer import OPTIMIZERS
 from keras_skeleton.utils.files import remove_parts, write_atomic
+from keras_skeleton.utils.tables import write_table
 
 SIGMA = 5.0  # width of the confidence curves at starts and ends, in frames; from memory (JCR-RNN)
 SIZE = 200  # window length, if a recipe has none
@@ -275,7 +276,7 @@ class RecordingFit:
         self.network.set_weights(state.best_weights)
         table = pd.DataFrame(history)
         if folder is not None:
-            table.to_csv(folder / "history.csv", index=False)
+            write_table(table, folder / "history.csv", index=False)
             write_atomic(folder / WEIGHTS, self.network.save_weights)
             delete_state(folder / "state.npz")
         return table

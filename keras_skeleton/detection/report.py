@@ -29,7 +29,7 @@ from keras_skeleton.detection.training_free import training_free_curves
 from keras_skeleton.evaluation.calibration import auroc
 from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import FileError, open_arrays, plain_name, reason
+from keras_skeleton.utils.files import FileError, open_arrays, plain_name, reason, write_text
 from keras_skeleton.utils.tables import read_table, write_table
 from keras_skeleton.viz.detection_plots import precision_recall_figure, timeline_figure
 from keras_skeleton.viz.style import save_figure
@@ -76,7 +76,7 @@ def write_report(
     if not intervals["video"].isin(everyone).any():
         why = "the test recordings have no annotated action"
         text = f"{why if everyone else 'there are no test recordings'}, so nothing was scored"
-        (folder / "scores.txt").write_text(text + "\n", "utf-8")
+        write_text(folder / "scores.txt", text + "\n")
         return text
     rows = []
     for method, table in found.items():
@@ -89,7 +89,7 @@ def write_report(
             own.insert(0, "method", method)
             rows.append(own.assign(detections=len(table), intervals=len(truth)))
     everything = pd.concat(rows, ignore_index=True)
-    everything.to_csv(folder / "scores.csv", index=False)
+    write_table(everything, folder / "scores.csv", index=False)
     text = table_of(everything, "paper")
     counts = {TITLES[method]: len(videos) for method, videos in tested.items()}
     if len({tuple(videos) for videos in tested.values()}) > 1:
@@ -97,7 +97,7 @@ def write_report(
         text += f"\nnot comparable: methods were tested on different recordings ({own})"
     if differs := run.get("not_published"):
         text += f"\nnot the published data: {'; '.join(map(str, differs))}"
-    (folder / "scores.txt").write_text(text + "\n", "utf-8")
+    write_text(folder / "scores.txt", text + "\n")
     _draw(folder, run, found, tested, intervals)
     _write_attention(folder, found, tested, intervals, dataset)
     return text
@@ -242,7 +242,7 @@ def _write_attention(
     if dataset is not None:
         videos = dict.fromkeys(video for method in attention for video in tested[method])
         table = with_training_free(table, dataset, list(videos), intervals)
-    table.to_csv(folder / "attention.csv", index=False)
+    write_table(table, folder / "attention.csv", index=False)
 
 
 def with_training_free(

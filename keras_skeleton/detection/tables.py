@@ -9,7 +9,6 @@ for detections, `score`. File formats:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import plain_name, read_text
+from keras_skeleton.utils.files import plain_name, read_text, write_json, write_text
 
 INTERVAL = ["video", "label", "start", "end"]
 DETECTION = [*INTERVAL, "score"]
@@ -126,7 +125,7 @@ def write_pku_mmd(detections: pd.DataFrame, folder: str | Path, videos: Sequence
             raise TableError(f"detections: video '{video:.80}' is not a valid file name")
     for video, own in lines.items():
         text = "".join(f"{line}\n" for line in own)
-        (folder / f"{video}.txt").write_text(text, "utf-8")
+        write_text(folder / f"{video}.txt", text)
 
 
 def write_activitynet(
@@ -155,4 +154,4 @@ def write_activitynet(
         found = {"label": classes[int(row.label)], "score": float(row.score), "segment": segment}
         results.setdefault(row.video, []).append(found)
     content = {"version": "VERSION 1.3", "results": results, "external_data": {"used": False}}
-    Path(path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    write_json(path, content)

@@ -50,6 +50,7 @@ from keras_skeleton.evaluation.scores import (
 )
 from keras_skeleton.evaluation.swap_test import SUMMARY, read_clips, summarize
 from keras_skeleton.utils.files import reason, write_text
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.tables import read_table, write_table
 from keras_skeleton.utils.text import percent
 from keras_skeleton.viz.accuracy_plots import confusion_figure, curves_figure
@@ -413,10 +414,16 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
 
     Raises:
         ResultsError: As for `merge_runs`, or if `history.csv` is missing or damaged.
+        InUseError: Another process writes to the output folder.
 
     Example:
         >>> print(write_report("runs/mans9_ntu_cs", "report"))  # doctest: +SKIP
     """
+    with locked(out):
+        return _write_report(run_dirs, Path(out))
+
+
+def _write_report(run_dirs: str | Path | Iterable[str | Path], out: Path) -> str:
     experiment = read_experiment(run_dirs)
     histories = [read_history(fold.folder / "history.csv") for fold in experiment.folds]
     merged = _merge(experiment)
@@ -426,8 +433,6 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
     table = per_class_table(pooled.labels, pooled.logits, classes)
     title = title_of(merged)
 
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     write_scores(
         out / "scores.npz",
         pooled.names,

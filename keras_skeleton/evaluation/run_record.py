@@ -18,7 +18,8 @@ from typing import Any
 from keras_skeleton.datasets.registry import SOURCES, get_source
 from keras_skeleton.evaluation.scores import ResultsError
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import is_part, read_json, write_json
+from keras_skeleton.utils.files import read_json, write_json
+from keras_skeleton.utils.lock import holds_nothing
 from keras_skeleton.utils.processes import THREADS
 
 NEEDED = ("dataset", "protocol", "recipe", "seed", "classes", "skeleton")
@@ -290,7 +291,7 @@ def open_run(
                     "clips, so that they cannot be compared; recorded from now on"
                 )
             write_json(path, {**theirs, **lacking})
-    elif folder.exists() and any(not is_part(p) for p in folder.iterdir()):
+    elif folder.exists() and not holds_nothing(folder):
         raise RunError(f"{folder} is not empty and has no run.json; choose another --out")
     else:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +71,7 @@ from keras_skeleton.training.transfer import freeze
 from keras_skeleton.transforms.glimpses import PARTS
 from keras_skeleton.utils.errors import UnknownNameError
 from keras_skeleton.utils.files import read_json, write_json
+from keras_skeleton.utils.lock import locked
 from keras_skeleton.video.crops import Crops
 
 RESULTS = ("history.csv", "scores.npz", "best.weights.h5")  # a finished fold has all of them
@@ -398,15 +400,22 @@ class Experiment:
 
         Raises:
             RunError: If the folder holds another experiment, or, without `resume`, these folds.
+            InUseError: If another process writes to the folder.
         """
         wanted = self.check_folds(folds)
         devices = current()
         mine = {key: value for key, value in self.describe().items() if key not in MAY_DIFFER}
         devices.compare({**mine, "folds": wanted, "resume": resume})
-        open_folds = devices.decide(lambda: self.open(wanted, resume))
-        with tempfile.TemporaryDirectory(prefix="keras_skeleton_") as thrown_away:
+        with ExitStack() as stack:
+
+            def begin() -> list[int]:  # in the first process, the only one that writes
+                stack.enter_context(locked(self.folder, log=self.log))
+                return self.open(wanted, resume)
+
+            open_folds = devices.decide(begin)
             if devices.process:
-                self.folder, self.log = Path(thrown_away), _log_nothing
+                thrown_away = tempfile.TemporaryDirectory(prefix="keras_skeleton_")
+                self.folder, self.log = Path(stack.enter_context(thrown_away)), _log_nothing
             if jobs and len(open_folds) > 1:
                 jobs.train(open_folds, resume, self.log)
             elif open_folds:

@@ -8,6 +8,7 @@ An interrupted computation resumes where it stopped; with other weights or clips
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.models.pose_i3d import POOLED
 from keras_skeleton.training.pipeline import ClipInputs
 from keras_skeleton.utils.files import read_json, write_json
+from keras_skeleton.utils.full_disk import FULL, writing
 
 BLOCK = 64  # clips between two updates of the JSON file
 
@@ -58,7 +60,9 @@ def stream_features(
     }
     done = _done(note, values, mine)
     if not done:
-        np.lib.format.open_memmap(values, "w+", np.float16, shape).flush()
+        with writing(values):
+            np.lib.format.open_memmap(values, "w+", np.float16, shape).flush()
+            _reserve(values)
     kept = np.lib.format.open_memmap(values, "r+")
     for first in range(done, len(clips), BLOCK):
         if not first % (BLOCK * 16):
@@ -71,6 +75,18 @@ def stream_features(
         kept.flush()
         write_json(note, {**mine, "done": first + len(block)})
     return np.load(values, mmap_mode="r", allow_pickle=False)
+
+
+def _reserve(path: Path) -> None:
+    """Takes the space of a file that will be written as memory; a disk that is full then would end
+    the process."""
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno in FULL:  # else a file system that cannot
+                    raise
 
 
 def _done(note: Path, values: Path, mine: dict[str, object]) -> int:

@@ -29,6 +29,7 @@ from keras_skeleton.training.progress import Progress
 from keras_skeleton.training.trainer import Trainer
 from keras_skeleton.training.transfer import take_over
 from keras_skeleton.utils.files import read_json, write_json
+from keras_skeleton.utils.tables import write_table
 
 FIGURES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy", "seconds")
 RESULTS = ("scores.npz", "best.weights.h5", "last.weights.h5")
@@ -101,7 +102,7 @@ def train_stages(
         if (place / name).exists():  # there are no scores without test clips
             shutil.copyfile(place / name, folder / name)
     whole = pd.concat(histories)
-    whole.to_csv(folder / "history.csv", index=False)
+    write_table(whole, folder / "history.csv", index=False)
     before = done - epochs  # epochs are numbered across all stages
     metrics = {
         **metrics,

@@ -13,7 +13,8 @@ from pathlib import Path
 from keras_skeleton.utils.errors import UserError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-SIGNS = ("No space left on device", "Disk quota exceeded")  # in errors of HDF5 and TensorFlow
+# In errors of HDF5 and TensorFlow; NumPy's says only how much was written.
+SIGNS = ("No space left on device", "Disk quota exceeded", " requested and ")
 LITTLE = 64 << 20  # bytes
 REMEDY = (
     "free some space, then run the same command again (train and detect: with --out and --resume, "

@@ -122,7 +122,7 @@ class _Lines(io.TextIOWrapper):
 
 
 def _start(init_process: Callable[[], None], threads: int) -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if threads:
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
         sys.stdout = _Lines(sys.stdout.buffer, line_buffering=True)
@@ -130,8 +130,13 @@ def _start(init_process: Callable[[], None], threads: int) -> None:
     init_process()
 
 
-def _end_with_parent() -> None:
-    """Ends this process with its parent, so that no training continues after a killed command."""
+def end_with_parent() -> None:
+    """Lets this process end with its parent, so that nothing continues after a killed command; for
+    the `initializer` of pools of processes."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -22,6 +22,7 @@ import multiprocessing
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -37,6 +38,9 @@ from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
 from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.files import read_text, refuse, write_atomic
+from keras_skeleton.utils.full_disk import FullDiskError, writing
+from keras_skeleton.utils.lock import locked
+from keras_skeleton.utils.processes import end_with_parent
 from keras_skeleton.video.reading import frames_of, write_video
 
 PICTURES = 6  # recordings whose boxes are drawn
@@ -100,10 +104,13 @@ def open_crops(folder: str | Path) -> Crops:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """The finished rows of a table: a line without an end is being written, or its process was
+    killed."""
     if not path.exists():
         return []
     try:
-        reader = csv.DictReader(io.StringIO(read_text(path, "a table of crops", most=MAX_TABLE)))
+        text = read_text(path, "a table of crops", most=MAX_TABLE)
+        reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
         # Short lines would be filled up to the columns of the first.
         if len(reader.fieldnames or ()) > MAX_COLUMNS:
             raise refuse(path, f"has more than {MAX_COLUMNS} columns; choose another folder")
@@ -364,6 +371,7 @@ def prepare_crops(
     Raises:
         DatasetError: There is no recording or, with `strict`, an unusable one.
         UserError: The folder contains crops of another size, or a damaged table.
+        InUseError: Another process writes to the folder.
 
     Example:
         >>> from keras_skeleton.video.crops import prepare_crops
@@ -375,8 +383,22 @@ def prepare_crops(
         raise DatasetError(
             f"{root}: no recording with video and skeletons; expected {RECORDINGS[dataset].layout}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    done = finished(folder, size)
+    with locked(folder, "--crops", log):
+        _crop(pairs, folder, size, report, log, workers, draw)
+    return report
+
+
+def _crop(
+    pairs: list[Pair],
+    folder: Path,
+    size: int,
+    report: ReadReport,
+    log: Callable[[str], None],
+    workers: int,
+    draw: Callable[[Pair, Path], object],
+) -> None:
+    finished(folder, size)
+    _cut_last_line(folder / "crops.csv")
     forget_changed(folder, pairs, log)
     done = finished(folder, size)
     log(f"{len(pairs)} recordings, {sum(p.name in done for p in pairs)} already cropped")
@@ -385,19 +407,28 @@ def prepare_crops(
         if isinstance(row, UserError):
             report.skip(pair.name, str(row))
             continue
-        path = folder / "crops.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as lines:
-            writer = csv.DictWriter(lines, COLUMNS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-        held = ", ".join(f"{part} {row[f'held_{part}']}" for part in PARTS if row[f"held_{part}"])
         if len(done) + number <= PICTURES:
             draw(pair, folder / "boxes" / f"{pair.name}.png")
+        _append(folder / "crops.csv", row)  # last: the recording is finished
+        held = ", ".join(f"{part} {row[f'held_{part}']}" for part in PARTS if row[f"held_{part}"])
         note = f"; last box kept in frames: {held}" if held else ""
         log(f"{number}/{len(left)} {pair.name}: {row['frames']} frames{note}")
-    return report
+
+
+def _append(path: Path, row: Mapping[str, int | str]) -> None:
+    with writing(path), path.open("a", newline="") as lines:
+        writer = csv.DictWriter(lines, COLUMNS)
+        if not path.stat().st_size:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _cut_last_line(path: Path) -> None:
+    """Removes a line that a killed process, or one without space, has not finished."""
+    with suppress(FileNotFoundError), path.open("r+b") as file:
+        content = file.read(MAX_TABLE)
+        if not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
 
 
 Outcome = dict[str, int | str] | UserError
@@ -413,7 +444,7 @@ def _rows_of(
         return
     # Spawned, because a process that has used TensorFlow must not be forked.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(pairs)), context) as pool:
+    with ProcessPoolExecutor(min(workers, len(pairs)), context, end_with_parent) as pool:
         try:
             yield from zip(pairs, pool.map(work, pairs), strict=True)
         except BaseException:
@@ -424,5 +455,7 @@ def _rows_of(
 def _outcome(pair: Pair, folder: Path, size: int) -> Outcome:
     try:
         return crop_recording(pair, folder, size)
+    except FullDiskError:  # not a fault of this recording
+        raise
     except UserError as error:
         return error

@@ -13,6 +13,8 @@ from keras_skeleton.datasets.synthetic import studio
 from keras_skeleton.datasets.synthetic.rendering import CLOTHES, OUTFITS, render
 from keras_skeleton.datasets.synthetic.studio import generator
 from keras_skeleton.utils.files import write_atomic
+from keras_skeleton.utils.lock import locked
+from keras_skeleton.utils.processes import end_with_parent
 from keras_skeleton.video.reading import write_video
 
 
@@ -68,9 +70,11 @@ def render_all(
     work = partial(_render_subject, folder, seed, repetitions)
     everybody = range(1, subjects + 1)
     if workers == 1:
-        list(map(work, everybody))
+        with locked(folder):
+            list(map(work, everybody))
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with locked(folder), ProcessPoolExecutor(workers, context, end_with_parent) as pool:
         list(pool.map(work, everybody))
 
 

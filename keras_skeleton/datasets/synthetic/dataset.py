@@ -54,6 +54,7 @@ from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.datasets.synthetic import studio
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import write_text
 
 CLASSES = tuple(action.name for action in studio.ACTIONS)
 VIEWS = (1, 2, 3)
@@ -365,7 +366,7 @@ def write_skeleton_files(
     paths = []
     for clip in make_clips(seed, subjects, repetitions, labels, views):
         path = folder / f"{clip.name}.skeleton"
-        path.write_text(skeleton_text(clip), "ascii")
+        write_text(path, skeleton_text(clip))
         paths.append(path)
     return paths
 
