@@ -199,7 +199,9 @@ def _also(lines: Sequence[Line]) -> str:
     """Further options of `reproduce` that the missing trainings need."""
     absent = _not_run(lines)
     crops = " --crops FOLDER" if any(training.watches for training in absent) else ""
-    return crops + (" --i3d PATH" if any(training.i3d for training in absent) else "")
+    i3d = " --i3d PATH" if any(training.i3d for training in absent) else ""
+    streams = " --streams RUN_DIR" if any(training.streams for training in absent) else ""
+    return crops + i3d + streams
 
 
 def _not_run(lines: Sequence[Line]) -> list[Training]:

@@ -93,6 +93,31 @@ def test_what_papers_quote_of_each_other_and_of_themselves_agrees():
     assert gains == pytest.approx([3.2, 1.6])
 
 
+def test_streams_of_another_dataset():
+    """The second column of Table 2 of Das et al.; its last number is that of Table 4."""
+    table, first = TABLES["pose4"], TABLES["pose2"]
+    assert [row.name for row in table.rows] == [row.name for row in first.rows]
+    assert all(new.paper > old.paper for new, old in zip(table.rows, first.rows, strict=True))
+    assert table.rows[-1].paper == (93.10,)
+    training = table.rows[-1].training
+    assert training.command().endswith("--crops FOLDER --streams RUN_DIR --seed 0")
+    assert training.name == "pose_i3d_nucla_cv_ntu_streams"
+
+
+def test_lambdas_of_fig_7():
+    swept = {
+        name: [dict(row.training.settings)[name] for row in TABLES["sta7"].rows
+               if name in dict(row.training.settings) and row.training.protocol == "cv"]
+        for name in ("lambda1", "lambda2")
+    }  # fmt: skip
+    assert swept == {
+        "lambda1": [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+        "lambda2": [1e-5, 1e-4, 1e-3, 1e-2, 1e-1],
+    }
+    models = {row.training.model for row in TABLES["sta7"].rows}
+    assert models == {"sa_lstm", "ta_lstm"}
+
+
 def test_figures_that_could_not_be_read_are_left_out():
     assert papers("sta5", "TAP-B", "pku_mmd", "cs") == (0.544, 0.514, 0.461, None)
     assert papers("sta5", "TAP-B", "pku_mmd", "cv") == (None,) * 4
