@@ -223,6 +223,8 @@ def _detect_in_recording(
         at_rate,
         back_at_rate,
         is_other_rate,
+        rate_of_rows,
+        times_of,
         trained_fps,
     )
 
@@ -230,9 +232,13 @@ def _detect_in_recording(
     recording = (
         _read_film(args, detector, models, METHODS[method]) if film else _read(args, detector)
     )
-    if args.fps is not None:
-        recording.info["fps"] = args.fps
     run = detector.run
+    times = times_of(recording, args.fps)
+    if times is not None:
+        recording.info["fps"] = rate_of_rows(times, run)
+        recording.info["notes"].append(_numbers_note(recording.info["numbers"], args.fps))
+    elif args.fps is not None:
+        recording.info["fps"] = args.fps
     trained = trained_fps(run)
     if recording.info["fps"] is None and trained:
         recording.info["fps"] = trained
@@ -252,11 +258,13 @@ def _detect_in_recording(
             at = np.round(np.arange(length) * other / fps).astype(int)
             probability = probability[np.minimum(at, len(probability) - 1)]
     path = Path("stream" if args.stream == STANDARD_INPUT else args.stream)
-    shown = named(found, path.name, run["classes"], fps)
+    shown = named(found, path.name, run["classes"], fps, times)
     if len(shown):
         columns = ["label", "start", "end", *(["start_s", "end_s"] if fps else []), "score"]
         print(shown[columns].to_string(index=False, formatters={"score": "{:.3f}".format}))
     seconds = f" ({length / fps:.1f} s at {fps:.4g} frames per second)" if fps else ""
+    if times is not None:
+        seconds = f" ({times[-1]:.1f} s)"
     print(f"{len(shown)} actions in {length} frames{seconds} of {path.name}")
     for note in [*recording.info["notes"], *_notes(run, fps, film)]:
         print(f"note: {note}")
@@ -273,8 +281,21 @@ def _detect_in_recording(
             path.name,
             path if film else None,
             probability,
+            times,
         )
     print("\n".join(map(str, paths)))
+
+
+def _numbers_note(numbers: np.ndarray, fps: float | None) -> str:
+    """How frames and seconds of a recording with frame numbers are counted."""
+    from keras_skeleton.detection.recording import NUMBERS_A_SECOND
+
+    rate = "as --fps says" if fps else "of the Kinect"
+    return (
+        f"frames are the rows of the file, from 0; seconds are those of its frame numbers, "
+        f"{numbers[0]} to {numbers[-1]}, {fps or NUMBERS_A_SECOND:g} a second ({rate}), from the "
+        "first row"
+    )
 
 
 def _read(args: argparse.Namespace, detector: Detector) -> SkeletonDataset:

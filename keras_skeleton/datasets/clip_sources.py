@@ -42,6 +42,8 @@ class SourceClip:
         fps: Frames per second; None if unknown.
         notes: Assumptions of the reader, such as the layout.
         from_film: Whether the joints are 3D key points of a pose estimator, in meters.
+        numbers: Numbers of the frames on a clock of their own, int (T,) and ascending, where the
+            file says them and they are not even.
     """
 
     source: str
@@ -50,6 +52,7 @@ class SourceClip:
     fps: float | None = None
     notes: tuple[str, ...] = ()
     from_film: bool = False
+    numbers: np.ndarray | None = None
 
 
 def find_sources(words: Iterable[str]) -> list[Path]:

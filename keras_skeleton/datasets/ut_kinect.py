@@ -89,6 +89,12 @@ def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarra
     Returns:
         Frame numbers, int64 (T,), ascending, and positions, float32 (T, 1, 20, 3), in meters.
     """
+    return read_rows(path, report)[:2]
+
+
+def read_rows(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarray, int]:
+    """As `read_sequence`, and how many lines were left out because they repeat a frame number."""
+    repeated = 0
     numbers: list[int] = []
     frames: list[np.ndarray] = []
     content = read_text(path, "a sequence", "ascii", "replace", most=MAX_BYTES)
@@ -111,12 +117,13 @@ def read_sequence(path: Path, report: ReadReport) -> tuple[np.ndarray, np.ndarra
         if numbers and number <= numbers[-1]:
             if number < numbers[-1]:
                 report.skip(f"{path}:{line}", f"frame {number} comes after {numbers[-1]}")
+            repeated += number == numbers[-1]
             continue  # repeated numbers are normal in this dataset; the first row is kept
         numbers.append(number)
         frames.append(values[1:].reshape(1, 20, 3))
     if not frames:
-        return np.zeros(0, np.int64), np.zeros((0, 1, 20, 3), np.float32)
-    return np.array(numbers), np.stack(frames).astype(np.float32)
+        return np.zeros(0, np.int64), np.zeros((0, 1, 20, 3), np.float32), repeated
+    return np.array(numbers), np.stack(frames).astype(np.float32), repeated
 
 
 def read_labels(path: Path, report: ReadReport) -> dict[str, list[Interval]]:

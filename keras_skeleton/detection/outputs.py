@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from keras_skeleton.datasets.formats.eaf import TimedLabel, write_eaf
@@ -32,8 +33,35 @@ COLUMNS = ["file", "label", "start", "end", "start_s", "end_s", "score"]
 DIGITS = 3  # of seconds
 
 
+def seconds_at(
+    frames: npt.ArrayLike, fps: float | None, times: np.ndarray | None = None
+) -> np.ndarray:
+    """Seconds of frames; NaN if the frame rate is unknown.
+
+    Args:
+        frames: Frames from 0, int of any shape.
+        fps: Frames per second.
+        times: Seconds of all frames and of the end, (T + 1,), where they are not even; they are
+            taken instead of the rate.
+
+    Example:
+        >>> seconds_at([0, 30], 20).tolist()
+        [0.0, 1.5]
+        >>> seconds_at([0, 2], None, np.array([0, 0.1, 0.4])).tolist()
+        [0.0, 0.4]
+    """
+    frames = np.asarray(frames)
+    if times is not None:
+        return np.asarray(times[frames.astype(int)], float)
+    return frames / fps if fps else np.full(frames.shape, np.nan)
+
+
 def named(
-    found: pd.DataFrame, file: str, classes: Sequence[str], fps: float | None
+    found: pd.DataFrame,
+    file: str,
+    classes: Sequence[str],
+    fps: float | None,
+    times: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Detections with names and seconds, as in NAME.csv.
 
@@ -42,6 +70,7 @@ def named(
         file: The recording.
         classes: Class names.
         fps: Frames per second; without it, seconds are empty.
+        times: Seconds of uneven frames, see `seconds_at`.
 
     Example:
         >>> found = pd.DataFrame([[0, 30, 60, 0.9]], columns=["label", "start", "end", "score"])
@@ -49,8 +78,7 @@ def named(
         [['rec1.npy', 'wave', 30, 60, 1.5, 3.0, 0.9]]
     """
     seconds = {
-        f"{side}_s": (found[side] / fps).round(DIGITS) if fps else np.full(len(found), np.nan)
-        for side in ("start", "end")
+        f"{side}_s": seconds_at(found[side], fps, times).round(DIGITS) for side in ("start", "end")
     }
     labels = [classes[int(k)] for k in found["label"]]
     score = found["score"].astype(float).round(4)
@@ -63,6 +91,7 @@ def frame_labels(
     classes: Sequence[str],
     fps: float | None = None,
     probability: np.ndarray | None = None,
+    times: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The label of every frame: that of the detection with the highest score, or no action.
 
@@ -73,6 +102,7 @@ def frame_labels(
         fps: Frames per second.
         probability: Probabilities of the classes and of no action, (T, C + 1), of methods that have
             them.
+        times: Seconds of uneven frames, see `seconds_at`.
 
     Returns:
         A table with `frame`, `time_s`, `label` and `probability` (that of the label).
@@ -88,7 +118,7 @@ def frame_labels(
     names = np.array([*classes, NO_ACTION])
     t = np.arange(frames)
     own = np.full(frames, np.nan) if probability is None else probability[t, label]
-    time = (t / fps).round(DIGITS) if fps else np.full(frames, np.nan)
+    time = seconds_at(t, fps, times).round(DIGITS)
     return pd.DataFrame(
         {"frame": t, "time_s": time, "label": names[label], "probability": own.round(4)}
     )
@@ -137,6 +167,7 @@ def write_outputs(
     file: str | None = None,
     media: Path | None = None,
     probability: np.ndarray | None = None,
+    times: np.ndarray | None = None,
 ) -> list[Path]:
     """Writes all files of the detections of a recording.
 
@@ -151,29 +182,34 @@ def write_outputs(
         file: The recording's file, for the column `file`; by default the name.
         media: The film, for ELAN.
         probability: Probabilities of every frame, see `frame_labels`.
+        times: Seconds of uneven frames, see `seconds_at`.
 
     Returns:
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table = named(found, file or name, classes, fps)
+    table = named(found, file or name, classes, fps, times)
     tables = {folder / f"{name}.csv": table}
-    tables[folder / "frames.csv"] = frame_labels(found, frames, classes, fps, probability)
+    tables[folder / "frames.csv"] = frame_labels(found, frames, classes, fps, probability, times)
     for path, content in tables.items():
         write_table(content, path, index=False)
     paths = list(tables)
     of_video = found.assign(video=name)
     write_pku_mmd(of_video.assign(label=of_video["label"] + 1), folder / "pku_mmd", [name])
     paths.append(folder / "pku_mmd" / f"{name}.txt")
+    if times is not None:  # seconds are places at one frame a second
+        sides = {side: seconds_at(found[side], fps, times) for side in ("start", "end")}
+        found, fps = found.assign(**sides), 1.0
     if fps:
         paths.append(folder / "activitynet.json")
-        write_activitynet(of_video, paths[-1], classes, fps)
+        write_activitynet(found.assign(video=name), paths[-1], classes, fps)
         labels = timed_labels(found, classes, fps)
         paths.append(folder / f"{name}.eaf")
         write_eaf(labels, paths[-1], media, classes=classes)
         paths.append(folder / f"{name}.vtt")
         write_vtt(labels, paths[-1])
-    figure = timeline_figure({"detected": found}, frames, classes, title, fps)
+    length = frames if times is None else float(times[-1])
+    figure = timeline_figure({"detected": found}, length, classes, title, fps)
     return [*paths, save_figure(figure, folder / f"{name}.png")]
 
 

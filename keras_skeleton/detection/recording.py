@@ -18,7 +18,7 @@ from keras_skeleton.datasets.formats.openpose import is_clip_folder
 from keras_skeleton.datasets.formats.poses import layouts_of
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout
 from keras_skeleton.datasets.pku_mmd import read_frames
-from keras_skeleton.datasets.ut_kinect import SEQUENCE, read_sequence
+from keras_skeleton.datasets.ut_kinect import SEQUENCE, read_rows
 from keras_skeleton.detection.fit import between_frames
 from keras_skeleton.models.preprocessing import ClipInputError, Preprocessing
 from keras_skeleton.skeletons import (
@@ -35,6 +35,7 @@ SUFFIXES = (TEXT, *READERS, ".skeleton", ".pkl")
 MODEL = "tap_lstm"  # takes recordings as all networks of detection do
 # Rows a second, about, of datasets whose files have no times; see docs/datasets.md.
 ROWS_A_SECOND = {"ut_kinect": 15.0}
+NUMBERS_A_SECOND = 30.0  # of the frame numbers of the Kinect, which skip some
 RATES = 1.25  # recordings whose rate differs by more are resampled to that of the training
 
 
@@ -65,7 +66,7 @@ def read_recording(
         unit: Unit that the detector was trained with.
 
     Returns:
-        The dataset, with `fps` and `notes` in its `info`.
+        The dataset, with `fps`, `notes` and `numbers` (see `SourceClip`) in its `info`.
 
     Raises:
         DatasetError: If the file is missing, damaged, of an unknown format, has joints that cannot
@@ -134,7 +135,7 @@ def recording_of(
         rows=own.reshape(-1, *own.shape[2:]),
         samples=pd.DataFrame([row]),
         protocols={},
-        info={"fps": found.fps, "notes": [*found.notes, *notes]},
+        info={"fps": found.fps, "notes": [*found.notes, *notes], "numbers": found.numbers},
     )
 
 
@@ -144,14 +145,14 @@ def _read_text(path: Path) -> SourceClip:
     if not path.stat().st_size:
         raise DatasetError(f"{path}: the file is empty (0 bytes); copy or download it again")
     if SEQUENCE.fullmatch(path.name) is not None:
-        numbers, clip = read_sequence(path, report)
+        numbers, clip, repeated = read_rows(path, report)
         notes = []
-        if len(numbers) and numbers[-1] - numbers[0] >= len(numbers):
-            notes.append(
-                f"frames count the rows of the file from 0; its frame numbers go from {numbers[0]} "
-                f"to {numbers[-1]}, with gaps"
-            )
-        return SourceClip(str(path), clip, get_skeleton("kinect_v1"), None, tuple(notes))
+        if repeated:
+            lines = "1 line repeats" if repeated == 1 else f"{repeated} lines repeat"
+            notes.append(f"{lines} the frame number before, and only the first of each was read")
+        return SourceClip(
+            str(path), clip, get_skeleton("kinect_v1"), None, tuple(notes), numbers=numbers
+        )
     return SourceClip(str(path), read_frames(path, report), KINECT_V2, 30.0)
 
 
@@ -260,6 +261,40 @@ def stream_skeleton(count: int, skeleton: Skeleton, joints: str | None = None) -
             f"({skeleton.name}); name the layout with --skeleton"
         )
     return fitting[0]
+
+
+def times_of(dataset: SkeletonDataset, rate: float | None = None) -> np.ndarray | None:
+    """Seconds of the frames of a recording with frame numbers, (T + 1,): the last is its end.
+
+    None without numbers, where frames are even. The first frame is at 0.
+
+    Args:
+        dataset: A recording of `read_recording`.
+        rate: Frame numbers per second; by default those of the Kinect.
+
+    Example:
+        >>> clip, numbers = np.ones((3, 1, 25, 3), "f"), np.array([516, 518, 522])
+        >>> found = SourceClip("a", clip, KINECT_V2, numbers=numbers)
+        >>> times_of(recording_of(found, KINECT_V2, 1, ["wave"], "a"), 10).tolist()
+        [0.0, 0.2, 0.6, 0.7]
+    """
+    numbers = dataset.info["numbers"]
+    if numbers is None:
+        return None
+    return (np.append(numbers, numbers[-1] + 1) - numbers[0]) / (rate or NUMBERS_A_SECOND)
+
+
+def rate_of_rows(times: np.ndarray, run: Mapping[str, Any]) -> float:
+    """Frames per second at which a recording with `times_of` is shown to a detector.
+
+    A detector of recordings of this kind takes their rows as they are.
+
+    Args:
+        times: Of `times_of`.
+        run: The `run` of the detector.
+    """
+    own = ROWS_A_SECOND.get(run["dataset"])
+    return own or float((len(times) - 1) / times[-1])
 
 
 def trained_fps(run: Mapping[str, Any]) -> float | None:

@@ -69,7 +69,7 @@ def _styles(labels: Sequence[int]) -> dict[int, dict[str, Any]]:
 
 def timeline_figure(
     rows: Mapping[str, pd.DataFrame],
-    frames: int,
+    frames: float,
     classes: Sequence[str],
     title: str,
     fps: float | None = None,

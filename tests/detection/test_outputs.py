@@ -85,3 +85,19 @@ def test_without_a_frame_rate_there_are_no_seconds(tmp_path):
         "rec.csv", "frames.csv", "pku_mmd", "rec.png"
     }  # fmt: skip
     assert len(pd.read_csv(tmp_path / "frames.csv")) == 50
+
+
+def test_uneven_frames_have_their_own_times(tmp_path):
+    times = np.cumsum(np.linspace(0.01, 0.05, 101))
+    write_outputs(tmp_path, "rec", FOUND, 100, CLASSES, "a title", FPS, times=times)
+    table = pd.read_csv(tmp_path / "rec.csv")
+    np.testing.assert_allclose(table["start_s"], times[FOUND["start"]], atol=1e-3)
+    assert table["start"].tolist() == FOUND["start"].tolist()
+    frames = pd.read_csv(tmp_path / "frames.csv")
+    np.testing.assert_allclose(frames["time_s"], times[:-1], atol=1e-3)
+    labels = read_eaf(tmp_path / "rec.eaf")
+    spans = sorted((one.start, one.end) for one in labels)
+    np.testing.assert_allclose(spans, times[FOUND[["start", "end"]]], atol=1e-3)
+    content = json.loads((tmp_path / "activitynet.json").read_text())["results"]["rec"]
+    starts = sorted(one["segment"][0] for one in content)
+    np.testing.assert_allclose(starts, times[FOUND["start"]])

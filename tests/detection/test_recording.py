@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 
 from keras_skeleton.detection.recording import (
+    ROWS_A_SECOND,
     at_rate,
     back_at_rate,
     parse_frame,
+    rate_of_rows,
     read_frames_of,
     read_recording,
+    times_of,
 )
 from keras_skeleton.skeletons import get_skeleton, joint_map
 from keras_skeleton.utils.errors import DatasetError
@@ -133,3 +136,25 @@ def test_another_frame_rate_and_back(tmp_path, own, other):
     np.testing.assert_allclose(back["start"] / own, spans["start"] / other, atol=1 / own)
     assert back["end"].iloc[1] in (199, 200)
     assert (back["start"] < back["end"]).all()
+
+
+def save_numbered(path, numbers):
+    """A sequence of UT-Kinect with these frame numbers."""
+    rows = people(len(numbers), V=20).reshape(len(numbers), -1)
+    lines = (f"{n} {' '.join(map(str, row))}\n" for n, row in zip(numbers, rows, strict=True))
+    path.write_text("".join(lines))
+    return path
+
+
+def test_times_of_frame_numbers(tmp_path):
+    path = save_numbered(tmp_path / "joints_s06_e01.txt", [516, 518, 518, 524, 530])
+    dataset = read_recording(path, V1, 1, ["wave"])
+    assert len(dataset.clip(0)) == 4
+    assert any(note.startswith("1 line repeats") for note in dataset.info["notes"])
+    times = times_of(dataset)
+    np.testing.assert_allclose(times, np.array([0, 2, 8, 14, 15]) / 30)
+    np.testing.assert_allclose(times_of(dataset, 15), 2 * times)
+    assert rate_of_rows(times, {"dataset": "ut_kinect"}) == ROWS_A_SECOND["ut_kinect"]
+    assert rate_of_rows(times, {"dataset": "pku_mmd"}) == 8
+    even = read_recording(save(tmp_path / "a.npy", people()), V2, 1, ["wave"])
+    assert times_of(even) is None
