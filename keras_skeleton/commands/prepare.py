@@ -40,6 +40,8 @@ def run(words: Sequence[str]) -> None:
     print(f"{dataset.name}: {count}, {frames} frames, {len(dataset.classes)} classes")
     for line in describe_splits(dataset, source.protocol_for(args.data_dir)):
         print(f"  {line}")
+    if untrimmed:
+        print("  (gate_u and gate_b learn from the validation recordings, too)")
     if args.verify:
         files = verify(source, dataset, args.data_dir)
         read = f" and of the {files:,} files it was made from" if files else ""
@@ -73,3 +75,5 @@ def describe_splits(dataset: SkeletonDataset, default: str | None = None) -> Ite
                 named = "subjects" in dataset.info and subjects_line(dataset, fold)
                 noisy = "" if "video" in dataset.samples else noisy_note(fold)
                 yield from (f"  {line}" for line in (named, noisy) if line)
+        if len(folds) > SHOWN:
+            yield f"{title}: and {len(folds) - SHOWN} more folds"

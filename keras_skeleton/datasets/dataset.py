@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ INTERVAL_COLUMNS = ("video", "label", "start", "end")
 
 
 LISTED = 1000  # most errors listed per file, to limit the memory used for a bad file
+SHOWN = 5  # skipped items that are named in the console; the manifest lists all
 
 
 class Fold(NamedTuple):
@@ -231,6 +232,18 @@ class SkippedFile(NamedTuple):
     why: str
 
 
+def first_skipped(skipped: Sequence[Sequence[str]]) -> list[str]:
+    """Lines about the first of the skipped items, each a place and a reason.
+
+    Example:
+        >>> first_skipped([("a.npy", "is empty")])
+        ['  a.npy: is empty']
+    """
+    lines = [f"  {where}: {why}" for where, why in skipped[:SHOWN]]
+    more = [f"  and {len(skipped) - SHOWN} more"] if len(skipped) > SHOWN else []
+    return lines + more
+
+
 @dataclass
 class ReadReport:
     """Collects the items that a reader skips, and its notes about the data.
@@ -265,6 +278,10 @@ class ReadReport:
         if self._places[file] == LISTED:
             why += " (further errors in this file are not listed)"
         self.skipped.append(SkippedFile(str(where), why))
+
+    def first(self) -> list[str]:
+        """Lines for people about the first skipped items, and how many more there are."""
+        return first_skipped([(item.where, item.why) for item in self.skipped])
 
     def note(self, text: str) -> None:
         """Records a remark about the dataset."""

@@ -75,7 +75,7 @@ from keras_skeleton.datasets.own_intervals import (
     intervals_file,
     read_intervals,
 )
-from keras_skeleton.datasets.own_labels import Row, has_split, read_labels
+from keras_skeleton.datasets.own_labels import NO_RATE, Row, has_split, read_labels
 from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
 from keras_skeleton.datasets.own_protocols import DEFAULT, PROTOCOLS, SPLIT
 from keras_skeleton.datasets.own_recordings import read_untrimmed
@@ -199,6 +199,7 @@ def read(
     split = any(row.split for row in rows)
     counts: Counter[str] = Counter()
     crowded = 0
+    timeless: list[Row] = []
     recordings = {path: i for i, path in enumerate(dict.fromkeys(row.path for row in rows), 1)}
     for path, lines in groupby(rows, key=lambda row: row.path):
         writer.progress(recordings[path], len(recordings))
@@ -209,6 +210,9 @@ def read(
             continue
         notes.add(path, recording)
         for row in lines:
+            if row.seconds and not row.whole and recording.fps is None:
+                timeless.append(row)
+                continue
             try:
                 start, end = row.interval(recording.fps)
                 everyone = recording.segment(start, end)
@@ -233,6 +237,9 @@ def read(
             )
             bodies.add(part.clip)
             counts[row.label] += 1
+    if timeless:
+        count = "" if len(timeless) == 1 else f", like those of {len(timeless) - 1} more lines"
+        report.skip(timeless[0].where, f"its times are in seconds{count}, but {NO_RATE}")
     notes.add_notes(report)
     gaps.add_notes(report)
     bodies.add_notes(report)

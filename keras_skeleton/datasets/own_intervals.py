@@ -125,7 +125,8 @@ def read_intervals(
     inside = []
     for clip in found:
         if clip.link and not clip.path.resolve().is_relative_to(resolved):
-            report.skip(clip.path, "leads outside the folder")
+            where = clip.path.resolve()
+            report.skip(clip.path, f"is a link that leads outside the folder, to {where}; copy it")
         else:
             inside.append(clip)
     found = inside
@@ -143,7 +144,8 @@ def read_intervals(
         return _of_files(root, beside, report, found, options)
     if labels is not None:
         return _of_labels(root, report, found)
-    raise DatasetError(f"{root}: has no annotated recordings.\n{NEEDED}")
+    lines = [f"{root}: has no annotated recordings.", *report.first(), NEEDED]
+    raise DatasetError("\n".join(lines))
 
 
 def _of_table(

@@ -48,6 +48,11 @@ SPLITS = {
     "validation": VALIDATION, "test": TEST, "testing": TEST,
 }  # fmt: skip
 
+NO_RATE = (
+    f"the frame rate is unknown: put fps = N in {SKELETON}, where N is the frames per second of "
+    "the camera; it is also the frames of a recording divided by its seconds"
+)
+
 
 class Row(NamedTuple):
     """One clip: a file, or a segment of a recording.
@@ -92,10 +97,7 @@ class Row(NamedTuple):
         if self.whole:
             return 0, None
         if fps is None:
-            raise ClipError(
-                "start_s and end_s are seconds, but the frame rate is unknown: put fps = 30, or "
-                f"what it is, in {SKELETON}"
-            )
+            raise ClipError(f"start_s and end_s are seconds, but {NO_RATE}")
         start = round(self.start * fps)
         return start, None if self.end is None else max(round(self.end * fps), start + 1)
 

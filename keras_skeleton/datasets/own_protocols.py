@@ -58,6 +58,11 @@ def _are_recordings(samples: pd.DataFrame) -> bool:
     return "video" in samples
 
 
+def _table(samples: pd.DataFrame) -> str:
+    """The file with the columns of the samples."""
+    return "intervals.csv" if _are_recordings(samples) else "labels.csv"
+
+
 def _check_classes(samples: pd.DataFrame) -> None:
     if _are_recordings(samples):
         return
@@ -154,7 +159,7 @@ def _two(samples: pd.DataFrame, column: str, protocol: str) -> np.ndarray:
         have = "there are none" if not groups.any() else "there is one"
         raise DatasetError(
             f"protocol '{protocol}' needs at least two {column}s, but {have} (column '{column}' of "
-            f"labels.csv); use '{DEFAULT}'"
+            f"{_table(samples)}); use '{DEFAULT}'"
         )
     return groups
 
@@ -214,15 +219,16 @@ def given_split(samples: pd.DataFrame) -> Iterator[Fold]:
     """One fold: the column `split` of labels.csv."""
     if SPLIT not in samples:
         raise DatasetError(
-            f"protocol '{SPLIT}' needs a column 'split' in labels.csv with the values "
+            f"protocol '{SPLIT}' needs a column 'split' in {_table(samples)} with the values "
             f"{TRAIN}, {VALIDATION} and {TEST}; use '{DEFAULT}'"
         )
     parts = samples[SPLIT].to_numpy(str)
+    what = "recording" if _are_recordings(samples) else "clip"
     for part in (TRAIN, TEST):
         if not (parts == part).any():
             raise DatasetError(
-                f"no clip has split '{part}' in labels.csv; protocol '{SPLIT}' needs {TRAIN} and "
-                f"{TEST}, and optionally {VALIDATION}; '{DEFAULT}' needs no such column"
+                f"no {what} has split '{part}' in {_table(samples)}; protocol '{SPLIT}' needs "
+                f"{TRAIN} and {TEST}, and optionally {VALIDATION}; '{DEFAULT}' needs no such column"
             )
     test = np.flatnonzero(parts == TEST)
     if (parts == VALIDATION).any():

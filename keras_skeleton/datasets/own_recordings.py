@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from keras_skeleton.datasets.body_checks import BodyChecks, upward
@@ -14,7 +14,7 @@ from keras_skeleton.datasets.formats.clip_file import ClipError
 from keras_skeleton.datasets.formats.skeleton_toml import Layout
 from keras_skeleton.datasets.own_clips import ClipNotes, read_recording
 from keras_skeleton.datasets.own_intervals import OwnRecordings
-from keras_skeleton.datasets.own_labels import Row
+from keras_skeleton.datasets.own_labels import NO_RATE, Row
 from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.utils.errors import DatasetError
@@ -26,7 +26,8 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
     report = writer.report
     classes = class_names(row.label for row in own.rows)
     if not classes:
-        raise DatasetError("no action of the recordings can be used")
+        lines = ["no action of the recordings can be used", *report.first()]
+        raise DatasetError("\n".join(lines))
     label_of = {label: i for i, label in enumerate(classes)}
     subjects = {"": 0} | numbered(own.subjects.values(), "subjects", report)
     views = {"": 0} | numbered(own.views.values(), "views", report)
@@ -38,6 +39,7 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
     rows = {file: list(lines) for file, lines in groupby(own.rows, key=lambda row: row.file)}
     counts: Counter[str] = Counter()
     crowded = cut = 0
+    timeless: list[Path] = []
     for number, (file, path) in enumerate(own.files.items(), start=1):
         writer.progress(number, len(own.files))
         try:
@@ -48,6 +50,9 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
         notes.add(path, recording)
         part = recording.most_active(people)
         crowded += part is not recording
+        if recording.fps is None and any(row.seconds for row in rows.get(file, [])):
+            timeless.append(path)
+            continue
         spans = []
         for row in rows.get(file, []):
             try:
@@ -76,6 +81,9 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
         for label, start, end in spans:
             writer.add_interval(videos[file], label, start, end)
         bodies.add(part.clip)
+    if timeless:
+        count = "" if len(timeless) == 1 else f", like those of {len(timeless) - 1} more recordings"
+        report.skip(timeless[0], f"its intervals are in seconds{count}, but {NO_RATE}")
     notes.add_notes(report)
     gaps.add_notes(report)
     bodies.add_notes(report)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_skeleton.datasets import store
-from keras_skeleton.datasets.dataset import Protocol, SkeletonDataset
+from keras_skeleton.datasets.dataset import Protocol, SkeletonDataset, first_skipped
 from keras_skeleton.datasets.source_files import SourceFiles, listed
 from keras_skeleton.datasets.store_check import again
 from keras_skeleton.utils.errors import DatasetError
@@ -229,7 +229,7 @@ def load(
         log(f"note: {note}")
     if skipped := dataset.info["skipped"]:
         what = "item was" if len(skipped) == 1 else "items were"
-        log(f"{len(skipped)} {what} skipped; the first: {skipped[0][0]}: {skipped[0][1]}")
+        log("\n".join([f"{len(skipped)} {what} skipped:", *first_skipped(skipped)]))
         log(f"full list: {version / 'manifest.json'}")
     if strict and dataset.info["published"]:
         raise DatasetError(

@@ -444,8 +444,8 @@ def prepare(
         writer.sources = sources
         fill(writer)
         if not writer._table:
-            reasons = "".join(f"\n  {s.where}: {s.why}" for s in writer.report.skipped[:5])
-            raise DatasetError(f"{info.get('source')}: no usable clips were found{reasons}")
+            lines = [f"{info.get('source')}: no usable clips were found", *writer.report.first()]
+            raise DatasetError("\n".join(lines))
         if sources is not None:
             sources.check_unchanged()
             sources.add_skipped(skipped_files(item.where for item in writer.report.skipped))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from keras_skeleton.commands.prepare import describe_splits
 from keras_skeleton.datasets.folder import FOLDER
 from keras_skeleton.datasets.formats.eaf import TimedLabel, write_eaf
 from keras_skeleton.datasets.own_recordings import video_names
@@ -263,3 +264,48 @@ def test_video_names_differ():
     assert names["c.npy"] == "c"
     assert not any("/" in name for name in names.values())
     assert pd.Series(names).is_unique
+
+
+def test_times_without_a_frame_rate_are_one_message(folder, read):
+    (folder / "skeleton.toml").write_text('skeleton = "kinect_v1"\nunits = "m"\n')
+    for name in ("rec1", "rec2", "rec3"):
+        record(folder, f"{name}.npy")
+    lines = [f"{name},wave,{t},{t + 1}" for name in ("rec1", "rec2", "rec3") for t in range(4)]
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start_s,end_s", *lines]))
+    for clips in ("untrimmed", "trimmed"):
+        with pytest.raises(DatasetError, match="fps = ") as error:
+            read(clips=clips)
+        assert str(error.value).count("fps = ") == 1
+
+
+def test_what_was_skipped_is_named_where_nothing_is_left(folder, read, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for k in range(1, 8):
+        record(tmp_path / "elsewhere", f"rec{k}.npy")
+        (folder / f"rec{k}.npy").symlink_to(tmp_path / "elsewhere" / f"rec{k}.npy")
+    lines = [f"rec{k}.npy,wave,0,10" for k in range(1, 8)]
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start,end", *lines]))
+    with pytest.raises(DatasetError) as error:
+        read()
+    text = str(error.value)
+    assert str(tmp_path / "elsewhere" / "rec5.npy") in text
+    assert "rec6.npy" not in text  # five are named, of seven links and seven lines
+    assert "and 9 more" in text
+    # With one that is left, the others are named, too.
+    record(folder, "rec8.npy")
+    with (folder / "intervals.csv").open("a") as file:
+        file.write("\nrec8.npy,wave,0,10")
+    said = []
+    read(said)
+    assert any("rec5.npy" in line and "and 9 more" in line for line in said)
+
+
+def test_all_folds_are_counted_and_the_table_has_its_name(folder, read):
+    for k in range(5):
+        record(folder, f"rec{k}.npy")
+    lines = [f"rec{k}.npy,wave,0,10" for k in range(5)]
+    (folder / "intervals.csv").write_text("\n".join(["file,label,start,end", *lines]))
+    told = list(describe_splits(read(), "folds"))
+    assert any("2 more folds" in line for line in told)
+    assert not any("labels.csv" in line for line in told)
+    assert any("intervals.csv" in line for line in told)

@@ -109,7 +109,7 @@ def test_segments_in_seconds_need_the_frame_rate(tmp_path):
     lines = ["file,label,start_s,end_s", "r.npy,wave,0.5,2", "r.npy,sit,2,0:00:6"]
     lines += ["r.npy,kick,,0.02", "r.npy,kick,0.001,0.021", "r.npy,kick,1:0x,2"]
     folder = write(tmp_path / "d", lines, clip=lambda seed: standing(180))
-    with pytest.raises(DatasetError, match=r"labels.csv:\d: .*fps = 30"):
+    with pytest.raises(DatasetError, match=r"labels.csv:4: .*fps = "):
         read(folder, tmp_path / "c")
     (folder / "skeleton.toml").write_text(TOML + "fps = 30")
     dataset, _ = read(folder, tmp_path / "c")
