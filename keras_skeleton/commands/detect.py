@@ -31,6 +31,7 @@ from keras_skeleton.commands.detect_stream import (
 from keras_skeleton.datasets.dataset import protocol_name
 from keras_skeleton.datasets.registry import SOURCES, get_source
 from keras_skeleton.models.registry import check_model
+from keras_skeleton.recipes.gate_net import with_enough_steps
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.lock import locked
@@ -141,8 +142,12 @@ def run(words: Sequence[str]) -> None:
         from keras_skeleton.evaluation.run_record import command_line
 
         named = args.method.split(",") if args.method else [way, f"{way}_m"]
+        dataset = load(args, options)
+        if args.epochs is None and source.name == "folder":  # of any number and length
+            frames = int(dataset.samples["frames"].sum())
+            recipes |= {name: with_enough_steps(recipes[name], frames) for name in GATES}
         detection = Detection(
-            dataset=load(args, options),
+            dataset=dataset,
             protocol=args.protocol,
             methods=list(METHODS) if args.table else named,
             classifier=args.classifier,
