@@ -8,7 +8,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from keras_skeleton.commands.live import play, stop_by_ctrl_c
 from keras_skeleton.commands.pose_models import pose_estimator
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.program import program
 from keras_skeleton.video.camera import open_camera
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from keras_skeleton.film.live_person import LivePose
     from keras_skeleton.film.rows_on_disk import RowsOnDisk
 
+KINECTS = ("kinect_v1", "kinect_v2")
 LIVE_FPS = 30.0  # poses per second of cameras if the detector's rate is unknown
 
 
@@ -105,6 +107,16 @@ def _range(late: Sequence[int], fps: float | None) -> str:
 def note(text: str) -> None:
     """Prints a note beside the announcements, which are on standard output."""
     print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def nothing_in_film(run: Mapping[str, Any], film: str) -> str:
+    """What may be tried where a detector finds no action in a film."""
+    kinect = " of a Kinect" if run["skeleton"] in KINECTS else ""
+    return (
+        f"the detector was trained on joints{kinect} ({run['dataset']}), which those of a film "
+        f"resemble only roughly, and knows {', '.join(run['classes'])} only; for a label of the "
+        f"film: {program()} predict {film}"
+    )
 
 
 def announce_lines(args: argparse.Namespace, detector: Detector, method: str) -> None:
@@ -202,8 +214,14 @@ def announce_film(
         announcer.say(live.finish())
         if followed is None:
             note("nobody was seen")
+        elif film and not announcer.actions:
+            note(nothing_in_film(detector.run, str(film)))
         if camera.skipped > pictures:
-            note("this computer is too slow for this camera: most pictures were skipped")
+            what = "film at its own speed" if film else "camera"
+            note(
+                f"this computer is too slow for this {what}: most pictures were skipped"
+                + (", and other ones in each run, so results differ; omit --live" if film else "")
+            )
         if args.out is None:
             return
         announcer.write(args.out, name, method, camera.name, film)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_skeleton.commands.common import add_key_point_arguments, start_keras, whole_number
-from keras_skeleton.commands.detect_live import announce_film, announce_lines
+from keras_skeleton.commands.detect_live import announce_film, announce_lines, nothing_in_film
 from keras_skeleton.commands.film import progress_bar
 from keras_skeleton.commands.pose_models import add_pose_models, pose_estimator, pose_models
+from keras_skeleton.datasets.clip_sources import check_content
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.lock import locked
@@ -150,6 +151,8 @@ def detect_in_stream(args: argparse.Namespace) -> None:
     _check_options(args, camera, film)
     if not camera and source != STANDARD_INPUT and not Path(source).exists():
         raise UserError(f"{source}: no such file or folder")
+    if not (camera or film or source == STANDARD_INPUT):
+        check_content(Path(source))
     place = find_detector(args.weights)
     models = pose_models(args.pose_models) if film or camera else None
     start_keras()
@@ -258,6 +261,8 @@ def _detect_in_recording(
             at = np.round(np.arange(length) * other / fps).astype(int)
             probability = probability[np.minimum(at, len(probability) - 1)]
     path = Path("stream" if args.stream == STANDARD_INPUT else args.stream)
+    for note in recording.info["notes"]:  # on what was read, before what was found in it
+        print(f"note: {note}")
     shown = named(found, path.name, run["classes"], fps, times)
     if len(shown):
         columns = ["label", "start", "end", *(["start_s", "end_s"] if fps else []), "score"]
@@ -266,8 +271,10 @@ def _detect_in_recording(
     if times is not None:
         seconds = f" ({times[-1]:.1f} s)"
     print(f"{len(shown)} actions in {length} frames{seconds} of {path.name}")
-    for note in [*recording.info["notes"], *_notes(run, fps, film)]:
+    for note in _notes(run, fps, film):
         print(f"note: {note}")
+    if film and not len(shown):
+        print(f"note: {nothing_in_film(run, args.stream)}")
     name = plain_name(path.stem)
     with locked(args.out or Path("detections") / name) as folder:
         paths = write_outputs(

@@ -73,9 +73,16 @@ def predict_live(args: argparse.Namespace, source: str | Path) -> None:
         f"seconds: {result.seconds:.1f}; weights: {recognizer.name}"
     )
     if camera.skipped > result.pictures:
+        film = isinstance(source, Path)
+        what = "film at its own speed" if film else "camera"
         print(
-            "note: this computer is too slow for this camera: most pictures were skipped"
-            + ("; without --live, every frame is labeled" if isinstance(source, Path) else "")
+            f"note: this computer is too slow for this {what}: most pictures were skipped"
+            + (
+                ", and other ones in each run, so results differ; without --live, every frame is "
+                "labeled"
+                if film
+                else ""
+            )
         )
     print(f"results are in {out}")
 

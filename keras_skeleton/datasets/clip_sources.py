@@ -149,13 +149,52 @@ def read_clips(
         except ClipError as error:
             line = f":{error.line}" if error.line else ""
             raise DatasetError(f"{path}{line}: {error}") from None
-        if filled.any():
-            notes.append(
-                f"{filled.sum()} missing joints were filled, {100 * filled.mean():.1f} % of all"
-            )
+        notes += filled_notes(filled)
         fps = layout.fps or array.fps
         from_film = layout.pose is not None and bool(np.ptp(clip[..., 2]) > 0)
         yield SourceClip(str(path), clip, layout.skeleton, fps, tuple(notes), from_film)
+
+
+def check_content(path: Path) -> None:
+    """Looks for the commonest damage without reading a file: no bytes, or an array of no frames.
+
+    Raises:
+        DatasetError: The file is empty.
+    """
+    if not path.is_file():
+        return
+    if not path.stat().st_size:
+        raise DatasetError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    if path.suffix.lower() != ".npy":
+        return
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            first = version == (1, 0)
+            header = (
+                np.lib.format.read_array_header_1_0
+                if first
+                else np.lib.format.read_array_header_2_0
+            )
+            shape = header(file)[0]
+    except Exception:  # of many types; the reader says what is wrong
+        return
+    if 0 in shape:
+        raise DatasetError(
+            f"{path}: the array has shape {shape}, so it is empty; expected (T, V, 3) or "
+            "(T, M, V, 3)"
+        )
+
+
+def filled_notes(filled: np.ndarray) -> list[str]:
+    """A note on missing joints that were filled, bool (T, M, V), if there are any."""
+    if not filled.any():
+        return []
+    frames = int(filled.any(axis=(1, 2)).sum())
+    return [
+        f"{filled.sum()} missing joints were filled from other frames or joints, in {frames} of "
+        f"{len(filled)} frames"
+    ]
 
 
 def layout_of(path: Path, array: ClipArray, skeleton: str | None, notes: list[str]) -> Layout:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from keras_skeleton.datasets.clip_sources import SourceClip, read_clips
+from keras_skeleton.datasets.clip_sources import SourceClip, check_content, filled_notes, read_clips
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, ReadReport, SkeletonDataset
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
@@ -86,6 +86,7 @@ def read_recording(
         raise DatasetError(f"{path}: is a folder; give one recording")
     if not path.exists():
         raise DatasetError(f"{path}: no such file")
+    check_content(path)
     if path.suffix.lower() == TEXT:
         found = _read_text(path)
     elif path.is_dir() or path.suffix.lower() in SUFFIXES:
@@ -142,8 +143,6 @@ def recording_of(
 def _read_text(path: Path) -> SourceClip:
     """A sequence of UT-Kinect, or a video of PKU-MMD."""
     report = ReadReport(strict=True)
-    if not path.stat().st_size:
-        raise DatasetError(f"{path}: the file is empty (0 bytes); copy or download it again")
     if SEQUENCE.fullmatch(path.name) is not None:
         numbers, clip, repeated = read_rows(path, report)
         notes = []
@@ -187,10 +186,11 @@ def _like_detector(path: Path, skeleton: Skeleton) -> SourceClip | None:
         if array.joints or array.layout or array.coordinates or flat or count != skeleton.size:
             return None
         notes = [f"{count} joints were read as {skeleton.name}, those of the detector"]
-        clip, _ = finish_clip(array, Layout(skeleton), notes)
+        clip, filled = finish_clip(array, Layout(skeleton), notes)
     except ClipError as error:
         line = f":{error.line}" if error.line else ""
         raise DatasetError(f"{path}{line}: {error}") from None
+    notes += filled_notes(filled)
     return SourceClip(str(path), clip, skeleton, array.fps, tuple(notes))
 
 

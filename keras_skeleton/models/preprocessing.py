@@ -15,6 +15,7 @@ from keras_skeleton.transforms.geometry import LARGEST, SMALLEST, body_size, pre
 from keras_skeleton.utils.errors import UserError
 
 LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # few, for few compilations
+UNITS = (("mm", 1e-3), ("cm", 1e-2))  # that people are measured in instead of metres
 
 
 class ClipInputError(UserError, ValueError):
@@ -142,16 +143,20 @@ class Preprocessing:
             array = array[:, :, joint_map(own, self.skeleton)]
             notes.append(f"joints of {own.name} were mapped to {self.skeleton.name}")
         array, more = fit_bodies(array, self.bodies)
-        return array, notes + more + self._size_notes(array)
+        return array, notes + more + self._size_notes(array, own)
 
-    def _size_notes(self, clip: np.ndarray) -> list[str]:
+    def _size_notes(self, clip: np.ndarray, own: Skeleton) -> list[str]:
         """A note if people do not have the size of people, in a network that knows metres."""
         whole = self.skeleton.hips and self.skeleton.shoulders
         if self.unit != "m" or not whole or SMALLEST <= (size := body_size(clip)) <= LARGEST:
             return []
+        fitting = [unit for unit, length in UNITS if SMALLEST <= size * length <= LARGEST]
+        way = f'put skeleton = "{own.name}" and units = "{fitting[0]}"' if fitting else "put units"
         return [
-            f"bodies are {size:.3g} in size, which is no person in metres, but the network was "
-            "trained in metres; convert the clip (units in skeleton.toml)"
+            f"bodies are {size:.3g} in size, which is no person in metres"
+            + (f", but one in {fitting[0]}" if fitting else "")
+            + f"; the network was trained in metres: {way} in a skeleton.toml beside the file, or "
+            "convert the coordinates"
         ]
 
     def input_frames(self, length: int) -> int | None:

@@ -1,6 +1,7 @@
 """Recordings of other joints, other numbers of people, and frame by frame."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -158,3 +159,34 @@ def test_times_of_frame_numbers(tmp_path):
     assert rate_of_rows(times, {"dataset": "pku_mmd"}) == 8
     even = read_recording(save(tmp_path / "a.npy", people()), V2, 1, ["wave"])
     assert times_of(even) is None
+
+
+@pytest.mark.parametrize("shape", [(0, 20, 3), (5, 0, 3), (0,)])
+def test_arrays_of_nothing_are_refused(tmp_path, shape):
+    with pytest.raises(DatasetError, match=r"a\.npy: .*empty"):
+        read_recording(save(tmp_path / "a.npy", np.zeros(shape)), V1, 1, ["wave"])
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    for name in ("a.npy", "a.json", "a.csv", "a.skeleton"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(DatasetError, match=rf"{re.escape(name)}: .*0 bytes"):
+            read_recording(tmp_path / name, V1, 1, ["wave"])
+
+
+def test_filled_joints_are_counted(tmp_path):
+    clip = people()
+    clip[3:8, :, 4] = np.nan
+    clip[7, :, 5] = np.nan
+    for skeleton in (V2, V1):  # with and without a map
+        notes = read_recording(save(tmp_path / "a.npy", clip), skeleton, 1, ["wave"]).info["notes"]
+        assert any("6 missing joints" in note and "5 of 30 frames" in note for note in notes)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1000), ("cm", 100)])
+def test_another_unit_is_named(tmp_path, unit, factor):
+    clip = 0.5 * people()
+    notes = read_recording(save(tmp_path / "a.npy", factor * clip), V2, 1, ["wave"]).info["notes"]
+    assert any(f'units = "{unit}"' in note for note in notes)
+    notes = read_recording(save(tmp_path / "a.npy", clip), V2, 1, ["wave"]).info["notes"]
+    assert not any("units" in note for note in notes)
