@@ -35,6 +35,7 @@ from keras_skeleton.recipes.gate_net import with_enough_steps
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.lock import locked
+from keras_skeleton.utils.program import program
 
 GATES = ("gate_u", "gate_b")  # as in `detection.detector`, which needs Keras
 
@@ -161,3 +162,4 @@ def run(words: Sequence[str]) -> None:
         with resumable(out):
             print("\n" + detection.run(args.fold, args.resume))
         print(f"\nresults are in {out}")
+        print(f"to detect in a new recording: {program()} detect --weights {out} --stream NEW")

@@ -229,7 +229,9 @@ def test_ones_own_recordings_are_scored(own, tmp_path):
 def test_ones_own_recordings(own, tmp_path, capsys):
     run = tmp_path / "run"
     assert main([*words_for(own, tmp_path), "--protocol", "all", "--out", str(run)]) == 0
-    assert "nothing was scored" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nothing was scored" in said
+    assert f"detect --weights {run} --stream " in said.splitlines()[-1]
     about = json.loads((run / "run.json").read_text())
     assert (about["fps"], about["classes"]) == (20, ["out", "up"])
     stream = ["--weights", str(run), "--stream", str(own / "s01.npy")]
