@@ -263,7 +263,7 @@ def test_the_help_names_ready_made_detectors(capsys):
 def test_mistakes_are_explained(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KERAS_SKELETON_DATA", raising=False)
-    (tmp_path / "a.npy").write_text("")
+    np.save(tmp_path / "a.npy", np.ones((2, 20, 3), np.float32))
     untrimmed = "--dataset synthetic --protocol untrimmed"
     for words, message in (
         ("--dataset sbu --protocol cv", "'sbu'"),
