@@ -140,7 +140,7 @@ def write_activitynet(
         fps: Frames per second.
 
     Example:
-        >>> import tempfile
+        >>> import json, tempfile
         >>> table = pd.DataFrame([["a", 0, 30, 60, 0.9]], columns=DETECTION)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_activitynet(table, Path(folder) / "a.json", ["wave"], fps=30)
