@@ -27,6 +27,7 @@ def beside(dataset, model="sta_lstm", **choices):
     return DatasetRecognizer(recognizer, dataset, fold.test, inputs, frames)
 
 
+@pytest.mark.slow
 def test_attention_is_on_each_clips_own_frames(toy):
     trained = beside(toy)
     clips = trained.test_clips("class 1")

@@ -180,6 +180,7 @@ def test_a_checkpoint_that_does_not_fit(tmp_path):
         load_i3d_weights(shared(), tmp_path, verify=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_ports_h5(tmp_path, nested):
     source = randomized()
@@ -195,6 +196,7 @@ def test_the_ports_h5(tmp_path, nested):
     np.testing.assert_array_equal(again.layers[1].get_weights()[0], source.layers[1].kernel)
 
 
+@pytest.mark.slow
 def test_an_h5_that_does_not_fit(tmp_path):
     with pytest.raises(WeightsError, match="rgb.h5: no such file"):
         load_i3d_weights(shared(), tmp_path / "rgb.h5")

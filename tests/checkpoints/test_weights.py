@@ -215,6 +215,7 @@ def test_a_network_that_was_wrapped_for_several_gpus(tmp_path):
 # ---------------------------------------------------------------- the Keras port of I3D
 
 
+@pytest.mark.slow
 def test_the_i3d_ports_file(tmp_path):
     """Normalisation without scale: beta, mean, variance. The classifier may lack or differ."""
     source = i3d(3, 8, 32, small=Small(1 / 16))

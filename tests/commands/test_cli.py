@@ -345,6 +345,7 @@ def test_info(capsys):
     assert re.search(r"384\.2 MFLOPs .*\(B, 50, 50, 3\)", out)
 
 
+@pytest.mark.slow
 def test_info_of_every_other_model(capsys):
     # Three layers of 100, 150 numbers a frame, 60 scores.
     products = 4 * 100 * (150 + 100) + 2 * (4 * 100 * 200) + 100 * 60

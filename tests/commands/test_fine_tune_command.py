@@ -119,6 +119,7 @@ def test_the_file_of_a_run_that_is_named_is_taken(work, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_what_was_fine_tuned_is_scored_and_resumed(work, tmp_path, capsys):
     words = ["--init-weights", work / "run", "--init-rate", "0.1", "--clips-per-class", "1"]
     assert train(work, *words, data="other", out=tmp_path / "out") == 0

@@ -74,8 +74,8 @@ def test_rows_are_read_on_demand(synthetic):
 
     mapped = with_skeleton(synthetic, V1)
     assert isinstance(mapped.rows, MappedRows)
-    assert isinstance(mapped.rows._rows, np.memmap)
-    assert mapped.rows._rows is synthetic.rows
+    assert isinstance(mapped.rows.stored, np.memmap)
+    assert mapped.rows.stored is synthetic.rows
     counted = Counted(synthetic.rows)
     rows = MappedRows(counted, joint_map(V2, V1))
     assert (rows.shape, len(rows), rows.ndim) == ((len(counted), 20, 3), len(counted), 3)

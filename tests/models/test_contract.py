@@ -22,6 +22,9 @@ SMALL = {"units": 8, "hidden": 6, "steps": 5, "width": 0.05, "growth": 4}
 HEAVY = {
     "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm_densenet161", "pose_i3d",
 }  # fmt: skip
+HEAVY_ARE_SLOW = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in MODELS]
+)
 MASKED = [name for name in MODELS if MODELS[name].sequence]
 ATTENTION = {  # all that a model has; one that is not here may have any
     "mans9": "frames", "mans33": "frames", "mans61": "frames", "mans_resnet18": "frames",
@@ -78,7 +81,7 @@ def kind(tensor):
     return keras.backend.standardize_dtype(tensor.dtype)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@HEAVY_ARE_SLOW
 def test_logits_and_attention(name):
     model, entry, x = built(name), MODELS[name], inputs(name)
     logits = model(x)
@@ -145,7 +148,7 @@ def classes(config):
             yield from classes(value)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@HEAVY_ARE_SLOW
 def test_it_is_restored_from_its_configuration(name):
     model, x = built(name), inputs(name)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
@@ -168,11 +171,6 @@ def step(model, x):
     found = float(model.train_on_batch(x, np.arange(BATCH) % CLASSES))
     pairs = zip(before, model.trainable_weights, strict=True)
     return found, sum(not np.array_equal(a, keras.ops.convert_to_numpy(b)) for a, b in pairs)
-
-
-HEAVY_ARE_SLOW = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in MODELS]
-)
 
 
 @HEAVY_ARE_SLOW

@@ -31,6 +31,7 @@ def batch(seed=0, features=False, aggregate="attention"):
     return x
 
 
+@pytest.mark.slow
 def test_the_released_models_numbers_of_parameters():
     def count(model, *names):
         return sum(model.get_layer(name).count_params() for name in names)
@@ -56,6 +57,7 @@ def short_trunk(monkeypatch):
     monkeypatch.setattr(i3d_module, "TRUNK", {name: i3d_module.TRUNK[name] for name in kept})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregate", list(STREAM_ENDS))
 def test_rows_of_table_1(aggregate, short_trunk):
     keras.utils.set_random_seed(0)

@@ -111,7 +111,7 @@ def test_videos_that_do_not_fit_are_named(studio, tmp_path):
     table.write_text("name,frames,size,held_left_hand,held_right_hand,held_full_body\n" + line)
     shape = {"left_hand": SHAPE["left_hand"]}
     for frames, memory, why in (
-        (np.zeros((20, 32, 32, 3), np.uint8), 1 << 30, r"32, 32, 3\), .*crops.csv.* 16"),
+        (np.zeros((20, 32, 32, 3), np.uint8), 1 << 30, "32 x 32, expected 16 x 16"),
         (np.zeros((9, 16, 16, 3), np.uint8), 1 << 30, "9 frames, .*crops.csv"),
         (np.zeros((9, 16, 16, 3), np.uint8), 0, "has 9 frames, but frame"),
     ):
@@ -119,6 +119,6 @@ def test_videos_that_do_not_fit_are_named(studio, tmp_path):
         inputs = PartInputs(dataset, shape, read(dataset), Videos(open_crops(tmp_path), 1, memory))
         with pytest.raises((DatasetError, UserError), match=why):
             inputs.batch(clips[:1])
-    table.write_text("name,frames,size,held_left_hand,held_right_hand,held_full_body\n" + "x,1")
+    table.write_text("name,frames,size,held_left_hand,held_right_hand,held_full_body\nx,1\n")
     with pytest.raises(UserError, match="line 2: damaged"):
         open_crops(tmp_path)

@@ -140,6 +140,7 @@ def test_tensorboard_logs_hold_the_history(tmp_path):
             assert values[name, epoch] == pytest.approx(history[name][epoch - 1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_also_with_a_used_trainee(tmp_path):
     _, trainer = fit(tmp_path / "a")
     fit(tmp_path / "other", seed=4, trainer=trainer)

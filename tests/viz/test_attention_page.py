@@ -387,6 +387,7 @@ def test_a_browser_draws_plays_and_turns_it(browser, page):
     wait(lambda: browser.camera()[0] > abs(browser.camera()[1]), "seen from the side")
 
 
+@pytest.mark.slow
 def test_a_narrow_window_holds_all_of_it(browser, tmp_path):
     path = write_attention_page(seen(), tmp_path / "page.html")
     browser.open(path, width=400, height=800)
