@@ -146,6 +146,7 @@ def test_a_misspelt_name_is_named_with_the_nearest():
         load_recognizer("sta_lstm_ut_kinect", folder=ZOO)
 
 
+@pytest.mark.slow
 @needs_zoo
 @pytest.mark.parametrize("name", ["mans9_synthetic_cs", "sta_lstm_synthetic_cs_tuned"])
 def test_it_gets_the_recorded_accuracy_on_bare_clips(name, tmp_path):

@@ -68,6 +68,7 @@ np.testing.assert_allclose(input_gradient(model)(batch), kernel[predicted], rtol
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
 def test_the_same_on_jax():
     root = Path(__file__).resolve().parents[2]

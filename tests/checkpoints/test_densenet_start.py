@@ -86,6 +86,7 @@ def stcm():
     return network()
 
 
+@pytest.mark.slow
 def test_weights_trained_on_imagenet_are_the_start(stcm, tmp_path):
     file = {name: arrays_of(name, shape, "keras 1") for name, shape in named()}
     write(tmp_path / "densenet161_weights_tf.h5", file)

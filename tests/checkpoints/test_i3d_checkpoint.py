@@ -122,6 +122,7 @@ def test_a_checkpoint(tmp_path):
     assert load_i3d_weights(part, tmp_path, verify=False) == []
 
 
+@pytest.mark.slow
 def test_every_tensor_is_compared_with_the_published_checksum(tmp_path, monkeypatch):
     source = randomized()
     tensors = write_checkpoint(source, tmp_path / "model.ckpt")

@@ -171,6 +171,7 @@ def test_a_gru_from_before_keras_2_3(tmp_path):
     np.testing.assert_allclose(outputs(new), outputs(old), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_optimizer_in_the_file_plays_no_part(tmp_path):
     source, target = network(), network(seed=1)
     for model in (source, target):

@@ -130,6 +130,7 @@ def test_long_clips_are_read_at_some_lengths(clips, cache, monkeypatch):
     np.testing.assert_allclose(some[4], (some[2] + 2 * some[5]) / 3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_kind_of_attention_has_a_page(attention, tmp_path):
     for model in ("mans9", "csta_cnn", "lstm"):
         page = tmp_path / f"{model}.html"
@@ -141,6 +142,7 @@ def test_every_kind_of_attention_has_a_page(attention, tmp_path):
         assert ("Each coordinate" in text) == (model == "mans9")
 
 
+@pytest.mark.slow
 def test_pictures_and_movies(attention, tmp_path):
     assert attention("sta_lstm", tmp_path / "a.png") == 0
     with Image.open(tmp_path / "a.png") as picture:

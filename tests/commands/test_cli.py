@@ -390,6 +390,7 @@ def test_crops_of_recordings(capsys, tmp_path):
     assert "2 recordings, 2 " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_crops_of_the_synthetic_set_render_it_first(capsys, tmp_path, monkeypatch):
     def two_actions(folder, seed, subjects, repetitions):
         return write_recordings(folder, 54, 96, seed, subjects, repetitions, [0, 3], [1])

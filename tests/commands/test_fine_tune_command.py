@@ -191,6 +191,7 @@ CONFLICTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CONFLICTS)
 def test_conflicts_name_both_sides(case, work, tmp_path, capsys):
     words, named = CONFLICTS[case]

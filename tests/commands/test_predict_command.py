@@ -52,6 +52,7 @@ def test_a_folder_of_clips_without_labels(clips, tmp_path, capsys):
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_windows_people_and_attention(clips, tmp_path, capsys):
     folder, labels = clips
     clip = folder / "clip000.npy"

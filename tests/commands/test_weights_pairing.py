@@ -82,6 +82,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_brings_its_recipe_and_options(run, tmp_path, capsys):
     metrics = json.loads((run / "run" / "metrics.json").read_text())
     for number, weights in enumerate(("run", "run/fold_01/best.weights.h5")):
@@ -95,6 +96,7 @@ def test_a_run_brings_its_recipe_and_options(run, tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -127,6 +129,7 @@ def write_clips(data, joints=25, skeleton="kinect_v2", seed=0, classes=("kick", 
     return data
 
 
+@pytest.mark.slow
 def test_other_classes_than_the_runs_are_refused(run, tmp_path, capsys):
     """Own clips with the same joints, but other actions."""
     data = write_clips(tmp_path / "data")

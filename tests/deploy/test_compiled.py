@@ -10,6 +10,7 @@ from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.utils.errors import UserError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize(("model", "frames"), [("mans9", 20), ("sta_lstm", 9), ("csta_cnn", 40)])
 def test_as_the_network(model, frames, cores, monkeypatch):

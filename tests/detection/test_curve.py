@@ -32,6 +32,7 @@ def whole(model, length=700):
     return np.asarray(gate(STREAM[None, :length]))[0]
 
 
+@pytest.mark.slow
 def test_chunks_give_the_curve_of_one_pass(model):
     expected = whole(model)
     assert expected.shape == (700,)

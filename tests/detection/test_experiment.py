@@ -244,7 +244,7 @@ def test_what_cannot_be_detected_with(tmp_path):
         Detector(tmp_path)
     np.save(tmp_path / "few.npy", np.ones((30, 1, 15, 3)))
     np.save(tmp_path / "empty.npy", np.zeros((30, 1, 20, 3)))
-    (tmp_path / "notes.doc").write_text("")
+    (tmp_path / "notes.doc").write_text("no recording")
     for name, why in (
         ("few.npy", "joint"), ("empty.npy", "no body"), ("notes.doc", "format"),
         ("absent.npy", "no such file"),

@@ -158,6 +158,7 @@ def test_a_state_of_another_network_is_refused(tmp_path, monkeypatch):
         fit_of(units=4).run(streams(1), [], 0, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_selected_epoch():
     for held in (streams(1, seed=1), []):
         fit = fit_of(epochs=4)

@@ -229,7 +229,13 @@ def test_papers_give_parameters_of_models_that_exist():
     assert set(PARAMETERS) <= set(MODELS)
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETERS))
+HEAVY = ("mans_densenet161", "stcm_densenet161", "pose_i3d", "mans61")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in sorted(PARAMETERS)],
+)
 def test_parameters_are_those_of_the_network(name):
     from keras_skeleton.models.registry import build_model
 

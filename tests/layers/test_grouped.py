@@ -124,7 +124,7 @@ def test_wrong_arguments_are_refused():
         GroupedBiGRU(K, dropout=1.5)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("activation", "rate"), [("sigmoid", 0), ("sigmoid", 0.3), ("hard_sigmoid", 0.3)]
 )

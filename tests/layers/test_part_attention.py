@@ -55,6 +55,7 @@ def test_they_are_layers():
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_it_learns_which_part_tells_and_is_restored(dtype):
     """The label is written in the part that the pose points at."""

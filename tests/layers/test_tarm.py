@@ -75,6 +75,7 @@ def test_no_attention_is_memory_alone():
     np.testing.assert_allclose(np.asarray(model(o))[..., 0], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_learns_which_frames_matter():
     """The class is written into frames 8 to 15 of one coordinate; the loss falls."""
     keras.utils.set_random_seed(0)

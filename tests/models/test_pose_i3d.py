@@ -102,6 +102,7 @@ def test_the_aggregation_is_the_weighted_sum():
     assert attention_maps(plain, batch(features=True, aggregate="sum_0")) == {}
 
 
+@pytest.mark.slow
 def test_streams_take_published_weights_by_name():
     stream = pose_i3d(**SMALL).get_layer("i3d_left_hand")
     alone = i3d(frames=8, size=32, top=False)

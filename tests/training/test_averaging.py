@@ -117,6 +117,7 @@ def test_the_weights_are_the_mean_of_the_last_epochs(trainer, tmp_path):
     assert metrics["accuracy"] == score(stored.labels, stored.logits).accuracy
 
 
+@pytest.mark.slow
 def test_averaging_does_not_change_the_training(trainer, tmp_path):
     fit(trainer, tmp_path / "averaged")
     fit(trainer, tmp_path / "not", average=False)
@@ -129,6 +130,7 @@ class StopError(Exception):
     """The test pulls the plug."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [4, 9, 10])
 def test_a_stopped_run_ends_with_the_same_mean(trainer, tmp_path, monkeypatch, stop_at):
     """Before the average, after its first epoch, and within it."""
@@ -171,6 +173,7 @@ def test_divergence_is_seen_without_test_clips(tmp_path):
         FoldFit(trainer, Inputs(dataset, read), fold, 1, 3, tmp_path, average=True).run()
 
 
+@pytest.mark.slow
 def test_each_stage_averages_its_own_epochs(tmp_path, monkeypatch):
     """A stage starts from the last weights of the one before; with keep="best", from the mean."""
     dataset = make_dataset()
@@ -255,6 +258,7 @@ def finished(tmp_path_factory):
     return folder, result, said
 
 
+@pytest.mark.slow
 def test_a_run_records_what_it_was_trained_on(finished):
     folder, result, said = finished
     assert json.loads((folder / "run.json").read_text())["train_on"] == "all"
@@ -265,6 +269,7 @@ def test_a_run_records_what_it_was_trained_on(finished):
     assert said.count(NOT_CALIBRATED) == 1
 
 
+@pytest.mark.slow
 def test_a_run_on_other_clips_is_not_continued(finished, tmp_path):
     folder, *_ = finished
     with pytest.raises(RunError, match="train_on: all and part"):

@@ -32,6 +32,7 @@ def work(tmp_path_factory):
     return run, load_recognizer(folder / "run"), folder
 
 
+@pytest.mark.slow
 def test_the_recognizer_says_what_the_calibration_was_fitted_on(work):
     """Thresholds are quantiles over the validation clips, which the recognizer reads one by one
     and without the padding of the whole dataset."""

@@ -465,6 +465,7 @@ def test_seeds_differ_in_dropout_and_head_only(tmp_path):
     assert any(not np.array_equal(a, b) for a, b in zip(*states, strict=True))
 
 
+@pytest.mark.slow
 def test_layers_that_keras_numbers_are_taken_frozen_and_slowed_down(tmp_path):
     """A MANs has no names for its convolutions; each network of a process has other numbers."""
     source = build_model("mans9", "kinect_v1", 5)
@@ -552,6 +553,7 @@ def test_a_lost_calibration_is_written_again(tmp_path):
     shutil.rmtree(tmp_path / "r")
 
 
+@pytest.mark.slow
 def test_without_validation_clips_there_is_no_calibration(tmp_path):
     run = experiment(tmp_path / "r", epochs=1)
     run.folds = [fold._replace(validation=fold.validation[:0]) for fold in run.folds]

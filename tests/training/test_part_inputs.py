@@ -30,6 +30,7 @@ def studio(tmp_path_factory):
     return dataset, crops, clips
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [0, 1 << 30])
 def test_a_batch_holds_the_same_frames_of_every_track(studio, memory):
     dataset, crops, clips = studio

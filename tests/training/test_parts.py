@@ -200,6 +200,7 @@ def test_the_result_is_the_mean_over_the_views(finished, crops):
     assert (result.accuracy, result.clips) == (accuracy, len(test))
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_for_the_same_weights(crops, tmp_path, monkeypatch):
     run = experiment(tmp_path, crops)
     network = run.build(only="left_hand")

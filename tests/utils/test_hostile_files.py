@@ -133,6 +133,7 @@ def plant(root, tree):
         (root / name).write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", TREES)
 def test_a_gigabyte_in_a_dataset_is_left_out_or_refused(case, tmp_path):
     others, name = TREES[case]

@@ -31,6 +31,7 @@ def work(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_an_entry_records_everything(work):
     (entry,) = read_zoo(work / "zoo")
     assert entry.name == "stcm9_synthetic_cs_seed5"
@@ -45,6 +46,7 @@ def test_an_entry_records_everything(work):
     assert (work / "zoo/README.md").read_text() == readme([entry], work / "zoo")
 
 
+@pytest.mark.slow
 def test_it_is_scored_again_as_recorded_and_says_where_not(work, tmp_path, capsys):
     words = ["zoo", "--check", "--cache-dir", str(work / "cache"), "--zoo"]
     assert main([*words, str(work / "zoo")]) == 0
@@ -62,6 +64,7 @@ def test_it_is_scored_again_as_recorded_and_says_where_not(work, tmp_path, capsy
     assert "'stcm'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_network_comes_ready_to_use(work):
     recognizer = pretrained("stcm9", "synthetic", "cs", folder=work / "zoo")
     logits = recognizer.model.predict(np.zeros((2, 50, 50, 3)), verbose=0)
@@ -70,12 +73,14 @@ def test_a_network_comes_ready_to_use(work):
     assert recognizer.calibration.clips > 0
 
 
+@pytest.mark.slow
 def test_another_dataset_is_refused(work, toy, tmp_path):
     (entry,) = read_zoo(work / "zoo")
     with pytest.raises(ZooError, match="synthetic .*14 classes.* 3 classes"):
         experiment_of(entry, toy, tmp_path, "")
 
 
+@pytest.mark.slow
 def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
     shutil.copytree(work / "run", tmp_path / "run")
     metrics = tmp_path / "run/fold_01/metrics.json"
@@ -119,6 +124,7 @@ def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsy
     assert not list((tmp_path / "none").iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_and_compared_on_its_test_clips(work, tmp_path, capsys):
     words = (
         "export --model stcm9 --dataset synthetic --protocol cs --format litert --clips 3".split()

@@ -48,6 +48,7 @@ def test_a_gate_is_added_and_found(run, tmp_path):
     assert "| `gate_b_toy_cs` | toy, cs | 1 of 1 | gate_b |" in text
 
 
+@pytest.mark.slow
 def test_what_cannot_be_added(run, tmp_path):
     for part in ("ta_lstm", None):
         with pytest.raises(ZooError, match="gate_u"):
