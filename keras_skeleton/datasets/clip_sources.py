@@ -25,6 +25,7 @@ from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, known_la
 from keras_skeleton.datasets.own_files import LABELS, find_clips
 from keras_skeleton.skeletons import KINECT_V2, Skeleton
 from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.folders import walk_files
 
 SUFFIXES = (*READERS, ".skeleton", ".pkl")
 FPS = 30.0  # of the Kinect
@@ -91,7 +92,9 @@ def find_sources(words: Iterable[str]) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     found = find_clips(folder)
-    return found + sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".skeleton", ".pkl"))
+    return found + sorted(
+        p for p in walk_files(folder) if p.suffix.lower() in (".skeleton", ".pkl")
+    )
 
 
 def _join_frames(paths: list[Path]) -> list[Path]:

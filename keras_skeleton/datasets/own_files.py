@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from keras_skeleton.datasets.formats.clip_file import READERS
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
+from keras_skeleton.utils.folders import Links
 
 LABELS = "labels.csv"
 INTERVALS = re.compile(r"(intervals|annotations)\.(csv|tsv|txt)", re.IGNORECASE)
@@ -41,14 +42,16 @@ def walk_clips(root: Path) -> list[FoundClip]:
     """All clips in a folder and its subfolders, sorted by name; hidden ones are left out, and those
     whose names are not UTF-8 (see `badly_named`).
 
-    Links to folders are not followed. A folder that is a clip is not searched further.
+    Links to folders are followed, see `utils.folders.Links`. A folder that is a clip is not
+    searched further.
     """
-    return sorted(clip for clip in _walk(root, "") if _is_utf8(clip.name))
+    return sorted(clip for clip in _walk(root, "", Links(root)) if _is_utf8(clip.name))
 
 
 def badly_named(root: Path) -> list[Path]:
     """The clips whose names are not UTF-8, as some programs unpack them from archives."""
-    return sorted(clip.path for clip in _walk(root, "") if not _is_utf8(clip.name))
+    found = _walk(root, "", Links(root))
+    return sorted(clip.path for clip in found if not _is_utf8(clip.name))
 
 
 def _is_utf8(name: str) -> bool:
@@ -59,7 +62,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[FoundClip]:
+def _walk(folder: Path, prefix: str, links: Links) -> Iterator[FoundClip]:
     try:
         with os.scandir(folder) as listed:
             entries = [entry for entry in listed if not entry.name.startswith(".")]
@@ -70,8 +73,9 @@ def _walk(folder: Path, prefix: str) -> Iterator[FoundClip]:
         return
     for entry in entries:
         name, path = prefix + entry.name, Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(path, name + "/")
+        if _is_folder(entry):
+            if not entry.is_symlink() or links.follows(path):
+                yield from _walk(path, name + "/", links)
         elif path.suffix.lower() in SUFFIXES and not is_table(name) and _is_file(entry):
             yield FoundClip(name, path, entry.is_symlink())
 
@@ -90,6 +94,13 @@ def is_table(name: str) -> bool:
     """
     name = name.lower()
     return name == LABELS or is_intervals_file(name) or name.endswith(".intervals.csv")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

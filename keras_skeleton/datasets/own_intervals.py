@@ -30,6 +30,7 @@ from keras_skeleton.datasets.own_files import FoundClip, is_intervals_file, labe
 from keras_skeleton.datasets.own_labels import SPLITS, Row, order, read_labels
 from keras_skeleton.datasets.own_names import natural, subjects_in_names
 from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.folders import walk_files
 
 BESIDE = (".eaf", ".txt", ".tsv", ".intervals.csv", ".intervals.tsv", ".intervals.txt")
 NEEDED = """\
@@ -85,13 +86,11 @@ def intervals_file(root: Path) -> Path | None:
 def beside_files(root: Path, found: Iterable[FoundClip]) -> dict[str, list[Path]]:
     """The files of annotations beside clips, by the clip's name."""
     there: dict[str, list[Path]] = defaultdict(list)
-    for folder, _, names in os.walk(root):
-        for name in names:
-            suffix = next((s for s in reversed(BESIDE) if name.lower().endswith(s)), None)
-            if suffix is not None and not is_intervals_file(name):
-                path = Path(folder, name)
-                key = path.relative_to(root).as_posix()[: -len(suffix)]
-                there[key].append(path)
+    for path in walk_files(root):
+        suffix = next((s for s in reversed(BESIDE) if path.name.lower().endswith(s)), None)
+        if suffix is not None and not is_intervals_file(path.name):
+            key = path.relative_to(root).as_posix()[: -len(suffix)]
+            there[key].append(path)
     return {
         clip.name: sorted(there[key])
         for clip in found

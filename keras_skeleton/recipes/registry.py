@@ -64,7 +64,7 @@ def get_recipe(model: str, dataset: str, name: str = "paper") -> Recipe:
     Args:
         model: A model's name, or `"path/to/file.py:build"`.
         dataset: A dataset's name.
-        name: `"paper"`, `"released"`, `"tuned"` or `"faithful"`.
+        name: `"paper"`, `"released"`, `"tuned"`, `"equal"` or `"faithful"`.
 
     Raises:
         UnknownNameError: No recipe of this name; the message lists those that exist.

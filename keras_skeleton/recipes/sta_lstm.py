@@ -107,6 +107,40 @@ def without(stages: tuple[Stage, ...], spatial: bool, temporal: bool) -> tuple[S
     return tuple(s for s in stages if s.name in wanted) if spatial or temporal else ()
 
 
+def with_as_many_steps(
+    stages: tuple[Stage, ...], spatial: bool, temporal: bool
+) -> tuple[Stage, ...]:
+    """Stages as long as those of Algorithm 1 for a network with one kind of attention or none.
+
+    A network with one kind of attention is trained as in Algorithm 1; then all of it is trained
+    further, in as many steps of the same lengths as the algorithm gives the other kind and both
+    together. A network without attention is trained in steps of all these lengths. So every network
+    has the same number of batches, and the same restarts of the learning rate.
+
+    Args:
+        stages: The stages of Algorithm 1.
+        spatial: Whether the network has joint gates.
+        temporal: Whether it has frame gates.
+
+    Example:
+        >>> from keras_skeleton.recipes.sta_lstm import sta_joint_training, with_as_many_steps
+        >>> stages = with_as_many_steps(sta_joint_training(), spatial=False, temporal=False)
+        >>> len(stages), sum(stage.iterations for stage in stages)
+        (8, 6500)
+    """
+    if spatial and temporal:
+        return stages
+    own = without(stages, spatial, temporal)
+    parts = (MAIN, *((SPATIAL,) if spatial else ()), *((TEMPORAL,) if temporal else ()))
+    found = list(own)
+    for stage in stages:
+        if stage not in own:
+            what = "the whole network goes on" if found else "the whole network"
+            take = ((found[-1].name, parts),) if found else ()
+            found.append(Stage(f"as_{stage.name}", what, {}, parts, stage.iterations, take))
+    return tuple(found)
+
+
 _STA_SOURCES = {
     "optimizer": "paper, Sec. IV.A: Adam",
     "learning_rate": "our choice: 1e-3, the default of Adam; the paper gives none",
@@ -305,11 +339,33 @@ _TAP_SOURCE = (
     "without a penalty on attention the gates also stay open between actions"
 )
 
+_EQUAL = (
+    "our choice, for a fair comparison: as many batches and restarts as Algorithm 1 gives "
+    "STA-LSTM; everything else as in the recipe of STA-LSTM"
+)
+
+
+def _equal(dataset: str, attention: tuple[bool, bool]) -> Recipe:
+    """The recipe `equal` of a network without one or both kinds of attention."""
+    recipe = _STA.get((dataset, "tuned")) or _STA[dataset, "paper"]
+    return replace(
+        recipe,
+        stages=with_as_many_steps(recipe.stages, *attention),
+        sources={**recipe.sources, "stages": _EQUAL},
+    )
+
+
 RECIPES = (
     {
         (model, dataset, name): replace(recipe, stages=without(recipe.stages, *attention))
         for model, attention in _STA_MODELS.items()
         for (dataset, name), recipe in _STA.items()
+    }
+    | {
+        (model, dataset, "equal"): _equal(dataset, attention)
+        for model, attention in _STA_MODELS.items()
+        for dataset in dict.fromkeys(dataset for dataset, _ in _STA)
+        if not all(attention)
     }
     | {
         (model, *key): recipe

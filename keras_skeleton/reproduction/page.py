@@ -12,6 +12,7 @@ import pandas as pd
 
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation.page import ALL, BEST, SELECTED
+from keras_skeleton.reproduction.compare import Difference, paired_difference
 from keras_skeleton.reproduction.needs import mean_hours
 from keras_skeleton.reproduction.stored import Result, figures, seeds_of
 from keras_skeleton.reproduction.tables import GATES, Row, Table, Training
@@ -34,6 +35,11 @@ held out."""
 DETECTS = """\
 *The paper*: as printed, for the minimum overlaps {overlaps}. *Ours*: means over seeds, ± the \
 standard deviation if there are several."""
+LESS = "the whole network less this one"  # column of paired differences
+COMPARED = """\
+*The whole network less this one*: the mean difference over all pairs of a fold and a seed that \
+both have, with its 95 % interval (Student's t), of the runs on all training clips / with \
+validation clips held out. Pairs share clips, so the interval is somewhat too narrow."""
 UNSEEN = """\
 No results are stored for {datasets}, in this table or another, because the recordings were not \
 available. `python run.py prepare --dataset NAME` prints what to download."""
@@ -61,6 +67,19 @@ class Line:
     all_results: Mapping[int, Result]
     all_convention: Sequence[Spread | None]
     all_clips: Sequence[Spread | None]
+
+    def less(self, lines: Sequence[Line]) -> tuple[Difference | None, Difference | None]:
+        """By how much the row that this one is compared with is above it: of the runs on all
+        training clips, and of those with validation clips held out."""
+        place = (self.row.training.dataset, self.row.training.protocol)
+        for line in lines:
+            own = (line.row.training.dataset, line.row.training.protocol)
+            if line.row.name == self.row.against and own == place:
+                return (
+                    paired_difference(line.all_results, self.all_results),
+                    paired_difference(line.results, self.results),
+                )
+        return None, None
 
     @property
     def folds(self) -> int | None:
@@ -109,6 +128,7 @@ def _over_seeds(seeds: Sequence[Sequence[float | None]]) -> list[Spread | None]:
 def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> str:
     """The table as Markdown; `why` has the reason for each training without results."""
     rows = []
+    compared = any(line.row.against for line in lines)
     for line in lines:
         training = line.row.training
         network = f"`{' '.join([training.model, *training.setting_words])}`"
@@ -129,6 +149,8 @@ def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> st
             "folds": "-" if line.folds is None else f"{line.folds}",
             "hours": f"{_hours(line.all_hours)} / {_hours(line.hours)}",
         }
+        if compared:
+            row |= {LESS: " / ".join("-" if d is None else str(d) for d in line.less(lines))}
         if table.overlaps:  # all rows use the same networks, and nothing is selected on test data
             del row["network"], row[ALL], row[BEST]
             row |= {"seeds": f"{len(line.results)}", "hours": _hours(line.hours)}
@@ -179,6 +201,7 @@ def markdown(table: Table, lines: Sequence[Line], datasets: Collection[str]) -> 
         f"# {table.title}",
         f"`{table.name}`: {of}. Generated from `results/` by `{command} --no-train`; do not edit.",
         DETECTS.format(overlaps=overlaps) if table.overlaps else EXPLAINED,
+        *([COMPARED] if any(row.against for row in table.rows) else []),
         *([table.note.replace("\n", " ")] if table.note else []),
         grid(table, lines, {}),
     ]
@@ -249,9 +272,20 @@ def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
                     "all_clips_seeds": " ".join(map(str, line.all_results)),
                     "all_clips_hours": line.all_hours,
                     "all_clips_results": " ".join(r.folder.name for r in line.all_results.values()),
+                    **_differences(line, lines),
                 }
             )
     return pd.DataFrame(rows).astype({"folds": "Int64"})
+
+
+def _differences(line: Line, lines: Sequence[Line]) -> dict[str, float | None]:
+    if not line.row.against:
+        return {}
+    found = {}
+    for name, own in zip(("all_clips_less", "less"), line.less(lines), strict=True):
+        for part in ("mean", "low", "high", "pairs"):
+            found[f"{name}_{part}"] = None if own is None else getattr(own, part)
+    return found
 
 
 def _columns(name: str, value: Spread | None, unit: float) -> dict[str, float | None]:

@@ -4,7 +4,7 @@
     metric                      accuracy (default); for detection map_action or f1
     overlaps                    for detection: minimum overlaps with the annotated action
     [columns]                   short name = { dataset, protocol, recipe, options, i3d, streams }
-    [[rows]]                    name, model (for detection method), settings, stage, paper
+    [[rows]]                    name, model (for detection method), settings, stage, against, paper
 
 Each row is trained twice: on all training clips, for our main figure, and with validation clips
 held out, which select the epoch. Detectors are trained once.
@@ -12,7 +12,7 @@ held out, which select the epoch. Detectors are trained once.
 `paper` in a row has the published number for each column of the row as printed (one per overlap),
 or "-" if there is none or it is illegible. `stage` names the stage of the training whose accuracy
 the row has. `settings` are model settings, as given by `--set`. Rows of models that this package
-does not include are omitted.
+does not include are omitted. `against` names the row that a row is compared with, pair by pair.
 
 Needs neither Keras nor TensorFlow.
 """
@@ -133,6 +133,7 @@ class Row:
         paper: Published numbers or None, one per overlap (a single one for accuracies).
         stage: Stage of the training whose accuracy the row has; empty for the final one.
         method: Detection method.
+        against: Name of the row that this one is compared with; empty for none.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Row:
     paper: tuple[float | None, ...]
     stage: str = ""
     method: str = ""
+    against: str = ""
 
     @property
     def trainings(self) -> tuple[Training, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.folders import walk_files
 
 SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".gif",
@@ -28,7 +29,7 @@ def find_films(words: Iterable[str]) -> tuple[list[Path], list[str]]:
     for word in words:
         path = Path(word)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if _is_source(p))
+            found = sorted(p for p in walk_files(path) if _is_source(p))
         elif is_film(path) and (path.is_file() or not glob.has_magic(word)):
             found = [path]
         else:

@@ -96,13 +96,7 @@ def test_folders_of_openpose_are_clips_with_labels_and_in_class_folders(case, tm
     root = tmp_path / "classes"
     for clip in sorted(folder.glob("*_0*")):
         (root / clip.name[:-3]).mkdir(parents=True, exist_ok=True)
-        (root / clip.name[:-3] / clip.name).symlink_to(clip)  # links to folders are not followed
-    assert FOLDER.files(root) == []
-    for link in list(root.glob("*/*")):
-        link.unlink()
-        link.mkdir()
-        for frame in (folder / link.name).iterdir():
-            (link / frame.name).write_bytes(frame.read_bytes())
+        (root / clip.name[:-3] / clip.name).symlink_to(clip)  # links to folders are followed
     (root / "skeleton.toml").write_bytes((folder / "skeleton.toml").read_bytes())
     own, _ = read(root, tmp_path / "c")
     assert own.classes == ("kick", "sit", "wave")

@@ -78,3 +78,20 @@ def test_few_recordings_have_as_many_steps_as_many(frames, epochs):
 
     recipe = get_recipe("gate_b", "folder", "tuned")
     assert with_enough_steps(recipe, frames).epochs == epochs
+
+
+@pytest.mark.parametrize(("model", "spatial", "temporal"), [
+    ("lstm", False, False), ("sa_lstm", True, False), ("ta_lstm", False, True),
+])  # fmt: skip
+def test_equal_recipes_have_the_steps_of_algorithm_1(model, spatial, temporal):
+    whole, own = get_recipe("sta_lstm", "sbu", "tuned"), get_recipe(model, "sbu", "equal")
+    lengths = sorted(stage.iterations for stage in whole.stages)
+    assert sorted(stage.iterations for stage in own.stages) == lengths
+    assert sum(lengths) == 6500
+    kinds = [*(["joint_attention"] if spatial else []), *(["frame_attention"] if temporal else [])]
+    done = set()
+    for stage in own.stages:
+        assert all(name in done for name, _ in stage.take)
+        done.add(stage.name)
+    assert sorted(own.stages[-1].train) == sorted(["main", *kinds])
+    assert own.stages[-1].take == ((own.stages[-2].name, own.stages[-1].train),)
