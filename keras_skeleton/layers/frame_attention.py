@@ -9,6 +9,9 @@ from keras import ops
 
 from keras_skeleton.layers.grouped import PACKAGE, PerGroup, check_rank
 
+POOLED = ("mean", "standardized")
+EPSILON = 1e-6  # far below the variance of X_p in metres, about 2e-4
+
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameAttention(keras.layers.Layer):
@@ -26,14 +29,21 @@ class FrameAttention(keras.layers.Layer):
 
     Weights: G * (2 * T * hidden + hidden + T) with hidden = max(T // ratio, 1).
 
+    Positions in metres give X_p of about 0.02, since Eq. 6 averages K features of either sign; F_A
+    then hardly depends on the clip. With `pooled="standardized"`, which is ours and not the
+    paper's, X_p is standardized over the frames of each clip and group first, without new weights:
+
+        X_p <- (X_p - mean over T) / sqrt(variance over T + 1e-6)
+
     In the released code these weights are created in a Lambda layer and never trained; use
     `trainable=False` to reproduce that.
 
     Args:
         ratio: alpha, the factor by which W_1 reduces the time axis; 16 in the paper (Table 3).
+        pooled: `"mean"` (the paper) or `"standardized"`.
 
     Raises:
-        ValueError: `ratio` is below 1, or T is not fixed.
+        ValueError: `ratio` is below 1, `pooled` is unknown, or T is not fixed.
 
     Example:
         >>> import numpy as np
@@ -44,11 +54,13 @@ class FrameAttention(keras.layers.Layer):
         ((8, 50, 3), 1059)
     """
 
-    def __init__(self, ratio: int = 16, **kwargs: Any) -> None:
+    def __init__(self, ratio: int = 16, pooled: str = POOLED[0], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if ratio < 1:
             raise ValueError(f"ratio={ratio} must be at least 1")
-        self.ratio = ratio
+        if pooled not in POOLED:
+            raise ValueError(f"pooled='{pooled}' is unknown; expected one of {POOLED}")
+        self.ratio, self.pooled = ratio, pooled
 
     def build(self, input_shape: tuple) -> None:
         check_rank(self, input_shape, "B T G K")
@@ -67,6 +79,10 @@ class FrameAttention(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         pooled = ops.mean(inputs, axis=-1)  # X_p: (B, T, G)
+        if self.pooled == "standardized":
+            pooled = pooled - ops.mean(pooled, axis=1, keepdims=True)
+            variance = ops.mean(ops.square(pooled), axis=1, keepdims=True)
+            pooled = pooled / ops.sqrt(variance + EPSILON)
         hidden = ops.relu(ops.einsum("btg,gth->bgh", pooled, self.w1) + self.b1)
         weights = ops.sigmoid(ops.einsum("bgh,ght->bgt", hidden, self.w2) + self.b2)
         return ops.transpose(weights, (0, 2, 1))
@@ -80,4 +96,4 @@ class FrameAttention(keras.layers.Layer):
         return T * G * K + 4 * G * T * max(T // self.ratio, 1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "ratio": self.ratio}
+        return {**super().get_config(), "ratio": self.ratio, "pooled": self.pooled}

@@ -22,6 +22,7 @@ def tarm(
     dropout: float = 0.5,
     recurrent_activation: str = "sigmoid",
     l2: float = 1e-4,
+    pooled: str = "mean",
 ) -> Any:
     """Temporal attention recalibration of a skeleton image: O~ = O + F(O), F = F_M * F_A.
 
@@ -38,6 +39,8 @@ def tarm(
         dropout: Dropout rate of the BiGRU's inputs and states (released code).
         recurrent_activation: Activation of the BiGRU's gates, see `GroupedBiGRU`.
         l2: Weight decay of the BiGRU's input kernels (released code).
+        pooled: How F_A pools its input, `"mean"` (the paper) or `"standardized"`, see
+            `FrameAttention`.
 
     Returns:
         O~, (B, T, N, 3).
@@ -74,7 +77,8 @@ def tarm(
         ]
         frames = layers.Identity(name="frame_attention")(ops.stack(gates, axis=-1))
     elif attention != "none":  # F_A, Eqs. 6 to 8: (B, T, 3)
-        frames = FrameAttention(ratio, trainable=attention == "learned", name="frame_attention")(x)
+        trained = attention == "learned"
+        frames = FrameAttention(ratio, pooled, trainable=trained, name="frame_attention")(x)
     if attention != "none":
         weights = layers.Reshape((T, C, 1), name="frame_weights")(frames)
         f = layers.Multiply(name="recalibrated")([f, weights])  # F = F_M * F_A, Eq. 2

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_skeleton.layers.frame_attention import POOLED
 from keras_skeleton.layers.tarm import tarm
 from keras_skeleton.models import backbones
 from keras_skeleton.models.entry import ModelEntry
@@ -51,6 +52,7 @@ def mans(
     l2: float = 1e-4,
     densenet: str = "paper",
     growth: int = 48,
+    pooled: str = "mean",
 ) -> keras.Model:
     """Builds one of `VARIANTS`: image (B, S, S, 3) of `transforms.mans_image` to logits (B,
     classes).
@@ -67,9 +69,11 @@ def mans(
         recurrent_activation: Activation of the BiGRU's gates; `"hard_sigmoid"` in the released
             code.
         l2: Weight decay of the convolutions and of the BiGRU's input kernels (released code).
+        pooled: How the frame attention pools its input: `"mean"` (the paper), or `"standardized"`,
+            which is ours: attention that depends more on the clip, see `layers.FrameAttention`.
 
     Raises:
-        ValueError: Unknown `attention` or `recurrent_activation`.
+        ValueError: Unknown `attention`, `recurrent_activation` or `pooled`.
 
     Example:
         >>> from keras_skeleton.models.mans import mans
@@ -78,6 +82,8 @@ def mans(
     """
     if densenet not in SOURCES:
         raise ValueError(f"densenet='{densenet}' is unknown; expected one of {SOURCES}")
+    if pooled not in POOLED:
+        raise ValueError(f"pooled='{pooled}' is unknown; expected one of {POOLED}")
     size, K, stcm = VARIANTS[name]
     size = frames or size
     if dropout is None:
@@ -94,6 +100,7 @@ def mans(
             dropout=dropout,
             recurrent_activation=recurrent_activation,
             l2=l2,
+            pooled=pooled,
         )  # O~, Eqs. 1 to 8
     if name in DENSENETS:
         stcm = partial(stcm, growth=growth, released=densenet == "released")

@@ -32,6 +32,24 @@ def test_against_equations_6_to_8():
             np.testing.assert_allclose(out[b, :, g], expected[:, 0], atol=1e-5)
 
 
+def test_standardized():
+    """As on inputs whose mean over K has been standardized, whatever its offset and size."""
+    layer, plain = FrameAttention(pooled="standardized"), FrameAttention()
+    x = inputs()
+    for own in (layer, plain):
+        own.build(x.shape)
+    rng = np.random.default_rng(1)
+    plain.set_weights([rng.normal(size=w.shape) for w in plain.get_weights()])
+    layer.set_weights(plain.get_weights())
+    pooled = x.mean(axis=3, keepdims=True)
+    mean, variance = pooled.mean(axis=1, keepdims=True), pooled.var(axis=1, keepdims=True)
+    expected = plain(((pooled - mean) / np.sqrt(variance + 1e-6)).repeat(K, axis=3))
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(0.05 * x + 3), expected, atol=0.02)  # the variance is 5e-5
+    still = np.asarray(layer(np.ones_like(x)))
+    np.testing.assert_allclose(still[0], still[1], atol=1e-6)  # finite, and of no clip
+
+
 @pytest.mark.parametrize(("frames", "hidden"), [(50, 3), (224, 14), (10, 1)])
 def test_reduced_size(frames, hidden):
     layer = FrameAttention(16)
@@ -50,10 +68,11 @@ def test_frozen_weights_do_not_move():
     assert layer.count_params() == 1059
 
 
-def test_it_is_a_layer():
+@pytest.mark.parametrize("pooled", ["mean", "standardized"])
+def test_it_is_a_layer(pooled):
     hidden = T // 8
     check_layer(
-        FrameAttention, {"ratio": 8}, inputs=inputs(), shape=(B, T, G), half=0.02,
+        FrameAttention, {"ratio": 8, "pooled": pooled}, inputs=inputs(), shape=(B, T, G), half=0.02,
         weights=G * (2 * T * hidden + hidden + T), flops=T * G * K + 2 * G * 2 * T * hidden,
     )  # fmt: skip
 
@@ -63,3 +82,5 @@ def test_wrong_shapes_and_arguments_are_refused():
         FrameAttention().build((None, None, 3, 8))
     with pytest.raises(ValueError, match="ratio=0"):
         FrameAttention(0)
+    with pytest.raises(ValueError, match="pooled='max'"):
+        FrameAttention(pooled="max")
