@@ -442,6 +442,38 @@ def networks() -> Page:
     return f"results/tables/{{{','.join(HERE)}}}.csv", f"{note}\n\n{grid(header, body)}"
 
 
+def attention_adds() -> Page:
+    """What attention adds at equal budgets: networks with less of it beside the whole one."""
+    table = pd.read_csv(stored("tables/attention.csv"))
+
+    def less(about: pd.Series, prefix: str) -> str:
+        mean, low, high, pairs = (about[f"{prefix}_{x}"] for x in ("mean", "low", "high", "pairs"))
+        if pd.isna(mean):
+            return "-"
+        interval = "" if pd.isna(low) else f" [{low:+.1f}, {high:+.1f}]"
+        return f"{mean:+.1f}{interval} ({pairs:.0f})"
+
+    rows = []
+    for row, (_, about) in zip(read_table("attention"), table.iterrows(), strict=True):
+        if row.runs or row.all_runs:
+            rows.append(
+                [row.name, row.place, f"`{row.recipe}`", f"{row.batches():,}", row.cell(ALL),
+                 less(about, "all_clips_less"), row.cell(SELECTED), less(about, "less")]
+            )  # fmt: skip
+    note = (
+        f"{ACCURACY}, means ± standard deviations over seeds, each a mean over the folds. *The "
+        "whole less this one*: STA-LSTM, MANs-9 or CSTA-CNN less the row's network, mean over all "
+        "pairs of a fold and a seed, with its 95 % interval and the number of pairs; those of one "
+        "dataset share clips, so the interval is somewhat too narrow. *Batches*: of one fold."
+    )
+    header = ["network", "dataset, protocol", "recipe", "batches", ALL, "the whole less this one",
+              SELECTED, "the whole less this one"]  # fmt: skip
+    return (
+        "results/tables/attention.csv and the runs that it names",
+        f"{note}\n\n{grid(header, rows)}",
+    )
+
+
 def csta_datasets() -> Page:
     """The rows of CSTA-CNN's Table 3 on every real dataset that is here."""
     models = ("csta_cnn", "ta_cnn", "sa_cnn", "two_stream_cnn")
@@ -1101,6 +1133,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     **{f"{name}_ours": partial(our_page, name) for name in ("mans4", "mans5")},
     "stafig6_sbu": partial(our_page, "stafig6", only=["sbu"]),
     "stafig6_others": partial(our_page, "stafig6", only=["ut_kinect", "nucla"]),
+    "attention_adds": attention_adds,
     "csta_datasets": csta_datasets,
     "mans_loocv": mans_loocv,
     **{f"detection_{name}": partial(detection, name) for name in ("ut_kinect", "synthetic")},

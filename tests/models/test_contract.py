@@ -105,7 +105,7 @@ def test_logits_and_attention(name):
         assert np.isfinite(values).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@HEAVY_ARE_SLOW
 def test_a_clip_becomes_an_input(name):
     entry, model = MODELS[name], built(name)
     clip = np.random.default_rng(0).normal(size=(FRAMES, BODIES, SKELETON.size, 3)) + [0, 0, 3]

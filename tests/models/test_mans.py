@@ -25,9 +25,11 @@ def images(count=8, size=50, seed=0):
     return np.random.default_rng(seed).normal(size=(count, size, size, 3)).astype("float32")
 
 
+SLOW = ("mans61", "mans_densenet161", "stcm_densenet161")
+
+
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n.startswith("stcm_") else n for n in COUNTS],
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in COUNTS]
 )
 def test_parameter_counts(name):
     model = build_model(name, classes=60)
@@ -46,7 +48,9 @@ def test_the_released_densenet_has_its_weights():
         build_model("mans9", densenet="ours")
 
 
-@pytest.mark.parametrize(("name", "layers"), [("mans9", 9), ("mans33", 33), ("mans61", 61)])
+@pytest.mark.parametrize(("name", "layers"), [
+    ("mans9", 9), ("mans33", 33), pytest.param("mans61", 61, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_depth_is_in_the_name(name, layers):
     """n counts the 5x5 and 3x3 convolutions; the 1x1 one sits on a shortcut."""
     convolutions = [
