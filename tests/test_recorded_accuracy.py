@@ -49,7 +49,7 @@ def bare_files(real_data, tmp_path_factory):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if k else ())
+        pytest.param(name, marks=pytest.mark.slow if k or "nucla" in name else ())
         for names in NETWORKS.values()
         for k, name in enumerate(names)
     ],

@@ -106,6 +106,7 @@ def test_a_smooth_order_of_frames_beats_chance_wherever_it_is(network):
     assert confidence_interval(curves.gain("attention", "deletion"))[2] < 0
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_again(network):
     experiment = network(joints=np.ones(K), steps=np.ones(T))
     first, again, other = (measure(*experiment, 1, seed=seed) for seed in (3, 3, 4))
@@ -151,10 +152,8 @@ def test_what_is_not_scored_says_why(network):
         check_scorable("tap_lstm", "detection")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["csta_cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mans9", "sta_lstm"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["csta_cnn", "mans9", "sta_lstm"])
 def test_the_papers_networks(name, toy, tmp_path):
     """Attention and saliency at the clips' frames; the curves' ends are the network's answers."""
     recipe = replace(get_recipe(name, "ut_kinect"), stages=())

@@ -125,6 +125,7 @@ def test_a_file_of_the_released_code_is_loaded(tmp_path):
     assert np.array_equal(model.get_layer("tarm_in").kernel[2], file["dense_5"]["dense_5/kernel:0"])
 
 
+@pytest.mark.slow
 def test_zeros_on_all_sides(stcm):
     """By hand: the first output of the 7 x 7 kernel sees four rows and columns of the image."""
     first = keras.Model(stcm.input, stcm.get_layer("conv1").output)

@@ -163,6 +163,7 @@ def test_the_checksum_is_the_one_that_tensorflow_stores(tmp_path):
     assert checksum_agrees(nine, google_crc32c.value(b"123456789\0\0\0"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_does_not_fit(tmp_path):
     with pytest.raises(WeightsError, match=r"0 checkpoints \(.index files\)"):
         load_i3d_weights(shared(), tmp_path)

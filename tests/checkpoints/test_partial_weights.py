@@ -255,6 +255,7 @@ def test_without_partial_as_before(files):
         load_weights(convolutions(8), files / "convolutions_weights.h5")
 
 
+@pytest.mark.slow
 def test_a_legacy_file_without_keras_2(tmp_path):
     """As the slow tests above: other numbers, another head."""
     counted_from(5)

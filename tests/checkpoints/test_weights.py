@@ -67,7 +67,9 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("layout", WRITERS)
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [n if n == "csta_cnn" else pytest.param(n, marks=pytest.mark.slow) for n in SMALL]
+)
 def test_every_layout_loads(name, layout, tmp_path):
     source, target = network(name), network(name, seed=1)
     path = tmp_path / "any_name.weights.h5"  # the file says what it is, not its name
@@ -91,10 +93,8 @@ def randomly(model):
             v.assign(np.abs(v.numpy() + random.normal(0, 0.1, v.shape)))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n in DENSENETS else n for n in EVERY],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY)
 def test_legacy_files_of_every_model_load(name, tmp_path):
     keras.utils.set_random_seed(0)
     source = build_model(name.split()[0], "kinect_v1", 3, **EVERY[name])

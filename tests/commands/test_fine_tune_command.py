@@ -203,6 +203,7 @@ def test_conflicts_name_both_sides(case, work, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @needs_zoo
 @pytest.mark.parametrize(
     ("words", "named"),
@@ -218,6 +219,7 @@ def test_names_of_the_zoo_that_do_not_fit(words, named, work, tmp_path, capsys):
     assert all(name in error for name in named), error
 
 
+@pytest.mark.slow
 def test_a_missing_dataset_is_not_a_missing_record(work, capsys):
     """The record of a run says its model, and the dataset is another one."""
     assert main(["train", "--init-weights", str(work / "run")]) == 2
@@ -226,6 +228,7 @@ def test_a_missing_dataset_is_not_a_missing_record(work, capsys):
     assert "record" not in error
 
 
+@pytest.mark.slow
 def test_of_several_folds_one_must_be_named(work, tmp_path, capsys):
     shutil.copytree(work / "run", tmp_path / "run")
     shutil.copytree(tmp_path / "run/fold_01", tmp_path / "run/fold_02")
@@ -240,6 +243,7 @@ def test_of_several_folds_one_must_be_named(work, tmp_path, capsys):
     assert "0 folds" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freeze", ["nothing", ".", "("])
 def test_a_pattern_that_freezes_none_or_all_leaves_no_run(freeze, work, tmp_path, capsys):
     words = ["--init-weights", work / "run", "--freeze", freeze]
@@ -248,6 +252,7 @@ def test_a_pattern_that_freezes_none_or_all_leaves_no_run(freeze, work, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_file_of_another_architecture_leaves_no_run(work, tmp_path, capsys):
     words = ["--model", "csta_cnn", "--init-weights", work / "mine.weights.h5"]
     assert train(work, *words, out=tmp_path / "out") == 2
@@ -267,6 +272,7 @@ hands = ["p4", "p5"]
 """
 
 
+@pytest.mark.slow
 def test_joints_of_which_the_weights_know_none_are_refused(work, tmp_path, capsys):
     data = write_clips(tmp_path / "data", joints=8)
     (data / "skeleton.toml").write_text(OWN_JOINTS)
@@ -278,6 +284,7 @@ def test_joints_of_which_the_weights_know_none_are_refused(work, tmp_path, capsy
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_folder_is_named(work, tmp_path, capsys):
     shutil.copytree(work / "saved", tmp_path / "saved")
     for text in ("{", "[]", '{"preprocessing": 3}'):

@@ -74,6 +74,7 @@ def test_windows_people_and_attention(clips, tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_files_of_pose_estimators(tmp_path, capsys):
     """OpenPose's folder says what it is; fractions of the image need its size."""
     points = walkers("openpose_body25", T=20)

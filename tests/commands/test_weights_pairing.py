@@ -179,6 +179,7 @@ def test_a_run_folder_is_enough(own, elsewhere, capsys):
     assert again["accuracy"] == pytest.approx(metrics["accuracy"])
 
 
+@pytest.mark.slow
 def test_attention_of_a_run_folder_is_enough(own, elsewhere, capsys):
     assert main(["attention", "--weights", str(own / "run"), "--out", "clip.html"]) == 0
     assert (elsewhere / "clip.html").is_file()

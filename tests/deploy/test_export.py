@@ -197,6 +197,7 @@ def test_onnx_says_what_to_install(tmp_path, monkeypatch):
         load_exported(tmp_path / "m.onnx", "onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [with_masks, SLOW[2]])
 def test_onnx_gives_the_same_logits(build, tmp_path):
     for package in ("tf2onnx", "onnx", "onnxruntime"):

@@ -19,13 +19,16 @@ from keras_skeleton.utils.errors import UnknownNameError
 SKELETON, CLASSES, BODIES, FRAMES, SIZE, BATCH = get_skeleton("sbu"), 4, 2, 8, 32, 2
 # What makes a network small, where it declares it.
 SMALL = {"units": 8, "hidden": 6, "steps": 5, "width": 0.05, "growth": 4}
-HEAVY = {
-    "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm_densenet161", "pose_i3d",
-}  # fmt: skip
-HEAVY_ARE_SLOW = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in MODELS]
+# Every model is tested, these and the variants of others among the slow tests.
+FAST = ("mans9", "lstm", "sta_lstm", "tap_lstm", "csta_cnn", "two_stream_cnn")
+MOST_ARE_SLOW = pytest.mark.parametrize(
+    "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
 )
-MASKED = [name for name in MODELS if MODELS[name].sequence]
+MASKED = [
+    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+    for name in MODELS
+    if MODELS[name].sequence
+]
 ATTENTION = {  # all that a model has; one that is not here may have any
     "mans9": "frames", "mans33": "frames", "mans61": "frames", "mans_resnet18": "frames",
     "mans_densenet161": "frames", "stcm9": "", "stcm_densenet161": "", "lstm": "",
@@ -81,7 +84,7 @@ def kind(tensor):
     return keras.backend.standardize_dtype(tensor.dtype)
 
 
-@HEAVY_ARE_SLOW
+@MOST_ARE_SLOW
 def test_logits_and_attention(name):
     model, entry, x = built(name), MODELS[name], inputs(name)
     logits = model(x)
@@ -105,7 +108,7 @@ def test_logits_and_attention(name):
         assert np.isfinite(values).all()
 
 
-@HEAVY_ARE_SLOW
+@MOST_ARE_SLOW
 def test_a_clip_becomes_an_input(name):
     entry, model = MODELS[name], built(name)
     clip = np.random.default_rng(0).normal(size=(FRAMES, BODIES, SKELETON.size, 3)) + [0, 0, 3]
@@ -148,7 +151,7 @@ def classes(config):
             yield from classes(value)
 
 
-@HEAVY_ARE_SLOW
+@MOST_ARE_SLOW
 def test_it_is_restored_from_its_configuration(name):
     model, x = built(name), inputs(name)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
@@ -173,7 +176,7 @@ def step(model, x):
     return found, sum(not np.array_equal(a, keras.ops.convert_to_numpy(b)) for a, b in pairs)
 
 
-@HEAVY_ARE_SLOW
+@MOST_ARE_SLOW
 def test_a_training_step(name):
     keras.utils.set_random_seed(0)
     model = build(name)
@@ -183,7 +186,7 @@ def test_a_training_step(name):
     assert np.isfinite(model(inputs(name))).all()
 
 
-@HEAVY_ARE_SLOW
+@MOST_ARE_SLOW
 def test_mixed_precision(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

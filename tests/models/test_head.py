@@ -19,7 +19,12 @@ SMALL = {"units": 8, "hidden": 6}
 HEAVY = {
     "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm_densenet161", "pose_i3d",
 }  # fmt: skip
-CHEAP = [name for name in MODELS if name not in HEAVY]
+ONE_OF_A_FAMILY = ("mans9", "sta_lstm", "csta_cnn")
+CHEAP = [
+    name if name in ONE_OF_A_FAMILY else pytest.param(name, marks=pytest.mark.slow)
+    for name in MODELS
+    if name not in HEAVY
+]
 
 OWN = """
 import keras

@@ -84,6 +84,7 @@ def test_rows_of_table_1(aggregate, short_trunk):
     np.testing.assert_allclose(rest({**x, **seen}), model(x), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_aggregation_is_the_weighted_sum():
     keras.utils.set_random_seed(1)
     model = pose_i3d(**SMALL, features=True)
@@ -164,6 +165,7 @@ def test_a_narrow_network_for_small_data():
     assert full.get_layer("Conv3d_1a_7x7_bn").momentum == 0.99
 
 
+@pytest.mark.slow
 def test_networks_of_the_stages_by_name(short_trunk):
     arguments = {"skeleton": "sbu", "classes": 4, "frames": 8, "size": 32, "units": 8, "width": 0.1}
     whole = build_model("pose_i3d", **arguments, bodies=1)

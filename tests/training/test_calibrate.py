@@ -50,6 +50,7 @@ def test_the_recognizer_says_what_the_calibration_was_fitted_on(work):
     assert calibration.temperature == pytest.approx(wanted, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_prediction_is_unsure_by_its_two_numbers(work):
     run, recognizer, _ = work
     for i in range(4):

@@ -350,6 +350,7 @@ def weights_of(path, name="lstm"):
     return values(model)
 
 
+@pytest.mark.slow
 def test_frozen_weights_stay_bit_identical(tmp_path):
     initial = start(freeze="main_lstm_[12]")
     experiment(tmp_path / "r", initial, epochs=1).fit()

@@ -252,6 +252,7 @@ def test_one_track_alone(crops, tmp_path):
     assert [stage["name"] for stage in metrics["stages"]] == ["full_image"]
 
 
+@pytest.mark.slow
 def test_published_weights_reach_the_streams(tmp_path, crops):
     keras.utils.set_random_seed(3)
     published = i3d(frames=8, size=32, top=False)
@@ -285,6 +286,7 @@ def stream_run(folder, track, seed, width=0.05):
     return network
 
 
+@pytest.mark.slow
 def test_streams_of_another_run_are_the_start(tmp_path, crops):
     one, two = tmp_path / "hands", tmp_path / "body"
     networks = {
@@ -317,6 +319,7 @@ def test_streams_of_another_run_are_the_start(tmp_path, crops):
     assert "streams" not in run.describe()
 
 
+@pytest.mark.slow
 def test_streams_that_do_not_fit(tmp_path, crops):
     stream_run(tmp_path / "wide", "left_hand", 1, width=0.1)
     start, model = StreamStart([tmp_path / "wide"]), experiment(tmp_path, crops)
@@ -398,6 +401,7 @@ def test_the_released_recipe(crops, tmp_path):
     assert rates == {"pose": 0.5, "whole": 0.6}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ["attention", "sum_0", "concat_0", "sum_1", "sum_2"])
 def test_every_stage_finds_what_it_takes_over(row, crops, tmp_path):
     run = experiment(tmp_path, crops, aggregate=row)

@@ -164,7 +164,7 @@ class StopError(Exception):
     """The test pulls the plug."""
 
 
-@pytest.mark.parametrize("stop_at", [1, 3, 5])
+@pytest.mark.parametrize("stop_at", [3, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 5))])
 def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, monkeypatch, stop_at):
     """Dropout, augmentation, shuffling and Adam: all of their state is in the file."""
     monkeypatch.setattr(fold_module, "SAVE_EVERY", -1.0)  # after every epoch
@@ -271,6 +271,7 @@ def test_random_copies_of_test_clips_are_scored_beside_the_clips(tmp_path):
     assert f"{100 * expected:.2f} %" in text
 
 
+@pytest.mark.slow
 def test_as_many_steps_at_a_time_as_divide_the_epochs_of_all_folds(tmp_path):
     def together(*clips):
         return Trainer(small_network, fit_recipe(), clips).steps_per_execution

@@ -420,6 +420,7 @@ def test_hostile_names_are_only_text(browser, tmp_path):
     assert {url.split(":")[0] for url in browser.requests(path)} <= {"file", "data", "blob"}
 
 
+@pytest.mark.slow
 def test_without_attention_it_plays_too(browser, tmp_path):
     path = write_attention_page(
         seen(joints=None, frames=None, running=None, fps=None, interval=None),
