@@ -89,7 +89,7 @@ def gate_net(
     mask = FrameMask(name="mask")(x)
     features = PoseMotion(joints, root, span, ahead=not causal or ahead > 0, name="features")(x)
 
-    def member(prefix: str) -> tuple[Any, Any]:
+    def member(prefix: str) -> tuple[Any, Any, Any]:
         h = layers.Dense(hidden, activation="relu", name=f"{prefix}poses")(features)
         h = layers.Dropout(dropout, name=f"{prefix}dropout")(h)
         h = layers.Dense(width, name=f"{prefix}frames")(h)
@@ -104,15 +104,15 @@ def gate_net(
         beta = layers.Reshape((-1,), dtype="float32", name=f"{prefix}{GATE}")(gate)  # (B, T)
         labels = GatedLabels(dtype="float32", name=f"{prefix}labels")(z, beta)
         ends = layers.Dense(2, activation="sigmoid", dtype="float32", name=f"{prefix}ends")(h)
-        return labels, ends
+        return beta, labels, ends
 
     if members == 1:
-        labels, ends = member("")
+        _, labels, ends = member("")
     else:
         of = [member(f"{MEMBER}{k}_") for k in range(1, members + 1)]
-        labels, ends = (
-            layers.Average(dtype="float32", name=name)(list(own))
-            for name, own in zip(("labels", "ends"), zip(*of, strict=True), strict=True)
+        _, labels, ends = (
+            layers.Average(dtype="float32", name=name)(list(values))
+            for name, values in zip((GATE, "labels", "ends"), zip(*of, strict=True), strict=True)
         )
     return keras.Model(x, {"labels": labels, "ends": ends}, name="gate_net")
 

@@ -8,7 +8,7 @@ import pytest
 
 from keras_skeleton.detection.detect import GateSettings, read_settings
 from keras_skeleton.detection.fit import per_frame
-from keras_skeleton.detection.gate import GateStream, decode, losses, typical_lengths
+from keras_skeleton.detection.gate import GateStream, decode, typical_lengths
 from keras_skeleton.models.gate_net import gate_net
 from keras_skeleton.utils.errors import UserError
 
@@ -39,25 +39,6 @@ def test_an_action_reaches_one_threshold_and_stays_above_another():
     assert spans(found) == [[0, 10, 30], [1, 62, 66]]
     np.testing.assert_allclose(found["score"], [(4 + 3 + 1.75) / 20, 0.9 * 0.5**0.5])
     assert spans(decode(probability[:0], np.zeros((0, 2)), PLAIN)) == []
-
-
-def test_members_learn_as_they_would_alone():
-    """The loss of their means has the gradients that each member's own cross-entropy has."""
-    keras.utils.set_random_seed(0)
-    size = {"joints": 4, "classes": 2, "hidden": 8, "width": 8, "dilations": (1,), "dropout": 0.0}
-    model = gate_net(**size, members=2)
-    x = np.random.default_rng(0).normal(size=(3, 20, 4, 3)).astype("f")
-    y = np.random.default_rng(1).integers(0, 3, (3, 20))
-    loss = losses()["labels"]
-    whole = float(loss(y, model(x)["labels"]))
-    usual = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    alone = []
-    for k in (1, 2):
-        own = keras.Model(model.input, model.get_layer(f"member_{k}_labels").output)
-        alone.append(float(usual(y, own(x))))
-        assert alone[-1] == pytest.approx(float(loss(y, own(x))), rel=1e-5)
-    assert whole == pytest.approx(np.mean(alone), rel=1e-5)
-    assert whole > float(usual(y, model(x)["labels"])) + 1e-4  # which would let them disagree
 
 
 def test_classes_may_overlap():

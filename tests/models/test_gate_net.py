@@ -39,23 +39,6 @@ def test_first_blocks_may_see_ahead():
     check_reach(build(causal=True, ahead=1, dilations=(1, 2)), (7, 3))
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_the_outputs_of_members_are_means(causal):
-    model = build(causal=causal, members=3, dilations=(1, 2))
-    parts = {
-        name: [model.get_layer(f"member_{k}_{name}").output for k in (1, 2, 3)]
-        for name in ("labels", "ends")
-    }
-    found, own = model(X), keras.Model(model.input, parts)(X)
-    for name in parts:
-        np.testing.assert_allclose(found[name], np.mean(own[name], axis=0), atol=1e-6)
-        assert np.abs(np.asarray(own[name][0]) - np.asarray(own[name][1])).max() > 1e-3
-    check_reach(model, (10, 0) if causal else (5, 5))
-    assert model.count_params() == 3 * build(causal=causal, dilations=(1, 2)).count_params()
-    with pytest.raises(ValueError, match="members=0"):
-        build(members=0)
-
-
 def check_reach(model, expected):
     before, after = reach(model)
     assert (before, after) == expected
