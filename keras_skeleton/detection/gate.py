@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from keras import ops
 from scipy.ndimage import uniform_filter1d
 
 from keras_skeleton.detection.detect import GateSettings
@@ -23,22 +22,10 @@ STEP = 64  # a stream's frames are processed in multiples of STEP
 SIGMA = 3.0  # width of the targets at starts and ends, in frames
 
 
-class LogLoss(keras.losses.Loss):
-    """The cross-entropy of log-probabilities (B, T, C + 1), taken as they are.
-
-    Of the mean log-probabilities of several members, which do not sum to 1, it is the mean of the
-    members' cross-entropies: each learns as it would alone.
-    """
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        own = ops.one_hot(ops.cast(y_true, "int32"), ops.shape(y_pred)[-1], dtype=y_pred.dtype)
-        return -ops.sum(own * y_pred, axis=-1)
-
-
 def losses() -> dict[str, keras.losses.Loss]:
     """The losses of the outputs of GateNet, by name."""
     return {
-        "labels": LogLoss(),
+        "labels": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         "ends": keras.losses.BinaryCrossentropy(),
     }
 

@@ -18,8 +18,6 @@ same result and constant memory.
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers
 
@@ -29,7 +27,6 @@ from keras_skeleton.layers.pose_motion import PoseMotion
 from keras_skeleton.layers.sequence import FrameMask
 
 GATE = "frame_attention"
-MEMBER = "member_"  # starts the names of the layers of one of several members
 
 
 def gate_net(
@@ -45,7 +42,6 @@ def gate_net(
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
     span: int = 4,
     dropout: float = 0.3,
-    members: int = 1,
 ) -> keras.Model:
     """Builds the network: sequences (B, T, M * V, 3) in coordinates of the camera to outputs of
     every frame, by name:
@@ -68,12 +64,9 @@ def gate_net(
         span: Frames over which motion is taken.
         dropout: Dropout rate of the features and in the blocks; half as much again before the
             outputs.
-        members: Number of such networks, each with weights of its own, that share the features.
-            The outputs are then means: of the log-probabilities (so they need a softmax), and of
-            the probabilities of starts and ends.
 
     Raises:
-        ValueError: `classes` or `members` is below 1.
+        ValueError: `classes` is below 1.
 
     Example:
         >>> from keras_skeleton.models.gate_net import gate_net, reach
@@ -83,37 +76,24 @@ def gate_net(
         >>> reach(model)
         (130, 0)
     """
-    if classes < 1 or members < 1:
-        raise ValueError(f"classes={classes} and members={members} must be at least 1")
+    if classes < 1:
+        raise ValueError(f"classes={classes} must be at least 1")
     x = keras.Input((frames, bodies * joints, 3), name="skeleton")
     mask = FrameMask(name="mask")(x)
-    features = PoseMotion(joints, root, span, ahead=not causal or ahead > 0, name="features")(x)
-
-    def member(prefix: str) -> tuple[Any, Any, Any]:
-        h = layers.Dense(hidden, activation="relu", name=f"{prefix}poses")(features)
-        h = layers.Dropout(dropout, name=f"{prefix}dropout")(h)
-        h = layers.Dense(width, name=f"{prefix}frames")(h)
-        for i, dilation in enumerate(dilations, start=1):
-            past = causal and i > ahead
-            block = DilatedBlock(width, dilation, past, dropout, name=f"{prefix}block_{i}")
-            h = block(h, mask)
-        h = layers.LayerNormalization(name=f"{prefix}norm")(h)
-        h = layers.Dropout(1.5 * dropout, name=f"{prefix}dropout_last")(h)
-        z = layers.Dense(classes, dtype="float32", name=f"{prefix}scores")(h)
-        gate = layers.Dense(1, activation="sigmoid", dtype="float32", name=f"{prefix}gate")(h)
-        beta = layers.Reshape((-1,), dtype="float32", name=f"{prefix}{GATE}")(gate)  # (B, T)
-        labels = GatedLabels(dtype="float32", name=f"{prefix}labels")(z, beta)
-        ends = layers.Dense(2, activation="sigmoid", dtype="float32", name=f"{prefix}ends")(h)
-        return beta, labels, ends
-
-    if members == 1:
-        _, labels, ends = member("")
-    else:
-        of = [member(f"{MEMBER}{k}_") for k in range(1, members + 1)]
-        _, labels, ends = (
-            layers.Average(dtype="float32", name=name)(list(values))
-            for name, values in zip((GATE, "labels", "ends"), zip(*of, strict=True), strict=True)
-        )
+    h = PoseMotion(joints, root, span, ahead=not causal or ahead > 0, name="features")(x)
+    h = layers.Dense(hidden, activation="relu", name="poses")(h)
+    h = layers.Dropout(dropout, name="dropout")(h)
+    h = layers.Dense(width, name="frames")(h)
+    for i, dilation in enumerate(dilations, start=1):
+        past = causal and i > ahead
+        h = DilatedBlock(width, dilation, past, dropout, name=f"block_{i}")(h, mask)
+    h = layers.LayerNormalization(name="norm")(h)
+    h = layers.Dropout(1.5 * dropout, name="dropout_last")(h)
+    z = layers.Dense(classes, dtype="float32", name="scores")(h)
+    gate = layers.Dense(1, activation="sigmoid", dtype="float32", name="gate")(h)
+    beta = layers.Reshape((-1,), dtype="float32", name=GATE)(gate)  # (B, T)
+    labels = GatedLabels(dtype="float32", name="labels")(z, beta)
+    ends = layers.Dense(2, activation="sigmoid", dtype="float32", name="ends")(h)
     return keras.Model(x, {"labels": labels, "ends": ends}, name="gate_net")
 
 
@@ -123,10 +103,5 @@ def reach(model: keras.Model) -> tuple[int, int]:
     Args:
         model: A network built by `gate_net`.
     """
-    parts = [
-        layer.reach
-        for layer in model.layers
-        if isinstance(layer, DilatedBlock | PoseMotion)
-        and (not layer.name.startswith(MEMBER) or layer.name.startswith(f"{MEMBER}1_"))
-    ]
+    parts = [layer.reach for layer in model.layers if isinstance(layer, DilatedBlock | PoseMotion)]
     return sum(before for before, _ in parts), sum(after for _, after in parts)
