@@ -18,7 +18,11 @@ class Links:
         root: The folder that is searched.
 
     Example:
-        >>> Links(Path("clips")).follows(Path("clips/again"))
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as disk, tempfile.TemporaryDirectory() as clips:
+        ...     link = Path(clips, "more")
+        ...     link.symlink_to(disk)
+        ...     Links(Path(clips)).follows(link)
         True
     """
 

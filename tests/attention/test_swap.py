@@ -27,10 +27,10 @@ from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
-from test_contract import BODIES, FRAMES, HEAVY, SKELETON, built, inputs
+from test_contract import BODIES, FAST, FRAMES, SKELETON, built, inputs
 
 ATTENDS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name
+    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
     for name in MODELS
     if name not in ("stcm9", "stcm_densenet161", "lstm", "two_stream_cnn")
 ]

@@ -203,12 +203,12 @@ def test_mixed_precision(name):
         keras.config.set_dtype_policy("float32")
 
 
-@pytest.mark.parametrize("name", MODELS)
+@MOST_ARE_SLOW
 def test_flops_are_counted(name):
     assert flops(built(name)) > 0
 
 
-@pytest.mark.parametrize("name", MODELS)
+@MOST_ARE_SLOW
 def test_what_does_not_fit_is_refused(name):
     with pytest.raises(TypeError, match="no_such_argument"):
         build(name, no_such_argument=1)
