@@ -49,7 +49,9 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--dataset", help="choose a dataset (see 'list')")
     group.add_argument("--protocol", help="choose a protocol, i.e. a split (see 'list')")
-    group.add_argument("--recipe", help="choose paper (default), released or tuned")
+    group.add_argument(
+        "--recipe", help="choose paper (default), released, tuned, or another (see docs/recipes.md)"
+    )
     group.add_argument(
         "--set",
         action="append",

@@ -16,10 +16,12 @@ epochs, or with an older version of the recipe, is a different training.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -252,14 +254,9 @@ def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -
     """
     name = f"{training.name}_seed{seed}"
     runs = results / RUNS
-    folder = runs / name
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = runs / f"{name}-{number}"
-    part = runs / f".{folder.name}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    runs.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{name}-", suffix=".part", dir=runs))
+    part.chmod(runs.stat().st_mode & 0o777)  # mkdtemp's are for the owner alone
     for file in KEPT[training.detection]:
         shutil.copyfile(run / file, part / file)
     for file in LOOKS:
@@ -268,5 +265,14 @@ def keep(run: Path, training: Training, seed: int, results: Path, **more: Any) -
     if more:
         path = part / KEPT[training.detection][0]
         write_json(path, {**read_json(path, "a run's JSON file"), **more})
-    part.rename(folder)
-    return folder
+    number = 0
+    while True:
+        number += 1
+        folder = runs / (name if number == 1 else f"{name}-{number}")
+        if folder.exists():
+            continue
+        try:
+            return part.rename(folder)
+        except OSError as error:  # another process has taken the name since
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise

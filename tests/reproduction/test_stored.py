@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -233,4 +234,15 @@ def test_what_is_kept_overwrites_nothing(stored):
     assert kept.name == "detect_ut_kinect_cs_seed0"
     assert json.loads((kept / "run.json").read_text())["hours"] == 0.5
     assert {path.name for path in kept.iterdir()} == {"run.json", "scores.csv", "attention.csv"}
+    assert not list((stored / "runs").glob(".*"))
+
+
+def test_processes_that_share_the_results_keep_all_of_theirs(stored):
+    run, training = STORED / "sta_lstm_ut_kinect_cs", Training("sta_lstm", "ut_kinect", "cs")
+    with ThreadPoolExecutor(8) as pool:
+        work = [pool.submit(keep, run, training, 0, stored, by=k) for k in range(24)]
+        folders = [future.result() for future in work]
+    assert len(set(folders)) == 24
+    for k, folder in enumerate(folders):
+        assert json.loads((folder / "metrics.json").read_text())["by"] == k
     assert not list((stored / "runs").glob(".*"))
