@@ -442,34 +442,34 @@ def networks() -> Page:
     return f"results/tables/{{{','.join(HERE)}}}.csv", f"{note}\n\n{grid(header, body)}"
 
 
-def attention_adds() -> Page:
-    """What attention adds at equal budgets: networks with less of it beside the whole one."""
-    table = pd.read_csv(stored("tables/attention.csv"))
+def compared(name: str) -> Page:
+    """Networks beside those that they are compared with, pair by pair."""
+    table = pd.read_csv(stored(f"tables/{name}.csv"))
 
     def less(about: pd.Series, prefix: str) -> str:
         mean, low, high, pairs = (about[f"{prefix}_{x}"] for x in ("mean", "low", "high", "pairs"))
         if pd.isna(mean):
             return "-"
         interval = "" if pd.isna(low) else f" [{low:+.1f}, {high:+.1f}]"
-        return f"{mean:+.1f}{interval} ({pairs:.0f})"
+        return f"{about['against']}: {mean:+.1f}{interval} ({pairs:.0f})"
 
     rows = []
-    for row, (_, about) in zip(read_table("attention"), table.iterrows(), strict=True):
+    for row, (_, about) in zip(read_table(name), table.iterrows(), strict=True):
         if row.runs or row.all_runs:
             rows.append(
                 [row.name, row.place, f"`{row.recipe}`", f"{row.batches():,}", row.cell(ALL),
                  less(about, "all_clips_less"), row.cell(SELECTED), less(about, "less")]
             )  # fmt: skip
     note = (
-        f"{ACCURACY}, means ± standard deviations over seeds, each a mean over the folds. *The "
-        "whole less this one*: STA-LSTM, MANs-9 or CSTA-CNN less the row's network, mean over all "
+        f"{ACCURACY}, means ± standard deviations over seeds, each a mean over the folds. *"
+        "Difference*: of the named network less the row's, mean over all "
         "pairs of a fold and a seed, with its 95 % interval and the number of pairs; those of one "
         "dataset share clips, so the interval is somewhat too narrow. *Batches*: of one fold."
     )
-    header = ["network", "dataset, protocol", "recipe", "batches", ALL, "the whole less this one",
-              SELECTED, "the whole less this one"]  # fmt: skip
+    header = ["network", "dataset, protocol", "recipe", "batches", ALL, "difference",
+              SELECTED, "difference"]  # fmt: skip
     return (
-        "results/tables/attention.csv and the runs that it names",
+        f"results/tables/{name}.csv and the runs that it names",
         f"{note}\n\n{grid(header, rows)}",
     )
 
@@ -1133,7 +1133,8 @@ PAGES: dict[str, Callable[[], Page]] = {
     **{f"{name}_ours": partial(our_page, name) for name in ("mans4", "mans5")},
     "stafig6_sbu": partial(our_page, "stafig6", only=["sbu"]),
     "stafig6_others": partial(our_page, "stafig6", only=["ut_kinect", "nucla"]),
-    "attention_adds": attention_adds,
+    "attention_adds": partial(compared, "attention"),
+    "mans_pooled": partial(compared, "pooled"),
     "csta_datasets": csta_datasets,
     "mans_loocv": mans_loocv,
     **{f"detection_{name}": partial(detection, name) for name in ("ut_kinect", "synthetic")},

@@ -35,10 +35,9 @@ held out."""
 DETECTS = """\
 *The paper*: as printed, for the minimum overlaps {overlaps}. *Ours*: means over seeds, ± the \
 standard deviation if there are several."""
-LESS = "the whole network less this one"  # column of paired differences
 COMPARED = """\
-*The whole network less this one*: the mean difference over all pairs of a fold and a seed that \
-both have, with its 95 % interval (Student's t), of the runs on all training clips / with \
+*Difference*: of the named network less the row's, the mean over all pairs of a fold and a seed \
+that both have, with its 95 % interval (Student's t), of the runs on all training clips / with \
 validation clips held out. Pairs share clips, so the interval is somewhat too narrow."""
 UNSEEN = """\
 No results are stored for {datasets}, in this table or another, because the recordings were not \
@@ -71,14 +70,20 @@ class Line:
     def less(self, lines: Sequence[Line]) -> tuple[Difference | None, Difference | None]:
         """By how much the row that this one is compared with is above it: of the runs on all
         training clips, and of those with validation clips held out."""
-        place = (self.row.training.dataset, self.row.training.protocol)
-        for line in lines:
-            own = (line.row.training.dataset, line.row.training.protocol)
-            if line.row.name == self.row.against and own == place:
-                return (
-                    paired_difference(line.all_results, self.all_results),
-                    paired_difference(line.results, self.results),
-                )
+        own = self.row.training
+        others = [
+            line
+            for line in lines
+            if line.row.name == self.row.against
+            and (line.row.training.dataset, line.row.training.protocol)
+            == (own.dataset, own.protocol)
+        ]
+        others.sort(key=lambda line: line.row.training.recipe != own.recipe)  # its recipe, if there
+        for line in others[:1]:
+            return (
+                paired_difference(line.all_results, self.all_results),
+                paired_difference(line.results, self.results),
+            )
         return None, None
 
     @property
@@ -150,13 +155,18 @@ def grid(table: Table, lines: Sequence[Line], why: Mapping[Training, str]) -> st
             "hours": f"{_hours(line.all_hours)} / {_hours(line.hours)}",
         }
         if compared:
-            row |= {LESS: " / ".join("-" if d is None else str(d) for d in line.less(lines))}
+            row |= {"difference": _difference(line, lines)}
         if table.overlaps:  # all rows use the same networks, and nothing is selected on test data
             del row["network"], row[ALL], row[BEST]
             row |= {"seeds": f"{len(line.results)}", "hours": _hours(line.hours)}
         rows.append(row)
     text = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in text)
+
+
+def _difference(line: Line, lines: Sequence[Line]) -> str:
+    found = _slashed("-" if one is None else str(one) for one in line.less(lines))
+    return found if found == "-" else f"{line.row.against}: {found}"
 
 
 def _hours(hours: float | None) -> str:
@@ -278,10 +288,10 @@ def frame(table: Table, lines: Sequence[Line]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"folds": "Int64"})
 
 
-def _differences(line: Line, lines: Sequence[Line]) -> dict[str, float | None]:
+def _differences(line: Line, lines: Sequence[Line]) -> dict[str, Any]:
     if not line.row.against:
         return {}
-    found = {}
+    found: dict[str, Any] = {"against": line.row.against}
     for name, own in zip(("all_clips_less", "less"), line.less(lines), strict=True):
         for part in ("mean", "low", "high", "pairs"):
             found[f"{name}_{part}"] = None if own is None else getattr(own, part)

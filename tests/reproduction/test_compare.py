@@ -8,7 +8,7 @@ from scipy import stats
 
 from keras_skeleton.reproduction.compare import paired_difference
 from keras_skeleton.reproduction.page import Line, frame, grid
-from keras_skeleton.reproduction.stored import Result
+from keras_skeleton.reproduction.stored import Result, recipe_of
 from keras_skeleton.reproduction.tables import read_tables
 
 
@@ -51,18 +51,37 @@ def test_a_row_is_compared_with_the_whole_network_of_its_dataset():
     assert text["TA-LSTM", "nucla"] == pytest.approx(-10)
     assert text["LSTM", "synthetic"] == pytest.approx(0)
     assert np.isnan(text["STA-LSTM", "sbu"])
-    assert grid(table, lines, {}).splitlines()[0].endswith("the whole network less this one |")
+    shown = grid(table, lines, {}).splitlines()
+    assert shown[0].endswith("| difference |")
+    assert shown[2].endswith("| STA-LSTM: - / +5.0 |")
 
 
-def test_every_comparison_names_a_row_of_its_dataset_with_as_many_batches():
-    from keras_skeleton.reproduction.stored import recipe_of
+def test_the_same_recipe_is_compared_first():
+    (table,) = read_tables(["pooled"])
+    lines = []
+    for row in table.rows:
+        better = 0.2 if row.training.recipe == "tuned" and not row.against else 0
+        lines.append(Line(row, {0: result(0.5 + better)}, [None], [None], {}, [None], [None]))
+    found = frame(table, lines).set_index(["row", "dataset", "recipe"])["less_mean"]["MANs-9"]
+    assert found["ut_kinect", "tuned"] == pytest.approx(20)
+    assert found["ut_kinect", "paper"] == found["sbu", "paper"] == pytest.approx(0)
 
-    (table,) = read_tables(["attention"])
-    places = {(r.name, r.training.dataset, r.training.protocol): r for r in table.rows}
+
+@pytest.mark.parametrize("name", ["attention", "pooled"])
+def test_every_comparison_names_a_row_of_its_dataset_with_as_many_batches(name):
+    (table,) = read_tables([name])
     for row in table.rows:
         if not row.against:
             continue
-        whole = places[row.against, row.training.dataset, row.training.protocol]
+        own = row.training
+        others = [
+            r
+            for r in table.rows
+            if r.name == row.against
+            and (r.training.dataset, r.training.protocol) == (own.dataset, own.protocol)
+        ]
+        same = [r for r in others if r.training.recipe == own.recipe]
+        (whole,) = same or others
         one, other = recipe_of(row.training), recipe_of(whole.training)
         assert [s.iterations for s in one.stages] or one.epochs == other.epochs
         assert sorted(s.iterations for s in one.stages) == sorted(
