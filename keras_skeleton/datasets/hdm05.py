@@ -19,6 +19,8 @@ such as the number of repetitions. Their list was not found; the comments of
 Reader options:
     classes  65 (default) or 130
     fps      120 (default) or a divisor of it: every second, third, ... frame is kept
+    motions  "all" (default), or "found": only the classes of which there are clips, for a part of
+             the dataset
     mapping  for 65 classes: path of another table with the format of `lists/hdm05_classes.csv`.
              If its content changes, rename it or prepare again with --force
 
@@ -185,9 +187,16 @@ def read_clip(
 
 
 def read(
-    root: Path, writer: StoreWriter, classes: int = 65, fps: int = RATE, mapping: str = ""
+    root: Path,
+    writer: StoreWriter,
+    classes: int = 65,
+    fps: int = RATE,
+    mapping: str = "",
+    motions: str = "all",
 ) -> None:
     """Adds the clips, class by class; with 65 classes, labels are those of the merged classes."""
+    if motions not in ("all", "found"):
+        raise DatasetError(f"motions={motions}: must be 'all' or 'found'")
     if classes not in (65, 130):
         raise DatasetError(f"classes={classes}: must be 65 (merged classes of HDM05) or 130")
     if not isinstance(fps, int) or fps < 1 or RATE % fps:
@@ -195,6 +204,11 @@ def read(
     names = {motion: motion for motion in MOTIONS}
     if classes == 65:
         names = read_mapping(mapping) if mapping else MERGED
+    if motions == "found":
+        there = {path.parent.name for path in find_files(root) if path.suffix.lower() == ".amc"}
+        names = {motion: name for motion, name in names.items() if motion in there}
+        if not names:
+            raise DatasetError(f"{root}: contains none of the 130 classes of HDM05")
     labels = tuple(dict.fromkeys(names.values()))
     writer.declare(HDM05.skeleton, labels)
     bodies: dict[Path | str, tuple[Body, list[int]] | None] = {}
@@ -278,7 +292,7 @@ HDM05 = Source(
     read=read,
     layout=LAYOUT,
     clips=2337,
-    options={"classes": 65, "fps": RATE, "mapping": ""},
+    options={"classes": 65, "fps": RATE, "mapping": "", "motions": "all"},
     protocol_options={"10fold": {"classes": 65}, "10fold130": {"classes": 130}},
     count=lambda root: sum(path.suffix.lower() == ".amc" for path in find_files(root)),
     fps=RATE,

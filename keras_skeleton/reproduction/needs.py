@@ -54,7 +54,7 @@ class Place:
             if root is None:
                 return "no data"
             found = source.count_clips(root)
-            if not is_whole(found, source):
+            if not training.options and not is_whole(found, source):
                 return f"only {found:,} of {source.clips:,} clips"
         if training.watches and self.crops_of(training.dataset) is None:
             return "no crops"

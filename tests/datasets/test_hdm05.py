@@ -210,6 +210,20 @@ def test_the_same_clips_with_130_classes(folder, tmp_path):
     assert names == list(all_of_them.samples["motion"]) == list(merged.samples["motion"])
 
 
+def test_only_the_classes_that_are_there(folder, tmp_path):
+    """The labels are those of all 65 classes that have clips, in the same order."""
+    whole = load(HDM05, folder, tmp_path / "whole")
+    part = load(HDM05, folder, tmp_path / "part", motions="found")
+    there = sorted(set(whole.samples["label"]))
+    assert part.classes == tuple(whole.classes[label] for label in there)
+    assert len(part) == len(whole) > 0
+    for i in range(len(part)):
+        assert part.classes[part.samples["label"][i]] == whole.classes[whole.samples["label"][i]]
+        np.testing.assert_array_equal(part.clip(i), whole.clip(i))
+    with pytest.raises(DatasetError, match="motions=some"):
+        load(HDM05, folder, tmp_path / "bad", motions="some")
+
+
 def test_another_table(folder, tmp_path):
     table = TABLE.read_text()
     mine = tmp_path / "mine.csv"
