@@ -64,12 +64,12 @@ def attend(
         if doubts := calibration.doubts(float(running[-1].max()), float(distance)):
             about["unsure"] = ", ".join(doubts)
     notes = [SIGNED] if is_coupled(recognizer.model) else []
-    swap = recognizer.about.get("swap") or []
-    if swap:
-        about["attention"] = swap_test.label(swap)
-        notes += swap_test.sentences(swap)
+    rows = recognizer.about.get("swap") or []
+    swap = swap_test.verdicts(rows)
+    if rows:
+        about["attention"] = swap_test.label(rows)
     elif maps:
-        notes.append(swap_test.NOT_MEASURED)
+        swap = [("", swap_test.NOT_MEASURED, "")]
     return AttendedClip(
         clip=adapted,
         skeleton=recognizer.skeleton,
@@ -85,6 +85,7 @@ def attend(
         fps=fps,
         unit=own.unit,
         note=" ".join(notes),
+        swap=swap,
     )
 
 

@@ -13,7 +13,7 @@ are of the same clips, so its interval is of paired differences: 95 %, by bootst
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,25 +164,57 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         >>> print(sentences([row])[0])  # doctest: +ELLIPSIS
         This network's attention to frames hardly depends on the clip: 83.8 % of 99 ...
     """
+    return [
+        f"This network's attention to {kind} {found}: {details}"
+        for kind, _, found, details in _findings(rows)
+    ]
+
+
+def verdicts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """What a swap test says, for a page: (verdict, heading, details) per kind of attention.
+
+    Joints and frames together are left out, unless only together they cost something.
+
+    Args:
+        rows: Rows of `summarize`.
+
+    Example:
+        >>> row = {"kind": "frames", "swap": "other", "clips": 99, "own": 0.838, "swapped": 0.838}
+        >>> row |= {"cost": 0.0, "low": -0.01, "high": 0.01, "changed": 0.02, "verdict": "nothing"}
+        >>> [(said, heading) for said, heading, details in verdicts([row])]
+        [('nothing', 'Attention to frames hardly depends on the clip')]
+    """
+    found = list(_findings(rows))
+    alone = [said for kind, said, *_ in found if kind != BOTH]
+    return [
+        (said, f"Attention to {kind} {heading}", f"{details[0].upper()}{details[1:]}")
+        for kind, said, heading, details in found
+        if kind != BOTH or (said == COSTS and COSTS not in alone)
+    ]
+
+
+def _findings(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    """Kind of attention, verdict, the verdict in words, and the numbers behind it."""
     means = _of(rows, "mean")
-    return [_sentence(kind, row, means.get(kind)) for kind, row in _of(rows, "other").items()]
-
-
-def _sentence(kind: str, row: Mapping[str, Any], mean: Mapping[str, Any] | None) -> str:
-    whose = f"This network's attention to {kind}"
-    from_to = (
-        f"{percent(row['own'])} of {row['clips']} test clips are right with their own, "
-        f"{percent(row['swapped'])} with that of a clip of another class (cost in points "
-        f"{points(row)}; {percent(row['changed'])} of the answers change)"
-    )
-    if row["verdict"] == NOTHING:
-        return f"{whose} hardly depends on the clip: {from_to}."
-    if row["verdict"] == UNCLEAR:
-        return f"{whose} may or may not depend on the clip: {from_to}, too few clips to tell."
-    text = f"{whose} depends on the clip: {from_to}."
-    if mean is not None and mean["verdict"] == NOTHING:
-        text += f" Yet the mean attention of the training clips does as well ({points(mean)})."
-    return text
+    said = {
+        COSTS: "depends on the clip",
+        NOTHING: "hardly depends on the clip",
+        UNCLEAR: "may or may not depend on the clip",
+    }
+    for kind, row in _of(rows, "other").items():
+        found = str(row["verdict"])
+        details = (
+            f"{percent(row['own'])} of {row['clips']} test clips are right with their own, "
+            f"{percent(row['swapped'])} with that of a clip of another class (cost in points "
+            f"{points(row)}; {percent(row['changed'])} of the answers change)"
+        )
+        details += ", too few clips to tell." if found == UNCLEAR else "."
+        mean = means.get(kind)
+        if found == COSTS and mean is not None and mean["verdict"] == NOTHING:
+            details += (
+                f" Yet the mean attention of the training clips does as well ({points(mean)})."
+            )
+        yield kind, found, said[found], details
 
 
 def label(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -28,7 +28,17 @@ from keras_skeleton.video.reading import MOVIE_CODEC, write_video
 from keras_skeleton.viz.attended_clip import AttendedClip
 from keras_skeleton.viz.poses import side_of
 from keras_skeleton.viz.strips import draw_attention
-from keras_skeleton.viz.style import COLOURS, LABEL, SIDES, SMALL, TITLE
+from keras_skeleton.viz.style import (
+    ATTENTION,
+    COLOURS,
+    EDGE,
+    EVERY_JOINT,
+    LABEL,
+    SIDES,
+    SMALL,
+    TITLE,
+    wrapped,
+)
 
 DPI = 80
 MOVIES = (".gif", ".mp4")
@@ -119,7 +129,7 @@ def animate_attention(seen: AttendedClip, path: str | Path, frames: int | None =
         wspace=0.42,
     )
     axes: Any = figure.add_subplot(grid[0, 0], projection="3d")
-    figure.suptitle(seen.caption.replace("$", r"\$"), fontsize=LABEL)
+    figure.suptitle(wrapped(seen.caption, 110).replace("$", r"\$"), fontsize=LABEL)
     stage = _Stage(axes, np.asarray(seen.clip, np.float64), seen.there, seen.skeleton, seen.unit)
     glow = _Glow(axes, seen)
     bars = _Bars(figure.add_subplot(grid[0, 1]), seen)
@@ -193,9 +203,9 @@ class _Glow:
         self.drawn: list[Any] = []
         self.norm = Normalize(0, seen.top_share)
         if seen.shares is not None:
-            scale = ScalarMappable(self.norm, "cividis_r")
+            scale = ScalarMappable(self.norm, ATTENTION)
             bar = axes.figure.colorbar(scale, ax=axes, shrink=0.7, pad=0.1, extend="max")
-            bar.set_label("joint attention (1 = equal for all joints)", fontsize=SMALL)
+            bar.set_label(f"attention to joints ({EVERY_JOINT})", fontsize=SMALL)
             bar.ax.tick_params(labelsize=SMALL)
 
     def draw(self, t: int) -> None:
@@ -209,12 +219,13 @@ class _Glow:
         share = self.seen.shares[t][there].reshape(-1)
         part = np.clip(self.norm(share), 0, 1)
         style: dict[str, Any] = {
-            "c": share, "norm": self.norm, "cmap": "cividis_r",
-            "linewidths": 0, "depthshade": False,
+            "c": share, "norm": self.norm, "cmap": ATTENTION, "depthshade": False,
         }  # fmt: skip
         self.drawn = [
-            self.axes.scatter(x, depth, up, s=12 + 420 * part, alpha=0.25, **style),
-            self.axes.scatter(x, depth, up, s=12 + 70 * part, **style),
+            self.axes.scatter(x, depth, up, s=12 + 420 * part, alpha=0.3, linewidths=0, **style),
+            self.axes.scatter(
+                x, depth, up, s=12 + 70 * part, edgecolors=EDGE, linewidths=0.4, **style
+            ),
         ]
 
 

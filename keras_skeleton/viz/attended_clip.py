@@ -14,6 +14,23 @@ import numpy as np
 from keras_skeleton.skeletons import Skeleton
 
 
+def relative_attention(values: np.ndarray) -> np.ndarray:
+    """Frame attention relative to its mean over the clip: 1 if every frame gets the same.
+
+    Args:
+        values: (T,), or (T, 3) with one value per coordinate, which share one mean; not negative.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.viz.attended_clip import relative_attention
+        >>> relative_attention(np.array([0.2, 0.2, 0.8])).tolist()
+        [0.5, 0.5, 2.0]
+    """
+    values = np.asarray(values, np.float64)
+    mean = values.mean()
+    return values / mean if mean > 0 else np.ones_like(values)
+
+
 @dataclass(frozen=True)
 class AttendedClip:
     """A clip with a network's attention and predictions.
@@ -27,8 +44,8 @@ class AttendedClip:
         name: Name of the clip.
         about: Where the data comes from, for display: `{"model": "sta_lstm", ...}`.
         joints: Joint attention (T, M * V), not negative; None if the network has none.
-        frames: Frame attention (T,), or (T, 3) with one value per coordinate; None if the network
-            has none.
+        frames: Frame attention (T,), or (T, 3) with one value per coordinate, not negative; None if
+            the network has none.
         running: (T, C), probabilities if the clip ended with this frame; NaN in frames before the
             first body appears. None if unknown.
         windows: Whether `running` is of windows around each frame, not of all frames up to it.
@@ -36,9 +53,11 @@ class AttendedClip:
         fps: Frames per second; None if unknown.
         unit: Unit of the coordinates.
         note: A remark on this network's attention, for display.
+        swap: What the swap test says: one (verdict, heading, details) per kind of attention, see
+            `evaluation.swap_test.verdicts`. Empty if nothing is to be said.
 
     Raises:
-        ValueError: Shapes that do not fit, NaN, negative joint attention, or no body in the clip.
+        ValueError: Shapes that do not fit, NaN, negative attention, or no body in the clip.
 
     Example:
         >>> import numpy as np
@@ -72,6 +91,7 @@ class AttendedClip:
     fps: float | None = None
     unit: str = "m"
     note: str = ""
+    swap: Sequence[tuple[str, str, str]] = ()
 
     def __post_init__(self) -> None:
         V, C = self.skeleton.size, len(self.classes)
@@ -93,8 +113,9 @@ class AttendedClip:
                 raise ValueError(f"{what} has shape {values.shape}, expected {allowed}")
             if what != "running" and not np.isfinite(values).all():
                 raise ValueError(f"{what} holds NaN or infinity")
-        if self.joints is not None and self.joints.min() < 0:
-            raise ValueError("joint attention is negative; pass its absolute value")
+        for what, weights in (("joint", self.joints), ("frame", self.frames)):
+            if weights is not None and weights.min() < 0:
+                raise ValueError(f"{what} attention is negative; pass its absolute value")
         if not self.there.any():
             raise ValueError(f"clip '{self.name}' shows no body")
 
@@ -124,6 +145,25 @@ class AttendedClip:
         if self.shares is None:
             return 2.0
         return max(2.0, float(np.quantile(self.shares[self.there], 0.99)))
+
+    @cached_property
+    def frame_shares(self) -> np.ndarray | None:
+        """`relative_attention` of the frames, float64 (T,) or (T, 3)."""
+        return None if self.frames is None else relative_attention(self.frames)
+
+    @cached_property
+    def peak(self) -> int:
+        """The most attended frame that shows a body.
+
+        With attention to joints, it is the one where the product of frame attention and the most
+        attended joint's is largest. Without any attention, it is the first.
+        """
+        most = np.ones(len(self.clip))
+        if self.frame_shares is not None:
+            most = self.frame_shares.reshape(len(most), -1).mean(axis=1)
+        if self.shares is not None:
+            most = most * np.where(self.there[..., None], self.shares, 0).max(axis=(1, 2))
+        return int(np.argmax(np.where(self.there.any(axis=1), most, -1)))
 
     @property
     def predicted(self) -> int:

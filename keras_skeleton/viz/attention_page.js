@@ -57,15 +57,50 @@
 
   // Plotly ignores dragging for half a second after each drawing, so a playing skeleton could not
   // be rotated. This code moves the camera around the vertical axis instead.
-  let camera = view.views.front;
+  let camera = {};
   let looking = false;
+  let from = "front"; // name of the view; null once the camera has been moved by hand
 
-  // Plotly fits the height. If the scene is narrow, the camera moves back until the box and its
-  // axis labels, 70 pixels on either side, fit the width.
+  // The axes' numbers take space that a phone does not have.
+  const narrow = () => scene.clientWidth < 560;
+  const titles = ["xaxis", "yaxis", "zaxis"].map((name) =>
+    [name, view.scene.layout.scene[name].title.text]);
+  function labels(on) {
+    return Object.fromEntries(titles.flatMap(([name, title]) => [
+      [`scene.${name}.showticklabels`, on],
+      [`scene.${name}.title.text`, on ? title : ""],
+    ]));
+  }
+
+  // The camera as near as the box around the bodies, and its labels, fit. Plotly's angle of view is
+  // 45 degrees vertically; the box has the edges of `aspectratio` and its middle in the origin.
   function named(name) {
-    const { eye, ...rest } = view.views[name];
-    const back = Math.max(1, 1.15 * scene.clientHeight / Math.max(100, scene.clientWidth - 140));
-    return { ...rest, eye: { x: back * eye.x, y: back * eye.y, z: back * eye.z } };
+    const minus = (a, b) => a.map((value, k) => value - b[k]);
+    const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    const unit = (a) => a.map((value) => value / Math.hypot(...a));
+    const eye = view.views[name];
+    const back = unit([eye.x, eye.y, eye.z]);
+    const right = unit([-back[1], back[0], 0]);
+    const up = [-back[2] * right[1], back[2] * right[0], back[0] * right[1] - back[1] * right[0]];
+    const [width, height] = [scene.clientWidth, scene.clientHeight];
+    const [beside, above, below] = narrow() ? [10, 8, 8] : [64, 12, 52];
+    const angle = Math.tan(Math.PI / 8);
+    const across = angle * Math.max(0.2, (width - 2 * beside) / height);
+    const along = angle * Math.max(0.2, (height - above - below) / height);
+    const { x, y, z } = view.scene.layout.scene.aspectratio;
+    const corners = [0, 1, 2, 3, 4, 5, 6, 7].map((k) =>
+      [k & 1 ? x / 2 : -x / 2, k & 2 ? y / 2 : -y / 2, k & 4 ? z / 2 : -z / 2]);
+    const far = Math.max(...corners.map((corner) => dot(corner, back) +
+      Math.max(Math.abs(dot(corner, right)) / across, Math.abs(dot(corner, up)) / along)));
+    // Space for the labels below: the camera looks that much lower.
+    const lower = far * angle * (below - above) / height;
+    const center = minus([0, 0, 0], up.map((value) => value * lower));
+    const point = ([x, y, z]) => ({ x, y, z });
+    return {
+      up: { x: 0, y: 0, z: 1 },
+      center: point(center),
+      eye: point(minus(back.map((value) => value * far), up.map((value) => value * lower))),
+    };
   }
 
   function look(changed) {
@@ -74,11 +109,12 @@
     looking = true;
     requestAnimationFrame(() => {
       looking = false;
-      Plotly.relayout(scene, { "scene.camera": camera });
+      Plotly.relayout(scene, { "scene.camera": camera, ...labels(!narrow()) });
     });
   }
 
   function turn(right, up, far = 1) {
+    from = null;
     const { x, y, z } = camera.eye;
     const distance = Math.hypot(x, y, z);
     const around = Math.atan2(y, x) - right;
@@ -105,7 +141,10 @@
     turn(0, 0, Math.exp(event.deltaY / 1000));
   }, { passive: false });
   for (const button of document.querySelectorAll("[data-view]")) {
-    button.addEventListener("click", () => look(named(button.dataset.view)));
+    button.addEventListener("click", () => {
+      from = button.dataset.view;
+      look(named(from));
+    });
   }
 
   // ------------------------------------------------------------------ the side panels
@@ -149,7 +188,7 @@
   function clockText(t) {
     const frame = `frame ${t} / ${last}`;
     const second = view.fps ? `, ${(t / view.fps).toFixed(2)} s` : "";
-    const weight = view.frames ? `, attention ${view.frames[t].toPrecision(3)}` : "";
+    const weight = view.frames ? `, attention ${view.frames[t].toFixed(2)} \u00d7` : "";
     return frame + second + weight;
   }
 
@@ -174,7 +213,8 @@
 
   // ------------------------------------------------------------------ the player
 
-  let shown = 0;
+  let shown = view.start; // nothing may glow in the first frame
+  let untouched = true; // the first play begins at the first frame
   function show(t) {
     shown = Math.max(0, Math.min(last, t));
     slider.value = shown;
@@ -199,13 +239,15 @@
 
   function setPlaying(on) {
     cancelAnimationFrame(pending);
-    began = on ? [performance.now(), shown === last ? 0 : shown] : null;
+    began = on ? [performance.now(), untouched || shown === last ? 0 : shown] : null;
+    untouched = untouched && !on;
     play.textContent = on ? "\u275a\u275a Pause" : "\u25b6 Play";
     play.setAttribute("aria-pressed", String(on));
     if (on) pending = requestAnimationFrame(step);
   }
 
   function jump(t) {
+    untouched = false;
     setPlaying(false);
     show(t);
   }
@@ -236,17 +278,20 @@
     keys[event.key]();
   });
 
-  drawBars(0); // fill the side panels first: their size determines that of the plots
-  drawAttended(0);
+  drawBars(shown); // fill the side panels first: their size determines that of the plots
+  drawAttended(shown);
   const config = { displayModeBar: false };
   Promise.all([
     Plotly.newPlot(scene, view.scene.data, view.scene.layout, config),
     Plotly.newPlot(timeline, view.timeline.data, view.timeline.layout,
       { ...config, staticPlot: true }),
   ]).then(() => {
-    look(named("front"));
-    show(0);
-    new ResizeObserver(() => Plotly.Plots.resize(scene)).observe(scene);
+    look(named(from));
+    show(shown);
+    new ResizeObserver(async () => {
+      await Plotly.Plots.resize(scene);
+      look(from ? named(from) : {});
+    }).observe(scene);
     new ResizeObserver(async () => {
       await Plotly.Plots.resize(timeline);
       drawPlayhead(shown);

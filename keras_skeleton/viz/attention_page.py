@@ -21,7 +21,7 @@ from keras_skeleton.utils.templates import render, trusted
 from keras_skeleton.viz.attended_clip import AttendedClip
 from keras_skeleton.viz.attention_plots import joint_names
 from keras_skeleton.viz.poses import side_of
-from keras_skeleton.viz.style import AXES, COLOURS
+from keras_skeleton.viz.style import AXES, COLOURS, EVERY_FRAME, EVERY_JOINT
 
 BARS = 10  # number of classes next to the skeleton, in addition to the true one
 CURVES = 3  # number of classes on the timeline, in addition to the true one
@@ -31,8 +31,8 @@ DARK, GRID, TEXT = "#141926", "#2E374A", "#C3CAD6"
 # Cividis without its darkest part, which is invisible on the dark background.
 GLOW = ((0.0, "#54678F"), (0.35, "#85837D"), (0.7, "#C8B45C"), (1.0, "#FFEA46"))
 PLAIN = "#C3CAD6"  # joints without attention
-MARGIN = {"l": 64, "r": 16, "t": 22, "b": 40}
-ROW, GAP = 74, 30  # pixels: height of a timeline row, and space for the legend between rows
+MARGIN = {"l": 40, "r": 12, "t": 22, "b": 40}
+ROW, GAP = 84, 44  # pixels: height of a timeline row, and space for the next one's title
 
 
 def attention_page(seen: AttendedClip) -> str:
@@ -48,10 +48,11 @@ def attention_page(seen: AttendedClip) -> str:
             for m in range(M)
             for a, b in seen.skeleton.bones
         ],
-        "names": joint_names(seen.skeleton, M * seen.skeleton.size),
+        "names": _joint_names(seen),
         "shares": None if seen.shares is None else _rounded(seen.shares.reshape(T, -1), 3),
         "top": seen.top_share,
-        "frames": None if seen.frames is None else _rounded(_mean(seen.frames), 6),
+        "frames": None if seen.frame_shares is None else _rounded(_mean(seen.frame_shares), 4),
+        "start": seen.peak,
         "classes": [
             {
                 "name": str(seen.classes[k]),
@@ -64,7 +65,7 @@ def attention_page(seen: AttendedClip) -> str:
         "fps": seen.fps,
         "margin": MARGIN,
         "range": range_,
-        "views": _views(_aspect(_box(seen))),
+        "views": {name: dict(zip(AXES, eye, strict=True)) for name, eye in EYES.items()},
         "scene": json.loads(_scene(seen).to_json()),
         "timeline": json.loads(_timeline(seen, range_).to_json()),
     }
@@ -87,6 +88,7 @@ def attention_page(seen: AttendedClip) -> str:
         "attended_note": _attended_note(seen),
         "time_note": _time_note(seen),
         "last": str(T - 1),
+        "start": str(seen.peak),
     }
     # Escaped so that names of files and classes cannot end the script element.
     data = json.dumps(view, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
@@ -95,6 +97,9 @@ def attention_page(seen: AttendedClip) -> str:
         **words,
         wrong=not right,
         about=list(seen.about.items()),
+        scale=_scale(seen),
+        legends=_legends(seen),
+        swap=seen.swap,
         key=[
             (name, BONES[side])
             for side, name in (("left", "left limbs"), ("right", "right limbs"), ("trunk", "trunk"))
@@ -150,6 +155,14 @@ def _mean(frames: np.ndarray) -> np.ndarray:
     return frames if frames.ndim == 1 else frames.mean(axis=1)
 
 
+def _joint_names(seen: AttendedClip) -> list[str]:
+    """Names of M * V joints; bodies are numbered if the clip shows more than one."""
+    M, V = seen.clip.shape[1:3]
+    if seen.there.any(axis=0).sum() > 1:
+        return joint_names(seen.skeleton, M * V)
+    return joint_names(seen.skeleton, V) * M
+
+
 def _drawn(seen: AttendedClip) -> np.ndarray:
     """The clip (T, M, V, 3) in Plotly's axes: side, depth, up."""
     return seen.clip.astype(np.float64)[..., [0, 2, 1]]
@@ -166,21 +179,8 @@ def _points(seen: AttendedClip) -> list[Any]:
 
 # ---------------------------------------------------------------- the skeleton
 
-# Camera positions, in units of the box's diagonal.
+# Directions from which the camera looks; the player finds the distance.
 EYES = {"front": (-0.3, -1.06, 0.26), "side": (1.06, -0.2, 0.24), "above": (0.0, -0.25, 1.15)}
-
-
-def _views(aspect: np.ndarray) -> dict[str, Any]:
-    """Camera by name of the view, far enough away to show the whole box."""
-    far = max(float(np.linalg.norm(aspect)), 1.4)
-    return {
-        name: {
-            "eye": {axis: far * value for axis, value in zip(AXES, eye, strict=True)},
-            "up": {"x": 0, "y": 0, "z": 1},
-            "center": {"x": 0, "y": 0, "z": -0.06},
-        }
-        for name, eye in EYES.items()
-    }
 
 
 def _box(seen: AttendedClip) -> np.ndarray:
@@ -219,24 +219,10 @@ def _scene(seen: AttendedClip) -> Any:
         hoverinfo="skip",
         visible=seen.joints is not None,
     )
-    marker: dict[str, Any] = {"size": 5, "color": PLAIN, "line": {"width": 0}, **scale}
-    if seen.joints is not None:
-        marker |= {
-            "colorbar": {
-                "title": {"text": "joint attention<br>(1 = equal for all joints)", "side": "right"},
-                "thickness": 12,
-                "len": 0.75,
-                "x": 1,
-                "xpad": 4,
-                "outlinewidth": 0,
-                "tickfont": {"color": TEXT, "size": 11},
-            },
-        }
-    names = joint_names(seen.skeleton, M * seen.skeleton.size)
     figure.add_scatter3d(
         mode="markers",
-        marker=marker,
-        text=[html.escape(name) for name in names],
+        marker={"size": 5, "color": PLAIN, "line": {"width": 0}, **scale},
+        text=[html.escape(name) for name in _joint_names(seen)],
         hovertemplate="%{text}<br>"
         + ("attention %{marker.color:.2f}<br>" if seen.joints is not None else "")
         + "(%{x:.2f}, %{z:.2f}, %{y:.2f})<extra></extra>",
@@ -275,7 +261,6 @@ def _scene(seen: AttendedClip) -> Any:
             "aspectmode": "manual",
             "aspectratio": dict(zip(AXES, aspect.tolist(), strict=True)),
             "dragmode": False,  # the player handles dragging
-            "camera": _views(aspect)["front"],
             **axes,
         },
     )
@@ -286,7 +271,7 @@ def _scene(seen: AttendedClip) -> Any:
 
 
 def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
-    """Frame attention above the running probabilities, where available."""
+    """Frame attention above the running probabilities, where available. The page has the legend."""
     rows = [what for what in ("frames", "running") if getattr(seen, what) is not None]
     inner = max(len(rows), 1) * (ROW + GAP) - GAP
     figure = make_subplots(
@@ -297,48 +282,42 @@ def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
     )
     x = np.arange(len(seen.clip)).tolist()
 
-    def curve(row: int, y: np.ndarray, name: str, **line: Any) -> None:
-        figure.add_scatter(
-            x=x,
-            y=_rounded(y, 6),
-            name=html.escape(name),
-            mode="lines" if len(x) > 1 else "markers",
-            line=line,
-            legend="legend" if row == 1 else "legend2",
+    def title(row: int, text: str) -> None:
+        figure.add_annotation(
+            text=text,
+            x=range_[0],
+            y=1,
+            yref="y domain",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 12},
             row=row,
             col=1,
         )
 
     for row, what in enumerate(rows, 1):
-        if what == "frames":
-            assert seen.frames is not None
-            if seen.frames.ndim == 2:
-                styles = zip(
-                    AXES, ("#56B4E9", "#CC79A7", "#009E73"), ("solid", "dash", "dot"), strict=True
-                )
-                for c, (name, colour, dash) in enumerate(styles):
-                    curve(row, seen.frames[:, c], name, color=colour, dash=dash, width=1.5)
-            curve(
-                row,
-                _mean(seen.frames),
-                "mean" if seen.frames.ndim == 2 else "frame attention",
-                color="#1D2430",
-                width=2.5,
+        for name, colour, dash, y in _curves(seen, what):
+            figure.add_scatter(
+                x=x,
+                y=_rounded(y, 6),
+                name=html.escape(name),
+                mode="lines" if len(x) > 1 else "markers",
+                line={"color": colour, "dash": dash, "width": 2.5 if dash == "solid" else 1.5},
+                row=row,
+                col=1,
             )
-            figure.update_yaxes(title_text="attention", rangemode="normal", row=row, col=1)
+        if what == "frames":
+            assert seen.frame_shares is not None
+            title(row, f"attention to frames ({EVERY_FRAME})")
+            most = max(2.0, 1.05 * float(seen.frame_shares.max()))
+            figure.update_yaxes(range=[0, most], row=row, col=1)
+            figure.add_hline(
+                y=1, line={"color": "#9AA3B2", "width": 1, "dash": "dash"}, layer="below", row=row
+            )
         else:
-            assert seen.running is not None
-            for i, k in enumerate(seen.shown_classes(CURVES)):
-                true = k == seen.label
-                curve(
-                    row,
-                    seen.running[:, k],
-                    ("\u2713 " if true else "") + str(seen.classes[k]),
-                    color=COLOURS[0] if true else COLOURS[1 + i],
-                    width=2.5 if true else 1.5,
-                    dash="solid" if true else "dash",
-                )
-            figure.update_yaxes(title_text="probability", range=[-0.03, 1.03], row=row, col=1)
+            title(row, "probability")
+            figure.update_yaxes(range=[-0.03, 1.03], row=row, col=1)
     figure.update_xaxes(
         range=range_,
         showgrid=False,
@@ -359,7 +338,6 @@ def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
             line_width=0,
             layer="below",
         )
-    legend = {"orientation": "h", "x": 1, "xanchor": "right", "yanchor": "bottom"}
     figure.update_layout(
         template="none",
         height=inner + MARGIN["t"] + MARGIN["b"],
@@ -367,11 +345,63 @@ def _timeline(seen: AttendedClip, range_: list[float]) -> Any:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="#FAFBFC",
         font={"color": "#1D2430", "size": 11},
-        showlegend=True,
-        legend={**legend, "y": 1},
-        legend2={**legend, "y": ROW / inner},
+        showlegend=False,
     )
     return figure
+
+
+def _curves(seen: AttendedClip, what: str) -> list[tuple[str, str, str, np.ndarray]]:
+    """Name, color, dashes and values of the curves of a row of the timeline."""
+    if what == "frames":
+        assert seen.frame_shares is not None
+        mean = _mean(seen.frame_shares)
+        if seen.frame_shares.ndim == 1:
+            return [("attention to frames", "#1D2430", "solid", mean)]
+        styles = zip(
+            AXES, ("#56B4E9", "#CC79A7", "#009E73"), ("dot", "dash", "dashdot"), strict=True
+        )
+        curves = [
+            (name, colour, dash, seen.frame_shares[:, c])
+            for c, (name, colour, dash) in enumerate(styles)
+        ]
+        return [*curves, ("mean", "#1D2430", "solid", mean)]
+    assert seen.running is not None
+    return [
+        (
+            ("\u2713 " if k == seen.label else "") + str(seen.classes[k]),
+            COLOURS[0] if k == seen.label else COLOURS[1 + i],
+            "solid" if k == seen.label else "dash",
+            seen.running[:, k],
+        )
+        for i, k in enumerate(seen.shown_classes(CURVES))
+    ]
+
+
+def _legends(seen: AttendedClip) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """For each row with several curves: what it shows, and its (name, color, line style)."""
+    styles = {"solid": "solid", "dot": "dotted"}
+    rows = [
+        (title, _curves(seen, what))
+        for what, title in (("frames", "attention"), ("running", "probability"))
+        if getattr(seen, what) is not None
+    ]
+    return [
+        (title, [(name, colour, styles.get(dash, "dashed")) for name, colour, dash, _ in curves])
+        for title, curves in rows
+        if len(curves) > 1
+    ]
+
+
+def _scale(seen: AttendedClip) -> dict[str, str] | None:
+    """The color scale of joint attention, for the page; None without it."""
+    if seen.joints is None:
+        return None
+    return {
+        "colours": ", ".join(f"{colour} {100 * at:.0f}%" for at, colour in GLOW),
+        "words": EVERY_JOINT,
+        "one": f"{100 / seen.top_share:.2f}%",
+        "top": f"{seen.top_share:.3g}",
+    }
 
 
 # ---------------------------------------------------------------- words
@@ -393,18 +423,19 @@ def _bars_note(seen: AttendedClip, shown: int) -> str:
 def _attended_note(seen: AttendedClip) -> str:
     if seen.joints is None:
         return "This network has no attention to joints; all joints are drawn alike."
-    return (
-        "Relative to equal attention to all joints (1.00). The color scale ends at "
-        f"{seen.top_share:.1f}."
-    )
+    return f"{EVERY_JOINT}; {seen.top_share:.3g} and more is brightest."
 
 
 def _time_note(seen: AttendedClip) -> str:
     notes = []
     if seen.frames is None:
         notes.append("This network has no attention to frames.")
-    elif seen.frames.ndim == 2:
-        notes.append("Each coordinate has its own attention to frames.")
+    else:
+        each = "; each coordinate has its own" if seen.frames.ndim == 2 else ""
+        notes.append(f"Attention to frames is relative to its mean over the clip{each}.")
+        mean = _mean(seen.frame_shares if seen.frame_shares is not None else seen.frames)
+        if mean.min() > 0.9 and mean.max() < 1.1:
+            notes.append("Here it weighs all frames nearly alike.")
     if seen.interval is not None:
         notes.append("Shaded: the labeled action.")
     if not seen.fps:

@@ -37,7 +37,7 @@ from numpy.typing import ArrayLike
 
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 from keras_skeleton.viz.poses import draw_pose
-from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH
+from keras_skeleton.viz.style import ATTENTION, COLOURS, EDGE, LABEL, SMALL, TITLE, WIDTH
 
 
 def mean_attention(maps: Sequence[ArrayLike], size: int | None = None) -> np.ndarray:
@@ -133,7 +133,7 @@ def class_attention_figure(
     if heat is not None:
         ax = panels[-1]
         image = ax.imshow(
-            heat.T, aspect="auto", cmap="cividis", vmin=0, interpolation="nearest", origin="upper"
+            heat.T, aspect="auto", cmap=ATTENTION, vmin=0, interpolation="nearest", origin="upper"
         )
         ax.set_yticks(range(K), joint_names(skeleton, K), fontsize=SMALL - 2)
         bar = fig.colorbar(image, ax=ax, pad=0.01)
@@ -151,7 +151,7 @@ def engaged_joints_figure(
     attention: Mapping[str, ArrayLike], pose: ArrayLike, skeleton: str | Skeleton, title: str
 ) -> Figure:
     """Draws the joints with the most attention, one skeleton per setting; more is larger and
-    darker.
+    brighter.
 
     Args:
         attention: Setting (a class, or a value of lambda) to mean joint attention (K,), K = M * V.
@@ -190,11 +190,11 @@ def engaged_joints_figure(
             points[:, 1],
             s=8 + 260 * weights / high,
             c=weights,
-            cmap="cividis_r",
+            cmap=ATTENTION,
             vmin=0,
             vmax=high,
             zorder=5,
-            edgecolors="white",
+            edgecolors=EDGE,
             linewidths=0.4,
         )
         ax.set_title(name, fontsize=LABEL)
@@ -280,7 +280,7 @@ def attended_poses_figure(
 ) -> Figure:
     """Draws evenly spaced poses of a clip with joint and frame attention (CSTA-CNN, Fig. 4).
 
-    Joints are larger and darker for more attention in their frame. The width of a frame's border
+    Joints are larger and brighter for more attention in their frame. The width of a frame's border
     shows the frame's attention, which is also printed above as a percentage of the clip's maximum.
 
     Args:
@@ -351,8 +351,9 @@ def attended_poses_figure(
                 s=8 + 70 * norm(size[t, body][order]),
                 c=size[t, body][order],
                 norm=norm,
-                cmap="cividis_r",
-                linewidths=0,
+                cmap=ATTENTION,
+                edgecolors=EDGE,
+                linewidths=0.4,
                 zorder=3,
             )
         ax.set_xlim(low[0] - margin, high[0] + margin)

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.viz.attended_clip import relative_attention
 from keras_skeleton.viz.poses import (
     axis_label,
     body_alpha,
@@ -22,7 +23,19 @@ from keras_skeleton.viz.poses import (
     draw_body,
     present_bodies,
 )
-from keras_skeleton.viz.style import AXES, LABEL, SMALL, TITLE, WIDTH, plain_text
+from keras_skeleton.viz.style import (
+    ATTENTION,
+    AXES,
+    EDGE,
+    EVERY_FRAME,
+    EVERY_JOINT,
+    LABEL,
+    SMALL,
+    TITLE,
+    WIDTH,
+    plain_text,
+    wrapped,
+)
 
 
 def _choose_frames(frames: int, poses: int | None, fitting: float) -> np.ndarray:
@@ -43,7 +56,7 @@ def _choose_frames(frames: int, poses: int | None, fitting: float) -> np.ndarray
 
 
 LEFT, RIGHT = 0.85, 0.2  # margins of the strip in inches
-SCALE = 0.75  # width of a color scale in inches
+SCALE = 0.95  # width of a color scale in inches
 
 
 class _Strip:
@@ -119,7 +132,7 @@ class _Strip:
 
         Args:
             ax: The axes.
-            shares: Joint attention (T, M, V), drawn as dots that are larger and darker for more.
+            shares: Joint attention (T, M, V), drawn as dots that are larger and brighter for more.
             norm: Color scale of `shares`.
         """
         for t in self.frames:
@@ -134,9 +147,9 @@ class _Strip:
                         s=4 + 70 * np.clip(norm(own), 0, 1),
                         c=own,
                         norm=norm,
-                        cmap="cividis_r",
-                        edgecolors="white",
-                        linewidths=0.3,
+                        cmap=ATTENTION,
+                        edgecolors=EDGE,
+                        linewidths=0.4,
                         zorder=5,
                     )
 
@@ -159,6 +172,7 @@ def _strip(
     check_view(side, up)
     inches = WIDTH - LEFT - RIGHT - (0 if shares is None else SCALE)
     strip = _Strip(array, layout, side=side, up=up, poses=poses, inches=inches)
+    title = wrapped(title)
     curve = 0.0 if attention is None else 1.5
     lines = title.count("\n")
     head = 0.45 + 0.15 * lines + (0.4 if fps else 0.0)
@@ -175,11 +189,11 @@ def _strip(
         strip.draw(ax, shares, norm)
         place = ((LEFT + inches + 0.15) / WIDTH, foot / tall, 0.12 / WIDTH, strip.height / tall)
         bar = fig.colorbar(
-            ScalarMappable(norm, "cividis_r"),
+            ScalarMappable(norm, ATTENTION),
             cax=fig.add_axes(place, label="scale"),
             extend="neither" if top is None else "max",
         )
-        bar.set_label("joint attention", fontsize=SMALL)
+        bar.set_label(f"attention to joints\n{EVERY_JOINT}", fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
     ax.set_ylim(strip.low, strip.high)
     ax.set_ylabel(axis_label(up, unit), fontsize=LABEL)
@@ -237,14 +251,18 @@ def _ticks(end: float, integer: bool = False) -> np.ndarray:
 
 
 def draw_attention(ax: Any, attention: np.ndarray, marks: np.ndarray) -> None:
-    """Plots frame attention into axes.
+    """Plots frame attention into axes, relative to its mean over the clip.
+
+    The axis starts at 0 and reaches at least 2, so that nearly equal attention looks like that.
 
     Args:
         ax: The axes.
         attention: One curve (T,), or one per coordinate (T, 3), plotted with their mean.
         marks: Frames to mark with a dot.
     """
+    attention = relative_attention(attention)
     frames = np.arange(len(attention))
+    ax.axhline(1, color="0.6", linewidth=0.8, linestyle="--", zorder=1)
     mean = attention if attention.ndim == 1 else attention.mean(axis=1)
     if attention.ndim == 2:
         styles = zip(AXES, ("#56B4E9", "#CC79A7", "#009E73"), ("-", "--", ":"), strict=True)
@@ -254,8 +272,8 @@ def draw_attention(ax: Any, attention: np.ndarray, marks: np.ndarray) -> None:
     ax.plot(frames[marks], mean[marks], "o", color="black", markersize=4, zorder=4)
     if attention.ndim == 2:
         ax.legend(fontsize=SMALL, frameon=False, ncols=4, loc="best")
-    ax.set_ylabel("attention", fontsize=LABEL)
-    ax.margins(y=0.12)
+    ax.set_ylabel(f"attention to frames\n{EVERY_FRAME}", fontsize=SMALL)
+    ax.set_ylim(0, max(2.0, 1.08 * float(attention.max())))
 
 
 def strip_figure(
@@ -326,13 +344,15 @@ def attention_strip_figure(
 ) -> Figure:
     """Plots frame attention above the strip of the clip's poses, on the same frame axis.
 
+    It is drawn relative to its mean over the clip: at 1, every frame gets the same.
+
     Args:
-        attention: (T,), or (T, 3) with one value per coordinate: three curves and their mean. Use
-            `attention_on_frames` to resample attention of another length. None for a network
-            without frame attention.
+        attention: (T,), or (T, 3) with one value per coordinate, not negative: three curves and
+            their mean. Use `attention_on_frames` to resample attention of another length. None for
+            a network without frame attention.
         clip, skeleton, title, poses, fps, interval, side, up, unit: As for `strip_figure`.
-        shares: Joint attention (T, M, V), not negative: dots on the joints, larger and darker for
-            more.
+        shares: Joint attention relative to equal attention (T, M, V), as `AttendedClip.shares`:
+            dots on the joints, larger and brighter for more.
         top: Upper end of the color scale of `shares`; their maximum by default.
 
     Raises:

@@ -7,6 +7,7 @@ closed.
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 
 from matplotlib.figure import Figure
 
@@ -21,12 +22,22 @@ SIDES = {"left": "#0072B2", "right": "#D55E00", "trunk": "#3A3A3A"}
 TITLE, LABEL, SMALL = 12, 10, 9  # points; figures are 9 to 10 inches wide
 WIDTH = 9.0  # inches
 AXES = "xyz"
+# Attention is yellow where there is much and dark where there is little, in every figure, page and
+# film. On white, dots need an edge.
+ATTENTION = "cividis"
+EDGE = "0.2"
+EVERY_FRAME, EVERY_JOINT = "1 = every frame alike", "1 = every joint alike"
 
 
 def plain_text(text: object) -> str:
     """Escapes dollar signs, which Matplotlib would interpret as formulas, and shows control
     characters, for which fonts have no sign."""
     return plain(str(text)).replace("$", r"\$")
+
+
+def wrapped(text: str, letters: int = 100) -> str:
+    """Breaks long lines of a title."""
+    return "\n".join("\n".join(wrap(line, letters)) for line in text.split("\n"))
 
 
 def save_figure(fig: Figure, path: str | Path, dpi: int = 150) -> Path:

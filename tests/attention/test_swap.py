@@ -206,7 +206,9 @@ def test_an_attention_page_says_what_was_found(verdict):
     seen = attend(recognizer, clip.astype("float32"), "a clip")
     if verdict:
         assert seen.about["attention"] == "hardly depends on the clip"
-        assert "hardly depends on the clip" in seen.note
+        ((said, heading, _),) = seen.swap
+        assert said == verdict
+        assert "hardly depends on the clip" in heading
     else:
         assert "attention" not in seen.about
-        assert seen.note == NOT_MEASURED
+        assert [heading for _, heading, _ in seen.swap] == [NOT_MEASURED]

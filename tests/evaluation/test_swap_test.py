@@ -19,6 +19,7 @@ from keras_skeleton.evaluation.swap_test import (
     sentences,
     summarize,
     verdict,
+    verdicts,
     write_clips,
 )
 
@@ -94,6 +95,16 @@ def test_words_follow_the_verdict():
     assert "mean attention" in sentences([*rows(frames="costs"), mean])[0]
     assert "mean attention" not in sentences([*rows(frames="nothing"), mean])[0]
     assert sentences([]) == []
+
+
+def test_a_page_shows_a_verdict_per_kind():
+    found = verdicts(rows(joints="costs", frames="nothing", joints_and_frames="costs"))
+    assert [said for said, *_ in found] == ["costs", "nothing"]
+    assert "frames hardly" in found[1][1]
+    assert "80.0 %" in found[1][2]
+    together = verdicts(rows(joints="nothing", frames="unclear", joints_and_frames="costs"))
+    assert [said for said, *_ in together] == ["nothing", "unclear", "costs"]
+    assert verdicts([]) == []
 
 
 def test_labels_are_short():

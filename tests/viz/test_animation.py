@@ -90,11 +90,11 @@ def test_attention_glows_and_the_line_moves(tmp_path):
     assert (steps > 100).all()
     np.testing.assert_allclose(steps, steps.mean(), atol=3)
 
-    def dark_blue(frame):  # the end of the colours, among the joints
+    def yellow(frame):  # the end of the colours, among the joints
         part = frame[60:450, :440]
-        return ((part[..., 0] < 40) & (part[..., 1] < 60) & (part[..., 2] > 60)).sum()
+        return ((part[..., 0] > 220) & (part[..., 1] > 200) & (part[..., 2] < 120)).sum()
 
-    assert dark_blue(frames[3]) > dark_blue(frames[1]) + 20
+    assert yellow(frames[3]) > yellow(frames[1]) + 20
 
 
 def test_attention_that_a_network_lacks_is_left_out(tmp_path):

@@ -75,6 +75,30 @@ def test_one_outlier_does_not_set_the_colours():
     assert seen(joints=joints).top_share == pytest.approx(2 * V * 20 / (2 * V - 1 + 20))
 
 
+def test_frames_compare_with_equal_attention():
+    np.testing.assert_allclose(seen(frames=np.full(T, 0.3)).frame_shares, 1)
+    np.testing.assert_allclose(seen(frames=np.zeros(T)).frame_shares, 1)
+    each = seen(frames=np.random.default_rng(0).random((T, 3)))
+    assert each.frame_shares.mean() == pytest.approx(1)
+    np.testing.assert_allclose(each.frame_shares * each.frames.mean(), each.frames)
+    assert seen(frames=None).frame_shares is None
+
+
+def test_the_most_attended_frame():
+    assert seen().peak == T - 1
+    assert seen(frames=np.eye(T)[5], joints=None).peak == 5
+    assert seen(frames=None).peak == T - 1  # by the most attended joint
+    gone = seen().clip.copy()
+    gone[-1] = 0  # nobody there
+    assert seen(clip=gone).peak == T - 2
+    gone[:3] = 0
+    assert seen(clip=gone, joints=None, frames=None).peak == 3
+    both = np.full((T, 2 * V), 0.01)
+    both[2, 0] = 1
+    both[7, 0] = 0.5
+    assert seen(frames=np.where(np.arange(T) == 7, 9.0, 1.0), joints=both).peak == 7
+
+
 def test_the_title_says_right_or_wrong():
     assert seen().title == "'wave', recognized with probability 0.70"
     assert seen(label=2).title == "'sit', predicted as 'wave' with probability 0.70"
@@ -89,7 +113,8 @@ def test_the_title_says_right_or_wrong():
         ({"clip": np.ones((T, 2, V + 1, 3))}, r"expected \(T, M, 20, 3\)"),
         ({"clip": np.zeros((T, 2, V, 3))}, "clip 'clip 7' shows no body"),
         ({"joints": np.ones((T, V))}, r"joints has shape \(12, 20\), expected \(12, 40\)"),
-        ({"joints": -np.ones((T, 2 * V))}, "negative"),
+        ({"joints": -np.ones((T, 2 * V))}, "joint attention is negative"),
+        ({"frames": -np.ones(T)}, "frame attention is negative"),
         ({"frames": np.ones((T, 2))}, r"frames has shape \(12, 2\), expected \(12,\) or \(12, 3\)"),
         ({"frames": np.full(T, np.nan)}, "frames holds NaN"),
         ({"probabilities": np.ones(2)}, r"probabilities has shape \(2,\), expected \(3,\)"),
@@ -113,7 +138,9 @@ def test_the_page_holds_every_frame():
     x, y, z = own.clip[-1, 0, 3]
     np.testing.assert_allclose(last[3], [x, z, y], atol=1e-4)  # Plotly's third axis is up
     np.testing.assert_allclose(view["shares"], own.shares.reshape(T, -1), atol=1e-3)
-    np.testing.assert_allclose(view["frames"], own.frames, atol=1e-5)
+    np.testing.assert_allclose(view["frames"], own.frames / own.frames.mean(), atol=1e-4)
+    assert view["start"] == T - 1
+    assert view["names"][KINECT_V1.hands[1]] == "right hand (1)"
     assert view["running"][0] == [None, None, None]
     assert [c["name"] for c in view["classes"]] == ["wave", "sit", "walk"]
     np.testing.assert_allclose(view["running"][5], own.running[5][[1, 2, 0]], atol=1e-4)
@@ -124,8 +151,9 @@ def test_the_page_holds_every_frame():
     assert (points.max(axis=0) <= high).all()
     edges = np.array(list(view["scene"]["layout"]["scene"]["aspectratio"].values()))
     np.testing.assert_allclose(edges / edges.max(), (high - low) / (high - low).max())
-    (shade,) = {(s["x0"], s["x1"]) for s in view["timeline"]["layout"]["shapes"]}
-    assert shade == (2.5, 8.5)
+    shapes = view["timeline"]["layout"]["shapes"]
+    assert [(s["x0"], s["x1"]) for s in shapes if s["type"] == "rect"] == [(2.5, 8.5)] * 2
+    assert [s["y0"] for s in shapes if s["type"] == "line"] == [1]  # every frame alike
 
 
 def test_networks_without_attention_say_so():
@@ -144,10 +172,39 @@ def test_networks_without_attention_say_so():
 def test_attention_of_each_coordinate_is_a_curve():
     frames = np.random.default_rng(0).random((T, 3))
     view = view_of(attention_page(seen(frames=frames)))
-    curves = {c["name"]: c["y"] for c in view["timeline"]["data"] if c["legend"] == "legend"}
+    curves = {c["name"]: c["y"] for c in view["timeline"]["data"] if c["yaxis"] == "y"}
     assert set(curves) == {"x", "y", "z", "mean"}
-    np.testing.assert_allclose(curves["mean"], frames.mean(axis=1), atol=1e-6)
-    np.testing.assert_allclose(view["frames"], frames.mean(axis=1), atol=1e-6)
+    mean = frames.mean(axis=1) / frames.mean()
+    np.testing.assert_allclose(curves["mean"], mean, atol=1e-5)
+    np.testing.assert_allclose(view["frames"], mean, atol=1e-4)
+
+
+def test_bodies_are_numbered_only_if_there_are_several():
+    alone = seen().clip.copy()
+    alone[:, 1] = 0
+    names = view_of(attention_page(seen(clip=alone)))["names"]
+    assert len(names) == 2 * V
+    assert not any("(" in name for name in names)
+
+
+def test_nearly_equal_attention_looks_and_is_called_like_that():
+    flat = attention_page(seen(frames=np.linspace(0.48, 0.5, T)))
+    low, high = view_of(flat)["timeline"]["layout"]["yaxis"]["range"]
+    assert (low, high) == (0, 2)
+    assert "nearly alike" in flat
+    assert "nearly alike" not in attention_page(seen())
+
+
+def test_the_swap_test_stands_beside_the_picture():
+    said = [("costs", "to joints it does", "in 9 of 10"), ("nothing", EVIL, EVIL)]
+    page = attention_page(seen(swap=said))
+    assert re.search('<h3 class="costs">to joints it does</h3>', page)
+    assert re.search('<h3 class="nothing">&lt;/script', page)
+    assert page.index('<div id="scene">') < page.index("in 9 of 10") < page.index('id="timeline"')
+    unknown = attention_page(seen(swap=[("", "not measured", "")]))
+    assert "<h3>not measured</h3>" in unknown
+    assert "<details>" not in unknown
+    assert "<h3" not in attention_page(seen())
 
 
 class Tags(HTMLParser):
@@ -309,26 +366,29 @@ def test_a_browser_draws_plays_and_turns_it(browser, page):
     keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
     assert browser.texts("h1") == ["wave: clip 7 recognized, 70.0 %"]
     assert browser.texts("#problem") == [""]
-    assert browser.texts("#clock") == ["frame 0 / 11, 0.00 s, attention 1.00"]
+    # It opens where attention is greatest.
+    assert browser.texts("#clock") == ["frame 11 / 11, 1.10 s, attention 1.70 \u00d7"]
+    assert browser.texts(".bar .value") == ["70.0 %", "20.0 %", "10.0 %"]
+    browser.press(keys.HOME)
+    assert browser.texts("#clock") == ["frame 0 / 11, 0.00 s, attention 0.43 \u00d7"]
     assert browser.texts(".bar .name") == ["\u2713 wave", "sit", "walk"]
     assert browser.texts(".bar .value") == ["\u2013"] * 3  # nobody there as yet
     ground = np.array([20, 25, 38])
     start = browser.settled()
     drawn = np.abs(start - ground).max(axis=2) > 40
-    middle = drawn[:, drawn.shape[1] // 5 : -drawn.shape[1] // 5]  # without the colour scale
-    assert 0.002 < middle.mean() < 0.3  # bones and joints on a dark ground
+    assert 0.002 < drawn.mean() < 0.3  # bones and joints on a dark ground
 
     # By hand: the last frame, where the second person is there and the hand glows.
     browser.press(keys.END)
     assert browser.frame() == T - 1
-    assert browser.texts("#clock") == ["frame 11 / 11, 1.10 s, attention 4.00"]
+    assert browser.texts("#clock") == ["frame 11 / 11, 1.10 s, attention 1.70 \u00d7"]
     assert browser.texts(".bar .value") == ["70.0 %", "20.0 %", "10.0 %"]
     assert browser.texts("#attended li")[0].startswith("right hand (1)")
     end = browser.settled()
     assert (np.abs(end - start).max(axis=2) > 40).mean() > 0.002
 
     def yellow(picture):
-        red, green, blue = np.moveaxis(picture[:, : -picture.shape[1] // 5], 2, 0)
+        red, green, blue = np.moveaxis(picture, 2, 0)
         return ((red > 180) & (green > 160) & (blue < 110)).sum()
 
     assert yellow(end) > yellow(start) + 30
@@ -399,14 +459,46 @@ def test_a_narrow_window_holds_all_of_it(browser, tmp_path):
     assert wide <= 400
     assert panel <= 400
 
-    # The numbers at the axes, too: nothing is cut by the scene's edge.
-    far = np.linalg.norm(browser.camera())
-    for view in ("above", "side", "front"):
-        browser.find(f"[data-view={view}]").click()
-        edge = browser.settled()[10:, :2]  # below the round corner
-        assert (np.abs(edge - [20, 25, 38]).max(axis=2) < 12).all(), view
+    # Nothing is cut by the scene's edge, and the bodies fill it in one direction.
+    def filled(views):
+        for view in views:
+            browser.find(f"[data-view={view}]").click()
+            drawn = np.abs(browser.settled()[10:-10] - [20, 25, 38]).max(axis=2)
+            assert (drawn[:, :2] < 12).all(), view
+            assert (drawn[:, -2:] < 12).all(), view
+            yield [np.ptp(np.flatnonzero((drawn > 40).any(axis=k))) for k in (0, 1)] / np.array(
+                drawn.shape[::-1]
+            )
+
+    assert all(part.max() > 0.6 for part in filled(("above", "side", "front")))
     browser.open(path, width=960)
-    assert np.linalg.norm(browser.camera()) < far
+    assert all(part.max() > 0.6 for part in filled(("side", "front")))
+
+
+@pytest.mark.slow
+def test_on_a_phone_legend_and_plot_do_not_overlap(browser, tmp_path):
+    classes = tuple(f"a class with the long name {k}" for k in range(3))
+    frames = np.random.default_rng(0).random((T, 3))
+    path = write_attention_page(seen(classes=classes, frames=frames), tmp_path / "page.html")
+    browser.open(path, width=390, height=844)
+    below, above = browser.js(
+        "const box = (e) => e.getBoundingClientRect();"
+        "return [Math.max(...[...document.querySelectorAll('.legend')].map((e) => box(e).bottom)),"
+        " box(document.getElementById('timeline')).top]"
+    )
+    assert below <= above
+    assert len(browser.texts(".legend span")) == 4 + 3
+    assert browser.js("return document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.slow
+def test_the_first_play_begins_at_the_first_frame(browser, tmp_path):
+    path = write_attention_page(seen(fps=2.0), tmp_path / "page.html")
+    browser.open(path)
+    assert browser.frame() == T - 1
+    browser.find("#play").click()
+    wait(lambda: browser.frame() < 4, "it plays from the beginning")
+    browser.find("#play").click()
 
 
 def test_hostile_names_are_only_text(browser, tmp_path):
