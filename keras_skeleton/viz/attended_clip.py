@@ -23,7 +23,7 @@ def relative_attention(values: np.ndarray) -> np.ndarray:
     Example:
         >>> import numpy as np
         >>> from keras_skeleton.viz.attended_clip import relative_attention
-        >>> relative_attention(np.array([0.2, 0.2, 0.8])).tolist()
+        >>> relative_attention(np.array([0.25, 0.25, 1.0])).tolist()
         [0.5, 0.5, 2.0]
     """
     values = np.asarray(values, np.float64)
