@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from keras_skeleton.evaluation.recipe_words import in_words, recipe_rows
 from keras_skeleton.evaluation.run_record import ALL_CLIPS
-from keras_skeleton.evaluation.swap_test import NOT_MEASURED, readable, sentences
+from keras_skeleton.evaluation.swap_test import LEAST, NOT_MEASURED, NOTHING, readable, sentences
 from keras_skeleton.utils.files import read_bytes, refuse
 from keras_skeleton.utils.templates import render
 from keras_skeleton.utils.text import percent
@@ -23,6 +24,13 @@ from keras_skeleton.utils.text import percent
 SPLITS = ("train", "validation", "test")
 MAX_PICTURE = 16 << 20  # bytes
 MAX_PICTURES = 24  # attention figures on the page, about 100 kB each
+MAX_NAMES = 12  # classes listed in a sentence
+NO_INFORMATION = "So it carries hardly any information about the clip that it is drawn for."
+FRAMES_SHOWN = (
+    "Above the poses of each clip is the network's attention to its frames: at 1 (dashed) every "
+    "frame gets the same. Shaded: the labeled action."
+)
+PARTS_SHOWN = "The crops of each clip that the network sees, with the weight of each body part."
 # What the accuracies are called here, in tables and in the documentation.
 ALL, SELECTED = "all training clips, last weights", "selected on validation clips"
 LAST, BEST = "last epoch", "best epoch on test clips"
@@ -203,15 +211,19 @@ def _class_rows(table: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def _share_rows(shares: pd.DataFrame) -> list[list[str]]:
-    return [
+def _share_table(shares: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, without what the network does not attend to."""
+    columns = [
+        c for what in ("joints", "frames") if shares[what].notna().any()
+        for c in (what, f"{what}_uniform")
+    ]  # fmt: skip
+    head = ["class", "clips", *("uniform" if "_" in c else f"on {c}" for c in columns)]
+    rows = [
         [str(row["class"]), str(row["clips"])]
-        + [
-            "-" if pd.isna(row[c]) else percent(row[c])
-            for c in ("joints", "joints_uniform", "frames", "frames_uniform")
-        ]
+        + ["-" if pd.isna(row[c]) else percent(row[c]) for c in columns]
         for row in shares.to_dict("records")
     ]
+    return head, rows
 
 
 def _part_rows(parts: pd.DataFrame) -> list[list[str]]:
@@ -222,18 +234,68 @@ def _part_rows(parts: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def _swap_words(swap: pd.DataFrame | None, attends: bool) -> list[str]:
+def _swap_words(swap: pd.DataFrame | None, attends: bool) -> list[tuple[str, bool]]:
+    """Sentences, each with whether this attention carries no information about the clip."""
     if swap is None:
-        return [NOT_MEASURED] if attends else []
-    return sentences([{str(k): v for k, v in row.items()} for row in swap.to_dict("records")])
+        return [(NOT_MEASURED, False)] if attends else []
+    rows = [{str(k): v for k, v in row.items()} for row in swap.to_dict("records")]
+    found = [row["verdict"] for row in rows if row["swap"] == "other"]
+    return [
+        (f"{text} {NO_INFORMATION}" if said == NOTHING else text, said == NOTHING)
+        for text, said in zip(sentences(rows), found, strict=True)
+    ]
+
+
+def _missed(shares: pd.DataFrame, what: str) -> str:
+    """Which classes' attention falls on the action no more than uniform attention would."""
+    known = shares[shares[what].notna() & shares[f"{what}_uniform"].notna()]
+    more = known[what] - known[f"{what}_uniform"] >= LEAST
+    missed = known[~more]["class"].astype(str).tolist()
+    if not len(known):
+        return ""
+    if not missed:
+        return (
+            f"In every class, more attention to {what} than uniform attention falls on the action."
+        )
+    which = f"In all {len(known)} classes"
+    listed = ""
+    if len(missed) < len(known):
+        which = f"In {len(missed)} of {len(known)} classes"
+        listed = ": " + ", ".join(missed[:MAX_NAMES])
+        listed += ", ..." if len(missed) > MAX_NAMES else ""
+    return (
+        f"{which}, the share of attention to {what} on the action is less than "
+        f"{100 * LEAST:.0f} point above that of uniform attention: it does not say where the "
+        f"action is{listed}."
+    )
+
+
+FACTS = {
+    "model": "network",
+    "recipe": "recipe",
+    "parameters": "parameters",
+    "dataset": "dataset",
+    "clips": "clips",
+    "skeleton": "skeleton",
+    "protocol": "protocol",
+    "train_on": "trained on",
+    "weights": "weights",
+    "seed": "seed",
+}
+TRAINED_ON = {
+    "part": "the training clips without the validation clips",
+    ALL_CLIPS: "all training clips",
+}
+
+
+def _fact(key: str, value: Any) -> str:
+    if key == "train_on" and isinstance(value, str):
+        return TRAINED_ON.get(value, value)
+    return value if isinstance(value, str) else in_words(value)
 
 
 def _facts(merged: Mapping[str, Any]) -> list[tuple[str, str]]:
-    keys = (
-        "model", "recipe", "parameters", "dataset", "clips", "skeleton", "protocol", "train_on",
-        "weights", "seed",
-    )  # fmt: skip
-    facts = [(key, _plain(merged[key])) for key in keys if key in merged]
+    facts = [(name, _fact(key, merged[key])) for key, name in FACTS.items() if key in merged]
     versions = merged["versions"]
     if isinstance(versions, dict):
         versions = ", ".join(f"{name} {_plain(version)}" for name, version in versions.items())
@@ -244,7 +306,7 @@ def html_page(
     merged: Mapping[str, Any],
     classes: pd.DataFrame,
     figures: Mapping[str, Path],
-    attention: Sequence[Path] = (),
+    attention: Sequence[tuple[Path, str]] = (),
     shares: pd.DataFrame | None = None,
     parts: pd.DataFrame | None = None,
     swap: pd.DataFrame | None = None,
@@ -255,8 +317,8 @@ def html_page(
         merged: Result of `report.merge_runs`.
         classes: Result of `scores.per_class_table`.
         figures: PNG files by caption.
-        attention: Attention figures (PNG files), captioned with their names; at most
-            `MAX_PICTURES` are shown.
+        attention: Attention figures (PNG files) with their captions; at most `MAX_PICTURES` are
+            shown.
         shares: Result of `attention.shares.attention_shares`, for datasets with ground truth.
         parts: Result of `attention.shares.part_weights`, for networks with body-part attention.
         swap: Result of `swap_test.summarize`, if attention was scored.
@@ -264,6 +326,8 @@ def html_page(
     overall = ""
     if merged["folds_done"] > 1:
         overall = f"Mean ± standard deviation over {merged['folds_done']} folds. "
+    share_head, share_rows = ([], []) if shares is None else _share_table(shares)
+    settings, rest = recipe_rows(merged.get("settings") or {})
     return render(
         Path(__file__).with_suffix(".html"),
         title=title_of(merged),
@@ -291,9 +355,14 @@ def html_page(
         ),
         folds=[_columns(merged, _fold_row(fold)) for fold in merged["folds"]],
         fold_means=[_columns(merged, row) for row in _mean_rows(merged)],
-        attention=[_picture(path, path.stem) for path in attention[:MAX_PICTURES]],
+        attention=[_picture(path, caption) for path, caption in attention[:MAX_PICTURES]],
+        attention_note=PARTS_SHOWN if parts is not None else FRAMES_SHOWN,
         more_pictures=len(attention) - MAX_PICTURES,
-        shares=[] if shares is None else _share_rows(shares),
+        share_head=share_head,
+        shares=share_rows,
+        missed=[]
+        if shares is None
+        else [text for what in ("joints", "frames") if (text := _missed(shares, what))],
         part_head=[] if parts is None else [name.replace("_", " ") for name in parts.columns],
         parts=[] if parts is None else _part_rows(parts),
         swap_words=_swap_words(swap, bool(attention)),
@@ -301,5 +370,6 @@ def html_page(
         swap=[] if swap is None else readable(swap).to_numpy().tolist(),
         command=_plain(merged["command"]),
         facts=_facts(merged),
-        settings=[(str(k), _plain(v)) for k, v in (merged.get("settings") or {}).items()],
+        settings=settings,
+        rest=rest,
     )

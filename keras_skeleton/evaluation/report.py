@@ -49,7 +49,7 @@ from keras_skeleton.evaluation.scores import (
     write_scores,
 )
 from keras_skeleton.evaluation.swap_test import SUMMARY, read_clips, summarize
-from keras_skeleton.utils.files import reason, write_text
+from keras_skeleton.utils.files import plain_name, reason, write_text
 from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.tables import read_table, write_table
 from keras_skeleton.utils.text import percent
@@ -58,6 +58,14 @@ from keras_skeleton.viz.style import save_figure
 
 ACCURACIES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy")
 MOST_FOLDS = 10_000
+CURVES = (
+    "Share of wrong answers after every epoch: (a) of the training clips; (b) of the test clips "
+    "and, dotted, of the validation clips if there are any."
+)
+CONFUSION = (
+    "Confusion matrix of all test clips: rows are the true classes, columns the predicted ones, "
+    "numbers are clips."
+)
 REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_total")
 
 
@@ -398,6 +406,23 @@ def _swap(experiment: StoredExperiment, out: Path) -> pd.DataFrame | None:
     return summary
 
 
+def _attention_pictures(experiment: StoredExperiment, scores: ClipScores) -> list[tuple[Path, str]]:
+    """The attention figures of all runs, with captions: class, clip, and what it was taken for."""
+    known = {plain_name(str(name)): i for i, name in enumerate(scores.names)}
+    found = []
+    for run in experiment.runs:
+        for path in sorted((run / "attention").glob("*.png")):
+            caption = f"Clip {path.stem}."
+            if (i := known.get(path.stem)) is not None:
+                true, said = (
+                    str(scores.classes[k]) for k in (scores.labels[i], scores.logits[i].argmax())
+                )
+                how = "recognized" if true == said else f"taken for {said}"
+                caption = f"{true}, {how}. Test clip {path.stem}."
+            found.append((path, caption))
+    return found
+
+
 def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -> str:
     """Writes tables, figures and an HTML page of an experiment to a folder.
 
@@ -454,13 +479,8 @@ def _write_report(run_dirs: str | Path | Iterable[str | Path], out: Path) -> str
     page = html_page(
         merged,
         table,
-        figures={
-            "Error rate per epoch: (a) training clips, (b) test clips.": out / "curves.png",
-            "Confusion matrix of all test clips.": out / "confusion.png",
-        },
-        attention=[
-            path for run in experiment.runs for path in sorted((run / "attention").glob("*.png"))
-        ],
+        figures={CURVES: out / "curves.png", CONFUSION: out / "confusion.png"},
+        attention=_attention_pictures(experiment, pooled),
         shares=shares,
         parts=parts,
         swap=swap,

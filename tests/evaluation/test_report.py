@@ -358,6 +358,35 @@ def test_page(report):
     assert "100.0 ± 0.0 %" in page.words[paper:]
 
 
+def test_pictures_of_attention_have_captions(tmp_path):
+    run = make_run(tmp_path / "run")
+    (run / "attention").mkdir()
+    for name in ("s1_a", "s1_c", "s2_b", "of nobody"):
+        (run / "attention" / f"{name}.png").write_bytes(b"\x89PNG\r\n not looked into")
+    write_report(run, tmp_path / "out")
+    words = Page((tmp_path / "out" / "report.html").read_text("utf-8")).words
+    assert "walk, recognized. Test clip s1_a." in words
+    assert "throw, taken for walk. Test clip s1_c." in words
+    assert "sit & <stand>, recognized. Test clip s2_b." in words
+    assert "Clip of nobody." in words
+
+
+def test_a_report_says_where_attention_says_nothing(tmp_path):
+    run = make_run(tmp_path / "run", folds=(1,), folds_total=1)
+    shares = pd.DataFrame(
+        {"class": CLASSES, "clips": 1, "joints": np.nan, "joints_uniform": np.nan,
+         "frames": [0.9, 0.505, 0.2], "frames_uniform": [0.5, 0.5, 0.5]}
+    )  # fmt: skip
+    shares.to_csv(run / "fold_01" / "attention.csv", index=False)
+    write_report(run, tmp_path / "out")
+    words = Page((tmp_path / "out" / "report.html").read_text("utf-8")).words
+    assert "In 2 of 3 classes, the share of attention to frames" in words
+    assert ": sit & <stand>, throw." in words
+    assert "attention to joints" not in words
+    assert "on joints" not in words
+    assert "on frames" in words
+
+
 def test_console_text(report):
     _, text = report
     lines = text.splitlines()

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from test_report import make_run
 
+from keras_skeleton.evaluation.page import NO_INFORMATION
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.evaluation.scores import ResultsError
 from keras_skeleton.evaluation.swap_test import (
@@ -154,5 +155,10 @@ def test_a_report_pools_the_folds_and_says_what_was_found(tmp_path):
     (row,) = table.to_dict("records")
     assert (row["clips"], row["swapped"], row["verdict"]) == (100, 0.5, "costs")
     page = (tmp_path / "after/report.html").read_text()
+    assert NO_INFORMATION not in page
+    for fold in ("fold_01", "fold_03"):
+        write_clips(run / fold / CLIPS, clips(name=fold, own=[1] * 50, swapped=[1.0] * 50))
+    write_report(run, tmp_path / "again")
+    assert NO_INFORMATION in (tmp_path / "again/report.html").read_text()
     assert sentences([row])[0].replace("'", "&#39;") in page
     assert "of a clip of another class" in page
