@@ -124,7 +124,7 @@ def animate_attention(seen: AttendedClip, path: str | Path, frames: int | None =
         left=0.075,
         right=0.93,
         bottom=0.09,
-        top=0.88,
+        top=0.86,
         hspace=0.2,
         wspace=0.42,
     )
