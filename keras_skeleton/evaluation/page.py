@@ -27,8 +27,8 @@ MAX_PICTURES = 24  # attention figures on the page, about 100 kB each
 MAX_NAMES = 12  # classes listed in a sentence
 NO_INFORMATION = "So it carries hardly any information about the clip that it is drawn for."
 FRAMES_SHOWN = (
-    "Above the poses of each clip is the network's attention to its frames: at 1 (dashed) every "
-    "frame gets the same. Shaded: the labeled action."
+    "Above the poses of each clip is the network's attention to its frames, relative to its mean; "
+    "at the dashed line, 1, every frame gets the same. Shaded: the labeled action."
 )
 PARTS_SHOWN = "The crops of each clip that the network sees, with the weight of each body part."
 # What the accuracies are called here, in tables and in the documentation.

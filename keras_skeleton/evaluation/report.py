@@ -60,7 +60,7 @@ ACCURACIES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_acc
 MOST_FOLDS = 10_000
 CURVES = (
     "Share of wrong answers after every epoch: (a) of the training clips; (b) of the test clips "
-    "and, dotted, of the validation clips if there are any."
+    "and, dashed, of the validation clips if there are any. A dot marks the selected epoch."
 )
 CONFUSION = (
     "Confusion matrix of all test clips: rows are the true classes, columns the predicted ones, "

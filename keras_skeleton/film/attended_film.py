@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_skeleton.evaluation.swap_test import verdicts
 from keras_skeleton.film.people_labels import kinect_pose
 from keras_skeleton.film.recording import Recording
 from keras_skeleton.film.result import FilmResult
@@ -55,4 +56,5 @@ def film_clip(result: FilmResult, recording: Recording, recognizer: Recognizer) 
         windows=True,
         fps=result.fps,
         unit=recognizer.preprocessing.unit,
+        swap=verdicts(recognizer.about.get("swap") or []),
     )
