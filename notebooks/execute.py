@@ -5,12 +5,13 @@
 
 Needs `pip install -r requirements-dev.txt` and the data that each notebook names, in the folder
 `$KERAS_SKELETON_DATA`. Output that differs between machines and runs is removed: everything on
-stderr, timestamps and the version of the kernel.
+stderr, TensorFlow's warnings that it retraces, timestamps and the version of the kernel.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT = 600  # seconds for each cell
+# Printed to stdout, with addresses that differ from run to run; about speed only.
+RETRACING = re.compile(r"^WARNING:tensorflow:.*\bretracing\b.*\n?", re.M)
 
 
 def execute(path: Path) -> tuple[float, float]:
@@ -52,7 +55,15 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         cell.id = f"cell{number:02d}"
         cell.metadata = {}
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [kept for kept in map(_clean_output, cell.outputs) if kept is not None]
+
+
+def _clean_output(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    """What of an output is the same everywhere: None if nothing is."""
+    if output.output_type != "stream":
+        return output
+    output.text = RETRACING.sub("", output.text)
+    return output if output.name != "stderr" and output.text else None
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Whether they still run: `test_notebooks_run.py`.
 """
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -43,6 +44,41 @@ def texts(path):
 
 def printed(path):
     return "\n".join(texts(path))
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_differs_from_run_to_run_is_not_stored():
+    warning = (
+        "WARNING:tensorflow:5 out of the last 5 calls to <function one_step at 0x7f> triggered "
+        "tf.function retracing. Tracing is expensive.\n"
+    )
+    other = "WARNING:tensorflow: another one\n"
+    picture = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": "retracing"})
+    outputs = [
+        nbformat.v4.new_output("stream", name="stdout", text=f"first\n{warning}{other}last\n"),
+        nbformat.v4.new_output("stream", name="stdout", text=warning),
+        nbformat.v4.new_output("stream", name="stderr", text="progress\n"),
+        picture,
+    ]
+    cell = nbformat.v4.new_code_cell("print()", outputs=outputs, metadata={"time": 1})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("text"), cell])
+    load_script().clean(notebook)
+    assert [o.get("text") for o in cell.outputs] == [f"first\n{other}last\n", None]
+    assert cell.outputs[1] == picture
+    assert [c.id for c in notebook.cells] == ["cell00", "cell01"]
+    assert not cell.metadata
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+
+
+def test_nothing_about_retracing_is_stored():
+    for path in PATHS:
+        assert "retracing" not in printed(path), path.name
 
 
 def test_the_notebooks_are_there():
