@@ -1,0 +1,66 @@
+"""Pictures of README and documentation: they are there, small, described, and have a command."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+FOUND = [
+    (page, alt, (page.parent / target).resolve())
+    for page in PAGES
+    if "_build" not in page.parts
+    for alt, target in PICTURE.findall(page.read_text("utf-8"))
+]
+LIMITS = {".png": 500_000, ".gif": 1_000_000}
+
+
+def load_script():
+    path = ROOT / "docs" / "draw_pictures.py"
+    spec = importlib.util.spec_from_file_location("draw_pictures", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def width_of(path):
+    with Image.open(path) as image:
+        return image.width
+
+
+def test_pictures_are_there_small_and_described():
+    assert FOUND
+    for page, alt, picture in FOUND:
+        where = f"{page.name}: {picture.name}"
+        assert picture.stat().st_size < LIMITS[picture.suffix], where
+        assert len(alt.split()) >= 10, where
+
+
+def test_every_picture_has_a_command():
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    shown = {picture for _, _, picture in FOUND}
+    stored = set((ROOT / "results" / "figures").iterdir())
+    assert not [picture for picture in shown | stored if f"{picture.name}`" not in table]
+    assert stored <= shown
+
+
+def test_the_table_of_gains_is_drawn(tmp_path, monkeypatch):
+    script = load_script()
+    (tmp_path / "attention_score.csv").write_bytes(
+        (script.SCORE / "attention_score.csv").read_bytes()
+    )
+    monkeypatch.setattr(script, "SCORE", tmp_path)
+    script.draw_gains(tmp_path, None)
+    assert width_of(tmp_path / "gains.png") > 1000
+
+
+@pytest.mark.slow
+def test_the_crops_are_drawn(tmp_path, monkeypatch):
+    script = load_script()
+    monkeypatch.setattr(script, "FIGURES", tmp_path)
+    script.draw_parts(tmp_path / "work", None)
+    assert width_of(tmp_path / "parts.png") > 1000
