@@ -25,11 +25,18 @@ from keras_skeleton.detection.tables import (
     write_activitynet,
     write_pku_mmd,
 )
-from keras_skeleton.detection.training_free import training_free_curves
+from keras_skeleton.detection.training_free import CURVES, training_free_curves
 from keras_skeleton.evaluation.calibration import auroc
 from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import FileError, open_arrays, plain_name, reason, write_text
+from keras_skeleton.utils.files import (
+    FileError,
+    open_arrays,
+    plain_name,
+    reason,
+    refuse,
+    write_text,
+)
 from keras_skeleton.utils.tables import read_table, write_table
 from keras_skeleton.viz.detection_plots import precision_recall_figure, timeline_figure
 from keras_skeleton.viz.style import save_figure
@@ -233,8 +240,8 @@ def _write_attention(
     intervals: pd.DataFrame,
     dataset: SkeletonDataset | None,
 ) -> None:
-    """Writes `attention.csv`: a row for each method with attention, and, with the recordings, for
-    the training-free curves."""
+    """Writes `attention.csv`: a row for each method with attention, and for the training-free
+    curves, which need the recordings; without these, their rows stay as they are."""
     attention = [method for method in WITH_ATTENTION if method in methods]
     if not attention:
         return
@@ -242,7 +249,17 @@ def _write_attention(
     if dataset is not None:
         videos = dict.fromkeys(video for method in attention for video in tested[method])
         table = with_training_free(table, dataset, list(videos), intervals)
+    elif (path := folder / "attention.csv").is_file():
+        table = pd.concat([table, _training_free_rows(path)], ignore_index=True)
     write_table(table, folder / "attention.csv", index=False)
+
+
+def _training_free_rows(path: Path) -> pd.DataFrame:
+    try:
+        known = read_table(path, "attention of a detection run")
+        return known[known["method"].isin(list(CURVES))]
+    except (ValueError, KeyError) as error:
+        raise refuse(path, f"damaged ({reason(error)}); delete it to write it again") from None
 
 
 def with_training_free(

@@ -279,8 +279,8 @@ def _distinct(values: Iterable[Any]) -> list[str]:
 def _clip_counts(folds: Sequence[FoldResult]) -> dict[str, dict[str, int]]:
     counts = {}
     for part in SPLITS:
-        found: list[int] = [fold.metrics.get("clips", {}).get(part, -1) for fold in folds]
-        if min(found) >= 0:
+        found = [fold.metrics.get("clips", {}).get(part) for fold in folds]
+        if None not in found:
             counts[part] = {"least": min(found), "most": max(found)}
     return counts
 

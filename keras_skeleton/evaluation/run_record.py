@@ -123,8 +123,13 @@ def about_run(run: Path) -> dict[str, Any]:
     known = about["dataset"] in SOURCES  # a dataset made in Python may have any name
     source = get_source(about["dataset"]) if known else None
     own = {} if source is None else source.protocol_options.get(about["protocol"], {})
-    given = about.get("options", {})
-    return {**about, "options": {**about["settings"]["dataset"], **own, **given}}
+    settings = about["settings"]
+    read: Any = settings.get("dataset") if isinstance(settings, dict) else None
+    given: Any = about.get("options", {})
+    for name, value in (("settings.dataset", read), ("options", given)):
+        if not isinstance(value, dict):
+            raise ResultsError(f"{run / 'run.json'}: {name} is {value!r}, expected an object")
+    return {**about, "options": {**read, **own, **given}}
 
 
 def run_folder(path: Path) -> tuple[Path, int | None] | None:

@@ -229,7 +229,7 @@ def _message(folder: Path, option: str) -> str:
 def _remove_parts(folder: Path) -> None:
     """Deletes temporary files in a folder and its subfolders; killed processes have left them, as
     no other process writes here."""
-    for pattern in ("*", "*/*"):
+    for pattern in ("*", "*/*", "*/*/*"):
         for path in folder.glob(pattern):
             if PART.fullmatch(path.name) and path.is_file():
                 with suppress(OSError):
