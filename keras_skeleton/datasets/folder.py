@@ -319,7 +319,7 @@ FOLDER = Source(
         "first_frame": 0,
     },
     default_protocol=default_protocol,
-    version=1,
+    version=2,
 )
 
 SOURCES = {"folder": FOLDER}

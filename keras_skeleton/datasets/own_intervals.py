@@ -7,7 +7,8 @@ NAME.eaf            the actions of NAME.npy beside it, of ELAN; also NAME.txt, N
                     NAME.intervals.csv, exported by a tool
 labels.csv          with columns start and end, where there is neither
 
-A recording without a line has no action.
+Each recording has its actions from the first of these that names it; one that none names has no
+action.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from keras_skeleton.datasets.formats.annotation_table import (
 )
 from keras_skeleton.datasets.formats.eaf import read_eaf
 from keras_skeleton.datasets.own_files import FoundClip, is_intervals_file, labels_file
-from keras_skeleton.datasets.own_labels import SPLITS, Row, order, read_labels
+from keras_skeleton.datasets.own_labels import SPLITS, Row, has_times, order, read_labels
 from keras_skeleton.datasets.own_names import natural, subjects_in_names
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.folders import walk_files
@@ -58,6 +59,9 @@ class OwnRecordings(NamedTuple):
         files: Name and path of all recordings, sorted by name.
         subjects: Name of the subject of recordings by file; empty names are left out.
         views, splits: The same for views and splits.
+        lost: Recordings with lines that cannot be used, and the first of them; an empty name stands
+            for lines that name no recording. Their other actions are in the rows, but what lies
+            between those is not known to be no action.
     """
 
     rows: list[Row]
@@ -65,6 +69,7 @@ class OwnRecordings(NamedTuple):
     subjects: dict[str, str]
     views: dict[str, str]
     splits: dict[str, str]
+    lost: dict[str, str]
 
 
 def intervals_file(root: Path) -> Path | None:
@@ -130,21 +135,65 @@ def read_intervals(
             inside.append(clip)
     found = inside
     table, beside, labels = intervals_file(root), beside_files(root, found), labels_file(root)
+    if table is None and not beside and labels is None:
+        lines = [f"{root}: has no annotated recordings.", *report.first(), NEEDED]
+        raise DatasetError("\n".join(lines))
+    read = _Read([], {})
+    # Each recording has its actions from the first of these that names it: left to another, it
+    # would be taken for a recording without action.
     if table is not None:
-        unread = sorted(path.name for paths in beside.values() for path in paths)
-        if labels is not None:
+        read.add(_of_table(root, table, report, found, options))
+        own = {name: paths for name, paths in beside.items() if name not in read.names}
+        unread = sorted(p.name for name in beside.keys() - own.keys() for p in beside[name])
+        if labels is not None and not has_times(labels):
             unread.insert(0, labels.name)
         if unread:
-            more = f" and {len(unread) - LISTED} more" if len(unread) > LISTED else ""
-            listed = ", ".join(unread[:LISTED])
-            report.note(f"the actions are those of {table.name}; not read: {listed}{more}")
-        return _of_table(root, table, report, found, options)
+            report.note(f"the actions are those of {table.name}; not read: {_listed(unread)}")
+        if own:
+            names = _listed(sorted(p.name for paths in own.values() for p in paths))
+            report.note(f"{table.name} has no line of some recordings: they are those of {names}")
+        beside = own
     if beside:
-        return _of_files(root, beside, report, found, options)
-    if labels is not None:
-        return _of_labels(root, report, found)
-    lines = [f"{root}: has no annotated recordings.", *report.first(), NEEDED]
-    raise DatasetError("\n".join(lines))
+        read.add(_of_files(root, beside, report, found, options))
+    if labels is not None and (has_times(labels) or (table is None and not read.names)):
+        own_lines = _of_labels(root, report, found, read.names)
+        if read.names and (own_lines.lines or own_lines.lost):
+            names = _listed(sorted(own_lines.names))
+            report.note(f"the actions of {names} are those of {labels.name}")
+        elif read.names:
+            report.note(f"not read, as all its recordings have actions elsewhere: {labels.name}")
+        read.add(own_lines)
+    elif labels is not None and table is None:
+        report.note(f"not read: {labels.name}, which has no times")
+    return _recordings(root, read, report, found)
+
+
+class _Read(NamedTuple):
+    """Lines of one or more files.
+
+    Attributes:
+        lines: Actions, and recordings without action.
+        lost: Recordings with lines that cannot be used, and the first of them.
+    """
+
+    lines: list[Row]
+    lost: dict[str, str]
+
+    @property
+    def names(self) -> set[str]:
+        """The recordings that are named."""
+        return ({row.file for row in self.lines} | self.lost.keys()) - {""}
+
+    def add(self, other: _Read) -> None:
+        """Adds lines of other files."""
+        self.lines.extend(other.lines)
+        for name, why in other.lost.items():
+            self.lost.setdefault(name, why)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 def _of_table(
@@ -153,16 +202,10 @@ def _of_table(
     report: ReadReport,
     found: Sequence[FoundClip],
     options: Options,
-) -> OwnRecordings:
+) -> _Read:
     content = read_annotation_table(path, *options)
     for note in content.notes:
         report.note(note)
-    clips = _ByName(root, found)
-    lost: set[str] = set()  # recordings with nothing but bad lines
-    for line, why, file in content.bad:
-        report.skip(f"{path}:{line}", why)
-        if file:
-            lost |= {name for name, _ in [clips.find(file)] if name}
     if not content.names_files:
         if len(found) != 1:
             raise DatasetError(
@@ -171,6 +214,15 @@ def _of_table(
                 "rec1.npy"
             )
         report.note(f"{path.name}: its intervals are those of '{found[0].name}'")
+    clips = _ByName(root, found)
+    lost: dict[str, str] = {}
+    for line, why, file in content.bad:
+        where = f"{path}:{line}"
+        report.skip(where, why)
+        names = [found[0].name]
+        if content.names_files:
+            names = clips.candidates(file) if file else [""]
+        lost |= {name: f"{where}: {why}" for name in names if name not in lost}
     taken: list[tuple[FoundClip, Annotation, Path]] = []
     for row in content.rows:
         if not content.names_files:
@@ -178,12 +230,14 @@ def _of_table(
             continue
         name, why = clips.find(row.file)
         if name is None:
-            report.skip(f"{path}:{row.line}", why)
+            where = f"{path}:{row.line}"
+            report.skip(where, why)
+            for other in clips.candidates(row.file):
+                lost.setdefault(other, f"{where}: {why}")
             continue
         taken.append((clips.clips[name], row, path))
     clips.add_notes(report, path)
-    lost -= {clip.name for clip, _, _ in taken}
-    return _collect(root, taken, report, found, lost)
+    return _Read(_lines(root, taken, report, lost), lost)
 
 
 def _of_files(
@@ -192,13 +246,13 @@ def _of_files(
     report: ReadReport,
     found: Sequence[FoundClip],
     options: Options,
-) -> OwnRecordings:
+) -> _Read:
     if twice := next((paths for paths in beside.values() if len(paths) > 1), None):
         names = ", ".join(path.name for path in twice)
         raise DatasetError(f"{twice[0].parent}: {names} may all hold the same actions; keep one")
     taken: list[tuple[FoundClip, Annotation, Path]] = []
     said: Counter[str] = Counter()
-    lost: set[str] = set()
+    lost: dict[str, str] = {}
     by_name = {clip.name: clip for clip in found}
     for name, (path,) in beside.items():
         content = _eaf(path, options) if path.suffix.lower() == ".eaf" else None
@@ -207,13 +261,13 @@ def _of_files(
         for note in content.notes:
             said[note.replace(path.name, f"*{path.suffix}", 1)] += 1
         for line, why, _ in content.bad:
-            report.skip(f"{path}:{line}" if line else path, why)
-        if content.bad and not content.rows:
-            lost.add(name)
+            where = f"{path}:{line}" if line else str(path)
+            report.skip(where, why)
+            lost.setdefault(name, f"{where}: {why}")
         taken += [(by_name[name], row, path) for row in content.rows]
     for note, count in said.items():
         report.note(f"{note}" + (f" ({count} files)" if count > 1 else ""))
-    return _collect(root, taken, report, found, lost)
+    return _Read(_lines(root, taken, report, lost), lost)
 
 
 def _eaf(path: Path, options: Options) -> AnnotationTable:
@@ -247,32 +301,41 @@ def _tier_base(name: str) -> str:
     return stem if stem and number.isdecimal() else name
 
 
-def _of_labels(root: Path, report: ReadReport, found: Sequence[FoundClip]) -> OwnRecordings:
-    """The segments listed in labels.csv; lines without times are no actions with a time."""
-    rows = read_labels(root, report, found)
-    if not any(not row.whole for row in rows):
+def _of_labels(root: Path, report: ReadReport, found: Sequence[FoundClip], told: set[str]) -> _Read:
+    """The segments listed in labels.csv; lines without times are no actions with a time.
+
+    Args:
+        told: Recordings whose actions are known already.
+    """
+    lost: dict[str, str] = {}
+    rows = read_labels(root, report, found, lost)
+    if not told and not any(not row.whole for row in rows):
         raise DatasetError(
             f"{root}: its labels.csv labels whole files; to find actions in recordings, give each "
             f"action its start and end.\n{NEEDED}"
         )
-    actions = [row for row in rows if not row.whole]
     for row in rows:
         if row.whole:
-            report.skip(row.where, f"'{row.file}' has a label, but no start and no end")
-    lost = {row.file for row in rows} - {row.file for row in actions}
+            why = f"'{row.file}' has a label, but no start and no end"
+            report.skip(row.where, why)
+            lost.setdefault(row.file, f"{row.where}: {why}")
+    lost = {name: why for name, why in lost.items() if name not in told}
+    actions = [row for row in rows if not row.whole and row.file not in told]
     table = labels_file(root)
     assert table is not None
-    report.note(f"the actions are the segments of {table.name}, frames from 0, the end excluded")
-    return _recordings(actions, actions, report, found, root, lost)
+    if not told:
+        report.note(
+            f"the actions are the segments of {table.name}, frames from 0, the end excluded"
+        )
+    return _Read(actions, lost)
 
 
-def _collect(
+def _lines(
     root: Path,
     taken: Sequence[tuple[FoundClip, Annotation, Path]],
     report: ReadReport,
-    found: Sequence[FoundClip],
-    lost: set[str],
-) -> OwnRecordings:
+    lost: dict[str, str],
+) -> list[Row]:
     rows = []
     resolved = root.resolve()
     seen: dict[tuple[str, str, float, float | None], str] = {}
@@ -280,7 +343,9 @@ def _collect(
         where = f"{path}:{note.line}" if note.line else str(path)
         split = note.split.lower()
         if split and split not in SPLITS:
-            report.skip(where, f"split '{note.split:.40}' is not one of {', '.join(SPLITS)}")
+            why = f"split '{note.split:.40}' is not one of {', '.join(SPLITS)}"
+            report.skip(where, why)
+            lost.setdefault(clip.name, f"{where}: {why}")
             continue
         row = Row(
             file=clip.name,
@@ -300,21 +365,16 @@ def _collect(
             continue
         seen[key] = where
         rows.append(row)
-    return _recordings([row for row in rows if row.label], rows, report, found, root, lost)
+    return rows
 
 
 def _recordings(
-    actions: list[Row],
-    lines: Sequence[Row],
-    report: ReadReport,
-    found: Sequence[FoundClip],
-    root: Path,
-    lost: set[str],
+    root: Path, read: _Read, report: ReadReport, found: Sequence[FoundClip]
 ) -> OwnRecordings:
     """Joins the actions of each recording; who is seen is the same in all its lines."""
     resolved = root.resolve()
     of: dict[str, dict[str, str]] = {"subject": {}, "view": {}, "split": {}}
-    for row in lines:
+    for row in read.lines:
         for column, known in of.items():
             value = getattr(row, column)
             if value and known.setdefault(row.file, value) != value:
@@ -322,12 +382,9 @@ def _recordings(
                     f"{row.where}: '{row.file}' has {column} '{value}', but '{known[row.file]}' in "
                     f"another line; a recording has one {column} (to ignore the column, rename it)"
                 )
-    for name in sorted(lost):
-        report.skip(root / name, "none of its intervals can be used")
+    actions = [row for row in read.lines if row.label]
     files = {
-        clip.name: clip.path.resolve() if clip.link else resolved / clip.name
-        for clip in found
-        if clip.name not in lost
+        clip.name: clip.path.resolve() if clip.link else resolved / clip.name for clip in found
     }
     files = dict(sorted({row.file: row.path for row in actions}.items() | files.items()))
     if not of["subject"]:
@@ -335,21 +392,19 @@ def _recordings(
         if of["subject"]:
             people = sorted(set(of["subject"].values()), key=natural)
             report.note(
-                f"the subjects were read from the names of the files: {', '.join(people[:LISTED])}"
-                + (f" and {len(people) - LISTED} more" if len(people) > LISTED else "")
-                + " (a column 'subject' of the table overrides this)"
+                f"the subjects were read from the names of the files: {_listed(people)}"
+                " (a column 'subject' of the table overrides this)"
             )
     active = {row.file for row in actions}
-    idle = [name for name in files if name not in active]
+    idle = [f"'{name}'" for name in files if name not in active and name not in read.lost]
     if idle and actions:
-        listed = ", ".join(f"'{name}'" for name in idle[:LISTED])
-        more = f" and {len(idle) - LISTED} more" if len(idle) > LISTED else ""
         count = "1 recording has" if len(idle) == 1 else f"{len(idle)} recordings have"
         report.note(
-            f"{count} no interval, so no action from start to end: {listed}{more}; move what is "
+            f"{count} no interval, so no action from start to end: {_listed(idle)}; move what is "
             "not annotated elsewhere"
         )
-    return OwnRecordings(sorted(actions, key=order), files, of["subject"], of["view"], of["split"])
+    actions.sort(key=order)
+    return OwnRecordings(actions, files, of["subject"], of["view"], of["split"], read.lost)
 
 
 class _ByName:
@@ -369,21 +424,26 @@ class _ByName:
 
     def find(self, file: str) -> tuple[str | None, str]:
         """The clip's name, or None and why there is none."""
+        known = self.candidates(file)
+        if len(known) > 1:
+            return None, f"'{file:.80}' may be {' or '.join(known[:3])}; give its path"
+        if not known:
+            return None, f"'{file:.80}' is no recording in the folder"
+        if known[0] != os.path.normpath(file.replace("\\", "/")):
+            self._guessed[file] = known[0]
+        return known[0], ""
+
+    def candidates(self, file: str) -> list[str]:
+        """The clips that a name may mean."""
         name = os.path.normpath(file.replace("\\", "/"))
         if name in self.clips:
-            return name, ""
+            return [name]
         bare = PureWindowsPath(name).as_posix()
-        tries = [bare, _without_suffix(bare)]
         last = PurePosixPath(bare).name
-        tries += [last, _without_suffix(last)]
-        for key in tries:
-            known = self._stems.get(key.casefold(), [])
-            if len(known) == 1:
-                self._guessed[file] = known[0]
-                return known[0], ""
-            if len(known) > 1:
-                return None, f"'{file:.80}' may be {' or '.join(known[:3])}; give its path"
-        return None, f"'{file:.80}' is no recording in the folder"
+        for key in (bare, _without_suffix(bare), last, _without_suffix(last)):
+            if known := self._stems.get(key.casefold()):
+                return known
+        return []
 
     def add_notes(self, report: ReadReport, path: Path) -> None:
         """Says which names were matched without their paths."""

@@ -111,6 +111,7 @@ def read_labels(
     root: Path,
     report: ReadReport,
     found: Sequence[FoundClip] | None = None,
+    lost: dict[str, str] | None = None,
 ) -> list[Row]:
     """Reads the clips listed in `labels.csv`, sorted by name; bad lines are skipped and reported.
 
@@ -118,6 +119,7 @@ def read_labels(
         root: The folder.
         report: Receives bad lines and notes.
         found: The clips in the folder; by default it is searched.
+        lost: Receives the clips named in bad lines, and the first such line and what is wrong.
 
     Raises:
         DatasetError: The file cannot be read, or lacks a column.
@@ -146,7 +148,12 @@ def read_labels(
             if not any(word.strip() for word in words):
                 continue
             if len(words) != len(header):
-                report.skip(where, f"{len(words)} fields, expected {len(header)}")
+                why = f"{len(words)} fields, expected {len(header)}"
+                report.skip(where, why)
+                if lost is not None:
+                    at = header.index("file")
+                    file = words[at] if at == 0 else ""  # fields behind the fault have moved
+                    lost.setdefault(clips.name_of(file), f"{where}: {why}")
                 continue
             entry = {
                 column: from_spreadsheet_cell(word.strip())
@@ -157,6 +164,8 @@ def read_labels(
                 row = _row(entry, clips, where)
             except ClipError as error:
                 report.skip(where, str(error))
+                if lost is not None:
+                    lost.setdefault(clips.name_of(entry["file"]), f"{where}: {error}")
                 continue
             key = row.path, row.start, row.end
             if key in seen:
@@ -303,6 +312,13 @@ class _Clips:
         """A clip for each file name without folder and suffix."""
         return {_stem(name): name for name in reversed(self.known)}
 
+    def name_of(self, file: str) -> str:
+        """Name of a clip; that in the list if there is none."""
+        try:
+            return self.locate(file)[0] if file else ""
+        except ClipError:
+            return file
+
     def locate(self, file: str) -> tuple[str, Path]:
         """Name and path of a clip listed in labels.csv, which must be inside the folder."""
         name = os.path.normpath(file.replace("\\", "/"))
@@ -326,11 +342,20 @@ class _Clips:
         return name, path
 
 
+def has_times(path: Path) -> bool:
+    """Whether a labels.csv has a column of times."""
+    return bool(set(TIMES) & set(_columns(path)))
+
+
 def has_split(path: Path) -> bool:
     """Whether a labels.csv has a column `split`."""
+    return "split" in _columns(path)
+
+
+def _columns(path: Path) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             first = file.readline(1 << 16)
     except OSError:
-        return False
-    return "split" in [word.strip(' "\r\n').lower() for word in re.split("[,;\t]", first)]
+        return []
+    return [word.strip(' "\r\n').lower() for word in re.split("[,;\t]", first)]

@@ -20,6 +20,9 @@ from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import plain_name
 
+LATE = 2  # frames that an action may end after its recording
+LISTED = 10
+
 
 def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, people: int) -> None:
     """Adds whole recordings, sorted by file, and their actions."""
@@ -38,10 +41,18 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
     videos = video_names(own.files)
     rows = {file: list(lines) for file, lines in groupby(own.rows, key=lambda row: row.file)}
     counts: Counter[str] = Counter()
+    lost = dict(own.lost)
+    if nameless := lost.pop("", ""):
+        raise DatasetError(
+            f"{nameless}; the line may be of any recording, where its action would count as no "
+            "action: correct or delete it"
+        )
     crowded = cut = 0
     timeless: list[Path] = []
     for number, (file, path) in enumerate(own.files.items(), start=1):
         writer.progress(number, len(own.files))
+        if file in lost:
+            continue
         try:
             recording = read_recording(path, layout)
         except ClipError as error:
@@ -59,13 +70,13 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
                 start, end, shorter = _span(row, len(part.clip), recording.fps)
             except ClipError as error:
                 report.skip(row.where, f"'{file}': {error}")
+                lost.setdefault(file, f"{row.where}: {error}")
                 continue
             cut += shorter
             spans.append((label_of[row.label], start, end))
-            counts[row.label] += 1
-        if rows.get(file) and not spans:  # all frames would be taken for no action
-            report.skip(path, "none of its intervals can be used")
+        if file in lost:
             continue
+        counts.update(row.label for row in rows.get(file, []))
         columns: dict[str, Any] = {"split": own.splits.get(file, "")} if own.splits else {}
         writer.add(
             part.clip,
@@ -84,6 +95,8 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
     if timeless:
         count = "" if len(timeless) == 1 else f", like those of {len(timeless) - 1} more recordings"
         report.skip(timeless[0], f"its intervals are in seconds{count}, but {NO_RATE}")
+    if lost:
+        report.note(_left_out(lost))
     notes.add_notes(report)
     gaps.add_notes(report)
     bodies.add_notes(report)
@@ -109,14 +122,30 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
     }
 
 
+def _left_out(lost: dict[str, str]) -> str:
+    """A note about recordings whose annotation is incomplete."""
+    listed = [
+        f"'{file}' ({Path(place).name}{mark}{why})"
+        for file, text in sorted(lost.items())
+        for place, mark, why in [text.partition(": ")]
+    ]
+    count = "1 recording is" if len(lost) == 1 else f"{len(lost)} recordings are"
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return (
+        f"{count} left out, because the action of a line that cannot be used would count as no "
+        f"action: {', '.join(listed[:LISTED])}{more}"
+    )
+
+
 def _span(row: Row, frames: int, fps: float | None) -> tuple[int, int, bool]:
     """Start and end of an action in frames, and whether it was cut at the recording's end.
 
-    A film may be a little longer than its recording, so times may end up to half a second late.
+    A film may be a little longer than its recording, so times may end up to half a second late,
+    and frames two frames.
     """
     start, last = row.interval(fps)
     end = frames if last is None else last
-    late = fps / 2 if row.seconds and fps is not None else 0
+    late = max(LATE, fps / 2) if row.seconds and fps is not None else LATE
     if start >= frames or end > frames + late:
         what, value = ("start", start) if start >= frames else ("end", end)
         raise ClipError(

@@ -113,20 +113,87 @@ def test_recordings_without_action_are_named(folder, read):
     assert "'rec2.npy', 'rec3.npy'" in note
 
 
-def test_a_recording_whose_lines_are_all_bad_is_left_out(folder, read):
+BAD_LINES = [
+    "rec2.npy,wave,90,103", "rec2.npy,wave,100,102", "rec2.npy,wave,x,9", "rec2.npy,wave,9,5",
+    "rec2.npy,wave,5,5", "rec2.npy,wave,-3,9", "rec2.npy,wave,5,", "rec2.npy,,5,9",
+    "rec2.npy,wave,now,5,9", "rec2,wave,1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_recording_with_a_bad_line_is_left_out(folder, read, line):
     record(folder)
     record(folder, "rec2.npy")
-    record(folder, "rec3.npy")
     as_frames(folder)
     with (folder / "intervals.csv").open("a") as file:
-        file.write("\nrec2.npy,wave,90,120\nrec3.npy,wave,x,120\nrec4.npy,wave,1,2")
-    dataset = read()
+        file.write(f"\nrec2.npy,sit,20,40\n{line}\nrec4.npy,wave,1,2")
+    said = []
+    dataset = read(said)
     assert dataset.samples["video"].tolist() == ["rec1"]
+    assert spans(dataset) == EXPECTED
     skipped = " ".join(f"{where} {why}" for where, why in dataset.info["skipped"])
-    for word in ("csv:5", "csv:6", "csv:7", "rec2.npy", "rec3.npy", "100 frames"):
-        assert word in skipped
+    assert "csv:6" in skipped
+    assert "csv:7" in skipped
+    (note,) = [text for text in said if "left out" in text]
+    assert "'rec2.npy' (intervals.csv:6: " in note
+    assert not any("no interval" in text for text in said)
+    assert len(read(clips="trimmed")) >= len(ACTIONS) + 1  # a clip knows nothing of the others
     with pytest.raises(DatasetError):
         load(FOLDER, folder, strict=True, force=True, clips="untrimmed")
+
+
+def test_intervals_that_are_two_frames_outside_are_cut(folder, read):
+    record(folder)
+    (folder / "intervals.csv").write_text("file,label,start,end\nrec1,a,-2,9\nrec1,b,90,102")
+    said = []
+    assert spans(read(said)) == [["rec1", "a", 0, 9], ["rec1", "b", 90, 100]]
+    assert sum("cut there" in text for text in said) == 2
+
+
+@pytest.mark.parametrize("line", [",wave,1,2", "rec1.npy"])
+def test_a_bad_line_that_names_no_recording_stops(folder, read, line):
+    record(folder)
+    as_frames(folder)
+    text = (folder / "intervals.csv").read_text().splitlines()
+    (folder / "intervals.csv").write_text(
+        "\n".join(",".join((*row.split(",")[1:], row.split(",")[0])) for row in [*text, line])
+    )
+    with pytest.raises(DatasetError, match=r"intervals\.csv:5"):
+        read()
+
+
+def test_recordings_that_the_table_does_not_name_have_files_of_their_own(folder, read):
+    for k in range(1, 6):
+        record(folder, f"rec{k}.npy")
+    (folder / "intervals.csv").write_text("file,label,start,end\nrec1,sit,5,9\nrec2,,,\n")
+    write_eaf([TimedLabel("wave", 1, 2)], folder / "rec2.eaf")  # the table comes first
+    write_eaf([TimedLabel("wave", 2, 3)], folder / "rec3.eaf")
+    lines = "file,label,start,end\nrec1.npy,wave,1,2\nrec4.npy,wave,7,8"
+    (folder / "labels.csv").write_text(lines)
+    said = []
+    dataset = read(said)
+    assert spans(dataset) == [
+        ["rec1", "sit", 5, 9],
+        ["rec3", "wave", 40, 60],
+        ["rec4", "wave", 7, 8],
+    ]
+    for words in ("not read: rec2.eaf", "rec3.eaf", "'rec2.npy', 'rec5.npy'", "labels.csv"):
+        assert any(words in text for text in said), words
+    (folder / "intervals.csv").unlink()
+    assert [row[0] for row in spans(read())] == ["rec1", "rec2", "rec3", "rec4"]
+
+
+def test_bad_lines_of_labels_leave_recordings_out_too(folder, read):
+    record(folder)
+    record(folder, "rec2.npy")
+    as_labels(folder)
+    with (folder / "labels.csv").open("a") as file:
+        file.write("\nrec2.npy,wave,5,9\nrec2.npy,wave,9,5")
+    assert read().samples["video"].tolist() == ["rec1"]
+    with (folder / "labels.csv").open("a") as file:
+        file.write("\n,wave,5,9")
+    with pytest.raises(DatasetError, match=r"labels\.csv:7"):
+        read()
 
 
 def test_times_need_the_frame_rate_and_may_end_a_little_late(folder, read):
@@ -249,12 +316,17 @@ def test_tables_that_are_not_read_are_named(folder, read):
 def test_names_that_fit_several_recordings(folder, read):
     record(folder, "a/rec1.npy")
     record(folder, "b/rec1.npy")
-    text = "file,label,start,end\nrec1,wave,1,20\nb/rec1,wave,1,20\na/rec1.npy,sit,1,20\n"
+    record(folder, "c.npy")
+    text = "file,label,start,end\nb/rec1,wave,1,20\na/rec1.npy,sit,1,20\nc,sit,1,20\n"
     (folder / "intervals.csv").write_text(text)
     dataset = read()
-    assert spans(dataset) == [["a_rec1", "sit", 1, 20], ["b_rec1", "wave", 1, 20]]
+    all_three = [["a_rec1", "sit", 1, 20], ["b_rec1", "wave", 1, 20], ["c", "sit", 1, 20]]
+    assert spans(dataset) == all_three
+    (folder / "intervals.csv").write_text(text + "rec1,wave,1,20\n")
+    dataset = read()
+    assert spans(dataset) == all_three[2:]  # the line may be of both others
     ((where, why),) = dataset.info["skipped"]
-    assert where.endswith("csv:2")
+    assert where.endswith("csv:5")
     assert "a/rec1.npy or b/rec1.npy" in why
 
 

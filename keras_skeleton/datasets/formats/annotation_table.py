@@ -29,6 +29,7 @@ from keras_skeleton.utils.text import from_spreadsheet_cell
 MAX_BYTES, MAX_CELLS = 64 << 20, 2 << 20
 LISTED = 10
 MOST_FRAMES = 10**9
+EARLY, EARLY_S = 2, 0.1  # starts that are up to so many frames or seconds before 0 are 0
 EVERY = "all"  # value of the option tier
 NO_ACTION = "no action"
 
@@ -100,7 +101,8 @@ class AnnotationTable(NamedTuple):
 
     Attributes:
         rows: The actions, in the file's order.
-        bad: Line and reason of each line that cannot be used, and the file named in it.
+        bad: Line and reason of each line that cannot be used, and the file named in it; empty if
+            that is unknown.
         notes: What was read as what.
         names_files: Whether the rows say which recording they belong to.
     """
@@ -160,7 +162,7 @@ def read_annotation_table(
     roles = _roles(path, header, rows[0][1])
     width = len(header)
     bad = [
-        (line, f"{len(words)} fields, expected {width}", "")
+        (line, f"{len(words)} fields, expected {width}", _likely_file(words, roles, width))
         for line, words in body
         if len(words) != width
     ]
@@ -187,7 +189,7 @@ def read_annotation_table(
     if not ends and times.end is not None:
         inclusive = header[times.end] in ("last_frame", "stop_frame")
     found = []
-    dropped = 0
+    dropped = early = 0
     for line, words in body:
         try:
             row = _row(words, line, roles, times, inclusive, first_frame)
@@ -198,8 +200,14 @@ def read_annotation_table(
         if _normal(row.label).replace("_", " ") == NO_ACTION:
             dropped += 1
             row = row._replace(label="", start=0, end=None)
+        if row.start < 0:
+            early += 1
+            row = row._replace(start=0)
         found.append(row)
     notes.append(_said(path, given, roles, times, inclusive, first_frame))
+    if early:
+        what = "1 interval starts" if early == 1 else f"{early} intervals start"
+        notes.append(f"{path.name}: {what} a little before the recording, and was cut there")
     if dropped:
         notes.append(f"{path.name}: {dropped} intervals are labeled as no action")
     return AnnotationTable(found, sorted(bad), notes, "file" in roles)
@@ -498,7 +506,7 @@ def _number(text: str, unit: str) -> float:
     """A frame, or a time in seconds."""
     if unit in (CLOCK, SECONDS) and ":" in text:
         value = _seconds(text)
-    elif not re.fullmatch(r"\d{1,12}(?:[.,]\d*)?", text):
+    elif not re.fullmatch(r"-?\d{1,12}(?:[.,]\d*)?", text):
         value = math.nan
     else:
         value = float(text.replace(",", ".")) / (1000 if unit == MILLISECONDS else 1)
@@ -506,6 +514,14 @@ def _number(text: str, unit: str) -> float:
         what = "a whole frame" if unit == FRAMES else f"a time in {NAMES[unit]}"
         raise _BadLineError(f"'{text:.40}' is not {what}")
     return value
+
+
+def _likely_file(words: Sequence[str], roles: Mapping[str, int], width: int) -> str:
+    """The file in a line with too many or too few fields, which may have moved those between."""
+    column = roles.get("file")
+    if column == 0:
+        return words[0]
+    return words[-1] if column == width - 1 else ""
 
 
 def _row(
@@ -540,9 +556,10 @@ def _row(
         end += 1
     if not seconds:
         start, end = start - first_frame, end - first_frame
-    if start < 0:
-        raise _BadLineError(f"starts at frame {begin}, but frames are counted from {first_frame}")
-    if end <= start:
+    if start < -(EARLY_S if seconds else EARLY):
+        what = "0 s" if seconds else f"frame {first_frame}"
+        raise _BadLineError(f"starts at {begin}, but recordings start at {what}")
+    if end <= max(start, 0):
         raise _BadLineError(f"ends at {finish}, but starts at {begin}")
     return Annotation(start=start, end=end, seconds=seconds, line=line, **fields)
 

@@ -198,9 +198,23 @@ def test_what_may_mean_two_things_is_refused(place, text, why):
 
 
 def test_bad_lines_are_named_and_others_read(place):
-    lines = ["a,wave,1,2", "a,wave,5,4", ",wave,1,2", "b,,1,2", "b,x,1,", "b,x,-1,2", "c", "d,,,"]
+    lines = [
+        "a,wave,1,2",
+        "a,wave,5,4",
+        ",wave,1,2",
+        "b,,1,2",
+        "b,x,1,",
+        "b,x,-3,2",
+        "c",
+        "d,,,",
+        "d,y,-2,9",
+    ]
     text = "\n".join(["file,label,start,end", *lines])
     table = read(place, text)
-    assert actions(table) == [("a", "wave", 1, 2, False), ("d", "", 0, None, False)]
+    assert actions(table) == [
+        ("a", "wave", 1, 2, False),
+        ("d", "", 0, None, False),
+        ("d", "y", 0, 9, False),
+    ]
     assert [line for line, _, _ in table.bad] == [3, 4, 5, 6, 7, 8]
-    assert [file for _, _, file in table.bad] == ["a", "", "b", "b", "b", ""]
+    assert [file for _, _, file in table.bad] == ["a", "", "b", "b", "b", "c"]
