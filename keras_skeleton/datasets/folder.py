@@ -190,10 +190,11 @@ def read(
     rows = _labeled(root, found, report, options)
     classes = class_names(row.label for row in rows)
     label_of = {label: i for i, label in enumerate(classes)}
-    subjects = numbered((row.subject for row in rows), "subjects", report)
-    views = numbered((row.view for row in rows), "views", report)
+    known = [row.subject for row in rows if row.subject]
+    subjects = {"": 0} | numbered(known, "subjects", report)
+    views = {"": 0} | numbered((row.view for row in rows if row.view), "views", report)
     for what, names in (("labels", classes), ("subjects", subjects), ("views", views)):
-        name_lookalikes(list(names), what, report)
+        name_lookalikes([name for name in names if name], what, report)
     writer.declare(layout.skeleton, classes)
     gaps, bodies, notes = FilledJoints(layout), BodyChecks(layout), ClipNotes()
     split = any(row.split for row in rows)
@@ -249,7 +250,12 @@ def read(
             "(option people=N keeps more)"
         )
     _note_classes(classes, counts, report)
-    if set(subjects.values()) == {0}:
+    if known and len(known) < len(rows):
+        report.note(
+            f"the subjects of {len(rows) - len(known)} of {len(rows)} clips are unknown, and count "
+            "as one further person; name them as well, or none"
+        )
+    if not known:
         report.note(
             "the subjects of the clips are unknown, so the same person may be in training and test "
             "clips; name them in the column 'subject' of labels.csv"

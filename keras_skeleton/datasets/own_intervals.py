@@ -13,6 +13,7 @@ action.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -26,7 +27,7 @@ from keras_skeleton.datasets.formats.annotation_table import (
     AnnotationTable,
     read_annotation_table,
 )
-from keras_skeleton.datasets.formats.eaf import read_eaf
+from keras_skeleton.datasets.formats.eaf import read_eaf_tiers
 from keras_skeleton.datasets.own_files import FoundClip, is_intervals_file, labels_file
 from keras_skeleton.datasets.own_labels import SPLITS, Row, has_times, order, read_labels
 from keras_skeleton.datasets.own_names import natural, subjects_in_names
@@ -148,9 +149,9 @@ def read_intervals(
         if labels is not None and not has_times(labels):
             unread.insert(0, labels.name)
         if unread:
-            report.note(f"the actions are those of {table.name}; not read: {_listed(unread)}")
+            report.note(f"the actions are those of {table.name}; not read: {listed(unread)}")
         if own:
-            names = _listed(sorted(p.name for paths in own.values() for p in paths))
+            names = listed(sorted(p.name for paths in own.values() for p in paths))
             report.note(f"{table.name} has no line of some recordings: they are those of {names}")
         beside = own
     if beside:
@@ -158,7 +159,7 @@ def read_intervals(
     if labels is not None and (has_times(labels) or (table is None and not read.names)):
         own_lines = _of_labels(root, report, found, read.names)
         if read.names and (own_lines.lines or own_lines.lost):
-            names = _listed(sorted(own_lines.names))
+            names = listed(sorted(own_lines.names))
             report.note(f"the actions of {names} are those of {labels.name}")
         elif read.names:
             report.note(f"not read, as all its recordings have actions elsewhere: {labels.name}")
@@ -191,7 +192,8 @@ class _Read(NamedTuple):
             self.lost.setdefault(name, why)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
 
@@ -271,29 +273,34 @@ def _of_files(
 
 
 def _eaf(path: Path, options: Options) -> AnnotationTable:
-    labels = read_eaf(path)
-    tiers = sorted({one.tier for one in labels})
-    bases = sorted({_tier_base(tier) for tier in tiers})
-    listed = ", ".join(f"'{tier:.40}'" for tier in bases[:LISTED])
-    notes, bad = [], []
+    tiers = read_eaf_tiers(path)
+    filled = [tier for tier in tiers if tier.labels] or tiers
+    bases = sorted({_tier_base(tier.name) for tier in filled})
+    names = ", ".join(f"'{name:.40}'" for name in bases[:LISTED])
     if options.tier not in (None, EVERY):
-        own = [one for one in labels if options.tier in (one.tier, _tier_base(one.tier))]
-        if labels and not own:
-            raise DatasetError(f"{path}: has no tier '{options.tier}'; its tiers are {listed}")
-        labels = own
-    elif options.tier is None and len(bases) > 1:
+        own = [tier for tier in tiers if options.tier in (tier.name, _tier_base(tier.name))]
+        if any(tier.labels for tier in tiers) and not own:
+            raise DatasetError(f"{path}: has no tier '{options.tier}'; its tiers are {names}")
+        filled = own
+    elif options.tier is None and len(bases) > 1 and any(tier.labels for tier in tiers):
         raise DatasetError(
-            f"{path}: has {len(bases)} tiers, {listed}: choose the one of the actions with "
+            f"{path}: has {len(bases)} tiers, {names}: choose the one of the actions with "
             f"--option tier=NAME, or --option tier={EVERY}"
         )
-    rows = []
-    for one in labels:
-        if not one.label or one.end <= one.start:
-            bad.append((0, f"an annotation at {one.start:g} s has no label or no length", ""))
-            continue
-        rows.append(Annotation(one.label, one.start, one.end, True, 0))
-    notes.append(f"{path.name}: read as a file of ELAN, in seconds")
-    return AnnotationTable(rows, bad, notes, False)
+    rows, bad = [], []
+    for tier in filled:
+        if tier.participant:  # also of a recording without action
+            rows.append(Annotation("", 0, None, True, 0, subject=tier.participant))
+        for one in tier.labels:
+            if not one.label or not one.end > one.start:
+                place = "" if math.isnan(one.start) else f" at {one.start:g} s"
+                why = f"an annotation{place} in tier '{tier.name:.40}' has no label or no length"
+                bad.append((0, why, ""))
+                continue
+            rows.append(
+                Annotation(one.label, one.start, one.end, True, 0, subject=tier.participant)
+            )
+    return AnnotationTable(rows, bad, [f"{path.name}: read as a file of ELAN, in seconds"], False)
 
 
 def _tier_base(name: str) -> str:
@@ -380,7 +387,8 @@ def _recordings(
             if value and known.setdefault(row.file, value) != value:
                 raise DatasetError(
                     f"{row.where}: '{row.file}' has {column} '{value}', but '{known[row.file]}' in "
-                    f"another line; a recording has one {column} (to ignore the column, rename it)"
+                    f"another line or tier; a recording has one {column} (to ignore a column, "
+                    "rename it; to choose a tier of ELAN, give --option tier=NAME)"
                 )
     actions = [row for row in read.lines if row.label]
     files = {
@@ -392,7 +400,7 @@ def _recordings(
         if of["subject"]:
             people = sorted(set(of["subject"].values()), key=natural)
             report.note(
-                f"the subjects were read from the names of the files: {_listed(people)}"
+                f"the subjects were read from the names of the files: {listed(people)}"
                 " (a column 'subject' of the table overrides this)"
             )
     active = {row.file for row in actions}
@@ -400,7 +408,7 @@ def _recordings(
     if idle and actions:
         count = "1 recording has" if len(idle) == 1 else f"{len(idle)} recordings have"
         report.note(
-            f"{count} no interval, so no action from start to end: {_listed(idle)}; move what is "
+            f"{count} no interval, so no action from start to end: {listed(idle)}; move what is "
             "not annotated elsewhere"
         )
     actions.sort(key=order)

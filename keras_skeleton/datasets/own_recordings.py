@@ -13,7 +13,7 @@ from keras_skeleton.datasets.filled_joints import FilledJoints
 from keras_skeleton.datasets.formats.clip_file import ClipError
 from keras_skeleton.datasets.formats.skeleton_toml import Layout
 from keras_skeleton.datasets.own_clips import ClipNotes, read_recording
-from keras_skeleton.datasets.own_intervals import OwnRecordings
+from keras_skeleton.datasets.own_intervals import OwnRecordings, listed
 from keras_skeleton.datasets.own_labels import NO_RATE, Row
 from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
 from keras_skeleton.datasets.store import StoreWriter
@@ -21,7 +21,6 @@ from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import plain_name
 
 LATE = 2  # frames that an action may end after its recording
-LISTED = 10
 
 
 def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, people: int) -> None:
@@ -47,6 +46,7 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
             f"{nameless}; the line may be of any recording, where its action would count as no "
             "action: correct or delete it"
         )
+    used: list[str] = []
     crowded = cut = 0
     timeless: list[Path] = []
     for number, (file, path) in enumerate(own.files.items(), start=1):
@@ -76,6 +76,7 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
             spans.append((label_of[row.label], start, end))
         if file in lost:
             continue
+        used.append(file)
         counts.update(row.label for row in rows.get(file, []))
         columns: dict[str, Any] = {"split": own.splits.get(file, "")} if own.splits else {}
         writer.add(
@@ -114,6 +115,11 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
             "the subjects of the recordings are unknown, so the same person may train and test; "
             "name them in a column 'subject' of the intervals"
         )
+    elif unknown := sorted(file for file in used if not own.subjects.get(file)):
+        report.note(
+            f"the subjects of {len(unknown)} of {len(used)} recordings are unknown, and count as "
+            f"one further person: {listed(unknown)}; name them as well, or none"
+        )
     writer.info |= {
         "unit": bodies.unit,
         "fps": layout.fps or notes.fps,
@@ -124,16 +130,15 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
 
 def _left_out(lost: dict[str, str]) -> str:
     """A note about recordings whose annotation is incomplete."""
-    listed = [
+    named = [
         f"'{file}' ({Path(place).name}{mark}{why})"
         for file, text in sorted(lost.items())
         for place, mark, why in [text.partition(": ")]
     ]
     count = "1 recording is" if len(lost) == 1 else f"{len(lost)} recordings are"
-    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
     return (
         f"{count} left out, because the action of a line that cannot be used would count as no "
-        f"action: {', '.join(listed[:LISTED])}{more}"
+        f"action: {listed(named)}"
     )
 
 

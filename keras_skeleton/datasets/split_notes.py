@@ -14,7 +14,7 @@ LISTED = 10
 
 def _names(dataset: SkeletonDataset, clips: np.ndarray) -> list[str]:
     """Names of the subjects of clips, in order of their numbers."""
-    known = dataset.info.get("subjects", {})
+    known = {"0": "unknown"} | dataset.info.get("subjects", {})
     numbers = np.unique(dataset.samples["subject"].to_numpy()[clips])
     return [known.get(str(number), str(number)) for number in numbers]
 
@@ -45,9 +45,9 @@ def subjects_line(dataset: SkeletonDataset, fold: Fold) -> str:
             words.append(f"{part} on the same")
         elif names:
             shared = sorted(set(names) & set(train))
-            also = f" ({_listed(shared)} also train)" if shared and len(shared) < len(names) else ""
-            also = " (who also train)" if shared and len(shared) == len(names) else also
-            words.append(f"{part} on {_listed(names)}{also}")
+            some = f" (of these, {_listed(shared)} also in training)"
+            own = " (also in training)" if len(shared) == len(names) else some
+            words.append(f"{part} on {_listed(names)}{own if shared else ''}")
     return ", ".join(words)
 
 

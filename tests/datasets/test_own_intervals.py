@@ -227,6 +227,45 @@ def test_subjects_of_a_column_or_of_names(folder, read):
         read()
 
 
+def name_participant(path, name):
+    path.write_text(path.read_text().replace("<TIER ", f'<TIER PARTICIPANT="{name}" '))
+
+
+def test_participants_of_elan_are_subjects(folder, read):
+    for k in range(1, 5):
+        record(folder, f"rec{k}.npy", seed=k)
+        actions = [TimedLabel("wave", 1, 2)] if k < 4 else []
+        write_eaf(actions, folder / f"rec{k}.eaf")
+        if k > 1:
+            name_participant(folder / f"rec{k}.eaf", "anna" if k < 4 else "ben")
+    said = []
+    dataset = read(said)
+    assert dataset.samples["subject"].tolist() == [0, 1, 1, 2]
+    assert dataset.info["subjects"] == {"1": "anna", "2": "ben"}
+    (note,) = [text for text in said if "unknown" in text]
+    assert "1 of 4 recordings" in note
+    assert "rec1.npy" in note
+    told = "\n".join(describe_splits(dataset, "all"))
+    assert "unknown, anna, ben" in told
+    said = []
+    assert read(said, clips="trimmed").samples["subject"].tolist() == [0, 1, 1]
+    assert any("1 of 3 clips are unknown" in text for text in said)
+    name_participant(folder / "rec1.eaf", "carl")
+    said = []
+    read(said)
+    assert not any("unknown" in text for text in said)
+
+
+def test_annotations_of_elan_without_times_or_label_leave_the_recording_out(folder, read):
+    for k in range(1, 4):
+        record(folder, f"rec{k}.npy")
+        labels = [TimedLabel("" if k == 2 else "wave", 1, 2), TimedLabel("sit", 3, 4)]
+        write_eaf(labels, folder / f"rec{k}.eaf")
+    path = folder / "rec3.eaf"
+    path.write_text(path.read_text().replace(' TIME_VALUE="2000"', ""))
+    assert read().samples["video"].tolist() == ["rec1"]
+
+
 def test_recordings_are_split_as_clips_are(folder, read):
     names = [f"s{k:02d}_e{e:02d}" for k in range(1, 7) for e in (1, 2)]
     for k, name in enumerate(names):

@@ -27,10 +27,11 @@ def test_people_are_named(tmp_path):
     line = subjects_line(dataset, Fold(everyone[::2], nobody, everyone[1::2]))
     assert line == "train on subjects ann, bob, carl, who also test"
     line = subjects_line(dataset, Fold(everyone[:12], nobody, everyone[6:]))
-    assert line == "train on subjects ann, bob, test on bob, carl (bob also train)"
+    assert line == "train on subjects ann, bob, test on bob, carl (of these, bob also in training)"
     line = subjects_line(dataset, Fold(everyone[:12], everyone[:2], everyone[6:12]))
     assert line == (
-        "train on subjects ann, bob, validate on ann (who also train), test on bob (who also train)"
+        "train on subjects ann, bob, validate on ann (also in training), test on bob (also in "
+        "training)"
     )
 
 

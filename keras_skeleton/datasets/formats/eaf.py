@@ -6,6 +6,7 @@ written to further tiers, "actions 2" and so on.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -36,7 +37,8 @@ CONSTRAINTS = {
 
 
 class TimedLabel(NamedTuple):
-    """A label with its times in seconds; the tier is empty when it is written."""
+    """A label with its times in seconds, nan if ELAN has not aligned them; the tier is empty when
+    it is written."""
 
     label: str
     start: float
@@ -44,10 +46,34 @@ class TimedLabel(NamedTuple):
     tier: str = ""
 
 
+class EafTier(NamedTuple):
+    """A tier with annotations that have times of their own.
+
+    Attributes:
+        name: Its name.
+        participant: Who is annotated; empty if that is not said.
+        labels: The annotations, ordered by start.
+    """
+
+    name: str
+    participant: str
+    labels: list[TimedLabel]
+
+
 def read_eaf(path: Path) -> list[TimedLabel]:
     """Reads all aligned annotations of a file, ordered by tier and start.
 
     Annotations that refer to others instead of times are left out.
+
+    Raises:
+        DatasetError: The file is not ELAN's.
+    """
+    found = [one for tier in read_eaf_tiers(path) for one in tier.labels]
+    return [one for one in found if not math.isnan(one.start + one.end)]
+
+
+def read_eaf_tiers(path: Path) -> list[EafTier]:
+    """Reads the tiers of a file that can have annotations with times, ordered by name.
 
     Raises:
         DatasetError: The file is not ELAN's.
@@ -73,13 +99,20 @@ def read_eaf(path: Path) -> list[TimedLabel]:
     found = []
     for tier in root.iter("TIER"):
         name = tier.get("TIER_ID", "")
-        for note in tier.iter("ALIGNABLE_ANNOTATION"):
-            start = times.get(note.get("TIME_SLOT_REF1", ""))
-            end = times.get(note.get("TIME_SLOT_REF2", ""))
-            label = (note.findtext("ANNOTATION_VALUE") or "").strip()
-            if start is not None and end is not None:
-                found.append(TimedLabel(label, start, end, name))
-    return sorted(found, key=lambda one: (one.tier, one.start, one.end))
+        if next(tier.iter("REF_ANNOTATION"), None) is not None:
+            continue
+        labels = [
+            TimedLabel(
+                (note.findtext("ANNOTATION_VALUE") or "").strip(),
+                times.get(note.get("TIME_SLOT_REF1", ""), math.nan),
+                times.get(note.get("TIME_SLOT_REF2", ""), math.nan),
+                name,
+            )
+            for note in tier.iter("ALIGNABLE_ANNOTATION")
+        ]
+        labels.sort(key=lambda one: (math.isnan(one.start), one.start, one.end))
+        found.append(EafTier(name, tier.get("PARTICIPANT", "").strip(), labels))
+    return sorted(found, key=lambda one: one.name)
 
 
 def write_eaf(
