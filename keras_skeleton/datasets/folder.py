@@ -78,7 +78,7 @@ from keras_skeleton.datasets.own_intervals import (
 from keras_skeleton.datasets.own_labels import NO_RATE, Row, has_split, read_labels
 from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
 from keras_skeleton.datasets.own_protocols import DEFAULT, PROTOCOLS, SPLIT
-from keras_skeleton.datasets.own_recordings import read_untrimmed
+from keras_skeleton.datasets.own_recordings import check_times, read_untrimmed
 from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.skeletons import KINECT_V2
@@ -202,7 +202,8 @@ def read(
     crowded = 0
     timeless: list[Row] = []
     recordings = {path: i for i, path in enumerate(dict.fromkeys(row.path for row in rows), 1)}
-    for path, lines in groupby(rows, key=lambda row: row.path):
+    for path, group in groupby(rows, key=lambda row: row.path):
+        lines = list(group)
         writer.progress(recordings[path], len(recordings))
         try:
             recording = read_recording(path, layout)
@@ -210,6 +211,7 @@ def read(
             report.skip(f"{path}:{error.line}" if error.line else path, str(error))
             continue
         notes.add(path, recording)
+        check_times(lines, recording.fps, report)
         for row in lines:
             if row.seconds and not row.whole and recording.fps is None:
                 timeless.append(row)

@@ -365,6 +365,7 @@ def _lines(
             view=note.view,
             split=SPLITS[split] if split else "",
             where=where,
+            times=note.times,
         )
         key = (row.file, row.label, row.start, row.end)
         if row.label and key in seen:

@@ -68,6 +68,7 @@ class Row(NamedTuple):
         view: Name of the view.
         split: `"train"`, `"val"` or `"test"`.
         where: The line of labels.csv, or the file.
+        times: Times that stand beside frames, see `formats.annotation_table.Annotation`.
     """
 
     file: str
@@ -80,6 +81,7 @@ class Row(NamedTuple):
     view: str = ""
     split: str = ""
     where: str = ""
+    times: tuple[float, float, float] | None = None
 
     @property
     def whole(self) -> bool:

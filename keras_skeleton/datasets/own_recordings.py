@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from keras_skeleton.datasets.body_checks import BodyChecks, upward
+from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.filled_joints import FilledJoints
 from keras_skeleton.datasets.formats.clip_file import ClipError
 from keras_skeleton.datasets.formats.skeleton_toml import Layout
@@ -64,6 +67,7 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
         if recording.fps is None and any(row.seconds for row in rows.get(file, [])):
             timeless.append(path)
             continue
+        check_times(rows.get(file, []), recording.fps, report)
         spans = []
         for row in rows.get(file, []):
             try:
@@ -126,6 +130,57 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
         "up": upward(layout),
         "subjects": {str(i): name for name, i in subjects.items() if i},
     }
+
+
+def check_times(rows: Sequence[Row], fps: float | None, report: ReadReport) -> None:
+    """Refuses actions of a recording whose frames and seconds differ: one of them was corrected.
+
+    Args:
+        rows: The actions.
+        fps: Frames per second; where it is unknown, most of the actions tell.
+        report: Receives a note where the seconds are those of another frame rate.
+
+    Raises:
+        DatasetError: They differ by more than a frame.
+    """
+    pairs = [(row, row.times, row.end) for row in rows if row.times and row.end is not None]
+    rates = [
+        frame / second
+        for row, times, end in pairs
+        for frame, second in ((row.start, times[0]), (end, times[1]))
+        if second > 0
+    ]
+    if not rates:
+        return
+    likely = float(np.median(rates))
+
+    def wrong(rate: float) -> list[Row]:
+        return [
+            row
+            for row, (start_s, end_s, exact), end in pairs
+            if max(abs(row.start - start_s * rate), abs(end - end_s * rate)) > 1.01 + exact * rate
+        ]
+
+    rate = fps or likely
+    if not (found := wrong(rate)):
+        return
+    if len(set(rates)) > 1 or len(rates) > 2:
+        own = wrong(likely)
+        if not own and abs(likely / rate - 1) > 0.01:
+            report.note(
+                f"{found[0].where}: seconds are those of {likely:.3g} frames a second, but '"
+                f"{found[0].file}' has {rate:.3g}; the frames are used"
+            )
+            return
+    row = found[0]
+    assert row.times is not None
+    more = f" (also {len(found) - 1} more actions of '{row.file}')" if len(found) > 1 else ""
+    raise DatasetError(
+        f"{row.where}: frames {row.start:g} to {row.end:g} are not its {row.times[0]:g} to "
+        f"{row.times[1]:g} s, which are frames {row.times[0] * rate:.0f} to "
+        f"{row.times[1] * rate:.0f} at {rate:.4g} a second{more}; delete the columns that were "
+        "not corrected, those of frames or those of times"
+    )
 
 
 def _left_out(lost: dict[str, str]) -> str:

@@ -227,6 +227,45 @@ def test_subjects_of_a_column_or_of_names(folder, read):
         read()
 
 
+BOTH = "file,label,start,end,start_s,end_s,score\n"
+
+
+def both(folder, *moved, rate=FPS):
+    """A table as `detect` writes it, in which some actions were moved by a second."""
+    lines = [
+        f"rec1.npy,{label},{a},{b},{a / rate + (k in moved):.4f},{b / rate + (k in moved):.4f},0.9"
+        for k, (label, a, b) in enumerate(ACTIONS)
+    ]
+    (folder / "rec1.intervals.csv").write_text(BOTH + "\n".join(lines))
+
+
+@pytest.mark.parametrize("toml", ["fps = 20\n", ""])
+def test_seconds_that_were_corrected_are_not_ignored(folder, read, toml):
+    (folder / "skeleton.toml").write_text(f'skeleton = "kinect_v1"\nunits = "m"\n{toml}')
+    record(folder)
+    both(folder)
+    assert spans(read()) == EXPECTED
+    for moved in ((1,), (0, 1, 2)):
+        both(folder, *moved)
+        for clips in ("untrimmed", "trimmed"):
+            with pytest.raises(DatasetError, match=r"csv:[23]: frames .*delete"):
+                read(clips=clips)
+    path = folder / "rec1.intervals.csv"
+    path.write_text(BOTH + "rec1.npy,sit,10,30,0.5,1.55,1\nrec1.npy,wave,40,61,2,3,1")
+    assert len(read().intervals) == 2  # a frame more or less
+
+
+def test_seconds_of_another_frame_rate_are_said(folder, read):
+    record(folder)
+    both(folder, rate=30)
+    said = []
+    assert spans(read(said)) == EXPECTED
+    assert any("30 frames a second" in text for text in said)
+    (folder / "rec1.intervals.csv").write_text(BOTH + "rec1.npy,wave,0,30,0,2.5,0.9")
+    with pytest.raises(DatasetError, match="0 to 50"):
+        read()
+
+
 def name_participant(path, name):
     path.write_text(path.read_text().replace("<TIER ", f'<TIER PARTICIPANT="{name}" '))
 

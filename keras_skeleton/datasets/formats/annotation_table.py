@@ -20,7 +20,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_bytes, reason
@@ -29,6 +29,7 @@ from keras_skeleton.utils.text import from_spreadsheet_cell
 MAX_BYTES, MAX_CELLS = 64 << 20, 2 << 20
 LISTED = 10
 MOST_FRAMES = 10**9
+CLOSE_S = 0.04  # columns of times may differ by a frame of a film
 EARLY, EARLY_S = 2, 0.1  # starts that are up to so many frames or seconds before 0 are 0
 EVERY = "all"  # value of the option tier
 NO_ACTION = "no action"
@@ -82,6 +83,8 @@ class Annotation(NamedTuple):
         line: Line of the file.
         file: The recording; empty if there is no such column, as the following.
         subject, view, split, tier: Further columns.
+        times: Start and end once more in seconds and how precise these are, if the table has both
+            frames and times.
     """
 
     label: str
@@ -94,6 +97,7 @@ class Annotation(NamedTuple):
     view: str = ""
     split: str = ""
     tier: str = ""
+    times: tuple[float, float, float] | None = None
 
 
 class AnnotationTable(NamedTuple):
@@ -118,12 +122,13 @@ class _BadLineError(ValueError):
 
 
 class _Times(NamedTuple):
-    """The columns of times that are read, and their unit."""
+    """The columns of times that are read, their unit, and the same in other units."""
 
     start: int
     end: int | None
     duration: int | None
     unit: str
+    others: tuple[_Times, ...] = ()
 
 
 def read_annotation_table(
@@ -189,6 +194,7 @@ def read_annotation_table(
     if not ends and times.end is not None:
         inclusive = header[times.end] in ("last_frame", "stop_frame")
     found = []
+    precision = {one: _precision(body, one) for one in times.others}
     dropped = early = 0
     for line, words in body:
         try:
@@ -200,6 +206,10 @@ def read_annotation_table(
         if _normal(row.label).replace("_", " ") == NO_ACTION:
             dropped += 1
             row = row._replace(label="", start=0, end=None)
+        try:
+            row = _compared(words, row, times, precision)
+        except _BadLineError as error:
+            raise DatasetError(f"{path}:{line}: {error}") from None
         if row.start < 0:
             early += 1
             row = row._replace(start=0)
@@ -334,15 +344,18 @@ def _times(
         if len(own) > 1:
             listed = " and ".join(f"'{given[k]:.40}'" for k in own[:LISTED])
             raise DatasetError(f"{path}:1: {listed} may both be the {side}; remove or rename one")
+    known: list[_Times] = []
     for unit in BEST:
         start = places.get(("start", unit))
         end, duration = places.get(("end", unit)), places.get(("duration", unit))
         if start and (end or duration):
             if unit == FRAMES:
                 _check_whole(path, given, body, [start[0], (end or duration or [0])[0]])
-            return _Times(
-                start[0], end[0] if end else None, duration[0] if duration else None, unit
+            known.append(
+                _Times(start[0], end[0] if end else None, duration[0] if duration else None, unit)
             )
+    if known:
+        return known[0]._replace(others=tuple(one for one in known[1:] if one.end is not None))
     have = ", ".join(f"'{name:.40}'" for name in given[:LISTED])
     if places:
         raise DatasetError(
@@ -532,7 +545,7 @@ def _row(
     inclusive: bool,
     first_frame: int,
 ) -> Annotation:
-    fields = {
+    fields: dict[str, Any] = {
         role: words[roles[role]]
         for role in ("file", "label", "subject", "view", "split", "tier")
         if role in roles
@@ -564,6 +577,42 @@ def _row(
     return Annotation(start=start, end=end, seconds=seconds, line=line, **fields)
 
 
+def _precision(body: list[tuple[int, list[str]]], times: _Times) -> float:
+    """Half of the last digit of times in seconds."""
+    assert times.end is not None
+    values = [words[column] for _, words in body for column in (times.start, times.end)]
+    digits = max((len(re.split("[.,]", value)[1]) for value in values if re.search("[.,]", value)),
+                 default=0)  # fmt: skip
+    return 0.5 * 10.0**-digits / (1000 if times.unit == MILLISECONDS else 1)
+
+
+def _compared(
+    words: Sequence[str], row: Annotation, times: _Times, precision: Mapping[_Times, float]
+) -> Annotation:
+    """A line with its times in a second unit, which people correct without correcting the first."""
+    for other in times.others:
+        assert other.end is not None
+        try:
+            start, end = (
+                _number(words[other.start], other.unit),
+                _number(words[other.end], other.unit),
+            )
+        except _BadLineError:
+            continue
+        exact = precision[other]
+        if times.unit == FRAMES:
+            return row._replace(times=(start, end, exact))
+        if (
+            row.end is not None
+            and max(abs(start - row.start), abs(end - row.end)) > CLOSE_S + exact
+        ):
+            raise _BadLineError(
+                f"is from {row.start:g} to {row.end:g} s in {NAMES[times.unit]}, but from "
+                f"{start:g} to {end:g} s in {NAMES[other.unit]}; delete the columns that are wrong"
+            )
+    return row
+
+
 def _runs(
     body: list[tuple[int, list[str]]], roles: Mapping[str, int], frames: int, first_frame: int
 ) -> tuple[list[Annotation], list[tuple[int, str, str]]]:
@@ -583,7 +632,7 @@ def _runs(
         frame_of[key].setdefault(int(number), line)
     found = []
     for key, lines in frame_of.items():
-        own = dict(zip(fields, key, strict=True))
+        own: dict[str, Any] = dict(zip(fields, key, strict=True))
         numbers = sorted(lines)
         if not own["label"] or _normal(own["label"]).replace("_", " ") == NO_ACTION:
             found.append(Annotation(start=0, end=None, seconds=False, line=lines[numbers[0]],

@@ -107,6 +107,11 @@ def test_elan_with_all_its_formats_of_time(place):
     assert row == Annotation("wave, twice", 1.2, 3.45, True, 2, "", "ann", "", "", "hands")
 
 
+def test_a_time_that_was_corrected_in_one_unit_only_is_refused(place):
+    with pytest.raises(DatasetError, match=r"csv:2: .*delete"):
+        read(place, ELAN.replace("\t3450\t", "\t3950\t"))
+
+
 def test_comments_stand_before_the_names_of_columns(place):
     text = '"#file:///films/rec1.mp4"\n#\n\nlabel,start,end\n#1,10,20\n'
     assert [row[:3] for row in read(place, text).rows] == [("#1", 10, 20)]
@@ -171,6 +176,7 @@ def test_where_an_end_is_included(place):
 def test_frames_win_over_times_and_it_is_said(place):
     table = read(place, "label,start,end,start_s,end_s,score\nwave,30,60,1,2,0.9\n")
     assert table.rows[0][1:4] == (30, 60, False)
+    assert table.rows[0].times == (1, 2, 0.5)
     assert table.notes == [
         "intervals.csv: start and end are frames from 0, the end excluded; not used: 'start_s', "
         "'end_s', 'score'"
