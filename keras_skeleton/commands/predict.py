@@ -319,30 +319,39 @@ def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
 def _stream(args: argparse.Namespace) -> None:
     """Reads frames from standard input and prints a line of JSON for each window."""
     start_keras()
+    from keras_skeleton.datasets.formats.frame_lines import parse_frame
+    from keras_skeleton.skeletons import get_skeleton
+    from keras_skeleton.transforms.missing import fill_missing
     from keras_skeleton.zoo.recognizers import load_recognizer
 
     recognizer = load_recognizer(args.weights, fold=args.fold)
+    layout = get_skeleton(args.skeleton) if args.skeleton else recognizer.skeleton
     size = args.window or 60
     stride = args.stride or size
     frames: deque[np.ndarray] = deque(maxlen=size)
     seen = 0
+    said: set[str] = set()
     for number, line in enumerate(sys.stdin, 1):
-        if not line.strip():
-            continue
-        try:
-            frame = np.asarray(json.loads(line), np.float32)
-        except (ValueError, TypeError) as error:
-            raise UserError(f"line {number}: not a JSON frame ({error})") from None
-        if frame.ndim not in (2, 3) or frame.shape[-1] != 3:
-            raise UserError(f"line {number}: has shape {frame.shape}; expected (V, 3) or (M, V, 3)")
-        frames.append(frame[None] if frame.ndim == 2 else frame)
+        frame = parse_frame(line, number)
+        for what, text in _unseen(frame):
+            if what not in said:
+                said.add(what)
+                print(f"note: line {number}: {text}", file=sys.stderr, flush=True)
+        frames.append(frame)
         seen += 1
         if seen < size or (seen - size) % stride:
             continue
-        most = max(len(frame) for frame in frames)
-        clip = np.zeros((size, most, *frame.shape[-2:]), np.float32)
-        for t, frame in enumerate(frames):
-            clip[t, : len(frame)] = frame
+        sizes = {own.shape[1] for own in frames if len(own)}
+        if not sizes:
+            continue
+        if len(sizes) > 1:
+            raise UserError(f"line {number}: the last frames differ in their joints: {sizes}")
+        clip = np.zeros((size, max(map(len, frames)), sizes.pop(), 3), np.float32)
+        for t, own in enumerate(frames):
+            if len(own):
+                clip[t, : len(own)] = own
+        if np.isnan(clip).any() and clip.shape[2] == layout.size:
+            clip = fill_missing(clip, layout)[0].astype(np.float32)
         if not clip.any():
             continue
         found = recognizer.predict(clip, args.top, args.skeleton)
@@ -356,3 +365,11 @@ def _stream(args: argparse.Namespace) -> None:
                 "ranking": [[label, round(p, 4)] for label, p in found.ranking],
             }
             print(json.dumps(row), flush=True)
+
+
+def _unseen(frame: np.ndarray) -> Iterator[tuple[str, str]]:
+    """What of a frame on standard input was not seen, and how that is read."""
+    if not len(frame):
+        yield "nobody", "no person; empty lines, null and [] count as frames"
+    elif np.isnan(frame).any():
+        yield "joints", "joints that were not seen (NaN, null) are filled from the window's frames"

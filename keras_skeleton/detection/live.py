@@ -9,6 +9,7 @@ place is known. `StartAndEnd.delays` says how late that is.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -202,6 +203,8 @@ class LiveDetector:
         detector: A detector with `gate_u` or `gate_b`.
         method: The method.
         block: Frames that go through the network together. More are faster, and later.
+        on_probabilities: Called with the probabilities of the classes and of no action, (n, C + 1),
+            of the next n frames once they are known.
 
     Attributes:
         count: Number of frames so far.
@@ -218,7 +221,13 @@ class LiveDetector:
         >>> live.finish()  # doctest: +SKIP
     """
 
-    def __init__(self, detector: Detector, method: str, block: int = 4) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        method: str,
+        block: int = 4,
+        on_probabilities: Callable[[np.ndarray], None] | None = None,
+    ) -> None:
         settings = detector.settings(method)
         if method not in GATES or not isinstance(settings, GateSettings):
             raise UserError(
@@ -238,6 +247,7 @@ class LiveDetector:
         self.delay = self._stream.delay + block - 1
         self._classes = [StartAndEnd(label, settings) for label in range(detector.classes)]
         self._waiting: list[np.ndarray] = []
+        self._on_probabilities = on_probabilities
         self.count = 0
 
     def delays(self, label: int) -> tuple[int, int]:
@@ -266,6 +276,8 @@ class LiveDetector:
         return self._dated(self._decode(self._stream.push(frames)))
 
     def _decode(self, outputs: np.ndarray) -> list[Announcement]:
+        if self._on_probabilities is not None and len(outputs):
+            self._on_probabilities(outputs[:, :-2])
         return [
             said
             for row in outputs.astype(np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 from keras_skeleton.datasets.clip_sources import SourceClip, check_content, filled_notes, read_clips
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, ReadReport, SkeletonDataset
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
+from keras_skeleton.datasets.formats.frame_lines import parse_frame
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
 from keras_skeleton.datasets.formats.poses import layouts_of
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout
@@ -28,6 +28,7 @@ from keras_skeleton.skeletons import (
     SkeletonMapError,
     get_skeleton,
 )
+from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.utils.errors import DatasetError
 
 TEXT = ".txt"
@@ -109,20 +110,37 @@ def recording_of(
     classes: Sequence[str],
     name: str,
     unit: str = "m",
+    kind: str = "file",
 ) -> SkeletonDataset:
     """A clip as a recording for a detector, see `read_recording`.
+
+    Args:
+        found: The clip.
+        skeleton: Skeleton of the detector.
+        bodies: Number of bodies M of the detector's input.
+        classes: Class names of the detector.
+        name: Name of the recording.
+        unit: Unit that the detector was trained with.
+        kind: `"file"`, `"stream"`, or `"film"`, whose people are in metres whatever their size.
+
+    Returns:
+        The dataset, as that of `read_recording`. The notes of its `info` that put the whole result
+        in doubt are also in its `warnings`.
 
     Raises:
         DatasetError: The joints cannot be mapped, or there is no body.
     """
     try:
-        own, notes = Preprocessing(MODEL, skeleton, bodies, unit=unit).adapt(
+        own, notes = Preprocessing(MODEL, skeleton, bodies, unit="").adapt(
             found.clip, found.skeleton
         )
     except SkeletonMapError as error:
         raise DatasetError(f"{found.source}: {error}") from None
     except ClipInputError as error:
         raise DatasetError(f"{found.source}: {error} ({len(found.clip)} frames)") from None
+    warnings = []
+    if kind != "film":
+        warnings = size_warnings(own, skeleton, found.skeleton, unit, kind == "file")
     row: dict[str, Any] = dict.fromkeys(SAMPLE_COLUMNS, 0) | {
         "name": name,
         "video": name,
@@ -136,8 +154,34 @@ def recording_of(
         rows=own.reshape(-1, *own.shape[2:]),
         samples=pd.DataFrame([row]),
         protocols={},
-        info={"fps": found.fps, "notes": [*found.notes, *notes], "numbers": found.numbers},
+        info={
+            "fps": found.fps,
+            "notes": [*found.notes, *notes, *warnings],
+            "warnings": warnings,
+            "numbers": found.numbers,
+        },
     )
+
+
+def size_warnings(
+    clip: np.ndarray, skeleton: Skeleton, own: Skeleton, unit: str = "m", file: bool = False
+) -> list[str]:
+    """A note if the people of a clip do not have the size that a detector knows.
+
+    Args:
+        clip: (T, M, V, 3), in the detector's joints.
+        skeleton: Skeleton of the detector.
+        own: The joint layout that the clip had before.
+        unit: Unit that the detector was trained with.
+        file: Whether the clip comes from a file, beside which the unit may be put.
+
+    Example:
+        >>> clip = np.random.default_rng(0).normal(0, 400, (5, 1, 25, 3))
+        >>> size_warnings(clip, KINECT_V2, KINECT_V2)[0].split(";")[0]
+        'bodies are 1.72e+03 in size, which is no person in metres, but one in mm'
+    """
+    bodies = clip.shape[1]
+    return Preprocessing(MODEL, skeleton, bodies, unit=unit).size_notes(clip, own, file)
 
 
 def _read_text(path: Path) -> SourceClip:
@@ -194,34 +238,13 @@ def _like_detector(path: Path, skeleton: Skeleton) -> SourceClip | None:
     return SourceClip(str(path), clip, skeleton, array.fps, tuple(notes))
 
 
-def parse_frame(line: str, number: int) -> np.ndarray:
-    """A frame of a stream, (M, V, 3), from a line of JSON with (V, 3) or (M, V, 3).
-
-    Raises:
-        DatasetError: The line is no frame.
-
-    Example:
-        >>> parse_frame("[[0, 1, 2], [3, 4, 5]]", 1).shape
-        (1, 2, 3)
-    """
-    try:
-        frame = np.asarray(json.loads(line), np.float32)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise DatasetError(f"line {number}: not a JSON frame ({error})") from None
-    if frame.ndim not in (2, 3) or frame.shape[-1] != 3 or 0 in frame.shape:
-        raise DatasetError(f"line {number}: has shape {frame.shape}; expected (V, 3) or (M, V, 3)")
-    if not np.isfinite(frame).all():
-        raise DatasetError(f"line {number}: contains NaN or infinity")
-    return frame[None] if frame.ndim == 2 else frame
-
-
 def read_frames_of(
     lines: Iterable[str], skeleton: Skeleton, joints: str | None = None, fps: float | None = None
 ) -> SourceClip:
-    """Reads a stream of JSON frames to its end.
+    """Reads a stream of JSON frames to its end; joints that were not seen are filled.
 
     Args:
-        lines: The lines; empty ones are left out.
+        lines: The lines, each a frame; see `datasets.formats.frame_lines`.
         skeleton: Skeleton of the detector.
         joints: Name of the stream's joint layout; by default the detector's, or the known layout
             with this number of joints.
@@ -230,17 +253,23 @@ def read_frames_of(
     Raises:
         DatasetError: There are no frames, they differ in their joints, or the joints are unknown.
     """
-    frames = [parse_frame(line, n) for n, line in enumerate(lines, start=1) if line.strip()]
-    if not frames:
-        raise DatasetError("standard input: no frames")
-    sizes = {frame.shape[1] for frame in frames}
+    frames = [parse_frame(line, n) for n, line in enumerate(lines, start=1)]
+    sizes = {frame.shape[1] for frame in frames if len(frame)}
+    if not sizes:
+        raise DatasetError("standard input: no frames with a person")
     if len(sizes) > 1:
         raise DatasetError(f"standard input: frames differ in their joints: {sorted(sizes)}")
-    layout = stream_skeleton(sizes.pop(), skeleton, joints)
-    clip = np.zeros((len(frames), max(map(len, frames)), *frames[0].shape[1:]), np.float32)
+    size = sizes.pop()
+    layout = stream_skeleton(size, skeleton, joints)
+    clip = np.zeros((len(frames), max(map(len, frames)), size, 3), np.float32)
     for row, frame in zip(clip, frames, strict=True):
-        row[: len(frame)] = frame
-    return SourceClip("standard input", clip, layout, fps)
+        if len(frame):
+            row[: len(frame)] = frame
+    clip, filled = fill_missing(clip, layout)
+    notes = filled_notes(filled)
+    if nobody := int((~clip.any(axis=(1, 2, 3))).sum()):
+        notes.append(f"nobody is in {nobody} of {len(clip)} frames")
+    return SourceClip("standard input", clip.astype(np.float32), layout, fps, tuple(notes))
 
 
 def stream_skeleton(count: int, skeleton: Skeleton, joints: str | None = None) -> Skeleton:

@@ -143,20 +143,26 @@ class Preprocessing:
             array = array[:, :, joint_map(own, self.skeleton)]
             notes.append(f"joints of {own.name} were mapped to {self.skeleton.name}")
         array, more = fit_bodies(array, self.bodies)
-        return array, notes + more + self._size_notes(array, own)
+        return array, notes + more + self.size_notes(array, own)
 
-    def _size_notes(self, clip: np.ndarray, own: Skeleton) -> list[str]:
-        """A note if people do not have the size of people, in a network that knows metres."""
+    def size_notes(self, clip: np.ndarray, own: Skeleton, file: bool = True) -> list[str]:
+        """A note if people do not have the size of people, in a network that knows metres.
+
+        Args:
+            clip: (T, M, V, 3), as `adapt` returns it.
+            own: The joint layout that it had before.
+            file: Whether it comes from a file, which a skeleton.toml may describe.
+        """
         whole = self.skeleton.hips and self.skeleton.shoulders
         if self.unit != "m" or not whole or SMALLEST <= (size := body_size(clip)) <= LARGEST:
             return []
         fitting = [unit for unit, length in UNITS if SMALLEST <= size * length <= LARGEST]
         way = f'put skeleton = "{own.name}" and units = "{fitting[0]}"' if fitting else "put units"
+        way = f"{way} in a skeleton.toml beside the file, or " if file else ""
         return [
             f"bodies are {size:.3g} in size, which is no person in metres"
             + (f", but one in {fitting[0]}" if fitting else "")
-            + f"; the network was trained in metres: {way} in a skeleton.toml beside the file, or "
-            "convert the coordinates"
+            + f"; the network was trained in metres: {way}convert the coordinates"
         ]
 
     def input_frames(self, length: int) -> int | None:

@@ -19,8 +19,10 @@ def body_size(clip: np.ndarray) -> float:
         >>> body_size(clip)
         1.7
     """
-    bodies = clip[:: 1 + len(clip) // SOME]
-    bodies = bodies[present(bodies)]
+    some = clip[:: 1 + len(clip) // SOME]
+    bodies = some[present(some)]
+    if not len(bodies):  # somebody may be in a few frames only
+        bodies = clip[present(clip)]
     if not len(bodies):
         return 0.0
     return float(np.median((bodies.max(axis=1) - bodies.min(axis=1)).max(axis=1)))

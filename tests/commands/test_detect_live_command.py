@@ -20,6 +20,7 @@ from keras_skeleton.datasets.clip_sources import read_clips
 from keras_skeleton.detection.detector import Detector
 from keras_skeleton.detection.fit import per_frame
 from keras_skeleton.models.gate_net import gate_net
+from keras_skeleton.utils.errors import UserError
 from keras_skeleton.video.film import FilmFrame
 from keras_skeleton.zoo.entries import ZOO
 
@@ -109,7 +110,9 @@ def test_a_camera_says_what_the_film_says(made, monkeypatch, capsys, eager):
     # The files, with the key points, so that detections can be corrected.
     (table,) = (made / "live").glob("camera_20*.csv")
     assert len(pd.read_csv(table)) == len(offline)
-    assert len(pd.read_csv(made / "live" / "frames.csv")) == FRAMES // 2
+    frames, whole = (pd.read_csv(f"{name}/frames.csv") for name in ("live", "offline"))
+    assert len(frames) == FRAMES // 2
+    np.testing.assert_allclose(frames["probability"], whole["probability"][::2], atol=0.02)
     (clip,) = read_clips(made / "live" / "keypoints" / f"{table.stem}.npz")
     assert clip.clip.shape == (FRAMES // 2, 1, 25, 3)
     assert clip.fps == 15
@@ -124,7 +127,10 @@ def test_a_film_that_is_played_has_the_frames_of_the_film(made, monkeypatch, cap
     offline, live = (pd.read_csv(f"{name}/film.csv") for name in ("offline", "live"))
     assert set(live["file"]) == {"film.mkv"}
     assert "film.mkv" in (made / "live" / "film.eaf").read_text()
+    frames = pd.read_csv("live/frames.csv")
+    assert len(frames) == 150 + FRAMES
     late = 150 + 10  # the camera began then
+    assert frames["probability"].notna().tolist() == [t >= late - 1 for t in frames["frame"]]
     at = live[live["start"] - late > 40]  # what is early depends on frames that it has not seen
     for row in at.itertuples():
         near = offline[offline["label"] == row.label]
@@ -158,6 +164,100 @@ def test_frames_at_another_rate(made, monkeypatch, capsys, eager):
         found.append([(one["label"], one["start"] / fps, one["end"] / fps) for one in ends])
     assert found[0]
     assert found[0] == found[1]
+
+
+def walk(frames=120, joints=20):
+    """Somebody who moves, rounded as in JSON."""
+    rng = np.random.default_rng(0)
+    rest = rng.normal(0, 0.4, (1, joints, 3))
+    return (rest + rng.normal(0, 0.02, (frames, joints, 3)).cumsum(axis=0)).round(4)
+
+
+def feed(monkeypatch, lines):
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(line.strip() + "\n" for line in lines)))
+
+
+def as_lines(clip):
+    return [json.dumps(frame.tolist()) for frame in clip]
+
+
+# At the end, a stream may have one frame more at the detector's rate than the file.
+@pytest.mark.parametrize(("fps", "frames", "same"), [(15, 121, 121), (30, 120, 120), (30, 121, 95)])
+def test_frames_on_standard_input_are_those_of_the_file(
+    made, monkeypatch, capsys, eager, fps, frames, same
+):
+    clip = walk(frames)
+    np.save(made / "stream.npy", clip)
+    words = [*eager, "--fps", str(fps)]
+    assert main(["detect", "--stream", "stream.npy", *words, "--out", "file"]) == 0
+    feed(monkeypatch, as_lines(clip))
+    capsys.readouterr()
+    assert main(["detect", "--stream", "-", *words, "--out", "live"]) == 0
+    ends, lines, err = announced(capsys)
+    file, live = (pd.read_csv(f"{name}/frames.csv") for name in ("file", "live"))
+    assert len(live) == len(file) == frames
+    assert live["probability"].notna().all()
+    np.testing.assert_allclose(live["probability"][:same], file["probability"][:same], atol=2e-4)
+    columns = ["frame", "time_s", "label"]
+    pd.testing.assert_frame_equal(live[columns][:same], file[columns][:same])
+    assert max(one["frame"] for one in lines) == frames
+    assert max(one["end"] for one in ends) <= frames
+    assert f"{len(ends)} actions in {frames} frames" in err
+
+
+def test_nobody_in_a_frame_ends_no_stream(made, monkeypatch, capsys, eager):
+    lines = as_lines(walk())
+    lines[5] = json.dumps([None, *walk()[5, 1:].tolist()])
+    empty = ["null", "[]", "", json.dumps(np.full((20, 3), np.nan).tolist()), "[[null]]"]
+    zeros = json.dumps(np.zeros((20, 3)).tolist())
+    found = []
+    for gap in (empty, [zeros] * len(empty)):
+        lines[60 : 60 + len(gap)] = gap
+        feed(monkeypatch, lines)
+        assert main(["detect", "--stream", "-", *eager, "--fps", "15", "--out", "live"]) == 0
+        ends, _, err = announced(capsys)
+        found.append(ends)
+        assert len(pd.read_csv("live/frames.csv")) == len(lines)
+        assert err.count("line 61: no person") == err.count("no person") == (gap is empty)
+        assert err.count("line 6: joints that were not seen") == 1
+        shutil.rmtree("live")
+    assert found[0] == found[1] != []
+
+
+@pytest.mark.parametrize("line", ["garbage", "[[1, 2, Infinity]]", "[[1, 2, 3]]", "[1, 2]"])
+def test_a_bad_line_keeps_what_was_found(made, monkeypatch, capsys, eager, line):
+    feed(monkeypatch, [*as_lines(walk()), line])
+    assert main(["detect", "--stream", "-", *eager, "--fps", "15", "--out", "live"]) == 2
+    ends, _, err = announced(capsys)
+    assert "line 121" in err.splitlines()[-1]
+    assert len(pd.read_csv("live/stream.csv")) == len(ends) > 0
+    assert len(pd.read_csv("live/frames.csv")) == 120
+
+
+def test_a_camera_that_fails_keeps_what_was_found(made, monkeypatch, capsys, eager):
+    def after(number):
+        if number == 100:
+            raise UserError("front: the camera failed")
+
+    monkeypatch.setattr(detect_live, "open_camera", lambda name: EveryPicture(after=after))
+    assert main(["detect", "--stream", "camera:0", *eager, "--out", "live"]) == 2
+    assert "the camera failed" in capsys.readouterr().err.splitlines()[-1]
+    assert len(pd.read_csv(made / "live" / "frames.csv")) in (51, 52)
+    assert list((made / "live" / "keypoints").glob("camera_*.npz"))
+
+
+def test_units_and_joints_of_a_stream_are_said(made, monkeypatch, capsys, eager):
+    clip = walk(50, joints=25)
+    for factor, times in ((1, 0), (1000, 2)):
+        feed(monkeypatch, as_lines(factor * clip))
+        assert main(["detect", "--stream", "-", *eager, "--fps", "15"]) == 0
+        err = capsys.readouterr().err
+        assert err.count("no person in metres, but one in mm") == times  # at the end, too
+        assert "skeleton.toml" not in err
+        assert err.count("joints of kinect_v2 were mapped to kinect_v1") == 1
+    feed(monkeypatch, as_lines(1000 * clip[:10]))
+    assert main(["detect", "--stream", "-", *eager, "--fps", "15"]) == 0
+    assert capsys.readouterr().err.count("no person in metres") == 1
 
 
 def test_standard_input_without_frames(made, monkeypatch, capsys, eager):

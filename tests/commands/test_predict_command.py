@@ -108,6 +108,31 @@ def test_frames_from_standard_input(clips, capsys, monkeypatch):
     assert (row["label"], row["end"]) == (labels["clip100.npy"], len(clip))
 
 
+def test_nobody_in_a_frame_of_standard_input(clips, capsys, monkeypatch):
+    folder, labels = clips
+    clip = np.load(folder / "clip100.npy")
+    lines = [json.dumps(frame.tolist()) for frame in clip]
+    half = len(clip) // 2
+    lines[half] = json.dumps(
+        np.where(np.arange(clip.size // len(clip)) == 0, np.nan, clip[half].ravel())
+        .reshape(clip[half].shape)
+        .tolist()
+    )
+    lines = ["null", "[]", "", *lines]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    words = ["predict", "-", "--weights", WEIGHTS, "--window", str(len(lines))]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    (line,) = [x for x in captured.out.splitlines() if x.startswith("{")]
+    row = json.loads(line)
+    assert (row["label"], row["end"]) == (labels["clip100.npy"], len(lines))
+    assert captured.err.count("line 1: no person") == captured.err.count("no person") == 1
+    assert captured.err.count("joints that were not seen") == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO("[[1, 2]]"))
+    assert main(words) == 2
+    assert "line 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
