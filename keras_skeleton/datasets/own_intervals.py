@@ -259,7 +259,7 @@ def _of_files(
     for name, (path,) in beside.items():
         content = _eaf(path, options) if path.suffix.lower() == ".eaf" else None
         if content is None:
-            content = read_annotation_table(path, *options)
+            content = read_annotation_table(path, *options, names_files=False)
         for note in content.notes:
             said[note.replace(path.name, f"*{path.suffix}", 1)] += 1
         for line, why, _ in content.bad:

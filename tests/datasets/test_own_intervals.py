@@ -266,6 +266,14 @@ def test_seconds_of_another_frame_rate_are_said(folder, read):
         read()
 
 
+def test_the_file_in_a_table_of_one_recording_does_not_matter(folder, read):
+    record(folder)
+    lines = [f"obs,film.mp4,a test,{n},{a / FPS},{b / FPS}" for n, a, b in ACTIONS]
+    header = "Observation id,Media file,Description,Behavior,Start (s),Stop (s)"
+    (folder / "rec1.intervals.csv").write_text("\n".join([header, *lines]))
+    assert spans(read()) == EXPECTED
+
+
 def name_participant(path, name):
     path.write_text(path.read_text().replace("<TIER ", f'<TIER PARTICIPANT="{name}" '))
 

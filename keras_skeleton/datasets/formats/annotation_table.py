@@ -37,7 +37,8 @@ NO_ACTION = "no action"
 ROLES = {
     "file": (
         "file", "filename", "file_name", "filepath", "file_path", "path", "recording", "video",
-        "video_id", "video_name", "video_file", "media", "media_file", "observation_id",
+        "video_id", "video_name", "video_file", "media", "media_file", "media_file_name",
+        "media_file_path", "observation_id",
     ),
     "label": (
         "label", "labels", "class", "class_name", "action", "activity", "gesture", "category",
@@ -53,6 +54,11 @@ ROLES = {
     "tier": ("tier", "tier_name", "tiers", "track", "layer"),
     "frame": ("frame", "frame_number", "frame_id", "frame_index", "frame_idx", "frame_no"),
 }  # fmt: skip
+# Names that count only where no other has the role: in tables of BORIS, the name and the
+# description of an observation stand beside the film and the behavior.
+WEAK = {"observation_id", "description"}
+NOT_TIMES = {"time_offset", "time_offset_s"}  # of BORIS; "offset" is an end elsewhere
+NOBODY = "no focal subject"  # of BORIS
 BOUNDARIES = {
     "start": "start", "begin": "start", "beginning": "start", "onset": "start", "from": "start",
     "first": "start", "end": "end", "stop": "end", "offset": "end", "to": "end", "finish": "end",
@@ -132,7 +138,11 @@ class _Times(NamedTuple):
 
 
 def read_annotation_table(
-    path: Path, tier: str | None = None, ends: str = "", first_frame: int = 0
+    path: Path,
+    tier: str | None = None,
+    ends: str = "",
+    first_frame: int = 0,
+    names_files: bool = True,
 ) -> AnnotationTable:
     """Reads a table of actions.
 
@@ -142,6 +152,8 @@ def read_annotation_table(
         ends: `"excluded"` or `"included"`, whether the end is a frame of the action. By default
             excluded, but included for columns `last_frame` and `stop_frame`.
         first_frame: Number of a recording's first frame.
+        names_files: Whether the column of files matters. A table of one recording is known by its
+            own name.
 
     Raises:
         DatasetError: The file cannot be read, or its columns have no or more than one meaning.
@@ -164,7 +176,7 @@ def read_annotation_table(
         body = rows[1:]
     else:
         header, body = _without_header(path, rows), rows
-    roles = _roles(path, header, rows[0][1])
+    roles = _roles(path, header, rows[0][1], names_files)
     width = len(header)
     bad = [
         (line, f"{len(words)} fields, expected {width}", _likely_file(words, roles, width))
@@ -173,6 +185,8 @@ def read_annotation_table(
     ]
     body = [(line, words) for line, words in body if len(words) == width]
     given = rows[0][1] if body is not rows and _is_header(header) else header
+    if not names_files:
+        roles.pop("file", None)
     for role in ("subject", "view", "split", "tier"):  # tools write columns that nobody filled
         if role in roles and not any(words[roles[role]] for _, words in body):
             del roles[role]
@@ -278,6 +292,8 @@ def _boundary(name: str) -> tuple[str, str] | None:
         >>> _boundary("begin_time_ss_msec"), _boundary("stop_frame"), _boundary("label")
         (('start', 's'), ('end', 'frames'), None)
     """
+    if name in NOT_TIMES:
+        return None
     unit = None
     for pattern, own in (
         ("_hh_mm_ss_ms", CLOCK),
@@ -308,12 +324,15 @@ def _is_header(names: Sequence[str]) -> bool:
     return any(name in known or _boundary(name) is not None for name in names)
 
 
-def _roles(path: Path, header: Sequence[str], given: Sequence[str]) -> dict[str, int]:
+def _roles(path: Path, header: Sequence[str], given: Sequence[str], named: bool) -> dict[str, int]:
     """The column of each role; the role's own name wins over others."""
     found: dict[str, int] = {}
     for role, names in ROLES.items():
         own = [k for k, name in enumerate(header) if name in names]
         exact = [k for k in own if header[k] == names[0]]
+        own = [k for k in own if header[k] not in WEAK] or own
+        if role == "file" and not named and not exact:
+            own = own[:1]  # the recording is known, so it does not matter which
         if len(exact or own) > 1:
             listed = " and ".join(f"'{given[k]:.40}'" for k in (exact or own)[:LISTED])
             raise DatasetError(
@@ -357,6 +376,11 @@ def _times(
     if known:
         return known[0]._replace(others=tuple(one for one in known[1:] if one.end is not None))
     have = ", ".join(f"'{name:.40}'" for name in given[:LISTED])
+    if {"time", "behavior"} <= set(header):
+        raise DatasetError(
+            f"{path}:1: has a line for each start and each stop; export the aggregated events of "
+            "BORIS, with both in a line (not the tabular events)"
+        )
     if places:
         raise DatasetError(
             f"{path}:1: start and end must both be there, in the same unit; its columns "
@@ -550,6 +574,8 @@ def _row(
         for role in ("file", "label", "subject", "view", "split", "tier")
         if role in roles
     }
+    if fields.get("subject", "").casefold() == NOBODY:
+        fields["subject"] = ""
     if "file" in roles and not fields["file"]:
         raise _BadLineError("empty field file")
     seconds = times.unit != FRAMES

@@ -159,6 +159,40 @@ def test_other_tools(place):
     assert spans == [("a", 0, 3), ("b", 3, 4), ("b", 5, 6)]
 
 
+# The columns of BORIS's aggregated events: of version 7, and of version 8 and later.
+BORIS = {
+    "Observation id,Observation date,Media file,Total length,FPS,Subject,Behavior,Modifiers,"
+    "Behavior type,Start (s),Stop (s),Duration (s),Comment start,Comment stop":
+    "ann wave,2020-01-01 10:00:00,/films/rec1.mp4,60.0,25.0,ann,wave,,STATE,1.5,3.0,1.5,a,b",
+    "Observation id,Observation date,Description,Observation type,Source,Time offset (s),"
+    "Coding duration,Media duration (s),FPS (frame/s),Subject,"
+    "Observation duration by subject by observation,Behavior,Behavioral category,Modifier #1,"
+    "Behavior type,Start (s),Stop (s),Duration (s),Media file name,Image index start,"
+    "Image index stop,Image file path start,Image file path stop,Comment start,Comment stop":
+    "ann wave,2024-01-01 10:00:00,a test,Media file(s),player #1:/films/rec1.mp4,0.0,58.0,60.0,"
+    "25.0,ann,58.0,wave,arms,,STATE,1.5,3.0,1.5,/films/rec1.mp4,37,75,NA,NA,a,b",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("header", BORIS)
+def test_aggregated_events_of_boris(place, header):
+    text = f"{header}\n{BORIS[header]}\n"
+    table = read(place, text)
+    assert actions(table) == [("/films/rec1.mp4", "wave", 1.5, 3, True)]
+    assert table.rows[0].subject == "ann"
+    table = read(place, text.replace("ann,", "No focal subject,"), names_files=False)
+    assert not table.names_files
+    assert table.rows[0].subject == ""
+    assert read(place, "file,observation id,video,label,start,end\n,,,a,1,2\n",
+                names_files=False).rows[0].label == "a"  # fmt: skip
+
+
+def test_tabular_events_of_boris_are_refused_with_what_to_do(place):
+    header = "Observation id,Subject,Behavior,Behavior type,Time,Media file name,Comment"
+    with pytest.raises(DatasetError, match="aggregated"):
+        read(place, f"{header}\na,ann,wave,START,1.5,rec1.mp4,\na,ann,wave,STOP,3,rec1.mp4,\n")
+
+
 def test_where_an_end_is_included(place):
     for header, ends, end in (
         ("start_frame,end_frame", "", 20), ("start_frame,end_frame", "included", 21),
