@@ -24,6 +24,7 @@ from keras_skeleton.transforms.normalise import torso_length
 
 FRAMES = 50  # about as many frames of a clip are looked at
 METRIC = ("m", "cm", "mm")
+MIXED, LISTED = 8, 10  # units differ by ten or more, people, even crouching ones, by less
 
 
 def has_trunk(skeleton: Skeleton) -> bool:
@@ -55,6 +56,7 @@ class BodyChecks:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.sizes: list[float] = []
+        self.names: list[str] = []
         self.torsos: list[bool] = []
         self.ups: list[np.ndarray] = []
         self.low, self.high = np.full(3, np.inf), np.full(3, -np.inf)
@@ -63,8 +65,8 @@ class BodyChecks:
         self.declared = "other" if default else layout.unit
         self.upper, self.lower = up_pairs(layout.skeleton)
 
-    def add(self, clip: np.ndarray) -> None:
-        """Adds a clip (T, M, V, 3), as it is trained on."""
+    def add(self, clip: np.ndarray, name: str = "") -> None:
+        """Adds a clip (T, M, V, 3), as it is trained on, and its name."""
         if self.layout.pose is not None:
             self.torsos.append(abs(torso_length(clip, self.layout.skeleton) - 1) < 1e-4)
         bodies = clip[:: 1 + len(clip) // FRAMES]
@@ -72,6 +74,7 @@ class BodyChecks:
         if not len(bodies):
             return
         self.sizes.append(body_size(clip))
+        self.names.append(name)
         low, high = bodies.min(axis=1), bodies.max(axis=1)
         self.low, self.high = np.minimum(self.low, low.min(0)), np.maximum(self.high, high.max(0))
         if self.upper and self.lower:
@@ -120,6 +123,8 @@ class BodyChecks:
         known = not self.torso and self.sizes and has_trunk(self.layout.skeleton)
         if known and (why := self._wrong_unit()):
             report.note(why)
+        if why := self._mixed_units():
+            report.note(why)
         if self.ups and (why := self._wrong_up()):
             report.note(why)
 
@@ -152,6 +157,23 @@ class BodyChecks:
         return (
             f'with units = "{declared}" in {FILE}, bodies are {size:.3g} m in size, which is no '
             f"person; {way}"
+        )
+
+    def _mixed_units(self) -> str:
+        """A note about clips in another unit than most: sizes of people differ less than units."""
+        sizes = np.array(self.sizes)
+        if not sizes.any() or self.declared == "pixels":
+            return ""
+        usual = float(np.percentile(sizes[sizes > 0], 50, method="lower"))
+        other = np.flatnonzero((sizes > MIXED * usual) | ((sizes < usual / MIXED) & (sizes > 0)))
+        if not len(other):
+            return ""
+        named = ", ".join(f"'{self.names[k]}' {sizes[k]:.3g}" for k in other[:LISTED])
+        more = f" and {len(other) - LISTED} more" if len(other) > LISTED else ""
+        return (
+            f"{len(other)} of {len(sizes)} clips have bodies of another size than the others, "
+            f"{usual:.3g}: {named}{more}; are they in another unit? Give all clips of the folder "
+            f"the same, named in {FILE}"
         )
 
     def _wrong_up(self) -> str:

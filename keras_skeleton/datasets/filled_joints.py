@@ -68,7 +68,7 @@ class FilledJoints:
             worst = max(gaps, key=lambda name: gaps[name])
             report.note(
                 f"{len(gaps)} of {len(self.shares)} clips had missing joints, which were "
-                f"interpolated from other frames (most in '{worst}': {gaps[worst]:.0%})"
+                f"interpolated from other frames (most in '{worst}': {_percent(gaps[worst])})"
             )
         if self.never:
             report.note(
@@ -81,6 +81,10 @@ class FilledJoints:
                 f" (number of clips): {_listed(self.zero)}; if zeros mean that a joint was not "
                 f'seen, put zeros = "missing" in {FILE}, otherwise zeros = "kept"'
             )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.005 else "less than 1%"
 
 
 def _listed(counts: Counter[str]) -> str:

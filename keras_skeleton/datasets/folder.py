@@ -238,7 +238,7 @@ def read(
                 filled=gaps.add(name, part.clip, part.filled),
                 **columns,
             )
-            bodies.add(part.clip)
+            bodies.add(part.clip, name)
             counts[row.label] += 1
     if timeless:
         count = "" if len(timeless) == 1 else f", like those of {len(timeless) - 1} more lines"

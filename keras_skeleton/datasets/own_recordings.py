@@ -20,6 +20,7 @@ from keras_skeleton.datasets.own_intervals import OwnRecordings, listed
 from keras_skeleton.datasets.own_labels import NO_RATE, Row
 from keras_skeleton.datasets.own_names import class_names, name_lookalikes, numbered
 from keras_skeleton.datasets.store import StoreWriter
+from keras_skeleton.transforms.geometry import present
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import plain_name
 
@@ -50,6 +51,7 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
             "action: correct or delete it"
         )
     used: list[str] = []
+    absent: dict[str, tuple[int, int]] = {}
     crowded = cut = 0
     timeless: list[Path] = []
     for number, (file, path) in enumerate(own.files.items(), start=1):
@@ -96,7 +98,9 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
         )
         for label, start, end in spans:
             writer.add_interval(videos[file], label, start, end)
-        bodies.add(part.clip)
+        bodies.add(part.clip, file)
+        if gone := int((~present(part.clip).any(axis=1)).sum()):
+            absent[file] = gone, len(part.clip)
     if timeless:
         count = "" if len(timeless) == 1 else f", like those of {len(timeless) - 1} more recordings"
         report.skip(timeless[0], f"its intervals are in seconds{count}, but {NO_RATE}")
@@ -105,6 +109,9 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
     notes.add_notes(report)
     gaps.add_notes(report)
     bodies.add_notes(report)
+    if absent:
+        named = [f"'{file}' {gone} of {frames}" for file, (gone, frames) in absent.items()]
+        report.note(f"frames without a person: {listed(named)}")
     if crowded:
         report.note(
             f"{crowded} recordings show more than {people} people; those with the most motion were "

@@ -274,6 +274,37 @@ def test_the_file_in_a_table_of_one_recording_does_not_matter(folder, read):
     assert spans(read()) == EXPECTED
 
 
+def test_one_recording_in_another_unit_is_named(folder, read):
+    lines = ["file,label,start,end"]
+    for k in range(1, 5):
+        record(folder, f"rec{k}.npy", seed=k)
+        lines.append(f"rec{k},wave,1,20")
+    (folder / "intervals.csv").write_text("\n".join(lines))
+    said = []
+    read(said)
+    assert not any("another size" in text for text in said)
+    np.save(folder / "rec3.npy", 1000 * np.load(folder / "rec3.npy"))
+    for clips in ("untrimmed", "trimmed"):
+        said = []
+        read(said, clips=clips)
+        (note,) = [text for text in said if "another size" in text]
+        assert "1 of 4" in note
+        assert "'rec3.npy" in note
+
+
+def test_frames_without_a_person_are_named(folder, read):
+    record(folder)
+    clip = np.load(folder / "rec1.npy")
+    clip[30:70] = np.nan
+    clip[5, 0, 3] = np.nan
+    np.save(folder / "rec1.npy", clip)
+    as_frames(folder)
+    said = []
+    read(said)
+    assert any("'rec1.npy' 40 of 100" in text for text in said)
+    assert not any(" 0%" in text for text in said)
+
+
 def name_participant(path, name):
     path.write_text(path.read_text().replace("<TIER ", f'<TIER PARTICIPANT="{name}" '))
 
