@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = parser_for("detect", __doc__)
     group = parser.add_argument_group("networks")
     group.add_argument(
-        "--dataset", help="choose ut_kinect, synthetic, pku_mmd or folder (recordings of your own)"
+        "--dataset",
+        help="choose ut_kinect, synthetic, pku_mmd or folder (recordings of your own, by default "
+        "with gate_b instead of the tap_u and tap_u_m of the paper)",
     )
     group.add_argument(
         "--protocol", help="choose a protocol (synthetic: untrimmed; folder: folds by default)"
@@ -85,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("results")
     group.add_argument("--out", type=Path, help="write results to this folder")
     group.add_argument("--resume", action="store_true", help="continue a run, or add table rows")
+    group.add_argument(
+        "--force", action="store_true", help="replace results of --stream that are there"
+    )
     add_settings(parser)
     add_stream_arguments(parser)
     parser.epilog = ready_made()
@@ -134,6 +139,10 @@ def run(words: Sequence[str]) -> None:
     way = "tap_b" if args.bidirectional else "tap_u"
     if args.method is not None and args.table:
         raise UserError("--table runs all methods; leave out --method")
+    asked = args.method or args.table or args.bidirectional or chosen_settings(args)
+    if source.name == "folder" and not asked:
+        args.method = "gate_b"  # TAP-LSTM finds far less
+        print("using method gate_b")
     kind = "table" if args.table else (args.method or way).replace(",", "_")
     base = Path("runs") / f"detect_{kind}_{args.dataset}_{args.protocol}"
     with folder_of_run(args, base) as out:

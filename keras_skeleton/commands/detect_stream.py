@@ -5,14 +5,25 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_skeleton.commands.common import add_key_point_arguments, start_keras, whole_number
-from keras_skeleton.commands.detect_live import announce_film, announce_lines, nothing_in_film
+from keras_skeleton.commands.common import (
+    add_key_point_arguments,
+    folders_of,
+    start_keras,
+    whole_number,
+)
+from keras_skeleton.commands.detect_live import (
+    STREAM,
+    announce_film,
+    announce_lines,
+    nothing_in_film,
+)
 from keras_skeleton.commands.film import progress_bar
 from keras_skeleton.commands.pose_models import add_pose_models, pose_estimator, pose_models
 from keras_skeleton.datasets.clip_sources import check_content
@@ -158,9 +169,14 @@ def detect_in_stream(args: argparse.Namespace) -> None:
     start_keras()
     from keras_skeleton.detection.detector import GATES, METHODS, TAP, Detector
 
-    detector = Detector(place, (args.fold or [1])[0])
+    if args.out is not None and not camera:  # the name of a camera's files is the time
+        _check_free(args.out, _name(args), args.force)
+    folds = Detector(place).folds()
+    number = args.fold[0] if args.fold else (folds or [1])[0]
+    detector = Detector(place, number)
     live = camera or args.live
-    method = args.method or _default_method(detector.methods(), live or source == STANDARD_INPUT)
+    methods = detector.methods()
+    method = args.method or _default_method(methods, live or source == STANDARD_INPUT)
     settings = detector.settings(method)
     if chosen := chosen_settings(args):
         if method not in TAP:
@@ -173,6 +189,17 @@ def detect_in_stream(args: argparse.Namespace) -> None:
             f"'{method}' needs whole recordings; for cameras and --live, use a detector with "
             f"{' or '.join(GATES)}{_gates_of_zoo()}"
         )
+    chosen_notes = []
+    if len(folds) > 1 and not args.fold:
+        chosen_notes.append(
+            f"the network of fold {number} detects, of {len(folds)} (--fold takes another; a run "
+            "with --protocol all has one, trained on all recordings)"
+        )
+    if len(methods) > 1 and not args.method:
+        chosen_notes.append(f"{method} detects, of {', '.join(methods)} (--method takes another)")
+    announced = live or (source == STANDARD_INPUT and method in GATES)
+    for note in chosen_notes:
+        print(f"note: {note}", file=sys.stderr if announced else sys.stdout)
     if live:
         for note in _place_notes(detector, METHODS[method]):
             print(f"note: {note}", file=sys.stderr)
@@ -185,8 +212,44 @@ def detect_in_stream(args: argparse.Namespace) -> None:
         _detect_in_recording(args, detector, method, settings, models)
 
 
+def _name(args: argparse.Namespace) -> str:
+    """Name of the files of a recording."""
+    return STREAM if args.stream == STANDARD_INPUT else plain_name(Path(args.stream).stem)
+
+
+def _check_free(folder: Path, name: str, force: bool) -> None:
+    """Refuses to replace results, which may have been corrected by hand."""
+    from keras_skeleton.detection.outputs import existing_outputs
+
+    found = [] if force else existing_outputs(folder, name)
+    if found:
+        more = f" and {len(found) - 1} more of '{name}'" if len(found) > 1 else ""
+        raise UserError(
+            f"{found[0]}{more}: already there, from this recording or another of its name; choose "
+            "another folder with --out, or replace them with --force"
+        )
+
+
+@contextmanager
+def _folder_of_results(args: argparse.Namespace) -> Iterator[Path]:
+    """Locks the folder of a recording's results: --out, or else a new one, or with --force the
+    first."""
+    base = Path("detections") / _name(args)
+    for folder in [args.out] if args.out else folders_of(base):
+        if not args.out and folder.exists() and not args.force:
+            continue
+        with locked(folder):
+            if folder not in (args.out, base):
+                print(f"{base} exists; results go to {folder}")
+            _check_free(folder, _name(args), args.force)
+            yield folder
+            return
+
+
 def _check_options(args: argparse.Namespace, camera: bool, film: bool) -> None:
     """Refuses options that would do nothing."""
+    if args.fold and len(args.fold) > 1:
+        raise UserError("the network of one fold detects in a recording; give --fold once")
     if args.live and not (film or camera):
         raise UserError("--live needs a film, or a camera such as camera:0")
     if args.seconds is not None and not (camera or args.live):
@@ -260,7 +323,7 @@ def _detect_in_recording(
         if probability is not None:
             at = np.round(np.arange(length) * other / fps).astype(int)
             probability = probability[np.minimum(at, len(probability) - 1)]
-    path = Path("stream" if args.stream == STANDARD_INPUT else args.stream)
+    path = Path(STREAM if args.stream == STANDARD_INPUT else args.stream)
     for note in recording.info["notes"]:  # on what was read, before what was found in it
         print(f"note: {note}")
     shown = named(found, path.name, run["classes"], fps, times)
@@ -271,15 +334,14 @@ def _detect_in_recording(
     if times is not None:
         seconds = f" ({times[-1]:.1f} s)"
     print(f"{len(shown)} actions in {length} frames{seconds} of {path.name}")
-    for note in _notes(run, fps, film):
+    for note in [*_notes(run, fps, film), *recording.info["warnings"]]:
         print(f"note: {note}")
     if film and not len(shown):
         print(f"note: {nothing_in_film(run, args.stream)}")
-    name = plain_name(path.stem)
-    with locked(args.out or Path("detections") / name) as folder:
+    with _folder_of_results(args) as folder:
         paths = write_outputs(
             folder,
-            name,
+            _name(args),
             found,
             length,
             run["classes"],
@@ -312,7 +374,7 @@ def _read(args: argparse.Namespace, detector: Detector) -> SkeletonDataset:
     known = (detector.skeleton, run["bodies"], run["classes"])
     if args.stream == STANDARD_INPUT:
         found = read_frames_of(sys.stdin, detector.skeleton, args.skeleton, args.fps)
-        return recording_of(found, *known, "stream", run.get("unit", "m"))
+        return recording_of(found, *known, STREAM, run.get("unit", "m"), "stream")
     return read_recording(
         Path(args.stream), *known, args.skeleton, not args.no_track, args.image_size,
         run.get("unit", "m"),
@@ -330,7 +392,7 @@ def _read_film(
         poses = film_poses(path, pose_estimator(models), args.person, progress=progress)
     recording = recording_of(
         poses.clip, detector.skeleton, run["bodies"], run["classes"], path.stem,
-        run.get("unit", "m"),
+        run.get("unit", "m"), "film",
     )  # fmt: skip
     recording.info["notes"] += _place_notes(detector, parts)
     return recording
@@ -358,7 +420,7 @@ def _notes(run: Mapping[str, Any], fps: float | None, film: bool) -> Iterator[st
     if fps is None:
         yield (
             "the frame rate is unknown, so no file with seconds was written (.eaf, .vtt, "
-            "activitynet.json); give it with --fps"
+            ".activitynet.json); give it with --fps"
         )
     elif is_other_rate(trained := trained_fps(run), fps):
         yield (

@@ -239,6 +239,11 @@ class Detector:
         classes = [*self.run["classes"], "no action"]
         return Recognizer(self.network("classifier"), classes, preprocessing, name=str(self.folder))
 
+    def folds(self) -> list[int]:
+        """The folds of the run, by number from 1."""
+        numbers = [own.name[5:] for own in self.folder.glob("fold_[0-9]*") if own.is_dir()]
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
     def methods(self) -> list[str]:
         """The methods run on this fold, in the order of the paper's tables (TAP methods last)."""
         return [name for name in METHODS if (self.fold / name / "settings.json").is_file()]
@@ -253,7 +258,7 @@ class Detector:
             raise UnknownNameError("method", method, METHODS, of="detection")
         path = self.fold / method / "settings.json"
         if not self.fold.is_dir():
-            known = sorted(int(own.name[5:]) for own in self.folder.glob("fold_[0-9]*"))
+            known = self.folds()
             raise UserError(f"{self.folder}: has no fold {self.number}; its folds are {known}")
         if not path.is_file():
             raise UserError(

@@ -2,14 +2,15 @@
 
     NAME.csv          file, label, start, end (frames, the end excluded), start_s, end_s, score; it
                       is also an intervals.csv, so that detections can be corrected and trained on
-    frames.csv        frame, time_s, label and probability of every frame
+    NAME.frames.csv   frame, time_s, label and probability of every frame
     NAME.eaf          for ELAN
     NAME.vtt          subtitles (WebVTT), which players show over the film of the same name
-    pku_mmd/NAME.txt, activitynet.json    formats of the benchmarks
+    pku_mmd/NAME.txt, NAME.activitynet.json    formats of the benchmarks
     NAME.png          a timeline
 
-Files with times need the frame rate: without it, NAME.eaf, NAME.vtt and activitynet.json are left
-out, and columns of seconds are empty.
+All have the recording's name, so that a folder may hold those of several recordings. Files with
+times need the frame rate: without it, NAME.eaf, NAME.vtt and NAME.activitynet.json are left out,
+and columns of seconds are empty.
 """
 
 from __future__ import annotations
@@ -29,8 +30,28 @@ from keras_skeleton.utils.tables import write_table
 from keras_skeleton.viz.detection_plots import timeline_figure
 from keras_skeleton.viz.style import save_figure
 
+PARTS = ("{}.csv", "{}.frames.csv", "pku_mmd/{}.txt", "{}.activitynet.json", "{}.eaf", "{}.vtt",
+         "{}.png")  # fmt: skip
 COLUMNS = ["file", "label", "start", "end", "start_s", "end_s", "score"]
 DIGITS = 3  # of seconds
+
+
+def existing_outputs(folder: Path, name: str) -> list[Path]:
+    """Files in a folder that `write_outputs` would replace or delete.
+
+    Args:
+        folder: The folder.
+        name: Name of the recording.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "rec1.eaf").write_text("corrected by hand")
+        ...     [path.name for path in existing_outputs(Path(folder), "rec1")]
+        ['rec1.eaf']
+    """
+    paths = [folder / part.format(name) for part in PARTS]
+    return [path for path in paths if path.exists()]
 
 
 def seconds_at(
@@ -171,6 +192,8 @@ def write_outputs(
 ) -> list[Path]:
     """Writes all files of the detections of a recording.
 
+    Files of the same name are replaced, or deleted if they are not written now.
+
     Args:
         folder: The folder.
         name: Name of the recording, a plain file name.
@@ -188,29 +211,31 @@ def write_outputs(
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    own = [folder / part.format(name) for part in PARTS]
+    csv, frame_csv, pku_mmd, activitynet, eaf, vtt, png = own
     table = named(found, file or name, classes, fps, times)
-    tables = {folder / f"{name}.csv": table}
-    tables[folder / "frames.csv"] = frame_labels(found, frames, classes, fps, probability, times)
-    for path, content in tables.items():
-        write_table(content, path, index=False)
-    paths = list(tables)
+    write_table(table, csv, index=False)
+    labels_of_frames = frame_labels(found, frames, classes, fps, probability, times)
+    write_table(labels_of_frames, frame_csv, index=False)
     of_video = found.assign(video=name)
-    write_pku_mmd(of_video.assign(label=of_video["label"] + 1), folder / "pku_mmd", [name])
-    paths.append(folder / "pku_mmd" / f"{name}.txt")
+    write_pku_mmd(of_video.assign(label=of_video["label"] + 1), pku_mmd.parent, [name])
+    paths = [csv, frame_csv, pku_mmd]
     if times is not None:  # seconds are places at one frame a second
         sides = {side: seconds_at(found[side], fps, times) for side in ("start", "end")}
         found, fps = found.assign(**sides), 1.0
     if fps:
-        paths.append(folder / "activitynet.json")
-        write_activitynet(found.assign(video=name), paths[-1], classes, fps)
+        write_activitynet(found.assign(video=name), activitynet, classes, fps, [name])
         labels = timed_labels(found, classes, fps)
-        paths.append(folder / f"{name}.eaf")
-        write_eaf(labels, paths[-1], media, classes=classes)
-        paths.append(folder / f"{name}.vtt")
-        write_vtt(labels, paths[-1])
+        write_eaf(labels, eaf, media, classes=classes)
+        write_vtt(labels, vtt)
+        paths += [activitynet, eaf, vtt]
     length = frames if times is None else float(times[-1])
     figure = timeline_figure({"detected": found}, length, classes, title, fps)
-    return [*paths, save_figure(figure, folder / f"{name}.png")]
+    paths.append(save_figure(figure, png))
+    for path in existing_outputs(folder, name):
+        if path not in paths:
+            path.unlink()
+    return paths
 
 
 def timed_labels(found: pd.DataFrame, classes: Sequence[str], fps: float) -> list[TimedLabel]:

@@ -129,7 +129,11 @@ def write_pku_mmd(detections: pd.DataFrame, folder: str | Path, videos: Sequence
 
 
 def write_activitynet(
-    detections: pd.DataFrame, path: str | Path, classes: Sequence[str], fps: float
+    detections: pd.DataFrame,
+    path: str | Path,
+    classes: Sequence[str],
+    fps: float,
+    videos: Sequence[str] = (),
 ) -> None:
     """Writes detections to a JSON file in the format of the ActivityNet evaluation.
 
@@ -138,6 +142,7 @@ def write_activitynet(
         path: Output file.
         classes: Class names.
         fps: Frames per second.
+        videos: Videos that are listed even without detections.
 
     Example:
         >>> import json, tempfile
@@ -148,7 +153,7 @@ def write_activitynet(
         {'a': [{'label': 'wave', 'score': 0.9, 'segment': [1.0, 2.0]}]}
     """
     table = checked(detections, "detections", DETECTION)
-    results: dict[str, list[dict[str, object]]] = {}
+    results: dict[str, list[dict[str, object]]] = {str(video): [] for video in videos}
     for row in table.itertuples(index=False):
         segment = [row.start / fps, row.end / fps]
         found = {"label": classes[int(row.label)], "score": float(row.score), "segment": segment}

@@ -136,13 +136,13 @@ def test_a_detector_of_the_zoo_by_its_name(tmp_path, capsys, monkeypatch):
     out = tmp_path / "detections" / "rec"
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert names == {
-        "rec.csv", "frames.csv", "pku_mmd/rec.txt", "activitynet.json", "rec.eaf", "rec.vtt",
-        "rec.png",
+        "rec.csv", "rec.frames.csv", "pku_mmd/rec.txt", "rec.activitynet.json", "rec.eaf",
+        "rec.vtt", "rec.png",
     }  # fmt: skip
     found = pd.read_csv(out / "rec.csv")
     assert len(found)
     np.testing.assert_allclose(found["start_s"], found["start"] / 30, atol=1e-3)
-    frames = pd.read_csv(out / "frames.csv")
+    frames = pd.read_csv(out / "rec.frames.csv")
     assert len(frames) == 1500
     row = found.iloc[0]
     assert frames["label"][row["start"]] == row["label"]
@@ -161,7 +161,7 @@ def test_a_detector_of_the_zoo_by_its_name(tmp_path, capsys, monkeypatch):
     slow = pd.read_csv(tmp_path / "slow" / "slow.csv")
     assert slow["label"].tolist() == found["label"].tolist()
     np.testing.assert_allclose(slow["start_s"], found["start_s"], atol=0.1)
-    assert len(pd.read_csv(tmp_path / "slow" / "frames.csv")) == 3000
+    assert len(pd.read_csv(tmp_path / "slow" / "slow.frames.csv")) == 3000
 
 
 @pytest.mark.slow
@@ -189,7 +189,7 @@ def test_a_film_as_the_recording(tmp_path, capsys, monkeypatch):
     assert "in 40 frames (1.3 s at 30 frames per second) of film.mkv" in said
     assert ("predict " in said) == ("\n0 actions" in said)  # what to try instead
     assert "film.mkv" in (tmp_path / "out" / "film.eaf").read_text()
-    assert len(pd.read_csv(tmp_path / "out" / "frames.csv")) == 40
+    assert len(pd.read_csv(tmp_path / "out" / "film.frames.csv")) == 40
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_ones_own_recordings(own, tmp_path, capsys):
     assert (about["fps"], about["classes"]) == (20, ["out", "up"])
     stream = ["--weights", str(run), "--stream", str(own / "s01.npy")]
     assert main(["detect", *stream, "--out", str(tmp_path / "out")]) == 0
-    frames = pd.read_csv(tmp_path / "out" / "frames.csv")
+    frames = pd.read_csv(tmp_path / "out" / "s01.frames.csv")
     assert len(frames) == 160
     assert frames["probability"].between(0, 1).all()
     assert frames["time_s"].iloc[20] == 1
@@ -247,9 +247,29 @@ def test_one_class_needs_a_gate(own, tmp_path, capsys):
         write_eaf([TimedLabel("up", 2.0, 3.5)], path)
     words = ["--dataset", "folder", "--data-dir", str(own), "--cache-dir", str(tmp_path / "cache")]
     out = tmp_path / "run"
-    assert main(["detect", *words, "--protocol", "cs", "--out", str(out)]) == 2
+    words = ["detect", *words, "--method", "tap_u"]
+    assert main([*words, "--protocol", "cs", "--out", str(out)]) == 2
     assert "gate_b" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_ones_own_recordings_train_a_gate_unless_asked_otherwise(own, tmp_path, monkeypatch):
+    from keras_skeleton.detection import experiment
+
+    found = []
+
+    class Stub:
+        def __init__(self, methods, **others):
+            found.append(methods)
+
+        def run(self, folds, resume):
+            return ""
+
+    monkeypatch.setattr(experiment, "Detection", Stub)
+    words = ["--dataset", "folder", "--data-dir", str(own), "--cache-dir", str(tmp_path / "cache")]
+    for k, more in enumerate(([], ["--bidirectional"], ["--epsilon", "0.2"])):
+        assert main(["detect", *words, *more, "--out", str(tmp_path / f"run{k}")]) == 0
+    assert found == [["gate_b"], ["tap_b", "tap_b_m"], ["tap_u", "tap_u_m"]]
 
 
 def test_the_help_names_ready_made_detectors(capsys):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -81,6 +82,11 @@ def made(monkeypatch, tmp_path, network):
     return tmp_path
 
 
+def frames_in(folder):
+    (path,) = Path(folder).glob("*.frames.csv")
+    return pd.read_csv(path)
+
+
 def announced(capsys):
     captured = capsys.readouterr()
     lines = [json.loads(line) for line in captured.out.splitlines()]
@@ -108,9 +114,9 @@ def test_a_camera_says_what_the_film_says(made, monkeypatch, capsys, eager):
     for said in ("15 frames per second", "person 0 is followed", "way through the room"):
         assert said in err
     # The files, with the key points, so that detections can be corrected.
-    (table,) = (made / "live").glob("camera_20*.csv")
+    (table,) = (made / "live").glob("camera_20*[0-9].csv")
     assert len(pd.read_csv(table)) == len(offline)
-    frames, whole = (pd.read_csv(f"{name}/frames.csv") for name in ("live", "offline"))
+    frames, whole = frames_in("live"), frames_in("offline")
     assert len(frames) == FRAMES // 2
     np.testing.assert_allclose(frames["probability"], whole["probability"][::2], atol=0.02)
     (clip,) = read_clips(made / "live" / "keypoints" / f"{table.stem}.npz")
@@ -127,7 +133,7 @@ def test_a_film_that_is_played_has_the_frames_of_the_film(made, monkeypatch, cap
     offline, live = (pd.read_csv(f"{name}/film.csv") for name in ("offline", "live"))
     assert set(live["file"]) == {"film.mkv"}
     assert "film.mkv" in (made / "live" / "film.eaf").read_text()
-    frames = pd.read_csv("live/frames.csv")
+    frames = frames_in("live")
     assert len(frames) == 150 + FRAMES
     late = 150 + 10  # the camera began then
     assert frames["probability"].notna().tolist() == [t >= late - 1 for t in frames["frame"]]
@@ -146,7 +152,7 @@ def test_ctrl_c_ends_it_and_writes_the_files(made, monkeypatch, capsys, eager):
     before = signal.getsignal(signal.SIGINT)
     assert main(["detect", "--stream", "camera:0", *eager, "--out", "live"]) == 0
     assert signal.getsignal(signal.SIGINT) is before
-    assert len(pd.read_csv(made / "live" / "frames.csv")) in (51, 52)
+    assert len(frames_in("live")) in (51, 52)
     assert list((made / "live").glob("camera_*.eaf"))
 
 
@@ -194,7 +200,7 @@ def test_frames_on_standard_input_are_those_of_the_file(
     capsys.readouterr()
     assert main(["detect", "--stream", "-", *words, "--out", "live"]) == 0
     ends, lines, err = announced(capsys)
-    file, live = (pd.read_csv(f"{name}/frames.csv") for name in ("file", "live"))
+    file, live = frames_in("file"), frames_in("live")
     assert len(live) == len(file) == frames
     assert live["probability"].notna().all()
     np.testing.assert_allclose(live["probability"][:same], file["probability"][:same], atol=2e-4)
@@ -217,7 +223,7 @@ def test_nobody_in_a_frame_ends_no_stream(made, monkeypatch, capsys, eager):
         assert main(["detect", "--stream", "-", *eager, "--fps", "15", "--out", "live"]) == 0
         ends, _, err = announced(capsys)
         found.append(ends)
-        assert len(pd.read_csv("live/frames.csv")) == len(lines)
+        assert len(frames_in("live")) == len(lines)
         assert err.count("line 61: no person") == err.count("no person") == (gap is empty)
         assert err.count("line 6: joints that were not seen") == 1
         shutil.rmtree("live")
@@ -231,7 +237,7 @@ def test_a_bad_line_keeps_what_was_found(made, monkeypatch, capsys, eager, line)
     ends, _, err = announced(capsys)
     assert "line 121" in err.splitlines()[-1]
     assert len(pd.read_csv("live/stream.csv")) == len(ends) > 0
-    assert len(pd.read_csv("live/frames.csv")) == 120
+    assert len(frames_in("live")) == 120
 
 
 def test_a_camera_that_fails_keeps_what_was_found(made, monkeypatch, capsys, eager):
@@ -242,8 +248,16 @@ def test_a_camera_that_fails_keeps_what_was_found(made, monkeypatch, capsys, eag
     monkeypatch.setattr(detect_live, "open_camera", lambda name: EveryPicture(after=after))
     assert main(["detect", "--stream", "camera:0", *eager, "--out", "live"]) == 2
     assert "the camera failed" in capsys.readouterr().err.splitlines()[-1]
-    assert len(pd.read_csv(made / "live" / "frames.csv")) in (51, 52)
+    assert len(frames_in("live")) in (51, 52)
     assert list((made / "live" / "keypoints").glob("camera_*.npz"))
+
+
+def test_a_wrong_unit_is_said_below_the_table(made, capsys, eager):
+    np.save(made / "rec.npy", 30 * walk(50))
+    assert main(["detect", "--stream", "rec.npy", *eager, "--fps", "15"]) == 0
+    above, below = capsys.readouterr().out.split(" actions in 50 frames")
+    assert "which is no person in metres" in above
+    assert "which is no person in metres" in below
 
 
 def test_units_and_joints_of_a_stream_are_said(made, monkeypatch, capsys, eager):
@@ -267,6 +281,69 @@ def test_standard_input_without_frames(made, monkeypatch, capsys, eager):
     np.save(made / "a.npy", np.zeros((5, 20, 3)))
     assert main(["detect", "--stream", "a.npy", *eager, "--fold", "3"]) == 2
     assert "its folds are [1]" in capsys.readouterr().err
+
+
+def test_results_are_not_replaced_in_silence(made, monkeypatch, capsys, eager):
+    """Detections may have been corrected by hand."""
+    np.save(made / "rec.npy", walk(50))
+    (made / "b").mkdir()
+    np.save(made / "b" / "rec.npy", walk(60))
+    np.save(made / "other.npy", walk(60))
+    words = [*eager, "--fps", "15", "--out", "out"]
+    for name in ("rec.npy", "other.npy"):  # of several recordings in a folder
+        assert main(["detect", "--stream", name, *words]) == 0
+    (made / "out" / "rec.csv").write_text("corrected")
+    before = {path: path.read_bytes() for path in (made / "out").rglob("*.*")}
+    assert len(before) == 14
+    feed(monkeypatch, as_lines(walk()))
+    capsys.readouterr()
+    for name in ("rec.npy", "b/rec.npy"):
+        assert main(["detect", "--stream", name, *words]) == 2
+        err = capsys.readouterr().err
+        assert all(word in err for word in ("rec.csv", "--out", "--force"))
+    assert {path: path.read_bytes() for path in (made / "out").rglob("*.*")} == before
+    assert main(["detect", "--stream", "b/rec.npy", *words, "--force"]) == 0
+    assert len(pd.read_csv("out/rec.frames.csv")) == 60
+    # Standard input and films too.
+    assert main(["detect", "--stream", "-", *words]) == 0
+    assert main(["detect", "--stream", "-", *words]) == 2
+    assert "stream.csv" in capsys.readouterr().err
+    (made / "out" / "film.eaf").write_text("corrected")
+    film = write_scene(SCENE, made / "film.mkv", 5)
+    for more in ([], ["--live"]):
+        assert main(["detect", "--stream", str(film), *eager, "--out", "out", *more]) == 2
+        assert "film.eaf" in capsys.readouterr().err
+
+
+def test_the_usual_folder_is_a_new_one(made, capsys, eager):
+    np.save(made / "rec.npy", walk(50))
+    words = ["detect", "--stream", "rec.npy", *eager, "--fps", "15"]
+    for number, more in enumerate([[], [], ["--force"]], start=1):
+        assert main([*words, *more]) == 0
+        said = "detections/rec exists; results go to detections/rec-2" in capsys.readouterr().out
+        assert said == (number == 2)
+    assert sorted(path.name for path in (made / "detections").iterdir()) == ["rec", "rec-2"]
+
+
+def test_the_network_that_detects_is_said(made, monkeypatch, capsys, eager):
+    run = made / "run"
+    shutil.copytree(eager[1], run)
+    for number in ("fold_02", "fold_03"):
+        shutil.copytree(run / "fold_01", run / number)
+    np.save(made / "rec.npy", walk(50))
+    words = ["detect", "--stream", "rec.npy", "--weights", str(run), "--fps", "15"]
+    assert main(words) == 0
+    assert "the network of fold 1 detects, of 3" in capsys.readouterr().out
+    feed(monkeypatch, as_lines(walk(50)))
+    assert main(["detect", "--stream", "-", *words[3:]]) == 0
+    assert "the network of fold 1 detects, of 3" in capsys.readouterr().err
+    assert main([*words, "--fold", "2"]) == 0
+    assert "of fold" not in capsys.readouterr().out
+    shutil.rmtree(run / "fold_01")  # a run of other folds
+    assert main(words) == 0
+    assert "the network of fold 2 detects, of 2" in capsys.readouterr().out
+    assert main([*words, "--fold", "2", "--fold", "3"]) == 2
+    assert "--fold once" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,9 @@ def test_nobody_in_a_frame_of_standard_input(clips, capsys, monkeypatch):
     clip = np.load(folder / "clip100.npy")
     lines = [json.dumps(frame.tolist()) for frame in clip]
     half = len(clip) // 2
-    lines[half] = json.dumps(
-        np.where(np.arange(clip.size // len(clip)) == 0, np.nan, clip[half].ravel())
-        .reshape(clip[half].shape)
-        .tolist()
-    )
+    some = clip[half].copy()
+    some.reshape(-1, 3)[5] = np.nan
+    lines[half] = json.dumps(some.tolist())
     lines = ["null", "[]", "", *lines]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
     words = ["predict", "-", "--weights", WEIGHTS, "--window", str(len(lines))]
@@ -128,9 +126,6 @@ def test_nobody_in_a_frame_of_standard_input(clips, capsys, monkeypatch):
     assert (row["label"], row["end"]) == (labels["clip100.npy"], len(lines))
     assert captured.err.count("line 1: no person") == captured.err.count("no person") == 1
     assert captured.err.count("joints that were not seen") == 1
-    monkeypatch.setattr("sys.stdin", io.StringIO("[[1, 2]]"))
-    assert main(words) == 2
-    assert "line 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

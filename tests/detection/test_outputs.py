@@ -9,7 +9,7 @@ import pytest
 
 from keras_skeleton.datasets.formats.annotation_table import read_annotation_table
 from keras_skeleton.datasets.formats.eaf import read_eaf
-from keras_skeleton.detection.outputs import frame_labels, write_outputs
+from keras_skeleton.detection.outputs import existing_outputs, frame_labels, write_outputs
 from keras_skeleton.detection.tables import read_pku_mmd
 
 CLASSES = ["wave", "sit <down> & up"]
@@ -26,8 +26,8 @@ def out(tmp_path_factory):
     paths = write_outputs(folder, "rec1", FOUND, 100, CLASSES, "a title", FPS, "rec1.npy")
     assert all(path.stat().st_size for path in paths)
     assert {path.relative_to(folder).as_posix() for path in paths} == {
-        "rec1.csv", "frames.csv", "pku_mmd/rec1.txt", "activitynet.json", "rec1.eaf", "rec1.vtt",
-        "rec1.png",
+        "rec1.csv", "rec1.frames.csv", "pku_mmd/rec1.txt", "rec1.activitynet.json", "rec1.eaf",
+        "rec1.vtt", "rec1.png",
     }  # fmt: skip
     return folder
 
@@ -61,7 +61,7 @@ def test_elan_and_subtitles_have_the_same_times(out):
 def test_formats_of_the_benchmarks(out):
     table = read_pku_mmd(out / "pku_mmd")
     assert table["label"].tolist() == [1, 2, 1]
-    results = json.loads((out / "activitynet.json").read_text())["results"]["rec1"]
+    results = json.loads((out / "rec1.activitynet.json").read_text())["results"]["rec1"]
     assert results[0]["segment"] == [0.5, 2.0]
 
 
@@ -82,9 +82,9 @@ def test_every_frame_has_a_label():
 def test_without_a_frame_rate_there_are_no_seconds(tmp_path):
     write_outputs(tmp_path, "rec", FOUND[:0], 50, CLASSES, "a title")
     assert {path.name for path in tmp_path.iterdir()} == {
-        "rec.csv", "frames.csv", "pku_mmd", "rec.png"
+        "rec.csv", "rec.frames.csv", "pku_mmd", "rec.png"
     }  # fmt: skip
-    assert len(pd.read_csv(tmp_path / "frames.csv")) == 50
+    assert len(pd.read_csv(tmp_path / "rec.frames.csv")) == 50
 
 
 def test_uneven_frames_have_their_own_times(tmp_path):
@@ -93,11 +93,28 @@ def test_uneven_frames_have_their_own_times(tmp_path):
     table = pd.read_csv(tmp_path / "rec.csv")
     np.testing.assert_allclose(table["start_s"], times[FOUND["start"]], atol=1e-3)
     assert table["start"].tolist() == FOUND["start"].tolist()
-    frames = pd.read_csv(tmp_path / "frames.csv")
+    frames = pd.read_csv(tmp_path / "rec.frames.csv")
     np.testing.assert_allclose(frames["time_s"], times[:-1], atol=1e-3)
     labels = read_eaf(tmp_path / "rec.eaf")
     spans = sorted((one.start, one.end) for one in labels)
     np.testing.assert_allclose(spans, times[FOUND[["start", "end"]]], atol=1e-3)
-    content = json.loads((tmp_path / "activitynet.json").read_text())["results"]["rec"]
+    content = json.loads((tmp_path / "rec.activitynet.json").read_text())["results"]["rec"]
     starts = sorted(one["segment"][0] for one in content)
     np.testing.assert_allclose(starts, times[FOUND["start"]])
+
+
+def test_a_recording_without_an_action_is_listed(tmp_path):
+    write_outputs(tmp_path, "rec", FOUND[:0], 50, CLASSES, "a title", FPS)
+    content = json.loads((tmp_path / "rec.activitynet.json").read_text())
+    assert content["results"] == {"rec": []}
+
+
+def test_recordings_share_a_folder(tmp_path):
+    for name in ("a", "b"):
+        write_outputs(tmp_path, name, FOUND, 100, CLASSES, "a title", FPS)
+    before = {path: path.read_bytes() for path in existing_outputs(tmp_path, "a")}
+    assert len(before) == len(existing_outputs(tmp_path, "b")) == 7
+    # What is not written again does not stay as if it were of this run.
+    paths = write_outputs(tmp_path, "b", FOUND[:1], 100, CLASSES, "a title")
+    assert existing_outputs(tmp_path, "b") == paths
+    assert {path: path.read_bytes() for path in existing_outputs(tmp_path, "a")} == before

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from keras_skeleton.datasets.clip_sources import SourceClip
 from keras_skeleton.detection.recording import (
     ROWS_A_SECOND,
     at_rate,
@@ -14,6 +15,7 @@ from keras_skeleton.detection.recording import (
     rate_of_rows,
     read_frames_of,
     read_recording,
+    recording_of,
     times_of,
 )
 from keras_skeleton.skeletons import get_skeleton, joint_map
@@ -202,3 +204,15 @@ def test_another_unit_is_named(tmp_path, unit, factor):
     assert any(f'units = "{unit}"' in note for note in notes)
     notes = read_recording(save(tmp_path / "a.npy", clip), V2, 1, ["wave"]).info["notes"]
     assert not any("units" in note for note in notes)
+
+
+def test_people_of_a_film_need_no_unit():
+    """Somebody who is in one frame only is no reason to ask for one, nor is a size in a film."""
+    clip = np.zeros((1501, 1, 25, 3), np.float32)
+    clip[777] = 0.5 * people(T=1)
+    for kind, factor, warned in (("file", 1, 0), ("stream", 1000, 1), ("film", 1000, 0)):
+        found = SourceClip("a", factor * clip, V2)
+        info = recording_of(found, V1, 1, ["wave"], "a", kind=kind).info
+        assert len(info["warnings"]) == warned
+        assert set(info["warnings"]) <= set(info["notes"])
+        assert not any("skeleton.toml" in note for note in info["notes"])
