@@ -122,6 +122,19 @@ def find_files(root: Path) -> list[Path]:
     return files
 
 
+def unlabeled(root: Path) -> str:
+    """What is missing in a folder that has clips and nothing about them; empty for others."""
+    found = walk_clips(root) if root.is_dir() else []
+    if not found:
+        return ""
+    files = "1 recording or clip" if len(found) == 1 else f"{len(found)} recordings or clips"
+    return (
+        f"{root}: {files}, but no intervals.csv and no {LABELS}.\n{NEEDED}\n"
+        f"Clips of one action each are listed in PATH/{LABELS} (file,label,subject), or those of "
+        "each class lie in a folder of its name. PATH/skeleton.toml names joints and frame rate."
+    )
+
+
 def _inside(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         return sorted(Path(entry.path) for entry in entries if entry.is_file())
@@ -328,6 +341,7 @@ FOLDER = Source(
     },
     default_protocol=default_protocol,
     version=2,
+    unlabeled=unlabeled,
 )
 
 SOURCES = {"folder": FOLDER}

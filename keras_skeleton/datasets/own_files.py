@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from keras_skeleton.datasets.formats.clip_file import READERS
@@ -19,6 +20,10 @@ from keras_skeleton.utils.folders import Links
 LABELS = "labels.csv"
 INTERVALS = re.compile(r"(intervals|annotations)\.(csv|tsv|txt)", re.IGNORECASE)
 KINECT = ".skeleton"
+# Columns of the tables that `detect` writes.
+DETECTED = {
+    "file", "label", "start", "end", "start_s", "end_s", "score", "frame", "time_s", "probability"
+}  # fmt: skip
 SUFFIXES = tuple(dict.fromkeys((*READERS, KINECT)))
 
 
@@ -39,13 +44,39 @@ class FoundClip(NamedTuple):
 
 
 def walk_clips(root: Path) -> list[FoundClip]:
-    """All clips in a folder and its subfolders, sorted by name; hidden ones are left out, and those
-    whose names are not UTF-8 (see `badly_named`).
+    """All clips in a folder and its subfolders, sorted by name; hidden ones are left out, those
+    whose names are not UTF-8 (see `badly_named`), and what `detect` wrote.
 
     Links to folders are followed, see `utils.folders.Links`. A folder that is a clip is not
     searched further.
     """
-    return sorted(clip for clip in _walk(root, "", Links(root)) if _is_utf8(clip.name))
+    found = [clip for clip in _walk(root, "", Links(root)) if _is_utf8(clip.name)]
+    count = Counter(PurePosixPath(clip.name).stem for clip in found)
+    return sorted(clip for clip in found if not _is_output(clip, count))
+
+
+def _is_output(clip: FoundClip, count: Mapping[str, int]) -> bool:
+    """Whether a file was written by the command `detect`.
+
+    Args:
+        clip: The file.
+        count: Number of clips by the name without suffix. The tables of detections have the name
+            of their recording; others need not be opened.
+    """
+    name = PurePosixPath(clip.name.lower())
+    if clip.folder or name.suffix not in (".csv", ".json"):
+        return False
+    if name.suffix == ".json":
+        return name.name == "activitynet.json" or name.name.endswith(".activitynet.json")
+    of_frames = name.name == "frames.csv" or name.name.endswith(".frames.csv")
+    if not of_frames and count[PurePosixPath(clip.name).stem] < 2:
+        return False
+    try:
+        with clip.path.open(encoding="utf-8-sig", errors="replace") as file:
+            columns = {word.strip(' "\r\n') for word in file.readline(1 << 12).split(",")}
+    except OSError:
+        return False
+    return "label" in columns and columns <= DETECTED
 
 
 def badly_named(root: Path) -> list[Path]:

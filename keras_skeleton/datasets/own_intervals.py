@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
@@ -166,6 +166,10 @@ def read_intervals(
         read.add(own_lines)
     elif labels is not None and table is None:
         report.note(f"not read: {labels.name}, which has no times")
+    if not any(row.label for row in read.lines) and not read.lost and not report.skipped:
+        first = table or labels or next(path for paths in beside.values() for path in paths)
+        why = "it has no line but the names of its columns" if not read.lines else "no line has one"
+        raise DatasetError(f"{first}: names no action: {why}\n{NEEDED}")
     return _recordings(root, read, report, found)
 
 
@@ -253,7 +257,7 @@ def _of_files(
         names = ", ".join(path.name for path in twice)
         raise DatasetError(f"{twice[0].parent}: {names} may all hold the same actions; keep one")
     taken: list[tuple[FoundClip, Annotation, Path]] = []
-    said: Counter[str] = Counter()
+    said: dict[str, set[Path]] = defaultdict(set)
     lost: dict[str, str] = {}
     by_name = {clip.name: clip for clip in found}
     for name, (path,) in beside.items():
@@ -261,14 +265,14 @@ def _of_files(
         if content is None:
             content = read_annotation_table(path, *options, names_files=False)
         for note in content.notes:
-            said[note.replace(path.name, f"*{path.suffix}", 1)] += 1
+            said[note.replace(path.name, f"*{path.suffix}", 1)].add(path)
         for line, why, _ in content.bad:
             where = f"{path}:{line}" if line else str(path)
             report.skip(where, why)
             lost.setdefault(name, f"{where}: {why}")
         taken += [(by_name[name], row, path) for row in content.rows]
-    for note, count in said.items():
-        report.note(f"{note}" + (f" ({count} files)" if count > 1 else ""))
+    for note, of in said.items():
+        report.note(f"{note}" + (f" ({len(of)} files)" if len(of) > 1 else ""))
     return _Read(_lines(root, taken, report, lost), lost)
 
 

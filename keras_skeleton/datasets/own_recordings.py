@@ -101,9 +101,15 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
         bodies.add(part.clip, file)
         if gone := int((~present(part.clip).any(axis=1)).sum()):
             absent[file] = gone, len(part.clip)
+    if not counts:  # else all that is left would be recordings without action
+        lines = ["no action of the recordings can be used", *report.first()]
+        if timeless:
+            lines[0] = (
+                f"{timeless[0]}: its intervals are in seconds{_like(timeless)}, but {NO_RATE}"
+            )
+        raise DatasetError("\n".join(lines))
     if timeless:
-        count = "" if len(timeless) == 1 else f", like those of {len(timeless) - 1} more recordings"
-        report.skip(timeless[0], f"its intervals are in seconds{count}, but {NO_RATE}")
+        report.skip(timeless[0], f"its intervals are in seconds{_like(timeless)}, but {NO_RATE}")
     if lost:
         report.note(_left_out(lost))
     notes.add_notes(report)
@@ -118,7 +124,8 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
             "kept (option people=N keeps more)"
         )
     if cut:
-        report.note(f"{cut} intervals end a little after their recording and were cut there")
+        what = "1 interval ends" if cut == 1 else f"{cut} intervals end"
+        report.note(f"{what} a little after the recording, and is cut there")
     if empty := [label for label in classes if not counts[label]]:
         report.note(f"classes without usable intervals: {', '.join(empty)}")
     if not own.subjects:
@@ -137,6 +144,12 @@ def read_untrimmed(writer: StoreWriter, layout: Layout, own: OwnRecordings, peop
         "up": upward(layout),
         "subjects": {str(i): name for name, i in subjects.items() if i},
     }
+
+
+def _like(paths: Sequence[Path]) -> str:
+    """How many more recordings are like the first."""
+    more = len(paths) - 1
+    return f", like those of {more} more recording{'s' if more > 1 else ''}" if more else ""
 
 
 def check_times(rows: Sequence[Row], fps: float | None, report: ReadReport) -> None:

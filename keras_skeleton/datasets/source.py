@@ -76,6 +76,7 @@ class Source:
     unit: str = "m"
     default_protocol: Callable[[Path], str] | None = None
     version: int = 0
+    unlabeled: Callable[[Path], str] = lambda root: ""
 
     def locate(self, root: str | Path | None = None) -> Path | None:
         """Returns the folder with the raw files: `root`, or its subfolder of the dataset's name.
@@ -114,6 +115,8 @@ class Source:
             )
         if found := self.locate(chosen):
             return found
+        if why := self.unlabeled(Path(chosen)):
+            raise DatasetError(why)
         if Path(chosen).is_file():
             raise DatasetError(f"{chosen} is a file; --data-dir must be a folder.\n{self.layout}")
         if not Path(chosen).is_dir():

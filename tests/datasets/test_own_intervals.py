@@ -201,9 +201,10 @@ def test_times_need_the_frame_rate_and_may_end_a_little_late(folder, read):
     (folder / "intervals.csv").write_text("file,label,start_s,end_s\nrec1,wave,1,2\nrec1,sit,4,5.4")
     said = []
     assert spans(read(said)) == [["rec1", "wave", 20, 40], ["rec1", "sit", 80, 100]]
-    assert any("were cut" in text for text in said)
+    assert any("cut there" in text for text in said)
     (folder / "skeleton.toml").write_text('skeleton = "kinect_v1"\nunits = "m"\n')
-    with pytest.raises(DatasetError, match="no usable clips"):
+    record(folder, "rec2.npy")  # has no action, which is no reason to go on
+    with pytest.raises(DatasetError, match=r"^[^\n]*fps = "):
         read()
 
 
@@ -303,6 +304,39 @@ def test_frames_without_a_person_are_named(folder, read):
     read(said)
     assert any("'rec1.npy' 40 of 100" in text for text in said)
     assert not any(" 0%" in text for text in said)
+
+
+def test_a_folder_without_annotations_is_told_what_is_missing(folder, read):
+    for k in range(1, 7):
+        record(folder, f"rec{k}.npy")
+    with pytest.raises(DatasetError, match=r"6 recordings .*no intervals\.csv") as error:
+        read()
+    assert len(str(error.value).splitlines()) < 9
+    for lines, why in (([], "names of its columns"), (["rec1,,,"], "no line has one")):
+        text = "\n".join(["file,label,start,end", *lines])
+        (folder / "intervals.csv").write_text(text)
+        with pytest.raises(DatasetError, match=why):
+            read()
+
+
+def test_what_detect_wrote_is_no_recording(folder, read):
+    record(folder)
+    table = BOTH + "rec1.npy,wave,10,30,0.5,1.5,0.9\n"
+    frames = "frame,label,probability,time_s\n0,,0.1,0.0\n"
+    for place in (folder, folder / "detections"):
+        place.mkdir(exist_ok=True)
+        write_eaf([TimedLabel("wave", 0.5, 1.5)], place / "rec1.eaf")
+        (place / "rec1.csv").write_text(table)
+        for name in ("frames.csv", "rec1.frames.csv"):
+            (place / name).write_text(frames)
+        for name in ("activitynet.json", "rec1.activitynet.json"):
+            (place / name).write_text("{}")
+    said = []
+    dataset = read(said)
+    assert spans(dataset) == [["rec1", "wave", 10, 30]]
+    assert dataset.samples["video"].tolist() == ["rec1"]
+    assert not dataset.info["skipped"]
+    assert not any("2 files" in text or "no interval" in text for text in said)
 
 
 def name_participant(path, name):
