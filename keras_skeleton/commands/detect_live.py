@@ -318,7 +318,8 @@ class PosesOfLines:
             self._size(pose)
         if not len(frame):
             self._once(
-                "nobody", f"line {number}: no person; empty lines, null and [] count as frames"
+                "nobody",
+                f"line {number}: no person (NaN, null, [] or nothing); such lines count as frames",
             )
         self.count = number
         self.filled += bool(line.strip())

@@ -370,6 +370,6 @@ def _stream(args: argparse.Namespace) -> None:
 def _unseen(frame: np.ndarray) -> Iterator[tuple[str, str]]:
     """What of a frame on standard input was not seen, and how that is read."""
     if not len(frame):
-        yield "nobody", "no person; empty lines, null and [] count as frames"
+        yield "nobody", "no person (NaN, null, [] or nothing); such lines count as frames"
     elif np.isnan(frame).any():
         yield "joints", "joints that were not seen (NaN, null) are filled from the window's frames"

@@ -176,9 +176,10 @@ def size_warnings(
         file: Whether the clip comes from a file, beside which the unit may be put.
 
     Example:
-        >>> clip = np.random.default_rng(0).normal(0, 400, (5, 1, 25, 3))
+        >>> clip = np.zeros((5, 1, 25, 3))
+        >>> clip[:, :, 3, 1] = 1700  # a head
         >>> size_warnings(clip, KINECT_V2, KINECT_V2)[0].split(";")[0]
-        'bodies are 1.72e+03 in size, which is no person in metres, but one in mm'
+        'bodies are 1.7e+03 in size, which is no person in metres, but one in mm'
     """
     bodies = clip.shape[1]
     return Preprocessing(MODEL, skeleton, bodies, unit=unit).size_notes(clip, own, file)
