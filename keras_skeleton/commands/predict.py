@@ -355,6 +355,11 @@ def _stream(args: argparse.Namespace) -> None:
         if not clip.any():
             continue
         found = recognizer.predict(clip, args.top, args.skeleton)
+        for text in found.notes:
+            what = " ".join(text.split()[:2])  # numbers in it differ from window to window
+            if what not in said:
+                said.add(what)
+                print(f"note: {text}", file=sys.stderr, flush=True)
         if found.probability >= args.min_probability:
             row = {
                 "start": seen - size,

@@ -117,14 +117,16 @@ def test_nobody_in_a_frame_of_standard_input(clips, capsys, monkeypatch):
     some.reshape(-1, 3)[5] = np.nan
     lines[half] = json.dumps(some.tolist())
     lines = ["null", "[]", "", *lines]
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    in_mm = [json.dumps((1000 * frame).tolist()) for frame in clip]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*lines, *lines[:3], *in_mm])))
     words = ["predict", "-", "--weights", WEIGHTS, "--window", str(len(lines))]
     assert main(words) == 0
     captured = capsys.readouterr()
-    (line,) = [x for x in captured.out.splitlines() if x.startswith("{")]
+    line, _ = [x for x in captured.out.splitlines() if x.startswith("{")]
     row = json.loads(line)
     assert (row["label"], row["end"]) == (labels["clip100.npy"], len(lines))
-    assert captured.err.count("line 1: no person") == captured.err.count("no person") == 1
+    assert captured.err.count("but one in mm") == 1
+    assert captured.err.count("line 1: no person") == captured.err.count("no person (") == 1
     assert captured.err.count("joints that were not seen") == 1
 
 
