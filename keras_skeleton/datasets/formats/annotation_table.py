@@ -185,8 +185,14 @@ def read_annotation_table(
     ]
     body = [(line, words) for line, words in body if len(words) == width]
     given = rows[0][1] if body is not rows and _is_header(header) else header
-    if not names_files:
-        roles.pop("file", None)
+    if not names_files and (column := roles.pop("file", None)) is not None:
+        files = sorted({words[column] for _, words in body if words[column]})
+        if len(files) > 1:
+            names = ", ".join(f"'{name:.80}'" for name in files[:3])
+            raise DatasetError(
+                f"{path}: is the table of one recording, but its column '{given[column]:.40}' names "
+                f"{len(files)}: {names}; call it intervals.csv, or rename the column"
+            )
     for role in ("subject", "view", "split", "tier"):  # tools write columns that nobody filled
         if role in roles and not any(words[roles[role]] for _, words in body):
             del roles[role]

@@ -187,6 +187,13 @@ def test_aggregated_events_of_boris(place, header):
                 names_files=False).rows[0].label == "a"  # fmt: skip
 
 
+def test_a_table_of_one_recording_does_not_name_several(place):
+    text = "file,label,start,end\nrec1,a,1,2\nrec2,a,1,2\n"
+    assert len(read(place, text).rows) == 2
+    with pytest.raises(DatasetError, match="rec1.*rec2"):
+        read(place, text, names_files=False)
+
+
 def test_tabular_events_of_boris_are_refused_with_what_to_do(place):
     header = "Observation id,Subject,Behavior,Behavior type,Time,Media file name,Comment"
     with pytest.raises(DatasetError, match="aggregated"):
