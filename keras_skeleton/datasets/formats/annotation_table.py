@@ -190,7 +190,7 @@ def read_annotation_table(
         if len(files) > 1:
             names = ", ".join(f"'{name:.80}'" for name in files[:3])
             raise DatasetError(
-                f"{path}: is the table of one recording, but its column '{given[column]:.40}' names "
+                f"{path}: is the table of one recording, but its '{given[column]:.40}' names "
                 f"{len(files)}: {names}; call it intervals.csv, or rename the column"
             )
     for role in ("subject", "view", "split", "tier"):  # tools write columns that nobody filled
