@@ -105,6 +105,10 @@ def run(words: Sequence[str]) -> None:
         return
     if args.dataset is None:
         raise UserError("detect needs --dataset and --protocol (or --stream and --weights)")
+    if args.force:
+        raise UserError(
+            "--force is for --stream; training replaces no run, so choose another --out"
+        )
     source = get_source(args.dataset)
     if "clips" not in source.options:
         raise UserError(

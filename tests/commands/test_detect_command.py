@@ -289,6 +289,7 @@ def test_mistakes_are_explained(capsys, tmp_path, monkeypatch):
         ("--dataset sbu --protocol cv", "'sbu'"),
         ("--dataset synthetic --protocol cs", "'cs'.*untrimmed"),
         ("--dataset synthetic", "--protocol"),
+        (f"{untrimmed} --force", "--force"),
         ("--stream a.npy", "--weights"),
         ("--stream a.npy --weights tap_lstm_ut_kinec", "'tap_lstm_ut_kinect_cs'"),
         ("--stream a.npy --weights nowhere/run", "nowhere/run: .*\n  gate_b_"),
