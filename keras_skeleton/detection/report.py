@@ -182,7 +182,7 @@ def _write_files(
         frames = frame_labels(own[video], tested[video], classes, fps, probability)
         write_table(frames, folder / "frames" / f"{plain_name(video)}.csv", index=False)
     write_pku_mmd(table.assign(label=table["label"] + 1), folder / "pku_mmd", list(tested))
-    write_activitynet(table, folder / "activitynet.json", classes, fps or 1.0)
+    write_activitynet(table, folder / "activitynet.json", classes, fps or 1.0, list(tested))
     if fps:
         (folder / "elan").mkdir(exist_ok=True)
         for video, rows in own.items():

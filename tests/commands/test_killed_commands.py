@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -69,6 +70,10 @@ def in_version(path):
     return any(re.fullmatch(r"\.[0-9a-f]{32}\.part", part) for part in path.parts)
 
 
+# Pictures of a detection run, whose titles have the folder's name.
+TITLED = ("attention.png", "precision_recall.png", "timeline.png")
+
+
 def content(folder):
     """What the files of a folder hold, without times and the folder's name."""
     found = {}
@@ -87,6 +92,10 @@ def content(folder):
         elif path.suffix == ".html":
             text = path.read_text().replace(str(folder), "")
             found[name] = re.sub(r"\b\d+(\.\d+)? (hours|minutes|seconds)\b", "", text)
+        elif path.suffix == ".eaf":
+            found[name] = re.sub(r' DATE="[^"]*"', "", path.read_text())
+        elif path.name in TITLED:
+            found[name] = matplotlib.image.imread(path).shape
         elif path.parent.name != "tensorboard":
             found[name] = path.read_bytes()
     return found
