@@ -85,6 +85,8 @@ def predict_live(args: argparse.Namespace, source: str | Path) -> None:
             )
         )
     print(f"results are in {out}")
+    if result.error is not None:
+        raise result.error
 
 
 def play(path: Path) -> Camera:

@@ -253,6 +253,7 @@ class LiveResult:
         segments: Actions with their times: person and action.
         keypoints: File of the key points; None if nobody was seen.
         overlay: The film; None if not wanted.
+        error: What ended the camera's pictures; None if nothing did. What was seen before is there.
     """
 
     seconds: float = 0.0
@@ -260,6 +261,7 @@ class LiveResult:
     segments: list[tuple[int, Segment]] = field(default_factory=list)
     keypoints: Path | None = None
     overlay: Path | None = None
+    error: Exception | None = None
 
 
 def record_live(
@@ -283,6 +285,9 @@ def record_live(
         people: Number of people who are followed at a time.
         overlay: Whether the film is written, 30 frames per second.
         seconds: Stop after this time.
+
+    Returns:
+        What was written; with its `error`, if the camera failed after the first picture.
     """
     result = LiveResult()
     with contextlib.ExitStack() as files:
@@ -302,16 +307,25 @@ def record_live(
             world.write(tick, row)
 
         def pictures() -> Iterator[np.ndarray]:
-            with contextlib.suppress(KeyboardInterrupt):
-                for picture in labeler.run(source, keep):
-                    result.pictures += 1
-                    result.seconds = picture.time_s
-                    _collect(result, picture.events)
-                    for _ in range(labeler.ticks - written[0]):
-                        written[0] += 1
-                        yield picture.image
-                    if not show(picture) or (seconds is not None and picture.time_s >= seconds):
-                        return
+            try:
+                yield from taken()
+            except KeyboardInterrupt:
+                return
+            except Exception as error:
+                if not result.pictures:
+                    raise
+                result.error = error
+
+        def taken() -> Iterator[np.ndarray]:
+            for picture in labeler.run(source, keep):
+                result.pictures += 1
+                result.seconds = picture.time_s
+                _collect(result, picture.events)
+                for _ in range(labeler.ticks - written[0]):
+                    written[0] += 1
+                    yield picture.image
+                if not show(picture) or (seconds is not None and picture.time_s >= seconds):
+                    return
 
         written = [0]
         out.mkdir(parents=True, exist_ok=True)

@@ -154,17 +154,27 @@ def test_nobody_leaves_no_key_points(tmp_path):
     assert result.overlay.is_file()
 
 
-def test_a_failing_camera_leaves_no_half_film(tmp_path):
+@pytest.mark.parametrize("seen", [0, 10])
+def test_what_was_seen_before_a_camera_failed_is_written(tmp_path, seen):
     scene = Scene([waves(0)], SIZE)
+    labeler = live(scene)
 
     def pictures():
-        for t in range(10):
+        for t in range(seen):
             yield t / 30, scene.image(t)
         raise OSError("unplugged")
 
-    with Camera(pictures(), SIZE, 30) as camera, pytest.raises(Exception, match="unplugged"):
-        record_live(live(scene), camera, tmp_path, "a", lambda p: True)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    with Camera(pictures(), SIZE, 30) as camera:
+        if not seen:
+            with pytest.raises(Exception, match="unplugged"):
+                record_live(labeler, camera, tmp_path, "a", lambda p: True)
+            assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+            return
+        result = record_live(labeler, camera, tmp_path, "a", lambda p: True)
+    assert "unplugged" in str(result.error)
+    assert result.pictures > 0
+    assert len(list(open_film(result.overlay).frames())) == labeler.ticks
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".part")]
 
 
 def test_the_window_needs_a_screen(monkeypatch):
