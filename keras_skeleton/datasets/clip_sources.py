@@ -25,7 +25,7 @@ from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, known_la
 from keras_skeleton.datasets.own_files import LABELS, find_clips
 from keras_skeleton.skeletons import KINECT_V2, Skeleton
 from keras_skeleton.utils.errors import DatasetError
-from keras_skeleton.utils.folders import walk_files
+from keras_skeleton.utils.folders import is_there, walk_files
 
 SUFFIXES = (*READERS, ".skeleton", ".pkl")
 FPS = 30.0  # of the Kinect
@@ -204,8 +204,8 @@ def layout_of(path: Path, array: ClipArray, skeleton: str | None, notes: list[st
     """The joint layout of a file; adds the assumptions made to the notes."""
     whole = path.resolve()
     folders = [whole, *whole.parents] if path.is_dir() else list(whole.parents)
-    root = next((folder for folder in folders if (folder / FILE).is_file()), path.parent)
-    if skeleton is not None or (root / FILE).is_file():
+    root = next((folder for folder in folders if is_there(folder / FILE)), path.parent)
+    if skeleton is not None or is_there(root / FILE):
         return read_layout(root, skeleton)
     joints = array.shape[-2] if array.ndim > 2 else array.shape[-1] // 3
     if array.joints is not None:

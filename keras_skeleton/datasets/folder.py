@@ -83,6 +83,7 @@ from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import StoreWriter
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.folders import is_there
 
 PEOPLE = 2
 CLIPS = ("trimmed", "untrimmed")
@@ -103,7 +104,7 @@ Then give --data-dir PATH."""
 def clips_of(root: Path) -> list[FoundClip]:
     """The clips of a folder with labels or annotated actions; empty for other folders."""
     found = walk_clips(root)
-    if labels_file(root) is not None or class_folders(found, (root / SKELETON).is_file()):
+    if labels_file(root) is not None or class_folders(found, is_there(root / SKELETON)):
         return found
     return found if annotation_files(root, found) else []
 
@@ -115,7 +116,7 @@ def find_files(root: Path) -> list[Path]:
     found = clips_of(root)
     if labels is None and not found:
         return []
-    files = [path for path in (labels, root / SKELETON) if path is not None and path.is_file()]
+    files = [path for path in (labels, root / SKELETON) if path is not None and is_there(path)]
     files += annotation_files(root, found)
     for clip in found:
         files += _inside(clip.path) if clip.folder else [clip.path]
@@ -151,7 +152,7 @@ def folder_layout(
     root: Path, skeleton: str | None, found: Sequence[FoundClip], report: ReadReport
 ) -> Layout:
     """The layout of a folder; without skeleton.toml that of its first clip that can be read."""
-    if skeleton is not None or (root / SKELETON).is_file():
+    if skeleton is not None or is_there(root / SKELETON):
         return read_layout(root, skeleton)
     others = [clip.path for clip in found if clip.path.suffix.lower() != KINECT]
     if found and not others:
@@ -288,7 +289,7 @@ def _labeled(
 ) -> list[Row]:
     """The labeled clips, sorted; clips without a label are reported."""
     if labels_file(root) is None:
-        folders = class_folders(found, (root / SKELETON).is_file())
+        folders = class_folders(found, is_there(root / SKELETON))
         if intervals_file(root) is not None or not folders:
             own = read_intervals(root, report, found, options)
             return [

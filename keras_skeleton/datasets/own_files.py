@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from keras_skeleton.datasets.formats.clip_file import READERS
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
-from keras_skeleton.utils.folders import Links
+from keras_skeleton.utils.folders import Links, is_there
 
 LABELS = "labels.csv"
 INTERVALS = re.compile(r"(intervals|annotations)\.(csv|tsv|txt)", re.IGNORECASE)
@@ -151,11 +151,15 @@ def find_clips(root: Path) -> list[Path]:
 
 
 def labels_file(root: Path) -> Path | None:
-    """The folder's `labels.csv`, in whatever case; None if there is none."""
-    if (exact := root / LABELS).is_file():
+    """The folder's `labels.csv`, in whatever case; None if there is none.
+
+    Raises:
+        DatasetError: It is no file that can be read.
+    """
+    if is_there(exact := root / LABELS):
         return exact
     try:
         others = sorted(path for path in root.iterdir() if path.name.lower() == LABELS)
     except OSError:
         return None
-    return next((path for path in others if path.is_file()), None)
+    return next((path for path in others if is_there(path)), None)

@@ -32,7 +32,7 @@ from keras_skeleton.datasets.own_files import FoundClip, is_intervals_file, labe
 from keras_skeleton.datasets.own_labels import SPLITS, Row, has_times, order, read_labels
 from keras_skeleton.datasets.own_names import natural, subjects_in_names
 from keras_skeleton.utils.errors import DatasetError
-from keras_skeleton.utils.folders import walk_files
+from keras_skeleton.utils.folders import is_there, walk_files
 
 BESIDE = (".eaf", ".txt", ".tsv", ".intervals.csv", ".intervals.tsv", ".intervals.txt")
 NEEDED = """\
@@ -77,12 +77,13 @@ def intervals_file(root: Path) -> Path | None:
     """The folder's table of intervals; None if there is none.
 
     Raises:
-        DatasetError: There are several.
+        DatasetError: There are several, or it is no file that can be read.
     """
     try:
-        found = sorted(p for p in root.iterdir() if is_intervals_file(p.name) and p.is_file())
+        named = sorted(path for path in root.iterdir() if is_intervals_file(path.name))
     except OSError:
         return None
+    found = [path for path in named if is_there(path)]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DatasetError(f"{root}: has {names}, which may all hold the intervals; keep one")

@@ -2,9 +2,57 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from keras_skeleton.utils.errors import DatasetError
+
+
+def not_a_file(path: Path) -> str:
+    """Why a path that is there cannot be read as a file; empty if it can, and if nothing is there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "a").symlink_to("/none")
+        ...     not_a_file(Path(folder)), not_a_file(Path(folder, "a")), not_a_file(Path("/none"))
+        ('is a folder', 'is a link to /none, which is not there', '')
+    """
+    try:
+        mode = path.lstat().st_mode
+        link = stat.S_ISLNK(mode)
+        if link:
+            mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not os.path.lexists(path):
+            return ""
+        return f"is a link to {os.path.realpath(path)}, which is not there"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "is a link that leads back to itself"
+        return f"cannot be read: {error.strerror}"
+    if stat.S_ISREG(mode):
+        return "" if os.access(path, os.R_OK) else "cannot be read: there is no permission"
+    what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+    return f"is a link to {os.path.realpath(path)}, which is {what}" if link else f"is {what}"
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file; one that cannot be read is an error, as it may not be missed.
+
+    Raises:
+        DatasetError: Something of this name is there, but is no file that can be read.
+
+    Example:
+        >>> is_there(Path("/none"))
+        False
+    """
+    if why := not_a_file(path):
+        raise DatasetError(f"{path}: {why}")
+    return os.path.lexists(path)
 
 
 class Links:

@@ -40,6 +40,7 @@ from keras_skeleton.datasets.formats.poses import COORDINATES, POSES, Pose
 from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError
 from keras_skeleton.utils.files import FileError, read_text
+from keras_skeleton.utils.folders import is_there
 
 FILE = "skeleton.toml"
 MAX_JOINTS = 1000
@@ -156,11 +157,12 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
         skeleton: A known layout or keypoint format that replaces the joints in the file.
 
     Raises:
-        DatasetError: The file has an error, or is missing and `skeleton` is not given.
+        DatasetError: The file has an error, is no file that can be read, or is missing and
+            `skeleton` is not given.
     """
     path = root / FILE
     table: dict[str, Any] = {}
-    if path.is_file():
+    if is_there(path):
         try:
             text = read_text(path, "a page of text", most=MAX_BYTES)
             if _CONTENT.sub("", text).count(".") > MAX_DOTS:
