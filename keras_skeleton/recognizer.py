@@ -350,7 +350,7 @@ class Recognizer:
             name, about = content["name"], content["about"]
         except FileNotFoundError:
             raise RecognizerError(f"{folder}: no recognizer ({RECORD} is missing)") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise RecognizerError(f"{path}: damaged ({error})") from None
         return cls.build(
             preprocessing,

@@ -167,7 +167,7 @@ class SourceFiles:
             for name, (size, changed, digest) in content["files"].items():
                 own.stats[str(name)] = int(size), int(changed)
                 own.hashes[str(name)] = str(digest)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
             raise DatasetError(f"{path}: not readable ({reason(error)})") from None
         return own
 

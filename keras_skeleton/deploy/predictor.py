@@ -85,7 +85,7 @@ def read_about(model: Path) -> dict[str, Any]:
         function = about["preprocessing_function"]
     except FileNotFoundError:
         raise PredictError(f"{path}: no such file; it describes the network {model}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise PredictError(f"{path}: does not describe an exported network ({error!r})") from None
     if function != FUNCTION:
         raise PredictError(

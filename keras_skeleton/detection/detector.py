@@ -69,7 +69,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         run["classes_scored"]
     except FileError:
         raise
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, OverflowError, KeyError):
         raise UserError(f"{folder}: no detection run (run.json is missing or damaged)") from None
     try:
         sizes = [run["frames"], [recipe["model"] for recipe in run["recipes"].values()]]
@@ -82,7 +82,7 @@ def read_run(folder: Path) -> dict[str, Any]:
             and (run["fps"] is None or 0 < run["fps"] <= MOST_UNITS)
             and type(run["classifier"]) is str
         )
-    except (TypeError, KeyError, AttributeError):
+    except (TypeError, OverflowError, KeyError, AttributeError):
         right = False
     if not right:
         raise UserError(f"{path}: damaged or of another version (its sizes are out of range)")
@@ -95,7 +95,7 @@ def _skeleton_of(run: dict[str, Any], folder: Path) -> Skeleton:
         return get_skeleton(run["skeleton"])
     try:
         return read_skeleton(run["layout"])
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, OverflowError, KeyError, ValueError):
         raise UserError(f"{folder / 'run.json'}: damaged (its joint layout)") from None
 
 

@@ -38,7 +38,7 @@ def checked(table: pd.DataFrame, what: str, columns: Sequence[str] = INTERVAL) -
     for name in columns[1:]:
         try:
             found[name] = pd.to_numeric(found[name])
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise TableError(f"{what}: column '{name}' is not numeric") from None
         values = found[name].to_numpy(np.float64)
         if bad := np.flatnonzero(~np.isfinite(values)).tolist():

@@ -67,6 +67,13 @@ CONFUSION = (
     "numbers are clips."
 )
 REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_total")
+KINDS: dict[str, type] = {  # of entries of run.json
+    **dict.fromkeys(("model", "dataset", "protocol"), str),
+    **dict.fromkeys(("settings", "options", "versions"), dict),
+    "classes": list,
+}
+WORDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
+MOST = 1e12  # seconds, epochs or clips
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,9 @@ def _read_run(folder: Path) -> dict[str, Any]:
     total = run["folds_total"]
     if type(total) is not int or not 1 <= total <= MOST_FOLDS:
         raise ResultsError(f"{path}: folds_total is {total!r:.40}, expected 1 to {MOST_FOLDS:,}")
+    for key, kind in KINDS.items():
+        if key in run and not isinstance(run[key], kind):
+            raise ResultsError(f"{path}: {key} is {run[key]!r:.40}, expected {WORDS[kind]}")
     return run
 
 
@@ -129,8 +139,8 @@ def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
     counts = {f"clips.{part}": clips.get(part) for part in SPLITS}
     counts |= {key: metrics.get(key) for key in ("epochs", "epoch_selected", "best_test_epoch")}
     for key, value in (counts | {"seconds": metrics.get("seconds")}).items():
-        if value is not None and not (_is_number(value) and value >= 0):
-            raise ResultsError(f"{path}: {key} is {value!r}, expected a number")
+        if value is not None and not (_is_number(value) and 0 <= value < MOST):
+            raise ResultsError(f"{path}: {key} is {value!r:.40}, expected a number")
     scores = read_scores(folder / "scores.npz")
     if list(scores.classes) != [str(name) for name in run["classes"]]:
         raise ResultsError(f"{folder / 'scores.npz'}: its classes differ from those in run.json")
@@ -348,8 +358,11 @@ def read_history(path: str | Path) -> pd.DataFrame:
         raise ResultsError(f"{path}: missing") from None
     except KeyError as error:
         raise ResultsError(f"{path}: missing column {error}") from None
-    except (ValueError, OSError) as error:  # pandas raises ValueErrors
+    except (ValueError, OverflowError, OSError) as error:  # pandas raises ValueErrors
         raise ResultsError(f"{path}: not readable ({reason(error)})") from None
+    epochs = table["epoch"].to_numpy()
+    if not len(epochs) or not ((epochs >= 0) & (epochs < MOST)).all():
+        raise ResultsError(f"{path}: has no epochs, or ones that are no numbers of epochs")
     return table
 
 
@@ -388,7 +401,7 @@ def _merged_table(experiment: StoredExperiment, out: Path, name: str) -> pd.Data
         return None
     try:
         table = merge_tables([_read_table(path) for path in found])
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
         raise ResultsError(
             f"{found[0].parents[1]}: {name} not readable ({reason(error)})"
         ) from None

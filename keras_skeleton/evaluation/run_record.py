@@ -120,6 +120,11 @@ def about_run(run: Path) -> dict[str, Any]:
         raise ResultsError(f"{run / 'run.json'}: missing keys: {', '.join(sorted(lacking))}")
     if detects:
         return {**about, "options": {**(about.get("options") or {}), "clips": "untrimmed"}}
+    for name in ("dataset", "protocol", "recipe"):
+        if not isinstance(about[name], str):
+            raise ResultsError(
+                f"{run / 'run.json'}: {name} is {about[name]!r:.40}, expected a text"
+            )
     known = about["dataset"] in SOURCES  # a dataset made in Python may have any name
     source = get_source(about["dataset"]) if known else None
     own = {} if source is None else source.protocol_options.get(about["protocol"], {})
@@ -128,7 +133,7 @@ def about_run(run: Path) -> dict[str, Any]:
     given: Any = about.get("options", {})
     for name, value in (("settings.dataset", read), ("options", given)):
         if not isinstance(value, dict):
-            raise ResultsError(f"{run / 'run.json'}: {name} is {value!r}, expected an object")
+            raise ResultsError(f"{run / 'run.json'}: {name} is {value!r:.40}, expected an object")
     return {**about, "options": {**read, **own, **given}}
 
 
@@ -200,8 +205,9 @@ def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in run.items() if key not in MAY_DIFFER and value is not None}
     own.setdefault("train_on", PART)
     # Readers gain options; a run from before one had its default.
-    if isinstance(own.get("options"), Mapping) and own.get("dataset") in SOURCES:
-        own["options"] = {**get_source(own["dataset"]).options, **own["options"]}
+    name = own.get("dataset")
+    if isinstance(own.get("options"), Mapping) and isinstance(name, str) and name in SOURCES:
+        own["options"] = {**get_source(name).options, **own["options"]}
     if isinstance(own.get("settings"), Mapping):
         own["settings"] = _without_words(own["settings"])
     if isinstance(own.get("recipes"), Mapping):

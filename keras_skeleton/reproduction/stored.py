@@ -104,7 +104,15 @@ def _about(path: Path, own: Mapping[str, type]) -> dict[str, Any]:
                 raise ValueError(f"'{key}' is {str(value)[:40]!r}, expected {kind.__name__}")
         if own is RECOGNIZES:
             _check_figures(about)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ResultsError(
             f"{path}: not the result of a run ({reason(error)}); restore it, or delete its "
             "folder to repeat the run"

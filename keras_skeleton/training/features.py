@@ -99,5 +99,5 @@ def _done(note: Path, values: Path, mine: dict[str, object]) -> int:
         if kept.dtype != np.float16 or list(kept.shape) != mine["shape"]:
             return 0
         return int(theirs["done"]) if {**theirs, "done": 0} == {**mine, "done": 0} else 0
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OverflowError, OSError):
         return 0

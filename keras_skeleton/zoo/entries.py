@@ -154,7 +154,7 @@ def read_zoo(folder: Path = ZOO) -> list[Entry]:
         for entry in entries:
             _check_types(entry)
         return entries
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, OverflowError, KeyError, AttributeError) as error:
         raise ZooError(
             f"{path}: damaged ({error!s:.300}); copy it again from the checkout"
         ) from None

@@ -23,7 +23,7 @@ def _read(folder: Path) -> dict[str, Any]:
         return dict(read_json(folder / FILE, "swap tests of a zoo"))
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ZooError(f"{folder / FILE}: damaged ({error}); delete it") from None
 
 
@@ -59,5 +59,5 @@ def recorded_swap(entry: Entry, folder: Path = ZOO) -> list[dict[str, Any]]:
     found = _read(folder).get(entry.name, {})
     try:
         return list(found["rows"]) if found.get("weights") == entry.files[entry.file] else []
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, OverflowError, AttributeError):
         raise ZooError(f"{folder / FILE}: damaged ('{entry.name}'); delete it") from None

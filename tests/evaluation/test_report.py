@@ -261,6 +261,30 @@ def test_broken_files_are_named(tmp_path, name, message):
         merge_runs(run)
 
 
+@pytest.mark.parametrize("value", [5, "x", True, [[1]], {"a": None}, None, 1e999, 10**400])
+@pytest.mark.parametrize(
+    "key", ["dataset", "protocol", "recipe", "settings", "options", "versions", "classes"]
+)
+def test_entries_of_another_type_are_named_or_do_not_matter(tmp_path, key, value):
+    run = make_run(tmp_path / "run", folds=(1,))
+    edit(run / "run.json", **{key: value})
+    said = []
+    try:
+        write_report(run, tmp_path / "out")
+    except ResultsError as error:
+        said.append(str(error))
+    assert all("run.json" in text or "scores.npz" in text for text in said)
+    assert all(len(text) < 500 for text in said)
+
+
+@pytest.mark.parametrize("key", ["seconds", "epochs", "epoch_selected"])
+def test_numbers_beyond_all_measure_are_named(tmp_path, key):
+    run = make_run(tmp_path / "run")
+    edit(run / "fold_02" / "metrics.json", **{key: 10**400})
+    with pytest.raises(ResultsError, match=rf"metrics\.json: {key} is 1000+, expected a number"):
+        merge_runs(run)
+
+
 def test_a_fold_too_many(tmp_path):
     run = make_run(tmp_path / "run", folds_total=2)
     with pytest.raises(ResultsError, match="fold is 3, .*2 folds"):
@@ -457,6 +481,9 @@ def test_report_into_the_run_folder_can_be_repeated(tmp_path):
         ("", r"history\.csv: not readable"),
         ("epoch,loss\n1,2\n", r"history\.csv: missing column"),
         ("epoch,accuracy\n1,soon\n", r"history\.csv: not readable"),
+        ("epoch,accuracy\n", r"history\.csv: has no epochs"),
+        ("epoch,accuracy\n1e999,0.5\n", r"history\.csv: has no epochs"),
+        (f"epoch,accuracy\n{10**400},0.5\n", r"history\.csv: (not readable|has no epochs)"),
     ],
 )
 def test_broken_history(tmp_path, content, message):
