@@ -64,8 +64,8 @@ from keras_skeleton.datasets.own_files import (
     KINECT,
     LABELS,
     FoundClip,
-    badly_named,
     labels_file,
+    left_out,
     walk_clips,
 )
 from keras_skeleton.datasets.own_intervals import (
@@ -193,8 +193,8 @@ def read(
         raise DatasetError(f"option track={track}: must be yes or no")
     report = writer.report
     found = clips_of(root)
-    for path in badly_named(root):
-        report.skip(path, "its name is not UTF-8; rename it")
+    for path, why in left_out(root):
+        report.skip(path, why)
     layout = folder_layout(root, skeleton, found, report)
     layout = replace(layout, track=layout.track and track in (True, "yes"))
     options = Options(tier or None, ends, first_frame)

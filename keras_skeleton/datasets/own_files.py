@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from keras_skeleton.datasets.formats.clip_file import READERS
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
-from keras_skeleton.utils.folders import Links, is_there
+from keras_skeleton.utils.folders import Links, is_there, not_a_file
 
 LABELS = "labels.csv"
 INTERVALS = re.compile(r"(intervals|annotations)\.(csv|tsv|txt)", re.IGNORECASE)
@@ -24,6 +24,8 @@ KINECT = ".skeleton"
 DETECTED = {
     "file", "label", "start", "end", "start_s", "end_s", "score", "frame", "time_s", "probability"
 }  # fmt: skip
+ELSEWHERE = "is a link to a folder that is searched elsewhere"
+GONE = "was deleted while the folder was searched"
 SUFFIXES = tuple(dict.fromkeys((*READERS, KINECT)))
 
 
@@ -35,22 +37,24 @@ class FoundClip(NamedTuple):
         path: The path.
         link: Whether it is a symbolic link, which may lead outside the folder.
         folder: Whether it is a folder.
+        why: Why it cannot be read; empty if nothing is known against it.
     """
 
     name: str
     path: Path
     link: bool = False
     folder: bool = False
+    why: str = ""
 
 
 def walk_clips(root: Path) -> list[FoundClip]:
     """All clips in a folder and its subfolders, sorted by name; hidden ones are left out, those
-    whose names are not UTF-8 (see `badly_named`), and what `detect` wrote.
+    that cannot be read (see `left_out`), and what `detect` wrote.
 
     Links to folders are followed, see `utils.folders.Links`. A folder that is a clip is not
     searched further.
     """
-    found = [clip for clip in _walk(root, "", Links(root)) if _is_utf8(clip.name)]
+    found = [clip for clip in _walk(root, "", Links(root)) if not clip.why]
     count = Counter(PurePosixPath(clip.name).stem for clip in found)
     return sorted(clip for clip in found if not _is_output(clip, count))
 
@@ -79,36 +83,48 @@ def _is_output(clip: FoundClip, count: Mapping[str, int]) -> bool:
     return "label" in columns and columns <= DETECTED
 
 
-def badly_named(root: Path) -> list[Path]:
-    """The clips whose names are not UTF-8, as some programs unpack them from archives."""
+def left_out(root: Path) -> list[tuple[Path, str]]:
+    """What is named as a clip and cannot be read, and why: links that lead nowhere, pipes, folders
+    without clips, and names that are not UTF-8, as some programs unpack them from archives.
+    """
     found = _walk(root, "", Links(root))
-    return sorted(clip.path for clip in found if not _is_utf8(clip.name))
+    return sorted((clip.path, clip.why) for clip in found if clip.why)
 
 
-def _is_utf8(name: str) -> bool:
+def _why_name(name: str) -> str:
+    """What is wrong with a name; empty if nothing is."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return "its name is not UTF-8; rename it"
+    return ""
 
 
 def _walk(folder: Path, prefix: str, links: Links) -> Iterator[FoundClip]:
+    """All clips, also those that cannot be read."""
     try:
         with os.scandir(folder) as listed:
             entries = [entry for entry in listed if not entry.name.startswith(".")]
         if prefix and is_clip_folder(folder):
-            yield FoundClip(prefix.rstrip("/"), folder, folder=True)
+            name = prefix.rstrip("/")
+            yield FoundClip(name, folder, folder=True, why=_why_name(name))
             return
     except OSError:
         return
     for entry in entries:
         name, path = prefix + entry.name, Path(entry.path)
+        named = path.suffix.lower() in SUFFIXES and not is_table(name)
         if _is_folder(entry):
-            if not entry.is_symlink() or links.follows(path):
-                yield from _walk(path, name + "/", links)
-        elif path.suffix.lower() in SUFFIXES and not is_table(name) and _is_file(entry):
-            yield FoundClip(name, path, entry.is_symlink())
+            searched = not entry.is_symlink() or links.follows(path)
+            inside = list(_walk(path, name + "/", links)) if searched else []
+            yield from inside
+            if named and not inside:
+                why = "is a folder without clips" if searched else ELSEWHERE
+                yield FoundClip(name, path, entry.is_symlink(), True, why)
+        elif named and _is_file(entry):
+            yield FoundClip(name, path, entry.is_symlink(), why=_why_name(name))
+        elif named or (not path.suffix and _is_lost(entry)):  # maybe of a folder of clips
+            yield FoundClip(name, path, entry.is_symlink(), why=not_a_file(path) or GONE)
 
 
 def is_intervals_file(name: str) -> bool:
@@ -132,6 +148,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a loop of links
         return False
+
+
+def _is_lost(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link that leads nowhere."""
+    return entry.is_symlink() and not _is_file(entry) and bool(not_a_file(Path(entry.path)))
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -25,6 +25,7 @@ from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
 from keras_skeleton.datasets.own_files import SUFFIXES, FoundClip, labels_file, walk_clips
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.files import FileError, read_text
+from keras_skeleton.utils.folders import not_a_file
 from keras_skeleton.utils.text import from_spreadsheet_cell
 
 MAX_BYTES = 64 << 20  # of labels.csv; a hundred thousand clips take 10 MB
@@ -322,7 +323,10 @@ class _Clips:
             return file
 
     def locate(self, file: str) -> tuple[str, Path]:
-        """Name and path of a clip listed in labels.csv, which must be inside the folder."""
+        """Name and path of a clip listed in labels.csv.
+
+        It must be inside the folder, or be found in a folder that a link in it leads to.
+        """
         name = os.path.normpath(file.replace("\\", "/"))
         if (path := self.known.get(name)) is not None:
             return name, path
@@ -331,6 +335,8 @@ class _Clips:
             if not path.is_relative_to(self.resolved):
                 raise ClipError(f"'{file:.80}' is outside the folder")
             folder = path.is_dir()
+            if not folder and (why := not_a_file(path)):
+                raise ClipError(f"'{file:.80}' {why}")
             if not folder and not path.is_file():
                 near = self.alike.get(_stem(name))
                 hint = f"; did you mean '{near}'?" if near else ""

@@ -432,15 +432,17 @@ def test_rows_that_cannot_be_used_are_named(tmp_path):
         "labels.csv:11: empty field label",
         "labels.csv:12: 'notes.txt': clips must be .npy, .npz, .json, .csv, .skeleton files",
         "link.npy: not listed in labels.csv, or in a bad line",
+        "loop.npy: is a link that leads back to itself",
         "unlisted.npy: not listed in labels.csv, or in a bad line",
         "notes.json: is neither a list of frames nor an object with the key 'skeletons'",
     ):
         assert expected in said
     assert any(line.startswith("labels.csv:8") and "is outside" in line for line in said)
-    assert [line[:13] for line in said if "not a valid file name" in line or "loop" in line] == [
-        f"labels.csv:{n}" for n in (13, 14, 15)
-    ]
-    assert len(said) == 14
+    assert [
+        line[:13] for line in said if "not a valid file name" in line or "'loop.npy'" in line
+    ] == [f"labels.csv:{n}" for n in (13, 14, 15)]
+    assert len(said) == 15
+    (folder / "loop.npy").unlink()
     with pytest.raises(DatasetError, match="labels.csv:5: 'a.npy' is already listed in line 2"):
         load(FOLDER, folder, tmp_path / "cache", strict=True)
 

@@ -1,11 +1,13 @@
 """What is in a folder of one's own clips and is no file that can be read: said, never left out."""
 
 import os
+import re
 
 import own_data
 import pytest
 
 from keras_skeleton.datasets.clip_sources import read_clips
+from keras_skeleton.datasets.own_files import left_out, walk_clips
 from keras_skeleton.utils.errors import DatasetError
 
 KINDS = ("gone", "loop", "linked folder", "folder", "pipe")
@@ -69,3 +71,81 @@ def test_a_description_that_cannot_be_read_stops_reading_one_clip(data):
     odd(data / "wave" / "skeleton.toml", "gone")
     with pytest.raises(DatasetError, match=r"skeleton\.toml: is a link to"):
         list(read_clips(data / "wave" / "a.npy"))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "no suffix"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_clip_that_cannot_be_read_is_listed(data, tmp_path, kind, labels):
+    if not labels:
+        (data / "labels.csv").unlink()
+    name = "odd" if kind == "no suffix" else "odd.npy"
+    if kind == "linked folder":
+        (tmp_path / "empty").mkdir()
+        (data / "wave" / name).symlink_to(tmp_path / "empty")
+    else:
+        odd(data / "wave" / name, "gone" if kind == "no suffix" else kind)
+    said = "is a folder without clips" if "folder" in kind else SAID.get(kind, SAID["gone"])
+    dataset, _ = own_data.read(data, tmp_path / "cache")
+    assert len(dataset) == 4
+    (line,) = own_data.skipped(dataset)
+    assert re.fullmatch(f"{name}: {said}", line)
+    _, again = own_data.read(data, tmp_path / "cache")
+    assert "preparing" not in again
+    for cache in ("cache", "strict"):
+        with pytest.raises(DatasetError, match=rf"{name}: {said}"):
+            own_data.read(data, tmp_path / cache, strict=True)
+
+
+def test_recordings_that_cannot_be_read_are_listed(data, tmp_path):
+    (data / "labels.csv").unlink()
+    (data / "intervals.csv").write_text("file,label,start,end\nwave/a.npy,x,0,5\nnod/c.npy,y,0,5\n")
+    odd(data / "nod" / "e.npy", "gone")
+    dataset, _ = own_data.read(data, tmp_path / "cache", clips="untrimmed")
+    assert any(line.startswith("e.npy: is a link to") for line in own_data.skipped(dataset))
+
+
+def test_folders_with_the_name_of_a_clip(data, tmp_path):
+    """One with clips is searched, frames of OpenPose are a clip, a link into the folder is not."""
+    (data / "wave" / "deep.npy").mkdir()
+    (data / "wave" / "a.npy").rename(data / "wave" / "deep.npy" / "a.npy")
+    (data / "nod" / "frames.json").mkdir()
+    (data / "nod" / "frames.json" / "f_000000000000_keypoints.json").write_text("{}")
+    (data / "again.npy").symlink_to(data / "wave")
+    assert [clip.name for clip in walk_clips(data) if clip.folder] == ["nod/frames.json"]
+    assert "wave/deep.npy/a.npy" in [clip.name for clip in walk_clips(data)]
+    ((path, why),) = left_out(data)
+    assert path == data / "again.npy"
+    assert "elsewhere" in why
+
+
+def test_links_to_other_things_than_clips_are_not_listed(data):
+    odd(data / "README.md", "gone")
+    odd(data / ".lock", "gone")
+    assert left_out(data) == []
+
+
+def test_names_in_labels_lead_through_links_to_folders_only(data, tmp_path):
+    """What the search finds may be named; what it does not find is not read."""
+    disk = tmp_path / "disk"
+    own_data.write(disk, ["file,label", "e.npy,x", "f.npy,y", ".hidden.npy,x"])
+    (disk / "labels.csv").unlink()
+    (data / "linked").symlink_to(disk)
+    (data / "single.npy").symlink_to(disk / "e.npy")
+    (disk / "out.npy").symlink_to(disk / "f.npy")
+    names = ["linked/e.npy", "linked/../linked/f.npy", "single.npy", "linked/out.npy",
+             "linked/.hidden.npy", "linked/../../disk/e.npy", str(disk / "e.npy")]  # fmt: skip
+    lines = ["file,label", "wave/b.npy,y", *(f"{name},x" for name in names)]
+    (data / "labels.csv").write_text("\n".join(lines))
+    dataset, _ = own_data.read(data, tmp_path / "cache")
+    assert list(dataset.samples["name"]) == ["linked/e.npy", "linked/f.npy", "wave/b.npy"]
+    said = [line for line in own_data.skipped(dataset) if line.startswith("labels.csv")]
+    assert len(said) == 5
+    assert all("outside" in line for line in said)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_that_is_named_in_labels_is_not_said_to_be_absent(data, tmp_path):
+    odd(data / "wave" / "a.npy", "pipe")
+    dataset, _ = own_data.read(data, tmp_path / "cache")
+    (said,) = [line for line in own_data.skipped(dataset) if line.startswith("labels.csv:2")]
+    assert "is not a regular file" in said
