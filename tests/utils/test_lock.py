@@ -65,7 +65,7 @@ def test_its_end_ends_it(tmp_path, other):
 
 def test_what_an_interrupted_command_left_is_deleted(tmp_path):
     left = [tmp_path / ".part-12-scores.npz", tmp_path / "attention" / ".part-9-a.png"]
-    kept = [tmp_path / "film.part", tmp_path / ".part-of-it", tmp_path / "a/b/.part-1-x"]
+    kept = [tmp_path / "film.part", tmp_path / ".part-of-it", tmp_path / "a/b/c/.part-1-x"]
     for path in left + kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
