@@ -23,7 +23,12 @@ from keras_skeleton.commands.film import DATASET, film_weights, predict_films
 from keras_skeleton.commands.known_weights import check_exists
 from keras_skeleton.commands.live import predict_live
 from keras_skeleton.commands.pose_models import add_pose_models
-from keras_skeleton.datasets.clip_sources import SourceClip, find_sources, read_clips
+from keras_skeleton.datasets.clip_sources import (
+    SourceClip,
+    find_sources,
+    read_clips,
+    unreadable,
+)
 from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.lock import locked
@@ -190,7 +195,10 @@ def run(words: Sequence[str]) -> None:
 def _predict_clips(args: argparse.Namespace) -> None:
     paths = find_sources(args.sources)
     clips: list[SourceClip] = []
-    skipped = 0
+    left_out = unreadable(args.sources)
+    skipped = len(left_out)
+    for path, why in left_out:
+        print(f"skipped {path}: {why}", file=sys.stderr)
     for path in paths:
         try:
             clips += read_clips(path, args.skeleton, not args.no_track, args.image_size)

@@ -22,7 +22,7 @@ from keras_skeleton.datasets.formats.joint_names import layouts_with
 from keras_skeleton.datasets.formats.openpose import is_clip_folder, is_frame_file
 from keras_skeleton.datasets.formats.poses import WHOLE_BODIES, layouts_of
 from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, known_layout, read_layout
-from keras_skeleton.datasets.own_files import LABELS, find_clips
+from keras_skeleton.datasets.own_files import LABELS, find_clips, left_out
 from keras_skeleton.skeletons import KINECT_V2, Skeleton
 from keras_skeleton.utils.errors import DatasetError
 from keras_skeleton.utils.folders import is_there, walk_files
@@ -88,6 +88,12 @@ def find_sources(words: Iterable[str]) -> list[Path]:
     if not found:
         raise DatasetError("no clips were found")
     return _join_frames(list(dict.fromkeys(found)))
+
+
+def unreadable(words: Iterable[str]) -> list[tuple[Path, str]]:
+    """What is named as a clip in the folders among `words` and cannot be read, and why."""
+    folders = [path for path in map(Path, words) if path.is_dir() and not is_clip_folder(path)]
+    return list(dict.fromkeys(found for folder in folders for found in left_out(folder)))
 
 
 def _inside(folder: Path) -> list[Path]:

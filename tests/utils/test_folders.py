@@ -1,6 +1,6 @@
 """Subfolders that are links are searched, each once."""
 
-from keras_skeleton.datasets.clip_sources import find_sources
+from keras_skeleton.datasets.clip_sources import find_sources, unreadable
 from keras_skeleton.datasets.own_files import walk_clips
 from keras_skeleton.utils.folders import walk_files
 from keras_skeleton.video.film_files import find_films
@@ -55,3 +55,12 @@ def test_a_root_that_is_a_link(tmp_path):
     root, _ = make(tmp_path)
     (tmp_path / "link").symlink_to(root)
     assert names(tmp_path / "link") == names(root)
+
+
+def test_what_cannot_be_read_among_the_sources_is_named(tmp_path):
+    root, _ = make(tmp_path)
+    assert unreadable([str(root), str(root / "own" / "walk.npy")]) == []
+    (root / "gone.npy").symlink_to(tmp_path / "nowhere.npy")
+    ((path, why),) = unreadable([str(root), str(root)])
+    assert path == root / "gone.npy"
+    assert "nowhere.npy" in why
