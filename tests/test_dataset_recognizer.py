@@ -43,6 +43,7 @@ def test_attention_is_on_each_clips_own_frames(toy):
     np.testing.assert_allclose(alone["joints"], maps["joints"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_score_is_that_of_its_answers(toy):
     trained = beside(toy)
     logits = trained.logits(trained.test)

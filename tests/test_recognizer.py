@@ -37,6 +37,7 @@ def person(T=20, V=20, seed=0, moves=0.1):
     return pose + np.linspace(0, moves, T)[:, None, None] * rng.normal(size=3)
 
 
+@pytest.mark.slow
 def test_predict_ranks_the_classes():
     recognizer = make()
     clip = person()
@@ -52,6 +53,7 @@ def test_predict_ranks_the_classes():
     np.testing.assert_allclose(found.logits, logits, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_list_gives_what_each_clip_gives_alone():
     recognizer = make()
     clips = [person(T, seed=T) for T in (9, 33, 20)]
@@ -105,6 +107,7 @@ def test_what_cannot_be_read_is_refused(clip, named):
         make().predict(clip)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mans9", "sta_lstm", "csta_cnn"])
 def test_attention_is_at_the_clips_own_frames(model):
     recognizer = make(model)
@@ -115,6 +118,7 @@ def test_attention_is_at_the_clips_own_frames(model):
         assert np.isfinite(values).all(), name
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_it_says_the_same(tmp_path):
     recognizer = make("csta_cnn", "sbu", bodies=2)
     clip = np.stack([person(V=15, seed=1), person(V=15, seed=2)], axis=1)

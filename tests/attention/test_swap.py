@@ -43,6 +43,7 @@ def read(model, x, names):
     return out, dict(zip(names, map(np.asarray, maps), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTENDS)
 def test_own_attention_gives_the_own_logits(name):
     model, x = built(name), inputs(name)
@@ -192,6 +193,7 @@ def test_weights_of_body_parts():
     assert "reversed" not in set(found["swap"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verdict", ["nothing", None])
 def test_an_attention_page_says_what_was_found(verdict):
     rows = [{"kind": "frames", "swap": "other", "clips": 9, "own": 1, "swapped": 1, "cost": 0,

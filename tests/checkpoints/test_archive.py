@@ -49,6 +49,7 @@ def saved(trained, tmp_path):
     return model, shutil.copy(path, tmp_path / "model.keras")
 
 
+@pytest.mark.slow
 def test_an_archive_with_an_optimizer(saved, tmp_path):
     source, path = saved
     target = network(1)
@@ -170,6 +171,7 @@ def odd_compression(path, to):
     return to
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "why"),
     [

@@ -43,6 +43,7 @@ SMALL = {"sta_lstm": {"units": 6, "bodies": 1}, "mans9": {"frames": 16}}
 HEAD = {"sta_lstm": "main_scores", "mans9": "logits"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["Keras 3", "legacy weights", "legacy model"])
 @pytest.mark.parametrize("name", SMALL)
 def test_everything_but_the_head(name, layout, tmp_path):

@@ -196,6 +196,7 @@ def test_long_lists_of_names_come_in_parts(tmp_path):
     assert load_weights(target, path).whole
 
 
+@pytest.mark.slow
 def test_a_network_that_was_wrapped_for_several_gpus(tmp_path):
     """Keras 2 stored it as one layer of another: first all that is trained, then the rest."""
     source, target = (i3d(3, 8, 32, small=Small(1 / 16)) for _ in range(2))

@@ -83,6 +83,7 @@ def view_of(path):
     return json.loads(re.search(r'id="view">(.*?)</script>', path.read_text("utf-8"), re.DOTALL)[1])
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_network_does(attention, clips, cache, weights, tmp_path, capsys):
     page = tmp_path / "page.html"
     run = experiment(clips, cache, "sta_lstm")
@@ -118,6 +119,7 @@ def test_the_page_shows_what_the_network_does(attention, clips, cache, weights, 
     assert "test, 9 frames" in page.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_long_clips_are_read_at_some_lengths(clips, cache, monkeypatch):
     run = experiment(clips, cache, "mans9")
     network = run.build()

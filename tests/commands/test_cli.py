@@ -437,6 +437,7 @@ def test_deterministic_is_switched_on_before_anything_is_built(
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise on Windows")
 @pytest.mark.parametrize("command", ["list", "zoo"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])

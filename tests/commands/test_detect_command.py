@@ -100,6 +100,7 @@ def test_one_recording(run, folder, tmp_path, capsys):
     assert (out / "0022-L.png").stat().st_size > 3000
 
 
+@pytest.mark.slow
 def test_a_recording_with_weights_of_the_zoo(tmp_path, capsys):
     streams = load_dataset(
         "synthetic", None, tmp_path / "cache", subjects=1, repetitions=1, clips="untrimmed"

@@ -36,6 +36,7 @@ def test_prepare_says_who_trains_and_what_is_doubtful(folder, tmp_path, capsys):
     assert out.count("predict PATH") == 1  # the reason is the same for all protocols
 
 
+@pytest.mark.slow
 def test_inspect_prints_the_unit_that_is_true(folder, tmp_path, capsys, monkeypatch):
     from keras_skeleton.viz import strips
 

@@ -22,6 +22,7 @@ def arguments(model="lstm", dataset="synthetic", protocol="cs"):
     return ["--model", model, "--dataset", dataset, "--protocol", protocol]
 
 
+@pytest.mark.slow
 def test_a_file_of_the_zoo_is_known_under_any_name(tmp_path, capsys):
     """Its recipe and options come from its entry: by recipe 'paper' it would score 19.8 %."""
     path = tmp_path / "copied.h5"
@@ -195,6 +196,7 @@ def moved(own, folder):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "attention"])
 def test_moved_clips_are_named_and_given_anew(command, own, elsewhere, capsys):
     run = moved(own, elsewhere / "run")

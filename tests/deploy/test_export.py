@@ -77,6 +77,7 @@ def test_an_exported_network_gives_the_same_logits(build, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["network", "network.tflite"]
 
 
+@pytest.mark.slow
 def test_padding_does_not_count_in_the_file_either(tmp_path):
     keras.utils.set_random_seed(0)
     model = shaken(sta_lstm("lstm", 6, 5, spatial=False, temporal=False, main_layers=1, units=4))

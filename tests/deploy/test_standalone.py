@@ -63,6 +63,7 @@ def check_copy(preprocessing, monkeypatch, lengths=(2, 5, 70)):
     return about, script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bodies", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_prepares_clips_alone_as_in_the_package(name, bodies, monkeypatch):

@@ -230,6 +230,7 @@ def test_what_does_not_fit_is_named():
         StreamLabeler(video, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mans9", "csta_cnn", "sta_lstm"])
 def test_a_network_says_of_a_window_what_it_says_of_a_clip(model):
     entry = MODELS[model]

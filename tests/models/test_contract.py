@@ -126,6 +126,7 @@ def test_a_clip_becomes_an_input(name):
     assert np.nanmax(rows) <= FRAMES - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MASKED)
 def test_padding_changes_nothing(name):
     entry, x = MODELS[name], inputs(name)
@@ -151,6 +152,7 @@ def classes(config):
             yield from classes(value)
 
 
+@pytest.mark.slow
 @MOST_ARE_SLOW
 def test_it_is_restored_from_its_configuration(name):
     model, x = built(name), inputs(name)

@@ -88,6 +88,7 @@ def is_sequence(name):
     return MODELS[name].sequence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHEAP)
 def test_the_head_is_all_that_depends_on_the_classes(name):
     frames = FRAMES if is_sequence(name) else None
@@ -101,6 +102,7 @@ def test_the_head_is_all_that_depends_on_the_classes(name):
         assert same == (own_layer.name not in named)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHEAP)
 def test_names_of_layers_are_unique_and_the_same_in_every_build(name):
     """Weights are taken, frozen and slowed down by the names of layers, but Keras numbers those
@@ -127,6 +129,7 @@ def test_layers_of_nested_networks_have_names_of_their_own():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHEAP)
 def test_features_have_one_vector_a_clip(name):
     model, head = network(name, FRAMES if is_sequence(name) else None)
@@ -150,6 +153,7 @@ def padded_clips(frames, lengths=(8, 5, 1)):
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lstm", "sa_lstm", "ta_lstm", "sta_lstm"])
 def test_features_are_the_mean_over_the_frames_of_the_clip(name):
     model, head = network(name)
@@ -162,6 +166,7 @@ def test_features_are_the_mean_over_the_frames_of_the_clip(name):
     np.testing.assert_allclose(found.predict_on_batch(x), wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lstm", "sta_lstm", "csta_cnn"])
 def test_features_do_not_depend_on_the_padding(name):
     """A clip is padded to the longest of its batch: 8 frames in training, more later."""
@@ -173,6 +178,7 @@ def test_features_do_not_depend_on_the_padding(name):
     np.testing.assert_allclose(long, short, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_open_and_fixed_lengths_have_the_same_features():
     """Calibrations are fitted on networks of a fixed length and used on those of any length."""
     x = padded_clips(FRAMES)

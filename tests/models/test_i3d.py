@@ -19,6 +19,7 @@ def test_the_published_numbers_of_parameters():
     assert i3d(top=False).count_params() == 12_294_544
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("frames", "size", "shape"),
     [(64, 224, (8, 7, 7)), (79, 224, (10, 7, 7)), (20, 64, (3, 2, 2)), (1, 33, (1, 2, 2))],

@@ -62,6 +62,7 @@ def test_a_prediction_is_unsure_by_its_two_numbers(work):
         np.testing.assert_allclose(found.probabilities, wanted / wanted.sum(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_clips_unlike_all_others_are_unsure(work):
     _, recognizer, _ = work
     noise = np.random.default_rng(0).normal(0, 5, (20, 1, 20, 3)).astype("float32")
@@ -149,6 +150,7 @@ def test_predict_says_that_there_is_no_calibration(work, tmp_path, capsys):
     assert (row["unsure"], row["distance"]) == (None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not read_zoo(), reason="no trained weights here")
 @pytest.mark.parametrize("state", ["whole", "damaged", "lost"])
 def test_an_entry_is_calibrated_again(state, tmp_path):

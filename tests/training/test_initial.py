@@ -60,6 +60,7 @@ def random_states(model):
     return [keras.ops.convert_to_numpy(v) for v in model.variables if id(v) not in own]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lstm", "sta_lstm", "csta_cnn", "mans9"])
 def test_all_arrays_but_the_heads_are_those_of_the_source(name):
     bodies = {} if name == "mans9" else {"bodies": 1}

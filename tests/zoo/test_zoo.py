@@ -177,6 +177,7 @@ def test_our_zoo_is_whole_and_small():
 SMALL_ENTRIES = ["lstm_ut_kinect_cs", "csta_cnn_ut_kinect_cs", "mans9_ut_kinect_cs"]
 
 
+@pytest.mark.slow
 def test_our_small_entries_come_out_as_recorded(real_data, tmp_path, capsys):
     names = [word for name in SMALL_ENTRIES for word in ("--name", name)]
     words = ["zoo", "--check", "--data-dir", str(real_data("ut_kinect").parent),
