@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration, read_calibration
@@ -27,7 +28,7 @@ from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.utils._version import __version__
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import read_json, write_atomic, write_json
+from keras_skeleton.utils.files import read_json, write_json
 
 RECORD, WEIGHTS = "recognizer.json", "model.weights.h5"
 BATCH = 32  # maximum batch size
@@ -319,7 +320,7 @@ class Recognizer:
         if (folder / RECORD).exists():
             raise RecognizerError(f"{folder} already holds a recognizer; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / WEIGHTS, self.model.save_weights)
+        save_weights(self.model, folder / WEIGHTS)
         if self.calibration is not None:
             self.calibration.save(folder / CALIBRATION)
         write_json(

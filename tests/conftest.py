@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, see `order.py`."""
     root = Path(__file__).parent
     items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(root).as_posix(), 1))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The same networks in every run: Keras draws the seeds of initializers from `random`."""
+    random.seed(0)
 
 
 @pytest.fixture(scope="session")

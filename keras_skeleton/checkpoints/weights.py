@@ -44,6 +44,7 @@ from keras_skeleton.checkpoints.matching import (
     by_name_or_order,
     layer_path,
 )
+from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.checkpoints.structure import base_and_numbers, is_numbered
 from keras_skeleton.utils.errors import UserError
 
@@ -394,7 +395,7 @@ def _by_path(model: keras.Model) -> tuple[dict[str, keras.Variable], dict[str, s
             variable.assign(np.full(value.shape, number, value.dtype))
         with TemporaryDirectory() as folder:
             path = Path(folder) / "numbers.weights.h5"
-            model.save_weights(path)
+            save_weights(model, path)
             with h5py.File(path, "r") as file:
                 found = {name: data for name, data in _keras_3(file) if data.size}
                 numbers = {name: int(np.asarray(data).flat[0]) for name, data in found.items()}

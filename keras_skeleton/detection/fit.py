@@ -16,13 +16,14 @@ import keras
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.layers import augmentation
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.training.fold import SAVE_EVERY, DivergedError
 from keras_skeleton.training.progress import EVERY
 from keras_skeleton.training.state import StateError, TrainingState, delete_state
 from keras_skeleton.training.trainer import OPTIMIZERS
-from keras_skeleton.utils.files import remove_parts, write_atomic
+from keras_skeleton.utils.files import remove_parts
 from keras_skeleton.utils.tables import write_table
 
 SIGMA = 5.0  # width of the confidence curves at starts and ends, in frames; from memory (JCR-RNN)
@@ -277,7 +278,7 @@ class RecordingFit:
         table = pd.DataFrame(history)
         if folder is not None:
             write_table(table, folder / "history.csv", index=False)
-            write_atomic(folder / WEIGHTS, self.network.save_weights)
+            save_weights(self.network, folder / WEIGHTS)
             delete_state(folder / "state.npz")
         return table
 

@@ -33,6 +33,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.evaluation.scores import Score, score, write_scores
 from keras_skeleton.models.csta_cnn import copies_logits
@@ -42,7 +43,7 @@ from keras_skeleton.training.state import StateError, TrainingState, delete_stat
 from keras_skeleton.training.tensorboard import ScalarLog
 from keras_skeleton.training.trainer import EVALUATION_BATCH, Trainer, predict, predict_views
 from keras_skeleton.utils.errors import UserError
-from keras_skeleton.utils.files import remove_parts, write_atomic, write_json
+from keras_skeleton.utils.files import remove_parts, write_json
 from keras_skeleton.utils.tables import write_table
 
 Row = dict[str, float]
@@ -317,10 +318,10 @@ class FoldFit:
         self.save()
         model, recipe = self.trainer.model, self.trainer.recipe
         test = self.fold.test
-        _save_weights(model, self.folder / "last.weights.h5")
+        save_weights(model, self.folder / "last.weights.h5")
         last = self.score_test()
         model.set_weights(self.state.best_weights)
-        _save_weights(model, self.folder / "best.weights.h5")
+        save_weights(model, self.folder / "best.weights.h5")
         if self.averaged:
             best = self.predict_test() if len(test) else None
         elif selected_epoch(self.state.history) == len(self.state.history) - 1:
@@ -370,7 +371,3 @@ class FoldFit:
         """Mean logits of the test clips over the recipe's views, float32 (n, C)."""
         views = self.trainer.recipe.views
         return predict_views(self.trainer.forward, self.inputs, self.fold.test, self.size, views)
-
-
-def _save_weights(model: keras.Model, path: Path) -> None:
-    write_atomic(path, model.save_weights)

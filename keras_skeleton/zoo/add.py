@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +14,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import GATES, NETWORKS, TAP, WEIGHTS
@@ -151,7 +154,7 @@ def _recognizer(
     load_weights(network, place / "best.weights.h5")
     name = _name(about, model, number)
     file = f"{name}.weights.h5"
-    network.save_weights(folder / file)  # saved again without the optimizer's state
+    save_weights(network, folder / file)  # saved again without the optimizer's state
     if (folder / file).stat().st_size > LARGEST:
         halve(folder / file)
         note = "; ".join([*([note] if note else []), "weights stored in half precision"])
@@ -180,21 +183,20 @@ def halve(path: Path) -> None:
     Networks can load it as before. The caller must check that their scores are unchanged.
     """
 
-    def write(part: Path) -> None:
-        with h5py.File(path, "r") as whole, h5py.File(part, "w") as file:
+    content = io.BytesIO()  # HDF5 crashes if a disk is full
+    with h5py.File(path, "r") as whole, h5py.File(content, "w") as file:
 
-            def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
-                if isinstance(item, h5py.Group):
-                    made = file.require_group(name)
-                else:
-                    kind = np.float16 if item.dtype == np.float32 else item.dtype
-                    made = file.create_dataset(name, data=item[()].astype(kind))
-                made.attrs.update(item.attrs)
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Group):
+                made = file.require_group(name)
+            else:
+                kind = np.float16 if item.dtype == np.float32 else item.dtype
+                made = file.create_dataset(name, data=item[()].astype(kind))
+            made.attrs.update(item.attrs)
 
-            file.attrs.update(whole.attrs)
-            whole.visititems(copy)
-
-    write_atomic(path, write)
+        file.attrs.update(whole.attrs)
+        whole.visititems(copy)
+    write_atomic(path, partial(Path.write_bytes, data=content.getbuffer()))
 
 
 def _detector(

@@ -1,6 +1,7 @@
 """`run.py attention`: which network and clip it takes, what it writes, what it refuses."""
 
 import json
+import random
 import re
 
 import numpy as np
@@ -61,6 +62,7 @@ def weights(clips, cache, tmp_path_factory):
     def save(model):
         path = folder / f"{model}.weights.h5"
         if not path.exists():
+            random.seed(1)  # of those whose frame gates are not all closed
             experiment(clips, cache, model).build().save_weights(path)
         return path
 
@@ -142,7 +144,7 @@ def test_every_kind_of_attention_has_a_page(attention, tmp_path):
         assert (view["shares"] is None) == (model != "csta_cnn")
         assert (view["frames"] is None) == (model == "lstm")
         assert ("weights are signed" in text) == (model == "csta_cnn")
-        assert ("Each coordinate" in text) == (model == "mans9")
+        assert ("each coordinate has its own" in text) == (model == "mans9")
 
 
 @pytest.mark.slow
