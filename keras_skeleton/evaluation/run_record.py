@@ -331,11 +331,13 @@ def _relative(path: str, start: str | Path = ".") -> str | None:
 
 
 def _portable_word(word: str) -> str:
-    """A word of a command line; an absolute path in it is written from the working folder."""
+    """A word of a command line; of an absolute path outside the working folder, its last name."""
     name, mark, value = word.rpartition("=")
     if not Path(value).is_absolute():
         return word
-    return f"{name}{mark}{_relative(value) or Path(value).name}"
+    near = _relative(value)
+    outside = near is None or near.startswith("..")
+    return f"{name}{mark}{f'PATH/{Path(value).name}' if outside else near}"
 
 
 def command_line() -> str:
@@ -343,7 +345,7 @@ def command_line() -> str:
 
     It includes the environment variables that set the number of TensorFlow threads, since results
     depend on it: sums are rounded in a different order. Absolute paths are written from the working
-    folder.
+    folder, or as `PATH/NAME` where they are outside of it.
     """
     threads = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     name = Path(sys.argv[0]).name

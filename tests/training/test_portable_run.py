@@ -14,15 +14,19 @@ def test_the_record_has_no_absolute_path(tmp_path, monkeypatch):
     data, run = tmp_path / "sets" / "own", tmp_path / "runs" / "1"
     data.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
+    outside = tmp_path.parent / "somebody" / "cache"
     words = ["run.py", "train", "--data-dir", str(data), f"--out={run}", "--set", "model.units=4"]
+    words += ["--cache-dir", str(outside)]
     monkeypatch.setattr(sys, "argv", words)
     open_run(run, {"command": command_line(), "data_dir": str(data), "seed": 0}, [], False)
     text = (run / "run.json").read_text()
     assert str(tmp_path) not in text
+    assert "somebody" not in text
     about = json.loads(text)
     assert (run / about["data_dir"]).resolve() == data.resolve()
     assert about["command"].endswith(
-        "python run.py train --data-dir sets/own --out=runs/1 --set model.units=4"
+        "python run.py train --data-dir sets/own --out=runs/1 --set model.units=4 "
+        "--cache-dir PATH/cache"
     )
 
 
