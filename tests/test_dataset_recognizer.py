@@ -1,5 +1,7 @@
 """A trained network beside clips: of its own dataset, of another one, and of a run."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -88,3 +90,16 @@ def test_a_network_of_the_zoo_reads_other_clips_with_its_joints():
     assert trained.attention(clips)[0]["joints"].shape == (alone.samples["frames"][0], 30)
     with pytest.raises(ZooError, match="csta_cnn_sbu_5fold_fold1.* sbu.*toy.*kinect_v1"):
         on_dataset(network, make_dataset(6))
+
+
+def test_clips_other_than_those_of_the_training_are_no_test_clips(toy):
+    trained = beside(toy).recognizer
+    about = {"dataset": "toy", "protocol": "cs", "fold": 1, "views": 1}
+    same = replace(trained, about={**about, "content": toy.content})
+    assert len(on_dataset(same, toy).test) == 12
+    other = make_dataset(seed=1)
+    assert other.content != toy.content
+    with pytest.warns(UserWarning, match="'mine' was trained on other clips of 'toy'.*content"):
+        assert len(on_dataset(same, other).test) == 0
+    unknown = replace(trained, about=about)  # of an older version
+    assert len(on_dataset(unknown, other).test) == 12

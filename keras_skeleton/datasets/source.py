@@ -220,7 +220,8 @@ def load(
         else:
             version = store.current_version(path)
         try:
-            dataset = store.open_store(version, source.name, protocols)
+            way = _again(source, path, root, chosen)
+            dataset = store.open_store(version, source.name, protocols, way)
         except DatasetError:
             if version.exists() or not tries_left:
                 raise
@@ -240,6 +241,13 @@ def load(
             "complete it, or omit --strict (strict=False in Python)"
         )
     return dataset
+
+
+def _again(source: Source, path: Path, root: Path | None, options: Mapping[str, Any]) -> str:
+    """The command that writes a store again."""
+    cache = path.parent if path.parent != store.default_cache_dir() else None
+    changed = {k: v for k, v in options.items() if v != source.options.get(k)}
+    return again(source.name, root, cache, changed)
 
 
 def _note_older_stores(
@@ -336,13 +344,12 @@ def verify(
         DatasetError: A file has changed, even if its size and time are the same.
     """
     folder = Path(dataset.info["store"])
-    store.verify_store(folder, source.name)
     place = source.find(root)
     place = None if place is None else place.resolve()
+    way = _again(source, folder.parent, place, dataset.info["options"])
+    store.verify_store(folder, source.name, way)
     then = SourceFiles.read(folder, place)
     now = _files(source, place, [then.path(name) for name in then.skipped])
     if changes := now.changes(then, all_contents=True):
-        raise DatasetError(
-            f"{place}: {listed(changes)} since the store was written; {again(source.name)}"
-        )
+        raise DatasetError(f"{place}: {listed(changes)} since the store was written; {way}")
     return len(now.stats)

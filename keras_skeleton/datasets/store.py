@@ -322,7 +322,9 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> SkeletonDataset:
+def open_store(
+    path: str | Path, name: str, protocols: dict[str, Protocol], way: str = ""
+) -> SkeletonDataset:
     """Opens a store; its rows are memory-mapped.
 
     The contents of the files are verified when they are opened for the first time after a change.
@@ -331,6 +333,7 @@ def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> S
         path: Folder of the store, or of one of its versions.
         name: Name of the dataset.
         protocols: Protocols of the dataset.
+        way: What to do about a damaged store, for the error message.
 
     Raises:
         DatasetError: There is no store in the folder, it has another format, or its files do not
@@ -345,7 +348,7 @@ def open_store(path: str | Path, name: str, protocols: dict[str, Protocol]) -> S
     path = current_version(path)
     mark_used(path)
     manifest = read_manifest(path)
-    files, way = manifest["files"], again(name)
+    files, way = manifest["files"], way or again(name)
     check_sizes(path, files, way)
     skeleton = _skeleton_of(manifest["skeleton"])
     rows = (
@@ -389,12 +392,13 @@ def _read_table(path: Path, way: str) -> pd.DataFrame:
         raise DatasetError(f"{path}: damaged ({reason(error)}); {way}") from None
 
 
-def verify_store(path: str | Path, name: str = "") -> None:
+def verify_store(path: str | Path, name: str = "", way: str = "") -> None:
     """Compares the SHA-256 of every file of a store with its manifest.
 
     Args:
         path: Folder of the store, or of one of its versions.
         name: Name of the dataset, for the error message.
+        way: What to do about a damaged store, for the error message.
 
     Raises:
         DatasetError: There is no store in the folder, or a file has changed or has values that are
@@ -408,7 +412,7 @@ def verify_store(path: str | Path, name: str = "") -> None:
         ...     verify_store(Path(folder, "toy"))
     """
     path = current_version(path)
-    check_contents(path, read_manifest(path)["files"], again(name))
+    check_contents(path, read_manifest(path)["files"], way or again(name))
 
 
 def store_path(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import tokenize
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,15 +27,30 @@ UNREADABLE = (ValueError, OSError, EOFError, SyntaxError, MemoryError, tokenize.
 _verified: set[tuple[str, str]] = set()  # in this process, for folders that cannot be written to
 
 
-def again(name: str = "") -> str:
+def again(
+    name: str = "",
+    root: Path | None = None,
+    cache: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> str:
     """How to make a damaged store again.
 
+    Args:
+        name: Name of the dataset.
+        root: Folder of its raw files; None if it has none.
+        cache: Folder of the stores; None for the default one.
+        options: Reader options that are not the default.
+
     Example:
-        >>> again("sbu")
-        'write the store again: keras-skeleton prepare --dataset sbu --force'
+        >>> again("sbu", Path("/data/sbu"))
+        'write the store again: keras-skeleton prepare --dataset sbu --data-dir /data/sbu --force'
     """
-    command = "keras-skeleton prepare " + (f"--dataset {name} " if name else "") + "--force"
-    return f"write the store again: {command}"
+    words = ["keras-skeleton", "prepare", *(["--dataset", name] if name else [])]
+    words += [] if root is None else ["--data-dir", str(root)]
+    words += [] if cache is None else ["--cache-dir", str(cache)]
+    for key, value in (options or {}).items():
+        words += ["--option", f"{key}={value}"]
+    return f"write the store again: {shlex.join([*words, '--force'])}"
 
 
 def sha256(path: Path) -> str:

@@ -352,12 +352,12 @@ def read_history(path: str | Path) -> pd.DataFrame:
     """Reads `history.csv` of a fold; raises ResultsError if it is missing or damaged."""
     try:
         table = _read_table(path)
+        if lost := [name for name in ("epoch", "accuracy") if name not in table]:
+            raise ResultsError(f"{path}: has no column {' and '.join(lost)}; not a run's history")
         curves = [name for name in ("test_accuracy", "val_accuracy") if name in table]
         table = table.astype(dict.fromkeys(["epoch", "accuracy", *curves], float))
     except FileNotFoundError:
         raise ResultsError(f"{path}: missing") from None
-    except KeyError as error:
-        raise ResultsError(f"{path}: missing column {error}") from None
     except (ValueError, OverflowError, OSError) as error:  # pandas raises ValueErrors
         raise ResultsError(f"{path}: not readable ({reason(error)})") from None
     epochs = table["epoch"].to_numpy()

@@ -16,6 +16,7 @@ import math
 import os
 import re
 import stat
+import tokenize
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -229,7 +230,10 @@ def _check_array(path: str | Path, file: IO[bytes], size: int) -> None:
     if version not in ((1, 0), (2, 0)):
         raise refuse(path, f"holds an array in version {version} of the format, expected numbers")
     read = np.lib.format.read_array_header_1_0
-    shape, _, kind = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(file)
+    try:
+        shape, _, kind = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(file)
+    except (ValueError, SyntaxError, TypeError, RecursionError, tokenize.TokenError) as error:
+        raise refuse(path, "has an array with a damaged header") from error
     if kind.hasobject:  # refused by NumPy, with the reason
         return
     if math.prod(shape) * max(1, kind.itemsize) > size or max(shape, default=0) > size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,8 @@ def on_dataset(
     Args:
         recognizer: The network, from `pretrained` or `load_recognizer`.
         dataset: The dataset that it was trained on, or another one with the same skeleton. The
-            result has test clips only if the dataset and its classes are those of the training.
+            result has test clips only if the dataset and its classes are those of the training; a
+            warning says if its clips are known to be others.
         crops: Videos of hands and body, for networks with video inputs.
 
     Returns:
@@ -61,7 +63,14 @@ def on_dataset(
         )
     test = np.arange(0)
     if dataset.name == about.get("dataset") and tuple(dataset.classes) == tuple(recognizer.classes):
-        test = list(dataset.folds(about["protocol"]))[about["fold"] - 1].test
+        if changed := other_data(about, about_dataset(dataset)):
+            warnings.warn(
+                f"'{recognizer.name}' was trained on other clips of '{dataset.name}' "
+                f"({'; '.join(changed)}), so none of these are known to be its test clips",
+                stacklevel=2,
+            )
+        else:
+            test = list(dataset.folds(about["protocol"]))[about["fold"] - 1].test
     if crops is not None:
         test = test[dataset.samples["name"].iloc[test].isin(crops.frames)]
     longest = int(dataset.samples["frames"].max())

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import read_calibration
-from keras_skeleton.evaluation.run_record import about_run, read_record, run_folder
+from keras_skeleton.evaluation.run_record import READ, about_run, read_record, run_folder
 from keras_skeleton.evaluation.swap_test import read_rows
 from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS
@@ -197,6 +197,7 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
         name="/".join(finished[0].parts[-3:-1]),
         about={
             **{key: about[key] for key in ("dataset", "options", "protocol", "recipe", "seed")},
+            **{key: about.get(key) for key in READ},
             "fold": int(finished[0].parent.name[5:]),
             "folds": about["folds_total"],
             "views": settings["views"],

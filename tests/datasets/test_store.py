@@ -1,7 +1,10 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,6 +326,21 @@ def test_verify_hashes_the_source(folder, tmp_path):
     assert load(text_source(), folder, tmp_path / "cache").clip(1)[0, 0, 0, 0] == 2
     with pytest.raises(DatasetError, match=r"2\.txt has changed .* --force"):
         verify(text_source(), dataset, folder)
+
+
+def test_the_advice_for_a_damaged_store_is_the_whole_command(folder, tmp_path):
+    cache = tmp_path / "a cache"
+    dataset = load(text_source(), folder, cache, scale=3)
+    rows = Path(dataset.info["store"], "rows.npy")
+    rows.write_bytes(rows.read_bytes()[:-1] + b"\x7f")
+    wanted = (
+        f"prepare --dataset {dataset.name} --data-dir {shlex.quote(str(folder.resolve()))} "
+        f"--cache-dir '{cache}' --option scale=3 --force"
+    )
+    for use in (lambda: load(text_source(), folder, cache, scale=3),
+                lambda: verify(text_source(), dataset, folder)):  # fmt: skip
+        with pytest.raises(DatasetError, match=re.escape(wanted)):
+            use()
 
 
 def test_a_file_that_changes_while_it_is_read_stops(folder, tmp_path):

@@ -479,7 +479,7 @@ def test_report_into_the_run_folder_can_be_repeated(tmp_path):
     [
         (None, r"history\.csv: missing"),
         ("", r"history\.csv: not readable"),
-        ("epoch,loss\n1,2\n", r"history\.csv: missing column"),
+        ("epoch,loss\n1,2\n", r"history\.csv: has no column accuracy"),
         ("epoch,accuracy\n1,soon\n", r"history\.csv: not readable"),
         ("epoch,accuracy\n", r"history\.csv: has no epochs"),
         ("epoch,accuracy\n1e999,0.5\n", r"history\.csv: has no epochs"),
