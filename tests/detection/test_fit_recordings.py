@@ -150,10 +150,10 @@ def test_a_stopped_training_continues_with_the_same_result(tmp_path, monkeypatch
 
 def test_a_state_of_another_network_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_skeleton.detection.fit.SAVE_EVERY", -1.0)
-    fit = fit_of()
-    fit.network.save_weights = None  # stops before the end
-    with pytest.raises(TypeError):
-        fit.run(streams(1), [], 0, tmp_path)
+    with monkeypatch.context() as stopped:  # before the end
+        stopped.setattr("keras_skeleton.detection.fit.save_weights", None)
+        with pytest.raises(TypeError):
+            fit_of().run(streams(1), [], 0, tmp_path)
     with pytest.raises(StateError, match="another network"):
         fit_of(units=4).run(streams(1), [], 0, tmp_path)
 
