@@ -152,6 +152,7 @@ def _score(args: argparse.Namespace, out: Path) -> None:
 
 def _keep(args: argparse.Namespace, score: AttentionScore, name: str, weights: Path) -> None:
     """Stores a network's swap test where its pages find it: in its run, or in the zoo."""
+    from keras_skeleton.zoo.card import write_card
     from keras_skeleton.zoo.swaps import record_swap
 
     found = score.swaps[name]
@@ -160,6 +161,7 @@ def _keep(args: argparse.Namespace, score: AttentionScore, name: str, weights: P
         swap_test.write_clips(weights.parent / swap_test.CLIPS, found)
     elif args.record and (entry := entry_of_file(weights, args.zoo)):
         record_swap(entry, found, score.command, score.seed, args.zoo)
+        write_card(entry, args.zoo)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """List pretrained weights and verify their files. With --check, also verify their accuracy; with
---calibrate, calibrate them again; with --add, add a run after verifying its accuracy."""
+--calibrate, calibrate them again; with --halve, store them in half precision; with --export-card,
+write their model cards; with --add, add a run after verifying its accuracy."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from keras_skeleton.commands.common import (
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation.run_record import about_run
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError
+from keras_skeleton.zoo.card import card, write_card, write_cards
 from keras_skeleton.zoo.entries import ZOO, Entry, ZooError, no_weights, read_zoo
 from keras_skeleton.zoo.page import listing
 
@@ -36,8 +38,21 @@ def run(words: Sequence[str]) -> None:
         help="fit the temperature and the thresholds of 'unsure' of every entry on its dataset",
     )
     parser.add_argument(
-        "--name", action="append", help="check or calibrate only this entry (repeatable)"
+        "--halve",
+        action="store_true",
+        help="store the weights of the entries given with --name in half precision, if no answer "
+        "on their test clips changes",
     )
+    parser.add_argument(
+        "--name", action="append", help="check, calibrate or halve only this entry (repeatable)"
+    )
+    parser.add_argument(
+        "--export-card",
+        metavar="NAME",
+        help="print the model card of an entry, in Hugging Face's format, or write it to --out; "
+        "'all': those of all entries, to the folder --out (default: cards/ of the zoo)",
+    )
+    parser.add_argument("--out", type=Path, help="with --export-card, write to this file or folder")
     parser.add_argument("--add", type=Path, metavar="RUN_DIR", help="add a finished run")
     parser.add_argument(
         "--fold", type=whole_number(1), default=1, help="add this fold of the run (default 1)"
@@ -61,15 +76,45 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--crops", type=Path, help="read crops for pose_i3d from this folder")
     parser.add_argument("--zoo", type=Path, default=ZOO, help="use this folder instead of weights/")
     args = parser.parse_args(words)
-    if args.add is not None:
+    if args.out is not None and args.export_card is None:
+        parser.error("--out needs --export-card")
+    if args.export_card is not None:
+        _export_card(args)
+    elif args.add is not None:
         _add(args)
-    elif args.check or args.calibrate:
+    elif args.check or args.calibrate or args.halve:
+        if args.halve and not args.name:
+            parser.error("--halve needs --name")
         _each(args)
     else:
         entries = read_zoo(args.zoo)
         if not entries:
             raise ZooError(no_weights(args.zoo))
         print(listing(entries, args.zoo))
+
+
+def _export_card(args: argparse.Namespace) -> None:
+    entries = read_zoo(args.zoo)
+    if not entries:
+        raise ZooError(no_weights(args.zoo))
+    if args.export_card == "all":
+        print(f"{len(entries)} cards in {write_cards(entries, args.zoo, args.out)}")
+        return
+    (entry,) = _named([args.export_card], entries)
+    if args.out is None:
+        print(card(entry, args.zoo), end="")
+    else:
+        write_card(entry, args.zoo, args.out)
+        print(f"card of {entry.name} in {args.out}")
+
+
+def _named(names: Sequence[str], entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with these names."""
+    known = [e.name for e in entries]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("entry", name, known, of="the zoo")
+    return [e for e in entries if e.name in names]
 
 
 def _add(args: argparse.Namespace) -> None:
@@ -96,16 +141,12 @@ def _add(args: argparse.Namespace) -> None:
 
 
 def _each(args: argparse.Namespace) -> None:
-    """Checks or calibrates the entries."""
+    """Checks, calibrates or halves the entries."""
     entries = read_zoo(args.zoo)
     if args.name:
-        known = [e.name for e in entries]
-        for name in args.name:
-            if name not in known:
-                raise UnknownNameError("entry", name, known, of="the zoo")
-        entries = [e for e in entries if e.name in args.name]
+        entries = _named(args.name, entries)
     start_keras()
-    run_each = _calibrate if args.calibrate else _check
+    run_each = _halve if args.halve else _calibrate if args.calibrate else _check
     run_each(args, entries)
 
 
@@ -136,6 +177,20 @@ def _calibrate(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
             new = calibrate_entry(entry, dataset, args.zoo, Path(scratch))
         write_zoo([new if e.name == new.name else e for e in read_zoo(args.zoo)], args.zoo)
         print(f"{'calibrated' if new != entry else 'unchanged':<13}{entry.name}", flush=True)
+
+
+def _halve(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
+    from keras_skeleton.models.registry import MODELS
+    from keras_skeleton.video.crops import open_crops
+    from keras_skeleton.zoo.halve import halve_entry
+
+    crops = open_crops(args.crops) if args.crops else None
+    for entry in entries:
+        if (dataset := _dataset_of(args, entry)) is None:
+            continue
+        watches = MODELS[entry.model].video
+        with TemporaryDirectory() as scratch:
+            halve_entry(entry, dataset, Path(scratch), crops if watches else None, args.zoo)
 
 
 def _check(args: argparse.Namespace, entries: Sequence[Entry]) -> None:

@@ -29,6 +29,7 @@ from keras_skeleton.zoo.page import write_zoo
 
 FIGURES = ("accuracy", "accuracy_last", "best_test_accuracy", "validation_accuracy")
 STAGES = {"ta_lstm": "step4", "sa_lstm": "step7"}  # networks trained by steps of Algorithm 1
+HALF = "weights stored in half precision"
 LARGEST = 10_000_000  # maximum size of a file in bytes
 
 
@@ -88,12 +89,17 @@ def add_run(
         entry = calibrate_entry(entry, dataset, made, scratch)
         if large := [file for file in entry.files if (made / file).stat().st_size > LARGEST]:
             raise ZooError(f"{large[0]} is larger than {LARGEST // 10**6} MB; not added")
-        shutil.rmtree(folder / entry.name, ignore_errors=True)  # previous files of a detector
-        for file in entry.files:
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (made / file).replace(folder / file)
-    write_zoo([*(e for e in read_zoo(folder) if e.name != entry.name), entry], folder)
+        take_files(entry, made, folder)
     return entry
+
+
+def take_files(entry: Entry, made: Path, folder: Path = ZOO) -> None:
+    """Moves the files of an entry from the folder `made` into the zoo, and writes the entry."""
+    shutil.rmtree(folder / entry.name, ignore_errors=True)  # previous files of a detector
+    for file in entry.files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (made / file).replace(folder / file)
+    write_zoo([*(e for e in read_zoo(folder) if e.name != entry.name), entry], folder)
 
 
 def _name(about: dict[str, Any], model: str, number: int) -> str:
@@ -157,7 +163,7 @@ def _recognizer(
     save_weights(network, folder / file)  # saved again without the optimizer's state
     if (folder / file).stat().st_size > LARGEST:
         halve(folder / file)
-        note = "; ".join([*([note] if note else []), "weights stored in half precision"])
+        note = halved_note(note)
     return Entry(
         name=name,
         task="recognition",
@@ -175,6 +181,11 @@ def _recognizer(
         train_on=about.get("train_on", PART),
         **_common(about, dataset, number),
     )
+
+
+def halved_note(note: str) -> str:
+    """The note of an entry whose weights `halve` has rewritten."""
+    return "; ".join([*([note] if note else []), HALF])
 
 
 def halve(path: Path) -> None:

@@ -13,6 +13,7 @@ from keras_skeleton.evaluation.page import ALL, BEST, LAST, SELECTED
 from keras_skeleton.evaluation.run_record import ALL_CLIPS, PART
 from keras_skeleton.utils.files import write_json, write_text
 from keras_skeleton.utils.text import markdown_table, percent
+from keras_skeleton.zoo.card import FOLDER, write_cards
 from keras_skeleton.zoo.entries import LIST, ZOO, Entry, ZooError, checked_files
 
 # Datasets of the papers that are available on request only, with protocols and models.
@@ -139,7 +140,9 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
         "biased upwards). `zoo.json` has the SHA-256 of every file, the "
         "network's arguments, classes, seed, versions and training command. These are separate "
         "trainings: `results/` may have other numbers for the same configuration, since other "
-        "processors round sums in a different order, which has the effect of another seed.",
+        "processors round sums in a different order, which has the effect of another seed. "
+        f"`{FOLDER}/NAME.md` is the card of a network: its uses, training data, figures and "
+        "limits.",
         "```sh\n"
         "python run.py zoo                                    # list entries, verify checksums\n"
         "python run.py zoo --check --data-dir PATH            # verify the accuracy of entries\n"
@@ -172,10 +175,11 @@ def readme(entries: Sequence[Entry], folder: Path = ZOO) -> str:
 
 
 def write_zoo(entries: Sequence[Entry], folder: Path = ZOO) -> None:
-    """Writes `zoo.json`, sorted by name, and `README.md`."""
+    """Writes `zoo.json`, sorted by name, `README.md` and the cards."""
     ordered = sorted(entries, key=lambda entry: entry.name)
     write_json(folder / LIST, {"entries": [_written(entry) for entry in ordered]})
     write_text(folder / "README.md", readme(ordered, folder))
+    write_cards(ordered, folder)
 
 
 def _written(entry: Entry) -> dict[str, Any]:

@@ -4,13 +4,14 @@ import json
 import re
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
 from keras_skeleton.cli import main
 from keras_skeleton.commands.export import FORMATS
 from keras_skeleton.deploy.export import SUFFIXES
-from keras_skeleton.zoo import add
+from keras_skeleton.zoo import add, halve
 from keras_skeleton.zoo.entries import ZOO, ZooError, checked_files, read_zoo
 from keras_skeleton.zoo.load import experiment_of, recipe_of
 from keras_skeleton.zoo.page import readme
@@ -122,6 +123,35 @@ def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsy
     assert main([*words, "--zoo", str(tmp_path / "none")]) == 2
     assert "stcm9_synthetic_cs_seed5.weights.h5" in capsys.readouterr().err
     assert not list((tmp_path / "none").iterdir())
+
+
+@pytest.mark.slow
+def test_an_entry_is_halved_if_no_answer_changes(work, tmp_path, capsys, monkeypatch):
+    zoo = shutil.copytree(work / "zoo", tmp_path / "zoo")
+    (entry,) = read_zoo(zoo)
+    words = ["zoo", "--cache-dir", str(work / "cache"), "--zoo", str(zoo), "--name", entry.name]
+
+    def changed(path):
+        with h5py.File(path, "r+") as file:
+            file.visititems(lambda _, item: item.write_direct(np.zeros(item.shape, item.dtype))
+                            if isinstance(item, h5py.Dataset) else None)  # fmt: skip
+
+    with monkeypatch.context() as context:
+        context.setattr(halve, "halve", changed)
+        assert main([*words, "--halve"]) == 2
+    assert entry.name in capsys.readouterr().err
+    assert read_zoo(zoo) == [entry]
+    before = checked_files(entry, zoo)[0].stat().st_size
+    assert main([*words, "--halve"]) == 0
+    (halved,) = read_zoo(zoo)
+    assert halved.figures == entry.figures
+    assert "half precision" in halved.note
+    assert checked_files(halved, zoo)[0].stat().st_size < 0.6 * before
+    assert set(halved.files) == set(entry.files)
+    assert (zoo / "cards" / f"{entry.name}.md").is_file()
+    assert not list(zoo.glob(".halving*"))
+    assert main([*words, "--check"]) == 0
+    assert main([*words, "--halve"]) == 2  # already is
 
 
 @pytest.mark.slow
