@@ -3,7 +3,7 @@ attention on new clips."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.checkpoints.weights import load_weights
+from keras_skeleton.deploy.compiled import traced
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration, read_calibration
 from keras_skeleton.evaluation.scores import softmax
@@ -127,11 +128,15 @@ class Recognizer:
 
     @cached_property
     def _all(self) -> keras.Model:
-        """The network with all its outputs, compiled once."""
+        """The network with all its outputs."""
         outputs = {"logits": self.model.output, **attention_outputs(self.model)}
         if self.calibration is not None:
             outputs["features"] = features_at(self.model, self.calibration.layer)
         return keras.Model(self.model.input, outputs)
+
+    @cached_property
+    def _forward(self) -> Callable[[Any], dict[str, np.ndarray]]:
+        return traced(self._all)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -290,7 +295,10 @@ class Recognizer:
         return {key: np.concatenate([part[key] for part in found]) for key in found[0]}
 
     def outputs(self, batch: Any) -> dict[str, np.ndarray]:
-        """Everything that the network says about a batch of its inputs, from one compiled function.
+        """Everything that the network says about a batch of its inputs, from one call.
+
+        After 200 calls with one clip of the same shape, XLA compiles the network for it, which
+        takes some seconds; answers then differ by rounding.
 
         Args:
             batch: Inputs (B, ...): an array, or a dict of arrays by input name.
@@ -299,10 +307,7 @@ class Recognizer:
             `"logits"` (B, C); the attention maps that the network has, as in `attention_maps`; with
             a calibration, `"features"` (B, D).
         """
-        outputs = self._all.predict_on_batch(batch)
-        return readable_maps(
-            self.model, {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
-        )
+        return readable_maps(self.model, self._forward(batch))
 
     def save(self, folder: str | Path) -> Path:
         """Writes the weights and a JSON file to a folder, for `load_recognizer`.

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_skeleton.cli import COMMANDS
+
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
 ROOMS = (
     "cli", "commands", "serve", "reproduction", "zoo", "film", "detection", "attention",
@@ -147,7 +149,7 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-HEAVY = {"keras", "tensorflow", "jax", "matplotlib"}
+HEAVY = {"keras", "tensorflow", "jax", "matplotlib", "scipy", "sklearn"}
 
 
 @pytest.mark.parametrize(
@@ -157,12 +159,50 @@ HEAVY = {"keras", "tensorflow", "jax", "matplotlib"}
         "from keras_skeleton.models.registry import check_model; check_model('mans9')",
         "from keras_skeleton.recipes.registry import get_recipe; get_recipe('mans9', 'ntu')",
         "from keras_skeleton.cli import main; main(['list'])",
-        "from keras_skeleton.cli import main; "
-        "main(['--model', 'mans99', '--dataset', 'synthetic', '--protocol', 'cs'])",
     ],
-    ids=["data", "model names", "recipes", "list", "misspelt model"],
+    ids=["data", "model names", "recipes", "list"],
 )
-def test_neither_keras_nor_tensorflow_is_needed(code):
+def test_neither_keras_nor_scipy_is_needed(code):
+    assert not HEAVY & loaded_by(code)
+
+
+TRAIN = "train --model mans9 --dataset hdm05 --protocol cs"
+# Commands that end before anything is computed.
+ENDING = [
+    *(f"{command} --help" for command in COMMANDS),
+    "prepair",
+    "--model mans99 --dataset synthetic --protocol cs",
+    "train --model mans9 --dataset synthetik --protocol cs",
+    "train --model mans9 --dataset hdm05 --protocol nope",
+    f"{TRAIN} --recipe nope",
+    f"{TRAIN} --set model.nope=3",
+    f"{TRAIN} --set recipe.nope=3",
+    "train --weights nope",
+    "predict run.py --weights nope",
+    "attention --protocol nope",
+    "detect --dataset nope",
+    "export --weights nope",
+    "serve --weights nope",
+    "zoo --check --name nope",
+    "reproduce --table nope",
+    "report nope",
+    "info --model nope",
+    "info --model mans9 --skeleton nope",
+]
+
+
+def test_help_and_wrong_names_need_neither_keras_nor_scipy():
+    """In one process: what any of them loads stays loaded."""
+    code = (
+        "from keras_skeleton.cli import main\n"
+        f"for command in {ENDING}:\n"
+        "    try:\n"
+        "        status = main(command.split())\n"
+        "    except SystemExit as exit:\n"
+        "        status = exit.code\n"
+        "    assert status == 2 * (not command.endswith('--help')), command\n"
+        "pass"
+    )
     assert not HEAVY & loaded_by(code)
 
 

@@ -55,12 +55,13 @@ def attend(
     own = recognizer.preprocessing
     adapted, _ = own.adapt(clip, skeleton)
     frames = own.input_frames(len(adapted))
-    outputs = recognizer.outputs(own(adapted, frames)[None])
-    maps = recognizer.maps_on_frames({k: v[0] for k, v in outputs.items()}, len(adapted), frames)
-    running = running_probabilities(recognizer, adapted)
+    ends, outputs = _prefixes(recognizer, adapted)
+    whole = {key: values[-1] for key, values in outputs.items()}
+    maps = recognizer.maps_on_frames(whole, len(adapted), frames)
+    running = _running(recognizer, ends, outputs["logits"], len(adapted))
     about = dict(about or {"weights": recognizer.name, "clip": f"{len(adapted)} frames"})
     if (calibration := recognizer.calibration) is not None:
-        (distance,) = calibration.distances(outputs["features"])
+        (distance,) = calibration.distances(whole["features"][None])
         if doubts := calibration.doubts(float(running[-1].max()), float(distance)):
             about["unsure"] = ", ".join(doubts)
     notes = [SIGNED] if is_coupled(recognizer.model) else []
@@ -102,16 +103,28 @@ def running_probabilities(recognizer: Recognizer, clip: np.ndarray) -> np.ndarra
     Returns:
         Probabilities after each frame, float64 (T, C); NaN before the first frame with a body.
     """
+    ends, outputs = _prefixes(recognizer, clip)
+    return _running(recognizer, ends, outputs["logits"], len(clip))
+
+
+def _prefixes(recognizer: Recognizer, clip: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The last frames of the prefixes of a clip, and the network's outputs for them from one call;
+    the last prefix is the clip."""
     first = int(np.flatnonzero(present(clip).any(axis=1))[0])
     ends = np.arange(first, len(clip))
     if len(ends) > LENGTHS:
         ends = np.unique(np.linspace(first, len(clip) - 1, LENGTHS).round().astype(int))
     own = recognizer.preprocessing
     frames = own.input_frames(len(clip))
-    logits = recognizer.outputs(np.stack([own(clip[: end + 1], frames) for end in ends]))["logits"]
+    return ends, recognizer.outputs(np.stack([own(clip[: end + 1], frames) for end in ends]))
+
+
+def _running(
+    recognizer: Recognizer, ends: np.ndarray, logits: np.ndarray, length: int
+) -> np.ndarray:
     calibration = recognizer.calibration
     known = softmax(logits) if calibration is None else calibration.probabilities(logits)
-    every = np.arange(len(clip))
+    every = np.arange(length)
     running = np.stack([np.interp(every, ends, column) for column in known.T], axis=1)
-    running[:first] = np.nan
+    running[: ends[0]] = np.nan
     return running

@@ -17,7 +17,7 @@ from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation.run_record import not_recorded, other_data
 from keras_skeleton.models.registry import check_model, is_file, model_label
 from keras_skeleton.recipes.registry import get_recipe, needs_crops
-from keras_skeleton.recipes.settings import split_setting, with_settings
+from keras_skeleton.recipes.settings import check_keys, split_setting, with_settings
 from keras_skeleton.utils.errors import DatasetError, UserError
 from keras_skeleton.utils.program import program
 from keras_skeleton.zoo.entries import Entry, checked_files, find_entry
@@ -113,7 +113,8 @@ def check_names(args: argparse.Namespace, data: bool = True) -> None:
     weights = getattr(args, "weights", None)
     if weights is None:
         if not is_file(args.model):  # a file of one's own is imported only after Keras is started
-            get_recipe(args.model, args.dataset, args.recipe or "paper")
+            recipe = get_recipe(args.model, args.dataset, args.recipe or "paper")
+            check_keys(recipe, args.model, settings_of(args))
     elif weights != PRETRAINED:
         run_of(args)
         pretrained_entry(args)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_skeleton.commands.common import parser_for
+from keras_skeleton.evaluation.run_record import read_record
 from keras_skeleton.utils.errors import UserError
 
 
@@ -34,6 +35,8 @@ def run(words: Sequence[str]) -> None:
     )
     args = parser.parse_args(words)
     out = args.out or args.run_dirs[0]
+    for folder in args.run_dirs:  # before the import of matplotlib
+        read_record(folder / "run.json")
     if args.body_parts:
         _body_parts(args, out)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -13,9 +14,12 @@ from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.processes import cores
 
 LEAST = 4  # smallest number of clips per core for which splitting a batch pays off
+# Calls with one clip, after which XLA saves more time than it needs for the compilation: 2 s and
+# 10 ms per call (benchmarks/answers.py).
+CALLS = 200
 
 
-def compiled(network: keras.Model) -> Callable[[Any], np.ndarray]:
+def compiled(network: keras.Model) -> Callable[[Any], Any]:
     """Compiles a network with XLA: returns a function from inputs (B, ...) to logits (B, C).
 
     XLA turns loops over time and the operations around them into one program, without the overhead
@@ -31,7 +35,8 @@ def compiled(network: keras.Model) -> Callable[[Any], np.ndarray]:
             its current weights.
 
     Returns:
-        A function from an array, or a dict of arrays by input name, to a float array (B, C).
+        A function from an array, or a dict of arrays by input name, to a float array (B, C); to a
+        dict of arrays if the network has several outputs by name.
 
     Raises:
         UserError: The Keras backend is neither TensorFlow nor JAX.
@@ -51,7 +56,58 @@ def compiled(network: keras.Model) -> Callable[[Any], np.ndarray]:
     raise UserError(f"compiled networks need Keras on TensorFlow or JAX; it runs on {backend}")
 
 
-def _on_tensorflow(network: keras.Model) -> Callable[[Any], np.ndarray]:
+def traced(network: keras.Model) -> Callable[[Any], Any]:
+    """Returns a function as `compiled` does, which answers sooner the first time.
+
+    On TensorFlow, it is one graph without XLA, which is traced in less than a second. When one clip
+    of the same shape has been given `CALLS` times, XLA compiles the network for this shape; answers
+    then differ by rounding. The function works on all backends.
+
+    Args:
+        network: As for `compiled`.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_skeleton as ks
+        >>> from keras_skeleton.deploy.compiled import traced
+        >>> predict = traced(ks.build_model("lstm", "sbu", classes=8, units=8))
+        >>> predict(np.zeros((1, 20, 30, 3), "float32")).shape
+        (1, 8)
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return _on_jax(network)
+    if backend != "tensorflow":
+        return _eager(network)
+    import tensorflow as tf
+
+    fast = _on_tensorflow(network)
+    calls: Counter[tuple[int, ...]] = Counter()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def run(x: Any) -> Any:
+        return network(x, training=False)
+
+    def forward(x: Any) -> Any:
+        if isinstance(x, np.ndarray) and len(x) == 1:  # several inputs are crops: compiled too long
+            calls[x.shape] += 1
+            if calls[x.shape] > CALLS:
+                return fast(x)
+        found = run(keras.tree.map_structure(tf.constant, x))
+        return keras.tree.map_structure(lambda values: values.numpy(), found)
+
+    return forward
+
+
+def _eager(network: keras.Model) -> Callable[[Any], Any]:
+    def forward(x: Any) -> Any:
+        found = network.predict_on_batch(x)
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, found)
+
+    return forward
+
+
+def _on_tensorflow(network: keras.Model) -> Callable[[Any], Any]:
     import tensorflow as tf
 
     one = tf.function(
@@ -65,25 +121,27 @@ def _on_tensorflow(network: keras.Model) -> Callable[[Any], np.ndarray]:
         parts = max(1, min(most, batch // LEAST))
         at = [batch * i // parts for i in range(parts + 1)]
         shares = [keras.tree.map_structure(lambda v, a=a, b=b: v[a:b], x) for a, b in pairwise(at)]
-        return tf.concat([one(share) for share in shares], axis=0)  # TensorFlow runs them at once
+        found = [one(share) for share in shares]  # TensorFlow runs them at once
+        return keras.tree.map_structure(lambda *values: tf.concat(values, axis=0), *found)
 
-    def forward(x: Any) -> np.ndarray:
-        return run(keras.tree.map_structure(tf.constant, x)).numpy()
+    def forward(x: Any) -> Any:
+        found = run(keras.tree.map_structure(tf.constant, x))
+        return keras.tree.map_structure(lambda values: values.numpy(), found)
 
     return forward
 
 
-def _on_jax(network: keras.Model) -> Callable[[Any], np.ndarray]:
+def _on_jax(network: keras.Model) -> Callable[[Any], Any]:
     import jax
 
     @jax.jit
     def run(x: Any, trained: list[Any], other: list[Any]) -> Any:
-        logits, _ = network.stateless_call(trained, other, x, training=False)
-        return logits
+        found, _ = network.stateless_call(trained, other, x, training=False)
+        return found
 
-    def forward(x: Any) -> np.ndarray:
+    def forward(x: Any) -> Any:
         trained = [v.value for v in network.trainable_variables]
         other = [v.value for v in network.non_trainable_variables]
-        return np.asarray(run(x, trained, other))
+        return keras.tree.map_structure(np.asarray, run(x, trained, other))
 
     return forward

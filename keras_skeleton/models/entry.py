@@ -10,11 +10,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_skeleton.models.arguments import GIVEN
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.transforms.padded import padded, padded_rows
-
-# Arguments of a build function that follow from the dataset, not from the user.
-_GIVEN = {"name", "skeleton", "classes", "frames", "joints", "values", "bodies", "size"}
 
 
 class ModelEntry(NamedTuple):
@@ -89,7 +87,7 @@ class ModelEntry(NamedTuple):
         return {
             p.name: p.default
             for p in parameters
-            if p.name not in _GIVEN and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            if p.name not in GIVEN and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         }
 
 

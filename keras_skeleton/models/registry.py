@@ -8,6 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_skeleton.models.arguments import declared_names
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.registry import Registry
@@ -63,6 +64,18 @@ def check_model(name: str) -> str:
     elif name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     return name
+
+
+def option_names(name: str) -> list[str] | None:
+    """Names of the arguments in `ModelEntry.options`, read from a model's file without importing
+    it; None if they are not known that way.
+
+    Example:
+        >>> from keras_skeleton.models.registry import option_names
+        >>> option_names("stcm9")[:2]
+        ['attention', 'ratio']
+    """
+    return None if is_file(name) else declared_names(MODELS.path(name))
 
 
 def _own(name: str) -> ModelEntry:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from keras_skeleton.models.registry import MODELS
+from keras_skeleton.models.registry import MODELS, option_names
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import takes_copies, with_arguments, with_fields
 from keras_skeleton.utils.errors import UnknownNameError, UserError
@@ -28,6 +28,22 @@ def split_setting(word: str) -> tuple[str, str, str]:
     if not (equals and dot and key) or owner not in ("model", "recipe"):
         raise UserError(f"--set {word}: write model.KEY=VALUE or recipe.KEY=VALUE")
     return owner, key, text
+
+
+def check_keys(recipe: Recipe, model: str, words: Iterable[str]) -> None:
+    """Checks the keys of settings, and the values of the recipe's, without importing the model.
+
+    Raises:
+        UnknownNameError: The model has no such argument, or the recipe no such field.
+        UserError: A value of the wrong type.
+    """
+    known = option_names(model)
+    for word in words:
+        owner, key, text = split_setting(word)
+        if owner == "recipe":
+            with_fields(recipe, {key: _value(text)})
+        elif known is not None and key not in known:
+            raise UnknownNameError("argument", key, known, of=model)
 
 
 def with_settings(recipe: Recipe, model: str, words: Iterable[str]) -> Recipe:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 # All distances are in bodies, the diagonals of boxes around them.
 LIMIT = 0.75  # in the next frame, 1.3 m of an adult; in films of few frames a second people jump
@@ -171,6 +170,8 @@ def _assign(
     # As many columns again for new slots.
     costs = np.concatenate([costs, np.full((len(people), len(people)), NOBODY)], axis=1)
     found = [-1] * len(people)
+    from scipy.optimize import linear_sum_assignment  # here: it takes 0.4 s
+
     for i, k in zip(*linear_sum_assignment(costs), strict=True):
         if k < len(slots) and costs[i, k] < NOBODY:
             found[i] = int(k)

@@ -47,10 +47,13 @@ class Registry(Mapping[str, T], Generic[T]):
                 found[name] = module
         return found
 
+    def path(self, name: str) -> Path:
+        """The file that defines an entry."""
+        return self._folder.joinpath(*self._homes[name].split(".")).with_suffix(".py")
+
     def title(self, name: str) -> str:
         """The first paragraph of the docstring of the file that defines an entry."""
-        path = self._folder.joinpath(*self._homes[name].split(".")).with_suffix(".py")
-        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        text = ast.get_docstring(ast.parse(self.path(name).read_text("utf-8"))) or ""
         return " ".join(text.partition("\n\n")[0].split())
 
     def __getitem__(self, name: str) -> T:

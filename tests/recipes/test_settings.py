@@ -2,10 +2,10 @@
 
 import pytest
 
-from keras_skeleton.models.registry import MODELS
+from keras_skeleton.models.registry import MODELS, option_names
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.recipes.schedules import Cosine
-from keras_skeleton.recipes.settings import split_setting, with_settings
+from keras_skeleton.recipes.settings import check_keys, split_setting, with_settings
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 
 
@@ -82,3 +82,19 @@ def test_every_model_declares_arguments_that_it_takes():
         assert entry.options(), name
         for key in get_recipe(name, "some dataset").model:
             assert key in entry.options() or key == "only", (name, key)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_arguments_are_known_without_importing_the_model(model):
+    assert option_names(model) == list(MODELS[model].options())
+
+
+def test_keys_are_checked_without_importing_the_model():
+    recipe = get_recipe("mans9", "ntu")
+    check_keys(recipe, "mans9", ["model.ratio=8", "recipe.epochs=5"])
+    for word, known in (("model.ratoi=8", "'ratio'"), ("recipe.epoch=5", "'epochs'")):
+        with pytest.raises(UnknownNameError, match=known):
+            check_keys(recipe, "mans9", [word])
+    with pytest.raises(UserError, match="epochs"):
+        check_keys(recipe, "mans9", ["recipe.epochs=few"])
+    check_keys(recipe, "mine.py:build", ["model.anything=1"])  # known once the file is imported

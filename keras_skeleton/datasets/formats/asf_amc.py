@@ -41,12 +41,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from keras_skeleton.datasets.formats.line_error import LineError
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 INCH = 0.0254  # meters
 MAX_BONES = 1000  # HDM05 has 30
@@ -195,6 +197,8 @@ class _Rest:
 
     def bone(self, parent: int, metre: float, degrees: bool) -> Bone:
         """Builds the bone, given its parent and the units."""
+        from scipy.spatial.transform import Rotation  # here: it takes 0.3 s
+
         if self.direction is None or self.length is None:
             raise MotionTextError(self.line, f"bone '{self.name}' has no direction or no length")
         offset = np.array(self.direction) * self.length * metre
@@ -379,6 +383,8 @@ def positions(body: Body, values: np.ndarray) -> np.ndarray:
     Returns:
         The positions of the root and of the end points of all bones, in the order of `body.bones`.
     """
+    from scipy.spatial.transform import Rotation
+
     T = len(values)
     points = np.zeros((T, len(body.bones), 3))
     if T == 0:
