@@ -59,6 +59,7 @@ from keras_skeleton.training.run_facts import about_dataset
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import write_json
 from keras_skeleton.utils.full_disk import writing
+from keras_skeleton.utils.large_arrays import large_array
 from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.tables import write_table
 
@@ -211,16 +212,23 @@ class Detection:
 
     def streams(self, recordings: np.ndarray, part: str = PROPOSALS) -> list[Stream]:
         """Recordings with frame-wise targets, preprocessed for a part (JCR-RNN and the SVM: as for
-        TAP-LSTM)."""
+        TAP-LSTM). The frames are in one array, which is mapped if it is large (PKU-MMD: 3 GB)."""
         found, truth = [], self.dataset.intervals
         own = self.recipes[part if part in GATES else PROPOSALS].preprocessing
+        if not len(recordings):
+            return []
+        T = int(self.dataset.samples["frames"].iloc[recordings].sum())
+        one = frames_of(self.dataset, int(recordings[0]), PROPOSALS, own)(0, 1)
+        kept, first = large_array((T, *one.shape[1:])), 0
         for i in recordings.tolist():
             row = self.dataset.samples.iloc[i]
             actions, length = truth[truth["video"] == row["video"]], int(row["frames"])
             sigma = gate.SIGMA if part in GATES else SIGMA
             labels, ends = targets(actions, length, len(self.dataset.classes), sigma)
-            frames = frames_of(self.dataset, i, PROPOSALS, own)
-            found.append(Stream(frames(0, length), labels, ends))
+            frames = kept[first : first + length]
+            frames[:] = frames_of(self.dataset, i, PROPOSALS, own)(0, length)
+            first += length
+            found.append(Stream(frames, labels, ends))
         return found
 
     def train_on_recordings(self, part: str, number: int) -> None:

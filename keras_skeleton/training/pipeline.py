@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.large_arrays import MEMORY, large_array
 
 AHEAD = 1 << 30  # memory limit of prefetched batches in bytes; at least one is prefetched
 _deterministic = False
@@ -79,8 +80,10 @@ class Inputs:
     Args:
         dataset: The clips, read one at a time from the memory-mapped store.
         read: Preprocessing function, from a clip (T, M, V, 3) to an array of a fixed shape.
-        memory: Memory limit in bytes. If all inputs need more, nothing is cached and each clip is
+        limit: Size limit in bytes. If all inputs need more, nothing is cached and each clip is
             preprocessed again in every epoch.
+        memory: Size in bytes up to which the cache is in memory; a larger one is in a temporary
+            file, see `utils.large_arrays`.
 
     Raises:
         DatasetError: If the dataset has no clips.
@@ -93,7 +96,13 @@ class Inputs:
         (2, 16, 25, 3)
     """
 
-    def __init__(self, dataset: SkeletonDataset, read: Read, memory: int = 4 << 30) -> None:
+    def __init__(
+        self,
+        dataset: SkeletonDataset,
+        read: Read,
+        limit: int = 4 << 30,
+        memory: int = MEMORY,
+    ) -> None:
         if not len(dataset):
             raise DatasetError(f"dataset '{dataset.name}' has no clips")
         self.dataset = dataset
@@ -102,7 +111,7 @@ class Inputs:
         self.shape = shape
         self._read = read
         needed = len(dataset) * int(np.prod(shape)) * 4
-        self._kept = np.empty((len(dataset), *shape), np.float32) if needed <= memory else None
+        self._kept = large_array((len(dataset), *shape), memory) if needed <= limit else None
         self._known = np.zeros(len(dataset), bool)
 
     def _compute(self, i: int, read: Read) -> np.ndarray:
@@ -127,7 +136,7 @@ class Inputs:
         for i in indices[~self._known[indices]]:
             self._kept[i] = self._compute(i, self._read)
             self._known[i] = True
-        return self._kept[indices]
+        return np.asarray(self._kept[indices])
 
 
 def epoch_order(indices: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from keras_skeleton.datasets.pku_mmd import (
 )
 from keras_skeleton.datasets.source import load
 from keras_skeleton.datasets.store import StoreWriter, open_store, verify_store
+from keras_skeleton.detection.clips import trimmed
 from keras_skeleton.utils.errors import DatasetError
 
 LABELS = {  # class, start, end, confidence
@@ -101,6 +102,19 @@ def test_clips_are_parts_of_the_videos(dataset):
         np.testing.assert_allclose(dataset.clip(i), clip, atol=1e-6)
         assert table["label"][i] == row["label"]
         assert table["video"][i] == row["video"]
+
+
+def test_clips_share_the_mapped_rows_of_the_videos(folder, tmp_path):
+    """Cutting copies nothing: all clips of the dataset need no memory of their own."""
+    options = {"clips": "untrimmed"}
+    videos = load(PKU_MMD, folder, tmp_path, **options)
+    for dataset in (load(PKU_MMD, folder, tmp_path), trimmed(videos, True)):
+        assert isinstance(dataset.rows, np.memmap)
+        whole = dataset.samples["bodies"] == dataset.max_bodies  # others are filled with zeros
+        assert whole.any()
+        for i in np.flatnonzero(whole):
+            assert np.shares_memory(dataset.clip(i), dataset.rows)
+    assert trimmed(videos).rows is videos.rows
 
 
 def test_columns(dataset):

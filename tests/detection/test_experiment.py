@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from toy_streams import make_streams
 
 from keras_skeleton.datasets.dataset import Fold
-from keras_skeleton.detection import report
+from keras_skeleton.detection import experiment, report
 from keras_skeleton.detection.detect import Settings
 from keras_skeleton.detection.detector import GATES, METHODS, Detector
 from keras_skeleton.detection.experiment import Detection
@@ -255,3 +256,18 @@ def test_what_cannot_be_detected_with(tmp_path):
         detection(tmp_path / "x", ["tap_x"])
     with pytest.raises(RunError, match="fold 2"):
         detection(tmp_path / "x").run([2])
+
+
+def test_recordings_are_mapped_where_they_are_large(tmp_path, monkeypatch):
+    own = detection(tmp_path, ["gate_b"])
+    recordings = np.array([3, 0])
+    here = own.streams(recordings, "gate_b")
+    monkeypatch.setattr(experiment, "large_array", partial(experiment.large_array, memory=0))
+    mapped = own.streams(recordings, "gate_b")
+    for a, b, i in zip(here, mapped, recordings, strict=True):
+        assert not isinstance(a.frames, np.memmap)
+        assert isinstance(b.frames, np.memmap)
+        assert np.shares_memory(b.frames, mapped[0].frames.base)  # one array for all
+        np.testing.assert_array_equal(a.frames, b.frames)
+        assert len(a.frames) == own.dataset.samples["frames"][i]
+    assert own.streams(recordings[:0]) == []

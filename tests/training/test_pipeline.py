@@ -69,19 +69,21 @@ def test_evaluation_keeps_the_order_and_fills_the_last_batch(toy):
     np.testing.assert_array_equal(labels[5:], toy.labels[[7, 3, 40]])
 
 
-@pytest.mark.parametrize("memory", [0, 1 << 30])
-def test_results_are_kept_where_they_fit(toy, memory):
+@pytest.mark.parametrize(("limit", "memory"), [(0, 0), (1 << 30, 0), (1 << 30, 1 << 30)])
+def test_results_are_kept_where_they_fit(toy, limit, memory):
     calls = []
 
     def counted(clip):
         calls.append(1)
         return read(clip)
 
-    inputs = Inputs(toy, counted, memory)
+    inputs = Inputs(toy, counted, limit, memory)
     first = inputs.batch(np.arange(6))
     again = inputs.batch(np.arange(6))
     np.testing.assert_array_equal(first, again)
-    assert len(calls) == (1 + 6 if memory else 1 + 12)
+    assert len(calls) == (1 + 6 if limit else 1 + 12)
+    assert isinstance(inputs._kept, np.memmap) == bool(limit and not memory)
+    assert type(again) is np.ndarray  # a batch is a copy
 
 
 def test_a_clip_that_cannot_be_read_is_named():
