@@ -153,7 +153,7 @@ def make_files(folder: Path, data: Path | None) -> None:
         joints = next((data / "ut_kinect").rglob("joints_s06_e01.txt"), None)
         if joints is not None:
             shutil.copy(joints, folder)
-    films = sorted((data / "films").rglob("*.mp4")) if data else []
+    films = sorted(p for p in (data / "films").rglob("*") if p.is_file()) if data else []
     for name in ("film.mp4", "new.mp4", "films/wave/1.mp4", "films/wave/2.mp4", "films/sit/1.mp4",
                  "films/sit/2.mp4", "films/none/1.mp4"):  # fmt: skip
         if films:
