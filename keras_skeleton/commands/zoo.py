@@ -150,12 +150,18 @@ def _each(args: argparse.Namespace) -> None:
     run_each(args, entries)
 
 
-def _dataset_of(args: argparse.Namespace, entry: Entry) -> SkeletonDataset | None:
-    """The entry's dataset; prints a line and returns None if it cannot be had."""
+def _watches(entry: Entry) -> bool:
+    """Whether a network has video inputs; detectors have none."""
     from keras_skeleton.models.registry import MODELS
 
+    return entry.task == "recognition" and MODELS[entry.model].video
+
+
+def _dataset_of(args: argparse.Namespace, entry: Entry) -> SkeletonDataset | None:
+    """The entry's dataset; prints a line and returns None if it cannot be had."""
+
     try:
-        if MODELS[entry.model].video and args.crops is None:
+        if _watches(entry) and args.crops is None:
             raise DatasetError("the model has video inputs; give --crops FOLDER")
         return load_named(args, entry.dataset, dict(entry.options))
     except DatasetError as error:
@@ -180,7 +186,6 @@ def _calibrate(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
 
 
 def _halve(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
-    from keras_skeleton.models.registry import MODELS
     from keras_skeleton.video.crops import open_crops
     from keras_skeleton.zoo.halve import halve_entry
 
@@ -188,20 +193,19 @@ def _halve(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
     for entry in entries:
         if (dataset := _dataset_of(args, entry)) is None:
             continue
-        watches = MODELS[entry.model].video
+        watches = _watches(entry)
         with TemporaryDirectory() as scratch:
             halve_entry(entry, dataset, Path(scratch), crops if watches else None, args.zoo)
 
 
 def _check(args: argparse.Namespace, entries: Sequence[Entry]) -> None:
-    from keras_skeleton.models.registry import MODELS
     from keras_skeleton.video.crops import open_crops
     from keras_skeleton.zoo.check import compared, score_entry
 
     crops = open_crops(args.crops) if args.crops else None
     counts = {"as recorded": 0, "differs": 0, "skipped": 0}
     for entry in entries:
-        watches = MODELS[entry.model].video
+        watches = _watches(entry)
         if (dataset := _dataset_of(args, entry)) is None:
             counts["skipped"] += 1
             continue

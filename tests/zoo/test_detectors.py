@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from keras_skeleton.cli import main
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.zoo.detectors import describe_detectors, detectors, find_detector
 from keras_skeleton.zoo.entries import ZOO
@@ -38,3 +39,9 @@ def test_a_zoo_without_detectors(tmp_path):
     with pytest.raises(UserError, match="no pretrained weights"):
         find_detector("pretrained", tmp_path)
     assert describe_detectors(tmp_path) == ""
+
+
+@pytest.mark.parametrize("name", ["gate_b_ut_kinect_cs", "tap_lstm_ut_kinect_cs"])
+def test_checking_a_detector_without_its_recordings_skips_it(name, tmp_path, capsys):
+    assert main(["zoo", "--check", "--name", name, "--data-dir", str(tmp_path)]) == 0
+    assert "0 as recorded; 0 differs; 1 skipped" in capsys.readouterr().out
