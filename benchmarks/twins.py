@@ -1,4 +1,5 @@
-"""MANs-9, STA-LSTM and CSTA-CNN in PyTorch, for the speed comparison in `throughput.py`.
+"""MANs-9, STA-LSTM, CSTA-CNN and pose-driven I3D in PyTorch, for the speed comparisons in
+`throughput.py` and `gpu.py`.
 
 These are the networks of `keras_skeleton.models` with the same sizes, inputs, penalties and
 optimizers, built from PyTorch's modules. The only differences are in these modules:
@@ -9,6 +10,7 @@ optimizers, built from PyTorch's modules. The only differences are in these modu
                      dropout; its two directions share a dropout mask of the inputs
     first 5 x 5 convolution of MANs-9   pads two zeros on every side; Keras pads one before and two
                      after
+    strided convolution and pooling of I3D   pad alike on every side; Keras pads one more after
 
 Weight decay is done by the optimizer: it adds the gradient of Keras' L2 terms, but not their value
 in the loss. Padded frames are not masked: clips must have full length.
@@ -23,6 +25,23 @@ import torch
 from torch import Tensor, nn
 
 Decayed = dict[nn.Parameter, float]
+Sizes = tuple[int, int]
+
+# Filters of I3D's blocks: branches 1x1, (1x1, 3x3), (1x1, 3x3), 1x1 after pooling; None and 2 are
+# poolings of three and of two frames, rows and columns.
+INCEPTION: tuple[Any, ...] = (
+    (64, (96, 128), (16, 32), 32),
+    (128, (128, 192), (32, 96), 64),
+    None,
+    (192, (96, 208), (16, 48), 64),
+    (160, (112, 224), (24, 64), 64),
+    (128, (128, 256), (24, 64), 64),
+    (112, (144, 288), (32, 64), 64),
+    (256, (160, 320), (32, 128), 128),
+    2,
+    (256, (160, 320), (32, 128), 128),
+    (384, (192, 384), (48, 128), 128),
+)
 
 
 class Twin(nn.Module):
@@ -295,3 +314,124 @@ class CstaCnn(Twin):
         first, *dense = weights(self.dense, nn.Linear)
         others = [*weights(self.modules(), nn.Conv2d), *dense]
         return {first: 10 * self.l2, **dict.fromkeys(others, self.l2)}
+
+
+# --- Pose-driven I3D -----------------------------------------------------------------------------
+
+
+class Unit(nn.Sequential):
+    """Convolution without bias, batch normalization without scale, and ReLU."""
+
+    def __init__(self, before: int, channels: int, size: int, stride: int = 1) -> None:
+        normalize = nn.BatchNorm3d(channels, eps=1e-3, momentum=0.01)
+        normalize.weight.requires_grad_(False)
+        super().__init__(
+            nn.Conv3d(before, channels, size, stride, size // 2, bias=False),
+            normalize,
+            nn.ReLU(inplace=True),
+        )
+
+
+class Inception(nn.Module):
+    """Four branches, concatenated along the channels."""
+
+    def __init__(self, before: int, one: int, two: Sizes, three: Sizes, four: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            [
+                Unit(before, one, 1),
+                nn.Sequential(Unit(before, two[0], 1), Unit(two[0], two[1], 3)),
+                nn.Sequential(Unit(before, three[0], 1), Unit(three[0], three[1], 3)),
+                nn.Sequential(nn.MaxPool3d(3, 1, 1), Unit(before, four, 1)),
+            ]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+def inception_v1(width: float) -> nn.Sequential:
+    """I3D without its classifier: video (B, 3, T, H, W) to (B, channels, T / 8, H / 32, W / 32)."""
+
+    def wide(filters: int) -> int:
+        return max(round(width * filters), 1)
+
+    def half(frames: bool) -> nn.MaxPool3d:
+        return nn.MaxPool3d((3 if frames else 1, 3, 3), (1 + frames, 2, 2), (int(frames), 1, 1))
+
+    parts: list[nn.Module] = [
+        Unit(3, wide(64), 7, 2),
+        half(frames=False),
+        Unit(wide(64), wide(64), 1),
+        Unit(wide(64), wide(192), 3),
+        half(frames=False),
+    ]
+    channels = wide(192)
+    for block in INCEPTION:
+        if block is None:
+            parts.append(half(frames=True))
+        elif block == 2:
+            parts.append(nn.MaxPool3d(2, 2, ceil_mode=True))
+        else:
+            one, two, three, four = block
+            pairs = [(wide(a), wide(b)) for a, b in (two, three)]
+            parts.append(Inception(channels, wide(one), *pairs, wide(four)))
+            channels = wide(one) + pairs[0][1] + pairs[1][1] + wide(four)
+    return nn.Sequential(*parts)
+
+
+class PoseI3d(Twin):
+    """Maps videos (B, T, H, W, 3) of three parts and a skeleton (B, S, D), by name, to logits."""
+
+    PARTS = ("left_hand", "right_hand", "full_body")
+
+    def __init__(
+        self,
+        steps: int,
+        values: int,
+        classes: int,
+        units: int = 512,
+        hidden: int = 128,
+        dropout: float = 0.5,
+        lambda1: float = 0.0,
+        lambda2: float = 0.0,
+        width: float = 1.0,
+        **more: Any,
+    ) -> None:
+        super().__init__(**more)
+        self.lambda1, self.l2 = lambda1, lambda2
+        self.streams = nn.ModuleDict({part: inception_v1(width) for part in self.PARTS})
+        self.pose = nn.LSTM(values, units, num_layers=3, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.state = nn.Linear(steps * units, hidden)
+        self.scores = nn.Linear(hidden, len(self.PARTS))
+        nn.init.normal_(self.state.weight, std=0.05)
+        nn.init.zeros_(self.scores.weight)
+        one, two, three, four = INCEPTION[-1]
+        channels = sum(max(round(width * n), 1) for n in (one, two[1], three[1], four))
+        self.logits = nn.Conv3d(channels, classes, 1)
+
+    def weighted(self, x: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits and the weights of the parts (B, 3)."""
+        states = self.dropout(self.pose(x["skeleton"])[0]).flatten(1)
+        alpha = torch.softmax(self.scores(torch.tanh(self.state(states))), -1)
+        total: Any = 0
+        for k, (part, stream) in enumerate(self.streams.items()):
+            video = x[part].permute(0, 4, 1, 2, 3).contiguous(memory_format=self.memory_format)
+            total = total + alpha[:, k, None, None, None, None] * stream(video)
+        frames, *image = total.shape[2:]
+        pooled = nn.functional.avg_pool3d(total, (min(2, frames), *image), stride=1)
+        return self.logits(self.dropout(pooled)).mean((2, 3, 4)), alpha
+
+    def forward(self, x: dict[str, Tensor]) -> Tensor:
+        return self.weighted(x)[0]
+
+    def loss(self, x: dict[str, Tensor], y: Tensor) -> Tensor:
+        logits, alpha = self.weighted(x)
+        loss = nn.functional.cross_entropy(logits, y)
+        return loss + self.lambda1 * ((1 - alpha) ** 2).sum(-1).mean()
+
+    def decayed(self) -> Decayed:
+        pose = [p for name, p in self.pose.named_parameters() if "weight" in name]
+        dense = [self.state.weight, self.scores.weight]
+        return dict.fromkeys(weights(self.modules(), nn.Conv3d) + pose + dense, self.l2)
