@@ -21,6 +21,20 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT = 600  # seconds for each cell
+# The first code of every notebook: installs the package where it is missing, such as in Colab.
+INSTALL = """\
+# Without the package, such as in Colab: set CHECKOUT and run this cell. Else it does nothing.
+CHECKOUT = ""  # the address of the project's git repository, or a folder with its checkout
+import importlib.util
+import os
+import subprocess
+import sys
+
+if importlib.util.find_spec("keras_skeleton") is None:
+    assert CHECKOUT, "the package keras_skeleton is not installed; set CHECKOUT"
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", CHECKOUT, "checkout"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "./checkout"], check=True)
+    os.environ["KERAS_SKELETON_WEIGHTS"] = os.path.abspath("checkout/weights")"""
 # Printed to stdout, with addresses that differ from run to run; about speed only.
 RETRACING = re.compile(r"^WARNING:tensorflow:.*\bretracing\b.*\n?", re.M)
 

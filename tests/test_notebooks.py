@@ -4,7 +4,9 @@ Whether they still run: `test_notebooks_run.py`.
 """
 
 import importlib.util
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -53,6 +55,9 @@ def load_script():
     return module
 
 
+INSTALL = load_script().INSTALL
+
+
 def test_what_differs_from_run_to_run_is_not_stored():
     warning = (
         "WARNING:tensorflow:5 out of the last 5 calls to <function one_step at 0x7f> triggered "
@@ -82,7 +87,7 @@ def test_nothing_about_retracing_is_stored():
 
 
 def test_the_notebooks_are_there():
-    assert [path.stem[:2] for path in PATHS] == [f"{n:02d}" for n in range(1, 8)]
+    assert [path.stem[:2] for path in PATHS] == [f"{n:02d}" for n in range(1, 9)]
 
 
 def test_they_say_first_what_they_show_and_need():
@@ -92,6 +97,36 @@ def test_they_say_first_what_they_show_and_need():
         assert first.source.startswith("# "), path.name
         for word in ("**Needs** ", "**Takes** "):
             assert word in first.source, path.name
+
+
+def test_their_first_code_installs_the_package_where_it_is_missing():
+    for path in PATHS:
+        assert code_cells(path)[0].source == INSTALL, path.name
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_install_cell_installs_a_checkout_only_without_the_package(
+    installed, monkeypatch, tmp_path
+):
+    found = object() if installed else None
+    commands = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    monkeypatch.setattr(subprocess, "run", lambda words, check: commands.append(words))
+    monkeypatch.setenv("KERAS_SKELETON_WEIGHTS", "before")
+    monkeypatch.chdir(tmp_path)
+    code = INSTALL
+    if not installed:
+        with pytest.raises(AssertionError, match="CHECKOUT"):
+            exec(code, {})
+    exec(code.replace('CHECKOUT = ""', 'CHECKOUT = "address"'), {})
+    weights = os.environ["KERAS_SKELETON_WEIGHTS"]
+    if installed:
+        assert (commands, weights) == ([], "before")
+    else:
+        (clone, install) = commands
+        assert "address" in clone
+        assert clone[-1] == install[-1].removeprefix("./")
+        assert weights == str(tmp_path / "checkout" / "weights")
 
 
 def test_they_were_run_from_top_to_bottom():

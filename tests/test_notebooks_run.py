@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from nbmake.nb_run import NotebookRun
 
+from keras_skeleton.video.pose_models import PoseModelsError, find_pose_models
 from keras_skeleton.zoo.entries import ZOO
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
@@ -14,6 +15,7 @@ DATA = {  # that a notebook cannot do without
     "04_csta_attention": ("sbu", "ut_kinect"),
     "06_detection": ("ut_kinect",),
 }
+FILMS = ("08_film",)  # need the pose estimator
 WEIGHTS = {"05_pose_i3d_parts": "pose_i3d_synthetic_cs.weights.h5"}
 
 
@@ -26,6 +28,11 @@ def test_it_runs(path, real_root, monkeypatch):
     weights = ZOO / WEIGHTS.get(path.stem, "zoo.json")
     if not weights.is_file():
         pytest.skip(f"no {weights.name} in the zoo")
+    if path.stem in FILMS:
+        try:
+            find_pose_models()
+        except PoseModelsError as error:
+            pytest.skip(str(error))
     monkeypatch.setenv("KERAS_SKELETON_QUICK", "1")
     monkeypatch.setenv("KERAS_SKELETON_DATA", str(real_root))
     result = NotebookRun(path, LIMIT).execute()

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+GALLERY = ROOT / "docs" / "gallery.md"  # names the notebook or command of each of its pictures
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 FOUND = [
@@ -19,9 +20,8 @@ FOUND = [
 LIMITS = {".png": 500_000, ".gif": 1_000_000}
 
 
-def load_script():
-    path = ROOT / "docs" / "draw_pictures.py"
-    spec = importlib.util.spec_from_file_location("draw_pictures", path)
+def load_script(name="draw_pictures"):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -41,11 +41,33 @@ def test_pictures_are_there_small_and_described():
 
 
 def test_every_picture_has_a_command():
-    commands = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    commands = (ROOT / "CONTRIBUTING.md").read_text("utf-8") + GALLERY.read_text("utf-8")
     shown = {picture for _, _, picture in FOUND}
     stored = set((ROOT / "results" / "figures").iterdir())
     assert not [picture for picture in shown | stored if picture.name not in commands]
     assert stored <= shown
+
+
+def test_the_gallery_shows_the_notebooks_pictures():
+    assert not load_script("draw_gallery").outdated(), "run: python docs/draw_gallery.py"
+
+
+def test_the_gallery_names_every_figure_of_the_papers():
+    text = GALLERY.read_text("utf-8")
+    numbers = {"MANs": 3, "STA-LSTM": 13, "CSTA-CNN": 4, "Pose-driven I3D": 6}
+    sections = text.split("\n## ")[1:]
+    assert [section.splitlines()[0] for section in sections] == list(numbers)
+    for section, last in zip(sections, numbers.values(), strict=True):
+        named = []
+        for words in re.findall(r"^\*\*Figs?\. ([^*]+)\*\*", section, re.M):
+            ends = [int(number) for number in re.findall(r"\d+", words)]
+            named += range(ends[0], ends[-1] + 1)
+        assert named == list(range(1, last + 1))
+
+
+@pytest.mark.parametrize("name", ["draw_gain", "draw_weights"])
+def test_pictures_from_stored_results_are_drawn(name):
+    assert getattr(load_script("draw_gallery"), name)(None).axes
 
 
 def test_the_table_of_gains_is_drawn(tmp_path, monkeypatch):
