@@ -18,6 +18,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -237,21 +238,23 @@ def _run(
         line = f"{before}{mark}{shlex.quote(sys.executable)} {ROOT / 'run.py'} {shlex.join(words)}"
         shown = f"{before}{mark}{PROGRAM} {shlex.join(words)}"
     else:
-        line = shown = command.text
+        shown = command.text
+        line = re.sub("^python ", f"{shlex.quote(sys.executable)} ", shown)
     folder = work if command.words else ROOT
     log = out / f"{command.page.replace('/', '_')}_{number:02d}.log"
     begin = time.perf_counter()
     with log.open("w") as file:
         file.write(f"$ {shown}\n")
         file.flush()
+        process = subprocess.Popen(  # noqa: S602 - the pipes of our own pages
+            line, shell=True, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+            stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         try:
-            done = subprocess.run(  # noqa: S602 - the pipes of our own pages
-                line, shell=True, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=file, stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False,
-            )  # fmt: skip
-            code = done.returncode
+            code = process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
-            code = 124
+            os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
     return shown, code, time.perf_counter() - begin
 
 
