@@ -19,7 +19,7 @@ SECONDS = {
     "training/test_killed.py": 50,
     "models/test_contract.py": 50,
     "models/test_pose_i3d.py": 45,
-    "models/test_jax.py": 40,
+    "models/test_backends.py": 200,
     "deploy/test_export.py": 40,
     "zoo/test_zoo.py": 35,
     "training/test_initial.py": 80,

@@ -28,7 +28,8 @@ def compiled(network: keras.Model) -> Callable[[Any], Any]:
     `network.predict_on_batch` except for rounding.
 
     The first call with each input shape takes seconds to compile. Use the same batch size
-    throughout, and call the network directly to predict only a few hundred clips.
+    throughout, and call the network directly to predict only a few hundred clips. PyTorch has no
+    XLA: there the network runs as it is, without gradients.
 
     Args:
         network: A network with one input, or with several inputs by name. The function always uses
@@ -39,7 +40,7 @@ def compiled(network: keras.Model) -> Callable[[Any], Any]:
         dict of arrays if the network has several outputs by name.
 
     Raises:
-        UserError: The Keras backend is neither TensorFlow nor JAX.
+        UserError: The Keras backend is none of TensorFlow, JAX and PyTorch.
 
     Example:
         >>> import numpy as np
@@ -53,7 +54,11 @@ def compiled(network: keras.Model) -> Callable[[Any], Any]:
         return _on_tensorflow(network)
     if backend == "jax":
         return _on_jax(network)
-    raise UserError(f"compiled networks need Keras on TensorFlow or JAX; it runs on {backend}")
+    if backend == "torch":
+        return _eager(network)
+    raise UserError(
+        f"compiled networks need Keras on TensorFlow, JAX or PyTorch; it runs on {backend}"
+    )
 
 
 def traced(network: keras.Model) -> Callable[[Any], Any]:
