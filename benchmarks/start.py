@@ -1,6 +1,6 @@
 """Measure how long commands take to answer: help, wrong names, the first prediction, a page.
 
-    python benchmarks/start.py [--before DIR] [--rounds 3]
+    python benchmarks/start.py [--before DIR] [--rounds 3] [--command 'attention page']
 
 Each command runs in its own process, with the processor time (user and system) and the time on the
 clock. Other load on the machine changes the processor time less than that on the clock; commands
@@ -63,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--before", type=Path, help="measure the package in this checkout, too")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--command", action="append", choices=COMMANDS, help="measure only this")
     options = parser.parse_args()
     roots = {"now": ROOT} | ({"before": options.before.resolve()} if options.before else {})
     rows = []
@@ -72,6 +73,8 @@ def main() -> None:
         np.save(Path(temporary, "clip.npy"), clip.astype(np.float32))
         names = {"CLIP": f"{temporary}/clip.npy", "PAGE": f"{temporary}/page.html"}
         for title, text in COMMANDS.items():
+            if title not in (options.command or COMMANDS):
+                continue
             words = [names.get(word, word) for word in text.split()]
             spent: dict[str, list[float]] = {which: [] for which in roots}
             wall: dict[str, list[float]] = {which: [] for which in roots}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from keras_skeleton.cli import COMMANDS
+from keras_skeleton.commands import common
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_skeleton"
 ROOMS = (
@@ -204,6 +205,25 @@ def test_help_and_wrong_names_need_neither_keras_nor_scipy():
         "pass"
     )
     assert not HEAVY & loaded_by(code)
+
+
+@pytest.mark.slow
+def test_keras_starts_without_packages_that_no_command_uses(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    code = "from keras_skeleton.commands.common import start_keras; start_keras()"
+    assert not {"sklearn", "matplotlib", "jax"} & loaded_by(code)
+
+
+def test_jax_is_needed_if_keras_runs_on_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert "jax" in common._unused_packages()  # no keras.json: TensorFlow
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert "jax" not in common._unused_packages()
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert "jax" in common._unused_packages()
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert "jax" not in common._unused_packages()
 
 
 def test_datasets_are_imported_when_asked_for():
