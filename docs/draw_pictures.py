@@ -83,7 +83,7 @@ def draw_parts(folder: Path, data: Path | None) -> None:
     prepare_crops(
         folder / "films", folder / "crops", network.arguments["size"], dataset="synthetic"
     )
-    dataset = load_dataset("synthetic", **{**network.about["options"], "subjects": 2})
+    dataset = load_dataset("synthetic", **network.about["options"])
     crops = open_crops(folder / "crops")
     recognizer = on_dataset(network, dataset, crops)
     i = int(recognizer.test[0])
