@@ -72,6 +72,15 @@ def add_deterministic(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_dask(parser: argparse._ActionsContainer, what: str) -> None:
+    """Adds --dask; `what` is what workers do."""
+    parser.add_argument(
+        "--dask",
+        metavar="HOST:PORT",
+        help=f"run {what} on the workers of the Dask scheduler with this address or .json file",
+    )
+
+
 def whole_number(least: int) -> Callable[[str], int]:
     """Creates an argument type for integers of at least `least`."""
 

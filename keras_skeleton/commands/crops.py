@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.commands.common import (
+    add_dask,
     add_data_arguments,
     parser_for,
     reader_options,
@@ -16,6 +17,7 @@ from keras_skeleton.commands.common import (
 )
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.executor import check_dask
 from keras_skeleton.utils.lock import locked
 
 if TYPE_CHECKING:
@@ -37,7 +39,12 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument(
         "--workers", type=whole_number(1), help="set the number of processes (default: all cores)"
     )
+    add_dask(parser, "recordings")
     args = parser.parse_args(words)
+    if args.dask is not None:
+        if args.workers is not None:
+            raise UserError("--dask crops on the workers of a cluster; omit --workers")
+        check_dask()
     source = get_source(args.dataset)
     options = reader_options(source, args.option)
     if source.name not in VIDEOS:
@@ -67,7 +74,7 @@ def _make(
         root = args.crops / "recordings"
         given = {**source.options, **options}
         print(f"rendering recordings in {root}")
-        render_all(root, given["seed"], given["subjects"], given["repetitions"], workers)
+        render_all(root, given["seed"], given["subjects"], given["repetitions"], workers, args.dask)
     start_keras()
     from keras_skeleton.video.crops import prepare_crops
     from keras_skeleton.viz.crop_boxes import save_boxes
@@ -79,6 +86,7 @@ def _make(
         strict=args.strict,
         log=print,
         workers=workers,
+        scheduler=args.dask,
         dataset=source.name,
         draw=save_boxes,
     )

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from keras_skeleton.commands.common import parser_for, start_keras, whole_number
+from keras_skeleton.commands.common import add_dask, parser_for, start_keras, whole_number
 from keras_skeleton.evaluation.run_record import TRAIN_ON
 from keras_skeleton.reproduction.tables import ALL, Table, read_tables
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.executor import check_dask
 from keras_skeleton.utils.lock import locked
 
 
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="run N trainings in parallel, which share the cores",
     )
+    add_dask(parser, "trainings")
     parser.add_argument(
         "--no-train", action="store_true", help="only write the tables and list missing trainings"
     )
@@ -105,6 +107,10 @@ def run(words: Sequence[str]) -> None:
         return
     if args.quick and (args.no_train or args.most_hours is not None):
         raise UserError("--quick tests every training; omit --no-train and --most-hours")
+    if args.dask is not None:
+        check_dask()
+        if args.jobs > 1 or args.quick or args.no_train:
+            raise UserError("--dask trains on workers; omit --jobs, --quick and --no-train")
     if args.data_dir is not None and not args.data_dir.is_dir():
         raise UserError(f"{args.data_dir}: no such folder")
     # Only the run folders: stored results are added to by any number of commands.
@@ -131,6 +137,7 @@ def _reproduce(args: argparse.Namespace, tables: Sequence[Table]) -> None:
         train_on=args.train_on,
         init_process=start_keras,
         jobs=args.jobs,
+        scheduler=args.dask,
     )
     if args.quick:
         whole.try_out()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_skeleton.commands.common import (
+    add_dask,
     add_deterministic,
     folder_of_run,
     load,
@@ -40,6 +41,7 @@ from keras_skeleton.evaluation.run_record import PART, TRAIN_ON
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.recipes.settings import with_settings
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.executor import check_dask
 from keras_skeleton.utils.program import program
 from keras_skeleton.zoo.entries import Entry
 
@@ -133,6 +135,7 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train N folds in parallel processes, which share the cores",
     )
+    add_dask(group, "folds")
     add_deterministic(group)
     group.add_argument(
         "--precision",
@@ -208,6 +211,13 @@ def run(words: Sequence[str]) -> None:
             "--jobs trains folds in parallel on the CPU cores of one machine; omit --coordinator, "
             "--devices and --weights"
         )
+    if args.dask is not None:
+        if args.jobs > 1 or args.coordinator or args.devices == "all" or args.weights:
+            raise UserError(
+                "--dask trains folds on the workers of a cluster; omit --jobs, --coordinator, "
+                "--devices and --weights"
+            )
+        check_dask()
     entry = pretrained_entry(args)
     base = Path("runs") / run_name(args)
     if args.weights is not None:
@@ -275,13 +285,15 @@ def _train(args: argparse.Namespace, out: Path, first: bool) -> None:
     if first:
         print(f"recipe '{experiment.recipe.name}'; writing results to {out}")
     jobs = None
-    if args.jobs > 1:
+    if args.jobs > 1 or args.dask:
         from keras_skeleton.training.jobs import Jobs
 
         jobs = Jobs(
             args.jobs,
             partial(_experiment, args, out),
             partial(start_keras, args.deterministic, args.precision),
+            scheduler=args.dask,
+            needs=(out / "run.json",),
         )
     with resumable(out):
         result = experiment.fit(args.fold, args.resume, jobs)

@@ -14,7 +14,8 @@ from keras_skeleton.reproduction.stored import Result, keep, read_results, seeds
 from keras_skeleton.reproduction.tables import Table, Training
 from keras_skeleton.reproduction.train import expected_hours, quick_run, train
 from keras_skeleton.utils.errors import UnknownNameError
-from keras_skeleton.utils.processes import map_processes, run_in_process
+from keras_skeleton.utils.executor import executor
+from keras_skeleton.utils.processes import run_in_process
 
 
 class Run(NamedTuple):
@@ -60,6 +61,8 @@ class Reproduction:
         init_process: Called first in the process of each training, which frees its memory at the
             end; None to train in this process.
         jobs: Number of trainings in parallel; they share the cores.
+        scheduler: Address of a Dask scheduler whose workers train; None for processes of this
+            machine.
     """
 
     tables: Sequence[Table]
@@ -73,7 +76,13 @@ class Reproduction:
     log: Callable[[str], None] = print
     init_process: Callable[[], None] | None = None
     jobs: int = 1
+    scheduler: str | None = None
     _estimates: dict[Training, float | None] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether several trainings run at the same time."""
+        return self.jobs > 1 or self.scheduler is not None
 
     @property
     def folder(self) -> Path:
@@ -164,7 +173,7 @@ class Reproduction:
             ]
             if not todo:
                 return
-            todo = todo if self.jobs > 1 else todo[:1]
+            todo = todo if self.parallel else todo[:1]
             tried |= {(run.training, run.seed) for run in todo}
             for run, more in self._trained(todo):
                 folder = folder_of(run, self.out)
@@ -174,10 +183,10 @@ class Reproduction:
 
     def _trained(self, runs: Sequence[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
         """Trains runs; yields each with the entries to add to its stored result."""
-        if self.jobs > 1:
+        if self.parallel:
             work = partial(train_one, place=self.place, out=self.out)
-            yield from map_processes(
-                self.jobs, self.init_process or _nothing, work, runs, anew=True
+            yield from executor(self.jobs, self.scheduler).map(
+                self.init_process or _nothing, work, runs, anew=True, needs=[self.out]
             )
             return
         for run in runs:

@@ -416,7 +416,7 @@ class Experiment:
             if devices.process:
                 thrown_away = tempfile.TemporaryDirectory(prefix="keras_skeleton_")
                 self.folder, self.log = Path(stack.enter_context(thrown_away)), _log_nothing
-            if jobs and len(open_folds) > 1:
+            if jobs and open_folds and (len(open_folds) > 1 or jobs.scheduler):
                 jobs.train(open_folds, resume, self.log)
             elif open_folds:
                 self.train_folds(open_folds, resume)

@@ -1,8 +1,11 @@
-"""Train several folds in parallel, each in its own process.
+"""Train several folds in parallel, each in its own process or on a worker of a Dask cluster.
 
 Small datasets (about 200 clips, small batches) do not use two cores: most of a step is spent
 launching small operations sequentially. With one process per core, each core trains one fold.
 Every process compiles its networks once.
+
+On a cluster, workers write to the run's folder, which all of them must see. The fold of a worker
+that dies is continued by another one from its last saved epoch.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from keras_skeleton.training.trainer import Trainer
-from keras_skeleton.utils.processes import map_processes
+from keras_skeleton.utils.executor import executor
 from keras_skeleton.utils.text import clock
 
 
@@ -39,9 +43,12 @@ class Jobs:
     """Trains folds in parallel processes; pass it to `Experiment.fit`.
 
     Attributes:
-        number: Number of processes; they share the cores.
+        number: Number of processes; they share the cores. Without effect on a cluster.
         make: Creates the experiment in a worker process. Must be picklable.
         init_process: Called first in each worker process. Must be picklable.
+        scheduler: Address of a Dask scheduler whose workers train the folds; None for processes of
+            this machine.
+        needs: Files that a worker must see, such as the run's `run.json`.
 
     Example:
         >>> jobs = Jobs(2, make=make_experiment, init_process=init)  # doctest: +SKIP
@@ -51,14 +58,19 @@ class Jobs:
     number: int
     make: Callable[[], TrainsFolds]
     init_process: Callable[[], None]
+    scheduler: str | None = None
+    needs: tuple[Path, ...] = ()
 
     def train(self, folds: Sequence[int], resume: bool, log: Callable[[str], None]) -> None:
         """Trains the given folds. If one fails, the finished ones are kept."""
         start, number = time.monotonic(), min(self.number, len(folds))
-        log(f"training {len(folds)} folds, {number} in parallel")
+        where = f"on the workers of {self.scheduler}" if self.scheduler else f"{number} in parallel"
+        log(f"training {len(folds)} folds, {where}")
         init = partial(_open, self.init_process, self.make)
-        work = partial(_train, resume=resume)
-        for done, _ in enumerate(map_processes(number, init, work, folds), 1):
+        # A fold whose worker has died is resumed; new ones have nothing to resume.
+        work = partial(_train, resume=resume or self.scheduler is not None)
+        found = executor(number, self.scheduler).map(init, work, folds, needs=self.needs)
+        for done, _ in enumerate(found, 1):
             left = (time.monotonic() - start) / done * (len(folds) - done)
             log(f"{done} of {len(folds)} folds finished, about {clock(left)} left")
 

@@ -41,7 +41,7 @@ def run_in_process(
         UserError: The process was killed.
         Exception: Any error of `work`.
     """
-    with report_killed(), _processes(1, init_process) as processes:
+    with report_killed(), new_processes(1, init_process) as processes:
         return processes.submit(work, *arguments).result()
 
 
@@ -69,7 +69,7 @@ def map_processes(
     """
     with (
         report_killed(),
-        _processes(number, init_process, max(1, cores() // number), anew) as processes,
+        new_processes(number, init_process, max(1, cores() // number), anew) as processes,
     ):
         found = {processes.submit(work, item): item for item in items}
         try:
@@ -90,9 +90,17 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _processes(
+def new_processes(
     number: int, init_process: Callable[[], None], threads: int = 0, anew: bool = False
 ) -> ProcessPoolExecutor:
+    """A pool of spawned processes, which end with this one.
+
+    Args:
+        number: Number of processes.
+        init_process: Called first in each.
+        threads: Threads of TensorFlow in each; 0 leaves that to the environment.
+        anew: Start a new process for each item.
+    """
     return ProcessPoolExecutor(
         number,
         multiprocessing.get_context("spawn"),
@@ -109,8 +117,7 @@ def report_killed() -> Iterator[None]:
         yield
     except BrokenProcessPool:
         raise UserError(
-            "a training process was killed, possibly for lack of memory; rerun the same command to "
-            "resume"
+            "a process was killed, possibly for lack of memory; rerun the same command to resume"
         ) from None
 
 

@@ -18,10 +18,8 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -37,10 +35,10 @@ from keras_skeleton.datasets.store_check import sha256
 from keras_skeleton.transforms.glimpses import PARTS, TRACKS, Boxes, part_boxes
 from keras_skeleton.transforms.normalise import main_actor
 from keras_skeleton.utils.errors import DatasetError, UserError
+from keras_skeleton.utils.executor import executor
 from keras_skeleton.utils.files import read_text, refuse, write_atomic
 from keras_skeleton.utils.full_disk import FullDiskError, writing
 from keras_skeleton.utils.lock import locked
-from keras_skeleton.utils.processes import end_with_parent
 from keras_skeleton.video.reading import frames_of, write_video
 
 PICTURES = 6  # recordings whose boxes are drawn
@@ -352,6 +350,7 @@ def prepare_crops(
     workers: int = 1,
     dataset: str = "ntu",
     draw: Callable[[Pair, Path], object] = lambda pair, path: None,
+    scheduler: str | None = None,
 ) -> ReadReport:
     """Crops all recordings with video and skeletons that are not cropped yet.
 
@@ -364,6 +363,8 @@ def prepare_crops(
         workers: Number of processes.
         dataset: A key of `RECORDINGS`.
         draw: Called with each of the first recordings and the path for a picture of its boxes.
+        scheduler: Address of a Dask scheduler whose workers crop; they must see the recordings and
+            the output folder under the same paths.
 
     Returns:
         A report of the skipped recordings.
@@ -384,7 +385,7 @@ def prepare_crops(
             f"{root}: no recording with video and skeletons; expected {RECORDINGS[dataset].layout}"
         )
     with locked(folder, "--crops", log):
-        _crop(pairs, folder, size, report, log, workers, draw)
+        _crop(pairs, folder, size, report, log, workers, draw, scheduler)
     return report
 
 
@@ -396,6 +397,7 @@ def _crop(
     log: Callable[[str], None],
     workers: int,
     draw: Callable[[Pair, Path], object],
+    scheduler: str | None,
 ) -> None:
     finished(folder, size)
     _cut_last_line(folder / "crops.csv")
@@ -403,7 +405,8 @@ def _crop(
     done = finished(folder, size)
     log(f"{len(pairs)} recordings, {sum(p.name in done for p in pairs)} already cropped")
     left = [pair for pair in pairs if pair.name not in done]
-    for number, (pair, row) in enumerate(_rows_of(left, folder, size, workers), start=1):
+    rows = _rows_of(left, folder, size, workers, scheduler)
+    for number, (pair, row) in enumerate(rows, start=1):
         if isinstance(row, UserError):
             report.skip(pair.name, str(row))
             continue
@@ -435,21 +438,34 @@ Outcome = dict[str, int | str] | UserError
 
 
 def _rows_of(
-    pairs: list[Pair], folder: Path, size: int, workers: int
+    pairs: list[Pair], folder: Path, size: int, workers: int, scheduler: str | None = None
 ) -> Iterator[tuple[Pair, Outcome]]:
-    """Crops recordings; yields each with its row of crops.csv, or with its error."""
+    """Crops recordings; yields each with its row of crops.csv, or with its error, in order."""
     work = partial(_outcome, folder=folder, size=size)
-    if workers == 1 or len(pairs) < 2:
+    if not pairs:
+        return
+    if scheduler is None and (workers == 1 or len(pairs) < 2):
         yield from zip(pairs, map(work, pairs), strict=True)
         return
-    # Spawned, because a process that has used TensorFlow must not be forked.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(pairs)), context, end_with_parent) as pool:
-        try:
-            yield from zip(pairs, pool.map(work, pairs), strict=True)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    ready: dict[int, Outcome] = {}
+    following = 0
+    needs = [folder, pairs[0].skeleton, pairs[0].video]
+    found = executor(workers, scheduler).map(
+        _nothing, partial(_numbered, work), list(enumerate(pairs)), needs=needs
+    )
+    for (number, _), row in found:
+        ready[number] = row
+        while following in ready:
+            yield pairs[following], ready.pop(following)
+            following += 1
+
+
+def _nothing() -> None:
+    pass
+
+
+def _numbered(work: Callable[[Pair], Outcome], item: tuple[int, Pair]) -> Outcome:
+    return work(item[1])
 
 
 def _outcome(pair: Pair, folder: Path, size: int) -> Outcome:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +10,9 @@ from keras_skeleton.datasets.synthetic import dataset as synthetic
 from keras_skeleton.datasets.synthetic import studio
 from keras_skeleton.datasets.synthetic.rendering import CLOTHES, OUTFITS, render
 from keras_skeleton.datasets.synthetic.studio import generator
+from keras_skeleton.utils.executor import executor
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.utils.lock import locked
-from keras_skeleton.utils.processes import end_with_parent
 from keras_skeleton.video.reading import write_video
 
 
@@ -63,19 +61,28 @@ def write_recordings(
 
 
 def render_all(
-    folder: str | Path, seed: int, subjects: int, repetitions: int, workers: int = 1
+    folder: str | Path,
+    seed: int,
+    subjects: int,
+    repetitions: int,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> None:
-    """Writes all recordings of the synthetic dataset, with several processes."""
+    """Writes all recordings of the synthetic dataset, with several processes or on the workers of a
+    Dask scheduler."""
     folder = Path(folder)
     work = partial(_render_subject, folder, seed, repetitions)
     everybody = range(1, subjects + 1)
-    if workers == 1:
+    if workers == 1 and scheduler is None:
         with locked(folder):
             list(map(work, everybody))
         return
-    context = multiprocessing.get_context("spawn")
-    with locked(folder), ProcessPoolExecutor(workers, context, end_with_parent) as pool:
-        list(pool.map(work, everybody))
+    with locked(folder):
+        list(executor(workers, scheduler).map(_nothing, work, everybody, needs=[folder]))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _render_subject(folder: Path, seed: int, repetitions: int, subject: int) -> None:

@@ -15,6 +15,7 @@ from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.reproduction import reproduce, stored
 from keras_skeleton.reproduction.needs import Place, is_whole, missing_seeds
 from keras_skeleton.reproduction.tables import Training, read_tables, table_names
+from keras_skeleton.utils import executor
 
 TINY = """
 paper = "A paper"
@@ -125,7 +126,7 @@ def test_several_at_a_time(tiny, monkeypatch, capsys):
         asked.append((number, len(items), anew))
         yield from ((item, work(item)) for item in items)
 
-    monkeypatch.setattr(reproduce, "map_processes", map_processes)
+    monkeypatch.setattr(executor, "map_processes", map_processes)
     assert run("--seeds", "2", "--jobs", "2") == 0
     assert asked == [(2, 2, True)]
     assert rows()["seeds"]["synthetic"] == "0 100"

@@ -14,6 +14,7 @@ from keras_skeleton.training import jobs as jobs_module
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.training.fold import DivergedError
 from keras_skeleton.training.jobs import Jobs
+from keras_skeleton.utils import executor as executor_module
 
 FOLDS = 3
 
@@ -70,12 +71,12 @@ def test_a_process_compiles_once_for_all_its_folds(monkeypatch, capsys):
         print("said by the command already")
         return notes
 
-    def here(number, init_process, work, items):
+    def here(number, init_process, work, items, anew):
         asked.append((number, list(items)))
         init_process()
         return ((item, work(item)) for item in items)
 
-    monkeypatch.setattr(jobs_module, "map_processes", here)
+    monkeypatch.setattr(executor_module, "map_processes", here)
     monkeypatch.setattr(jobs_module, "_opened", None)
     Jobs(8, make, lambda: notes.seen.append("begun")).train([2, 5, 7], True, said.append)
     assert asked == [(3, [2, 5, 7])]

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from dask_cluster import cluster
 
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.ntu import read_clip_with_pixels
@@ -206,3 +207,17 @@ def test_n_ucla_joints_are_projected_into_its_videos(tmp_path):
     video.unlink()
     with pytest.raises(DatasetError, match=r"expected multiview_action_videos/aAA"):
         prepare_crops(tmp_path, tmp_path / "crops", 32, dataset="nucla")
+
+
+@pytest.mark.slow
+def test_several_processes_and_a_cluster_crop_alike(studio, tmp_path):
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+    def table(name, **where):
+        prepare_crops(studio, tmp_path / name, 16, log=lambda line: None, **where)
+        return (tmp_path / name / "crops.csv").read_text()
+
+    with cluster(tmp_path) as address:
+        found = table("cluster", scheduler=address)
+    assert found == table("alone") == table("beside", workers=2)
+    assert found.count("\n") == 3
