@@ -29,6 +29,7 @@ from keras_skeleton.evaluation.swap_test import NOT_MEASURED, sentences
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.text import plain
 from keras_skeleton.zoo.entries import Entry, read_zoo
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def run(words: Sequence[str]) -> None:
     first = next(int(part[0]) for part in (fold.test, fold.validation, fold.train) if len(part))
     i = names.index(args.clip) if args.clip is not None else first
     seen = attend_to_clip(experiment, recognizer, number, i)
-    print(f"{seen.name}: {seen.title}, weights {recognizer.name}")
+    print(plain(f"{seen.name}: {seen.title}, weights {recognizer.name}", lines=False))
     swap = recognizer.about.get("swap") or []
     if seen.joints is not None or seen.frames is not None:
         print(*(sentences(swap) or [NOT_MEASURED]), sep="\n")

@@ -31,6 +31,7 @@ from keras_skeleton.commands.network import (
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation import swap_test
 from keras_skeleton.evaluation.run_record import about_run, run_folder
+from keras_skeleton.models.own_code import recorded_model
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError, UserError
 from keras_skeleton.utils.files import write_text
 from keras_skeleton.utils.lock import locked
@@ -273,7 +274,7 @@ def _open_run(
     weights = folder / f"fold_{fold:02d}" / "best.weights.h5"
     if not weights.is_file():
         raise UserError(f"{weights}: no such file; choose a finished fold with --fold")
-    check_scorable(about.get("model", "tap_lstm"), about["task"])
+    check_scorable(recorded_model(about.get("model", "tap_lstm")), about["task"])
     options = {**about["options"], **reader_options(get_source(about["dataset"]), args.option)}
     dataset = _dataset(args, datasets, about["dataset"], options)
     return experiment_of_run(about, dataset, out, command_line()), weights, fold

@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.evaluation.run_record import about_run, run_folder
+from keras_skeleton.models.own_code import recorded_model
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.zoo.entries import ZOO, Entry, entry_of_file, no_weights, read_zoo
 
@@ -66,6 +67,7 @@ def known_weights(source: str | Path) -> KnownWeights | None:
     about = about_run(run)
     if about["task"] != "recognition":
         raise UserError(f"{run} is a detection run; use the command detect")
+    recorded_model(about["model"])
     return KnownWeights(
         str(run),
         **{key: about[key] for key in (*NAMES, "recipe")},
@@ -156,7 +158,7 @@ def saved_model(folder: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        return str(read_json(path, "a recognizer")["preprocessing"]["model"])
+        return recorded_model(read_json(path, "a recognizer")["preprocessing"]["model"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged ({error})") from None
 

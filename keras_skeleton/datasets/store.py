@@ -110,15 +110,16 @@ class StoreWriter:
         self._folder = new_version(self.path)
         with writing(self.path):
             self._file = open(self._folder / "rows.npy", "wb")
-            self._write_header()
+        self._write_header()
         return self
 
     def _write_header(self) -> None:
         # NumPy pads the header for growth along the first axis, so it can be overwritten in place.
         shape = (self._rows, self.skeleton.size, 3)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        self._file.seek(0)
-        np.lib.format.write_array_header_1_0(self._file, header)
+        with writing(self.path):
+            self._file.seek(0)
+            np.lib.format.write_array_header_1_0(self._file, header)
 
     def declare(self, skeleton: str | Skeleton, classes: Sequence[str]) -> None:
         """Sets layout and classes that depend on the files; call it before adding clips."""

@@ -32,6 +32,7 @@ from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
 from keras_skeleton.evaluation.run_record import upgraded
 from keras_skeleton.models.gate_net import reach
 from keras_skeleton.models.jcr_rnn import jcr_rnn
+from keras_skeleton.models.own_code import recorded_model
 from keras_skeleton.models.preprocessing import Preprocessing, read_skeleton
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.recognizer import Recognizer
@@ -165,7 +166,7 @@ class Detector:
             return jcr_rnn(bodies * self.skeleton.size, self.classes)
         if part in GATES:
             return build_gate(self.skeleton, self.classes, bodies, self.recipe(part)["model"])
-        name = self.run["classifier"] if part == "classifier" else PROPOSALS
+        name = recorded_model(self.run["classifier"]) if part == "classifier" else PROPOSALS
         entry = MODELS[name]
         arguments = {**self.run["recipes"][name]["model"], **entry.dataset_arguments(bodies)}
         frames = entry.built_frames(self.run["frames"][part])

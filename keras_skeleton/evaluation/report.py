@@ -68,10 +68,13 @@ CONFUSION = (
 )
 REQUIRED = ("model", "dataset", "protocol", "recipe", "seed", "classes", "folds_total")
 KINDS: dict[str, type] = {  # of entries of run.json
-    **dict.fromkeys(("model", "dataset", "protocol"), str),
+    **dict.fromkeys(("model", "dataset", "protocol", "command", "device", "started"), str),
     **dict.fromkeys(("settings", "options", "versions"), dict),
-    "classes": list,
+    **dict.fromkeys(("classes", "not_published"), list),
 }
+LONGEST = {"command": 100_000}  # characters of a text
+MOST_CLASSES = 5000  # their confusion matrix takes 200 MB
+COLUMNS = {"attention.csv": ("joints", "joints_uniform", "frames", "frames_uniform")}
 WORDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
 MOST = 1e12  # seconds, epochs or clips
 
@@ -118,6 +121,13 @@ def _read_run(folder: Path) -> dict[str, Any]:
     for key, kind in KINDS.items():
         if key in run and not isinstance(run[key], kind):
             raise ResultsError(f"{path}: {key} is {run[key]!r:.40}, expected {WORDS[kind]}")
+        if kind is str and len(run.get(key, "")) > LONGEST.get(key, 1000):
+            raise ResultsError(f"{path}: {key} is {run[key][:40]!r}..., too long")
+    if len(run["classes"]) > MOST_CLASSES:
+        raise ResultsError(
+            f"{path}: has {len(run['classes']):,} classes; a report is made of up to "
+            f"{MOST_CLASSES:,}"
+        )
     return run
 
 
@@ -129,7 +139,7 @@ def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
         raise ResultsError(f"{path}: fold is {number!r}, which does not match the folder's name")
     if number > run["folds_total"]:
         raise ResultsError(f"{path}: fold is {number}, but run.json has {run['folds_total']} folds")
-    for key in ACCURACIES:
+    for key in (*ACCURACIES, "accuracy_copies"):
         value = metrics.get(key)
         if (value is not None or key == "accuracy") and not (_is_number(value) and 0 <= value <= 1):
             raise ResultsError(f"{path}: {key} is {value!r}, expected a fraction from 0 to 1")
@@ -248,9 +258,7 @@ def _merge(experiment: StoredExperiment) -> dict[str, Any]:
         whole = len(values) == len(folds)
         merged[key] = float(np.mean(values)) if whole else None
         merged[key + "_std"] = float(np.std(values)) if whole else None
-    copies = [
-        fold.metrics["accuracy_copies"] for fold in folds if "accuracy_copies" in fold.metrics
-    ]
+    copies = [value for fold in folds if (value := fold.metrics.get("accuracy_copies")) is not None]
     if len(copies) == len(folds):
         merged["accuracy_copies"] = float(np.mean(copies))
     if weights := _distinct(fold.metrics.get("weights") for fold in folds):
@@ -276,7 +284,7 @@ def _merge(experiment: StoredExperiment) -> dict[str, Any]:
     if "accuracy_copies" in merged:
         merged["notes"].append(
             "Accuracy of the weights of the main result, averaged over random copies of each "
-            f"test clip (test_copies={run['settings']['test_copies']}): "
+            f"test clip (test_copies={run.get('settings', {}).get('test_copies')}): "
             f"{percent(merged['accuracy_copies'])}."
         )
     return merged
@@ -363,6 +371,9 @@ def read_history(path: str | Path) -> pd.DataFrame:
     epochs = table["epoch"].to_numpy()
     if not len(epochs) or not ((epochs >= 0) & (epochs < MOST)).all():
         raise ResultsError(f"{path}: has no epochs, or ones that are no numbers of epochs")
+    shares = table[["accuracy", *curves]].to_numpy()
+    if not (np.isnan(shares) | ((shares >= 0) & (shares <= 1))).all():
+        raise ResultsError(f"{path}: has accuracies that are no fractions from 0 to 1")
     return table
 
 
@@ -400,7 +411,12 @@ def _merged_table(experiment: StoredExperiment, out: Path, name: str) -> pd.Data
     if not found:
         return None
     try:
-        table = merge_tables([_read_table(path) for path in found])
+        tables = [_read_table(path) for path in found]
+        for path, own in zip(found, tables, strict=True):
+            wanted = ("class", "clips", *COLUMNS.get(name, ()))
+            if lost := [column for column in wanted if column not in own]:
+                raise ResultsError(f"{path}: has no column {', '.join(lost)}")
+        table = merge_tables(tables)
     except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
         raise ResultsError(
             f"{found[0].parents[1]}: {name} not readable ({reason(error)})"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_skeleton.models.own_code import recorded_model
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.skeletons import Skeleton, get_skeleton, joint_map
 from keras_skeleton.transforms.bodies import motion
@@ -207,6 +208,7 @@ class Preprocessing:
         layout = content["skeleton"]
         skeleton = get_skeleton(layout) if isinstance(layout, str) else read_skeleton(layout)
         names = ("model", "bodies", "frames", "choices", "unit")
+        recorded_model(content["model"])
         return cls(skeleton=skeleton, **{name: content[name] for name in names})
 
 

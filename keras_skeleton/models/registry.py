@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_skeleton.models.arguments import declared_names
+from keras_skeleton.models.own_code import allow, is_file, model_file
 from keras_skeleton.skeletons import Skeleton, get_skeleton
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.registry import Registry
@@ -32,11 +33,6 @@ class Models(Registry["ModelEntry"]):
 MODELS = Models("keras_skeleton.models", Path(__file__).parent, "MODELS")
 
 
-def is_file(name: str) -> bool:
-    """Whether a model's name refers to a file, as in `"path/to/file.py:build"`."""
-    return ".py:" in name
-
-
 def model_label(name: str) -> str:
     """The model's name for folder names: `"path/to/file.py:build"` becomes `"file_build"`."""
     if not is_file(name):
@@ -46,7 +42,9 @@ def model_label(name: str) -> str:
 
 
 def check_model(name: str) -> str:
-    """Checks a model's name without importing TensorFlow; returns it.
+    """Checks a model's name that a user has given, without importing TensorFlow; returns it.
+
+    A name that was read from a file is checked by `own_code.recorded_model` before.
 
     Raises:
         UnknownNameError: No such model; the message suggests the closest name.
@@ -58,9 +56,10 @@ def check_model(name: str) -> str:
         'mans9'
     """
     if is_file(name):
-        path = Path(name.rpartition(":")[0])
+        path = model_file(name)
         if not path.is_file():
             raise UserError(f"--model {name}: {path} does not exist")
+        allow(name)
     elif name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     return name
@@ -83,7 +82,7 @@ def _own(name: str) -> ModelEntry:
     from keras_skeleton.models.entry import ModelEntry, sequence_entry
 
     path, _, attribute = name.rpartition(":")
-    module = _load(Path(path).resolve())
+    module = own_module(name)
     try:
         found: ModelEntry | Callable[..., keras.Model] = getattr(module, attribute)
     except AttributeError:
@@ -97,7 +96,7 @@ def _own(name: str) -> ModelEntry:
 
 def own_module(name: str) -> Any:
     """The module of a model in a user's file."""
-    return _load(Path(name.rpartition(":")[0]).resolve())
+    return _load(model_file(name).resolve())
 
 
 def _load(path: Path) -> Any:

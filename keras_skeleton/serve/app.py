@@ -138,7 +138,7 @@ def create_app(
         Route("/jobs/{job}", _show),
         Route("/jobs/{job}", _remove, methods=["DELETE"]),
         Route("/jobs/{job}/files/{kind}", _file),
-        Route("/jobs/{job}/attention/{part:int}", _attention),
+        Route("/jobs/{job}/attention/{part}", _attention),
     ]
     app = Starlette(
         routes=[Mount(f"/{key}", routes=routes)],
@@ -352,7 +352,7 @@ async def _file(request: Request) -> Response:
 async def _attention(request: Request) -> Response:
     job, number = _job(request), request.path_params["part"]
     parts = job.answer.parts if job and job.answer else ()
-    path = parts[number].page if number < len(parts) else None
+    path = {str(i): part.page for i, part in enumerate(parts)}.get(number)
     if path is None or not path.is_file():
         return PlainTextResponse("This result is no longer there.", 404)
     return FileResponse(

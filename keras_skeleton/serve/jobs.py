@@ -69,12 +69,13 @@ class Job:
     error: str = ""
     answer: Answer | None = None
     began: float = 0.0
+    ended: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property
     def seconds(self) -> float:
-        """Seconds since the work began."""
-        return time.monotonic() - self.began if self.began else 0.0
+        """Seconds of work so far."""
+        return (self.ended or time.monotonic()) - self.began if self.began else 0.0
 
 
 class Jobs:
@@ -174,6 +175,7 @@ class Jobs:
                 self.discard(job.id)
             with self._lock:
                 job.state, job.error, job.answer = state, error, answer
+                job.ended = time.monotonic()
                 job.share, job.text = (1.0, "") if state == "done" else (job.share, "")
                 finished = [j.id for j in self._jobs.values() if j.state not in ACTIVE]
                 old = finished[: max(0, len(finished) - self._most)]

@@ -36,6 +36,7 @@ ARRAYS = 1 << 16  # arrays in an archive
 # In JSON: values take 8 to 60 bytes of memory, lists and objects 60 to 240, and code that walks
 # through them calls itself for each level.
 JSON_VALUES, JSON_LISTS, JSON_LEVELS = 1 << 22, 1 << 20, 64
+_NOT_TEXT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 class FileError(UserError, OSError):
@@ -55,7 +56,9 @@ def refuse(path: str | Path, why: str) -> FileError:
 
 def reason(error: Exception) -> str:
     """The message of an error; for an OSError without the file's name."""
-    return getattr(error, "strerror", None) or str(error)
+    text = getattr(error, "strerror", None) or str(error)
+    # Python's own message names a setting of the interpreter.
+    return "a whole number has too many digits" if "set_int_max_str_digits" in text else text
 
 
 def size_text(size: int) -> str:
@@ -166,6 +169,10 @@ def read_json(
         content = json.loads(data.decode(encoding or json.detect_encoding(data)))
     except RecursionError:
         raise refuse(path, "is nested too deeply") from None
+    except ValueError as error:
+        if type(error) is ValueError:  # neither UnicodeError nor JSONDecodeError
+            raise ValueError(reason(error)) from None
+        raise
     level = [content]
     for _ in range(JSON_LEVELS):
         level = [item for value in level if isinstance(value, (dict, list)) for item in
@@ -201,9 +208,12 @@ def open_arrays(path: str | Path, what: str, most: int) -> Iterator[np.lib.npyio
             )
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
-                if member.filename.endswith(".npy"):
-                    with archive.open(member) as content:
-                        _check_array(path, content, member.file_size)
+                if not member.filename.endswith(".npy"):  # NumPy would read it as well
+                    raise refuse(
+                        path, f"contains '{member.filename:.40}', which is no array (.npy)"
+                    )
+                with archive.open(member) as content:
+                    _check_array(path, content, member.file_size)
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             yield arrays
@@ -234,6 +244,8 @@ def _check_array(path: str | Path, file: IO[bytes], size: int) -> None:
         shape, _, kind = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(file)
     except (ValueError, SyntaxError, TypeError, RecursionError, tokenize.TokenError) as error:
         raise refuse(path, "has an array with a damaged header") from error
+    if any(type(length) is not int or length < 0 for length in shape):
+        raise refuse(path, "has an array with a damaged header")
     if kind.hasobject:  # refused by NumPy, with the reason
         return
     if math.prod(shape) * max(1, kind.itemsize) > size or max(shape, default=0) > size:
@@ -286,9 +298,9 @@ def remove_parts(folder: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text atomically; names that are not UTF-8 are written as `text.plain` shows
-    them."""
-    safe = re.sub("[\ud800-\udfff]+", lambda found: plain(found[0]), text)
+    """Writes UTF-8 text atomically; names that are not UTF-8, and control characters, which a
+    terminal obeys, are written as `text.plain` shows them."""
+    safe = _NOT_TEXT.sub(lambda found: plain(found[0]), text)
     write_atomic(path, lambda part: part.write_text(safe, "utf-8"))
 
 

@@ -16,12 +16,15 @@ from numpy.typing import ArrayLike
 
 from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH, plain_text
 
+MOST_LABELS = 200  # each takes Matplotlib milliseconds
+
 
 def confusion_figure(matrix: ArrayLike, classes: Sequence[str], title: str) -> Figure:
     """Plots a confusion matrix; colors show the share of each true class's clips.
 
     With up to 20 classes, every nonzero cell shows its count. With more than 30, columns have
-    numbers instead of names, and rows have both. Classes without clips are gray.
+    numbers instead of names, and rows have both; with more than 200, only some are labeled. Classes
+    without clips are gray.
 
     Args:
         matrix: Counts (C, C); rows are true classes.
@@ -63,8 +66,10 @@ def confusion_figure(matrix: ArrayLike, classes: Sequence[str], title: str) -> F
     ax.set_facecolor("#D9D9D9")
     # On a linear scale 1 clip of 100 would look like 0.
     image = ax.imshow(np.ma.masked_invalid(share), cmap="cividis", norm=PowerNorm(0.5, 0, 1))
-    ax.set_xticks(range(C), [plain_text(name) for name in columns], rotation=90, fontsize=font)
-    ax.set_yticks(range(C), [plain_text(name) for name in rows], fontsize=font)
+    every = -(-C // MOST_LABELS)
+    shown = range(0, C, every)
+    ax.set_xticks(shown, [plain_text(columns[i]) for i in shown], rotation=90, fontsize=font)
+    ax.set_yticks(shown, [plain_text(rows[i]) for i in shown], fontsize=font)
     ax.tick_params(length=2)
     ax.set_xlabel("predicted class" + (" (number)" if numbered else ""), fontsize=LABEL)
     ax.set_ylabel("true class", fontsize=LABEL)

@@ -19,6 +19,7 @@ from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import GATES, NETWORKS, TAP, WEIGHTS
 from keras_skeleton.evaluation.run_record import ALL_CLIPS, PART, about_run, read_record
+from keras_skeleton.models.own_code import recorded_model
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.crops import Crops
@@ -137,7 +138,7 @@ def _recognizer(
     crops: Crops | None,
     folder: Path,
 ) -> Entry:
-    model, place, note = about["model"], run / f"fold_{number:02d}", ""
+    model, place, note = recorded_model(about["model"]), run / f"fold_{number:02d}", ""
     if part is not None:
         if model != "sta_lstm" or part not in STAGES:
             raise ZooError(

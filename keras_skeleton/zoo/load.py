@@ -13,6 +13,7 @@ import numpy as np
 from keras_skeleton.dataset_recognizer import DatasetRecognizer
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.evaluation.run_record import PART, other_data
+from keras_skeleton.models.own_code import recorded_model
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recipes.recipe import Recipe
 from keras_skeleton.recipes.registry import DEFAULT, get_recipe
@@ -144,7 +145,7 @@ def experiment_of_run(
     if found := other_data(about, about_dataset(dataset)):
         log(f"note: the run was trained on other clips (then and now, {'; '.join(found)})")
     return Experiment(
-        model=about["model"],
+        model=recorded_model(about["model"]),
         dataset=dataset,
         protocol=about["protocol"],
         recipe=recipe_of_run(about),

@@ -9,6 +9,7 @@ from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import read_calibration
 from keras_skeleton.evaluation.run_record import READ, about_run, read_record, run_folder
 from keras_skeleton.evaluation.swap_test import read_rows
+from keras_skeleton.models.own_code import recorded_model
 from keras_skeleton.models.preprocessing import Preprocessing
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.recognizer import RECORD, Recognizer, RecognizerError
@@ -25,6 +26,7 @@ from keras_skeleton.zoo.entries import (
 )
 from keras_skeleton.zoo.swaps import recorded_swap
 
+MOST_BODIES = 50  # people; far more than any network reads
 ABOUT = (
     "dataset", "options", "protocol", "fold", "folds", "recipe", "seed", "views", "batch_size",
     "test_clips", "command", "date",
@@ -147,6 +149,15 @@ def _of_file(path: Path, folder: Path) -> Recognizer:
 
 def _of_run(run: Path, fold: int | None) -> Recognizer:
     about = about_run(run)
+    try:
+        return _recorded(run, about, fold)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise RecognizerError(f"{run / 'run.json'}: damaged ({error})") from error
+
+
+def _recorded(run: Path, about: dict[str, Any], fold: int | None) -> Recognizer:
     if about["task"] != "recognition":
         raise RecognizerError(f"{run} is a detection run; use `keras-skeleton detect`")
     finished = sorted(run.glob("fold_*/best.weights.h5"))
@@ -166,13 +177,20 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
             f"{run}: written by an older version that did not record the number of bodies; resume "
             "it with --resume to record it, or train again"
         )
+    if not isinstance(bodies, int) or not 0 < bodies <= MOST_BODIES:
+        raise RecognizerError(
+            f"{run / 'run.json'}: damaged ({bodies!r:.40} is no number of people)"
+        )
+    classes = about["classes"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise RecognizerError(f"{run / 'run.json'}: damaged (its classes are no names)")
     skeleton = about.get("layout") or about["skeleton"]
     if isinstance(skeleton, str) and skeleton not in SKELETONS:
         raise RecognizerError(
             f"{run}: written by an older version that did not record the joints of '{skeleton}'; "
             "resume it with --resume to record them, or train again"
         )
-    entry = MODELS[about["model"]]
+    entry = MODELS[recorded_model(about["model"])]
     preprocessing = Preprocessing.from_description(
         {
             "model": about["model"],
@@ -191,7 +209,7 @@ def _of_run(run: Path, fold: int | None) -> Recognizer:
     }
     return Recognizer.build(
         preprocessing,
-        about["classes"],
+        classes,
         arguments,
         finished[0],
         name="/".join(finished[0].parts[-3:-1]),

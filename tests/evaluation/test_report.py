@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from keras_skeleton.evaluation.report import merge_runs, write_report
 from keras_skeleton.evaluation.scores import ResultsError, read_scores, score, write_scores
+from keras_skeleton.viz.accuracy_plots import confusion_figure
 
 CLASSES = ["walk", "sit & <stand>", "throw"]
 RUN = {
@@ -479,6 +481,7 @@ def test_report_into_the_run_folder_can_be_repeated(tmp_path):
     [
         (None, r"history\.csv: missing"),
         ("", r"history\.csv: not readable"),
+        ("epoch,accuracy\n1,1e308\n2,-1e308\n", r"history\.csv: has accuracies"),
         ("epoch,loss\n1,2\n", r"history\.csv: has no column accuracy"),
         ("epoch,accuracy\n1,soon\n", r"history\.csv: not readable"),
         ("epoch,accuracy\n", r"history\.csv: has no epochs"),
@@ -495,3 +498,46 @@ def test_broken_history(tmp_path, content, message):
     with pytest.raises(ResultsError, match=f"fold_02.{message}"):
         write_report(run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "m" * 1_000_000}, "model is 'mmm.*too long"),
+        ({"not_published": 5}, "not_published is 5, expected a list"),
+        ({"classes": [str(i) for i in range(5001)]}, "5,001 classes"),
+    ],
+)
+def test_records_that_no_run_leaves_are_refused(tmp_path, changes, message):
+    with pytest.raises(ResultsError, match=message):
+        write_report(make_run(tmp_path / "run", **changes), tmp_path / "out")
+
+
+def test_tables_of_attention_that_no_run_leaves_are_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    (run / "fold_02" / "attention.csv").write_text("class,clips,joints\na,3,0.5\n")
+    with pytest.raises(ResultsError, match=r"fold_02/attention\.csv: has no column joints_uniform"):
+        write_report(run, tmp_path / "out")
+
+
+def test_no_file_of_a_report_controls_a_terminal(tmp_path):
+    names = ["wave\x1b[2J", "si\x07t", "nod\x9b"]
+    run = make_run(tmp_path / "run", folds=(), classes=names, folds_total=1)
+    make_fold(run / "fold_01", 1)
+    scores = dict(np.load(run / "fold_01" / "scores.npz"))
+    np.savez(run / "fold_01" / "scores.npz", **scores | {"classes": np.array(names)})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")
+        write_report(run, tmp_path / "out")
+    for name in ("per_class.csv", "confusion.csv", "report.html", "metrics.json"):
+        text = (tmp_path / "out" / name).read_text("utf-8")
+        assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f]", text), name
+    assert r"wave\x1b[2J" in (tmp_path / "out" / "per_class.csv").read_text("utf-8")
+
+
+def test_a_confusion_matrix_of_many_classes_has_few_labels():
+    figure = confusion_figure(np.eye(1000), [f"c{i}" for i in range(1000)], "many")
+    assert [len(ticks()) for ticks in (figure.axes[0].get_xticks, figure.axes[0].get_yticks)] == [
+        200,
+        200,
+    ]
