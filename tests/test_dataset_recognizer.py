@@ -101,5 +101,7 @@ def test_clips_other_than_those_of_the_training_are_no_test_clips(toy):
     assert other.content != toy.content
     with pytest.warns(UserWarning, match="'mine' was trained on other clips of 'toy'.*content"):
         assert len(on_dataset(same, other).test) == 0
+    asked = replace(same, about={**same.about, "options": {"seed": 1}})
+    assert len(on_dataset(asked, other).test) == 12
     unknown = replace(trained, about=about)  # of an older version
     assert len(on_dataset(unknown, other).test) == 12

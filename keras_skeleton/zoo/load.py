@@ -36,8 +36,9 @@ def on_dataset(
     Args:
         recognizer: The network, from `pretrained` or `load_recognizer`.
         dataset: The dataset that it was trained on, or another one with the same skeleton. The
-            result has test clips only if the dataset and its classes are those of the training; a
-            warning says if its clips are known to be others.
+            result has test clips only if the dataset and its classes are those of the training. A
+            warning says if, with the same reader options, its clips are known to be others; then
+            none are test clips.
         crops: Videos of hands and body, for networks with video inputs.
 
     Returns:
@@ -64,7 +65,9 @@ def on_dataset(
         )
     test = np.arange(0)
     if dataset.name == about.get("dataset") and tuple(dataset.classes) == tuple(recognizer.classes):
-        if changed := other_data(about, about_dataset(dataset)):
+        changed = other_data(about, about_dataset(dataset))
+        # With other reader options, others are asked for.
+        if changed and not any(what.startswith("options") for what in changed):
             warnings.warn(
                 f"'{recognizer.name}' was trained on other clips of '{dataset.name}' "
                 f"({'; '.join(changed)}), so none of these are known to be its test clips",
