@@ -249,7 +249,23 @@ def clip_that_claims(folder):
     return path
 
 
+def csv_of_a_far_joint(folder):
+    """A header of 40 characters: a set of as many numbers."""
+    path = folder / "a.csv"
+    path.write_text("frame,0_x,0_y,900000000_x,900000000_y\n0,1,2,3,4\n")
+    return path
+
+
+def csv_of_many_joints(folder):
+    """Each row another joint and frame: the square of the rows, 1 GB."""
+    path = folder / "a.csv"
+    path.write_text("frame,joint,x,y\n" + "".join(f"{k},{k},1,2\n" for k in range(8000)))
+    return path
+
+
 CASES = {
+    "clip.csv, joint": (csv_of_a_far_joint, "clip"),
+    "clip.csv, joints": (csv_of_many_joints, "clip"),
     "crops.csv": (crops, "crops"),
     "history.csv": (history, "history"),
     "history.csv, index": (history_of_an_index, "history"),

@@ -13,6 +13,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from keras_skeleton.datasets.formats.clip_array import (
     in_order,
 )
 from keras_skeleton.datasets.formats.frame_lists import rate
+from keras_skeleton.datasets.formats.skeleton_toml import MAX_JOINTS
 from keras_skeleton.utils.files import read_text
 
 KINDS = {
@@ -47,6 +49,7 @@ JOINTS = (
     "landmark_name", "keypoint", "keypoint_id", "name",
 )  # fmt: skip
 INDEX = ("", "index", "unnamed: 0", "row")
+DIGITS = 9  # of a joint's number
 PREFIXES = ("joint", "j", "kp", "keypoint", "landmark", "point", "pt", "lm")
 
 
@@ -264,11 +267,16 @@ def _grid(columns: list[_Column], coordinates: str) -> tuple[list[str], np.ndarr
             raise ClipError(f"two columns are {column.kind} of joint '{column.joint}'")
         places[key] = column.at
     joints = list(dict.fromkeys(column.joint for column in columns))
+    if len(joints) > MAX_JOINTS:
+        raise ClipError(f"has columns of {len(joints):,} joints, more than {MAX_JOINTS:,}")
     if all(joint.isdecimal() for joint in joints):
+        if long := [joint for joint in joints if len(joint) > DIGITS]:
+            raise ClipError(f"'{long[0]:.40}' is not the number of a joint")
         joints.sort(key=int)
         numbers = [int(joint) for joint in joints]
-        if gaps := sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers)):
-            raise ClipError(f"joints are numbered to {numbers[-1]}, but {gaps[:10]} are missing")
+        between = (n for a, b in pairwise(numbers) for n in range(a + 1, b))
+        if gaps := list(islice(between, 10)):  # a file may say any number
+            raise ClipError(f"joints are numbered to {numbers[-1]}, but {gaps} are missing")
         if numbers[0] > 1:
             raise ClipError(f"joints are numbered from {numbers[0]}, expected from 0 or 1")
     for joint in joints:
@@ -287,7 +295,9 @@ def _by_joint(
     """Joins rows of one joint each to rows of one person: names, (rows, K, C), other columns."""
     words = texts[roles["joint"]]
     joints = list(dict.fromkeys(words))
-    if all(word.isdecimal() for word in joints):
+    if len(joints) > MAX_JOINTS:
+        raise ClipError(f"has rows of {len(joints):,} joints, more than {MAX_JOINTS:,}")
+    if all(word.isdecimal() and len(word) <= DIGITS for word in joints):
         joints.sort(key=int)
     place = {joint: k for k, joint in enumerate(joints)}
     by = roles.get("frame", roles.get("time", 0))

@@ -226,6 +226,34 @@ def test_columns_that_are_not_known_are_named(tmp_path):
         read(tmp_path / "a.csv", frame, replace(LAYOUT, coordinates="xyc"), index=False)
 
 
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("0_x,0_y,100000000_x,100000000_y", r"missing"),
+        ("9" * 10 + "_x," + "9" * 10 + "_y", "not the number of a joint"),
+        (",".join(f"j{'9' * 5000}_{kind}" for kind in "xy"), "not the number of a joint"),
+        (",".join(f"{k}_{kind}" for k in range(1001) for kind in "xy"), "1,001 joints"),
+    ],
+)
+def test_a_number_in_a_header_makes_no_memory(header, why, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(header + "\n" + ",".join("1" * len(header.split(","))) + "\n")
+    with pytest.raises(ClipError, match=why) as error:
+        read_array(path)
+    assert len(str(error.value)) < 300
+
+
+def test_rows_of_joints_are_bounded(tmp_path):
+    path = tmp_path / "a.csv"
+    for name in ("{}", "j{}", "9" * 5000 + "{}"):
+        lines = [f"{k},{name.format(k)},1,2" for k in range(1001)]
+        path.write_text("\n".join(["frame,joint,x,y", *lines]))
+        with pytest.raises(ClipError, match="1,001 joints"):
+            read_array(path)
+    path.write_text(f"frame,joint,x,y\n0,{'9' * 5000},1,2\n")  # a name, too long for a number
+    assert read_array(path).shape == (1, 1, 1, 2)
+
+
 def test_numbers_from_one(tmp_path):
     frame = table(CLIP, "{1}{0}")
     frame.columns = [f"{c[0]}{int(c[1:]) + 1}" for c in frame]
