@@ -123,3 +123,49 @@ def test_other_files_are_refused(path, text):
     path.write_text(text)
     with pytest.raises(DatasetError):
         read_eaf(path)
+
+
+NOTE = (
+    '<ANNOTATION><ALIGNABLE_ANNOTATION TIME_SLOT_REF1="a" TIME_SLOT_REF2="b"><ANNOTATION_VALUE>wave'
+    "</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>"
+)
+SLOTS = (
+    '<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="0"/>'
+    '<TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="900"/></TIME_ORDER>'
+)
+
+
+def document(body, start=""):
+    return f"{start}<ANNOTATION_DOCUMENT>{SLOTS}{body}</ANNOTATION_DOCUMENT>"
+
+
+@pytest.mark.parametrize("way", ["", "<A>"])
+def test_tiers_in_tiers_are_refused(path, way):
+    """Each tier is searched once: 3,000 in each other around 3,000 labels would be 9 million."""
+    end = way.replace("<", "</")
+    path.write_text(document(f'{way}<TIER TIER_ID="a">' * 3000 + NOTE + f"</TIER>{end}" * 3000))
+    with pytest.raises(DatasetError, match="tier inside of another"):
+        read_eaf(path)
+
+
+ENTITIES = '<!DOCTYPE a [<!ENTITY x "xxx"><!ENTITY y "&x;&x;">]>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be",
+                                      "iso-8859-1", "ascii"])  # fmt: skip
+@pytest.mark.parametrize("declaration", [ENTITIES, "<!DOCTYPE a>", '<!DOCTYPE a SYSTEM "a.dtd">'])
+def test_declarations_are_refused_in_every_encoding(path, encoding, declaration):
+    name = encoding.removesuffix("-sig").removesuffix("-le").removesuffix("-be")
+    start = f'<?xml version="1.0" encoding="{name}"?>'
+    mark = "\ufeff" if encoding.endswith(("-le", "-be")) else ""
+    tier = f'<TIER TIER_ID="a">{NOTE}</TIER>'
+    path.write_bytes((mark + document(tier, start)).encode(encoding))
+    assert [one.label for one in read_eaf(path)] == ["wave"]
+    path.write_bytes((mark + document(tier, start + declaration)).encode(encoding))
+    with pytest.raises(DatasetError, match="declares a document type"):
+        read_eaf(path)
+
+
+def test_text_that_names_a_declaration_is_text(path):
+    write_eaf([TimedLabel("<!DOCTYPE a>", 0, 1)], path)
+    assert read_eaf(path)[0].label == "<!DOCTYPE a>"
