@@ -38,31 +38,30 @@ def fill_missing(
     """
     layout = get_skeleton(skeleton)
     clip = np.array(clip, np.float64)
-    check_clip(np.where(np.isnan(clip), 0.0, clip), layout)
-    seen = np.all(~np.isnan(clip), axis=-1)  # (T, M, V)
+    nan = np.isnan(clip)
+    clip[nan] = 0.0
+    check_clip(clip, layout)
+    seen = ~nan.any(axis=-1)  # (T, M, V)
     clip[~seen] = 0.0
     there = np.any(clip != 0, axis=(2, 3))
     filled = ~seen & there[:, :, None]
     for m in np.flatnonzero(filled.any(axis=(0, 2))):
         frames = np.flatnonzero(there[:, m])
-        clip[frames, m] = _fill_body(clip[frames, m], ~filled[frames, m], frames, layout)
+        _fill_body(clip[:, m], ~filled[frames, m], frames, layout)
     return clip, filled
 
 
-def _fill_body(
-    body: np.ndarray, seen: np.ndarray, frames: np.ndarray, layout: Skeleton
-) -> np.ndarray:
-    """Fills one body (n, V, 3) in place; `seen` is bool (n, V), `frames` are frame numbers (n,)."""
+def _fill_body(body: np.ndarray, seen: np.ndarray, frames: np.ndarray, layout: Skeleton) -> None:
+    """Fills one body (T, V, 3) in place, in `frames` (n,); `seen` is bool (n, V)."""
     for v in np.flatnonzero(~seen.all(axis=0) & seen.any(axis=0)):
         at = np.flatnonzero(seen[:, v])
         for c in range(3):
-            body[:, v, c] = np.interp(frames, frames[at], body[at, v, c])
+            body[frames, v, c] = np.interp(frames, frames[at], body[frames[at], v, c])
     never = np.all(~seen, axis=0)
     while never.any():  # the bones form a tree: each pass reaches at least one more joint
         known = ~never
         for parent, child in layout.bones:
             for joint, source in ((child, parent), (parent, child)):
                 if never[joint] and known[source]:
-                    body[:, joint] = body[:, source]
+                    body[frames, joint] = body[frames, source]
                     never[joint] = False
-    return body

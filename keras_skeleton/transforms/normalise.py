@@ -220,10 +220,15 @@ def torso_length(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> fl
     """
     layout = get_skeleton(skeleton)
     layout.need("hips", "shoulders", of="the torso length")
-    bodies = check_clip(clip, layout)[present(clip)].astype(np.float64)  # (n, V, 3)
-    if not len(bodies):
+    clip = check_clip(clip, layout)
+    there = present(clip)  # (T, M)
+    if not there.any():
         return 0.0
-    trunk = bodies[:, layout.shoulders].mean(axis=1) - bodies[:, layout.hips].mean(axis=1)
+    upper, lower = (
+        clip[:, :, pair][there].astype(np.float64).mean(axis=1)  # (n, 3)
+        for pair in (list(layout.shoulders), list(layout.hips))
+    )
+    trunk = upper - lower
     return float(np.median(np.linalg.norm(trunk, axis=-1)))
 
 

@@ -363,7 +363,7 @@ def test_any_text_is_read_or_refused(tmp_path, text, suffix):
         array = read_array(path)
     except ClipError:
         return
-    assert array.dtype == np.float64
+    assert array.dtype in (np.float32, np.float64)
 
 
 # ---------------------------------------------------------------- missing joints

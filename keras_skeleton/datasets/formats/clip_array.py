@@ -12,7 +12,10 @@ import numpy as np
 
 from keras_skeleton.datasets.formats.poses import looks_like
 
-MAX_CELLS = 1 << 26  # numbers of a clip: 512 MiB
+# Numbers of a clip, in the file and after the conversion to other joints: an hour of two people
+# with 25 joints at 60 frames a second has 32 million. Reading them takes up to 0.75 GiB, to label
+# such a clip 2 GiB.
+MAX_CELLS = 1 << 25
 STRIDE_FRAMES = 3  # fewer frames do not show that only every n-th one was written
 
 
@@ -29,7 +32,7 @@ class ClipArray:
     """The numbers of a clip's file.
 
     Attributes:
-        array: float64, in the shape of the file; (T, M, K, C) if `coordinates` is given.
+        array: float32 or float64, in the shape of the file; (T, M, K, C) if `coordinates` is given.
         coordinates: Meaning of the C numbers of a joint, such as `"xyc"`; None if the file does not
             say it.
         layout: Name of the joint layout that the file says or shows; None if unknown.
@@ -74,7 +77,7 @@ class ClipArray:
 
     @property
     def dtype(self) -> np.dtype:
-        """The type of the numbers, float64."""
+        """The type of the numbers."""
         return self.array.dtype
 
     def __len__(self) -> int:
@@ -84,6 +87,15 @@ class ClipArray:
         """A part of the recording; the first axis must be time."""
         ids = None if self.ids is None else self.ids[frames]
         return replace(self, array=self.array[frames], ids=ids)
+
+
+def too_many(frames: int, people: int, joints: int, up_to: str = "of ") -> str:
+    """What is said of a clip with more numbers than `MAX_CELLS`, and the way out."""
+    who = "person" if people == 1 else "people"
+    return (
+        f"{frames:,} frames {up_to}{people} {who} with {joints} joints are too many (more than "
+        f"{MAX_CELLS:,} numbers; an hour of two people is less); cut the recording into parts"
+    )
 
 
 class Person(NamedTuple):
@@ -187,9 +199,7 @@ def assemble(frames: Frames, coordinates: str, **known: Any) -> ClipArray:
         raise ClipError(f"no body in any of the {len(frames)} frames")
     M = max(map(len, frames))
     if len(frames) * M * first.points.size > MAX_CELLS:
-        raise ClipError(
-            f"{len(frames)} frames of up to {M} people with {len(first.points)} joints are too many"
-        )
+        raise ClipError(too_many(len(frames), M, len(first.points), "of up to "))
     K, C = first.points.shape
     array = np.full((len(frames), M, K, C), np.nan)
     ids = np.full((len(frames), M), -1, np.int64)

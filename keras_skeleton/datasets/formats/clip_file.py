@@ -25,13 +25,13 @@ from keras_skeleton.datasets.formats import (
     openpose,
 )
 from keras_skeleton.datasets.formats.array_axes import check_axes, to_axes
-from keras_skeleton.datasets.formats.clip_array import ClipArray, ClipError
+from keras_skeleton.datasets.formats.clip_array import MAX_CELLS, ClipArray, ClipError, too_many
 from keras_skeleton.datasets.formats.clip_csv import read_csv
 from keras_skeleton.datasets.formats.joint_names import in_layout
 from keras_skeleton.datasets.formats.poses import (
+    CAMERA,
     MEDIAPIPE33,
     WHOLE_BODIES,
-    image_to_camera,
     looks_like,
     split_coordinates,
     to_kinect_v2,
@@ -66,7 +66,7 @@ METRIC_SIZE = 20  # a body of the Azure Kinect is larger in mm, and smaller in m
 
 
 def read_array(path: Path) -> ClipArray:
-    """Reads the numbers in a clip's file, or of a folder of OpenPose's frames, as float64.
+    """Reads the numbers in a clip's file, or of a folder of OpenPose's frames.
 
     Raises:
         ClipError: The file is too large, does not match its extension, or contains values that are
@@ -84,7 +84,7 @@ def read_array(path: Path) -> ClipArray:
     except ClipError:
         raise
     except Exception as error:  # NumPy, zipfile and tokenize raise errors of many types
-        raise ClipError(f"cannot be read: {str(error)[:200] or type(error).__name__}") from None
+        raise ClipError(f"cannot be read: {reason(error)[:200] or type(error).__name__}") from None
 
 
 def _read_numpy(path: Path) -> ClipArray:
@@ -110,9 +110,15 @@ def _read_numpy(path: Path) -> ClipArray:
             raise ClipError("is no array of numbers: a pickled file, or not a .npy file") from None
     if data.dtype.kind not in "fiu":
         raise ClipError(f"contains {data.dtype!s:.40}, not numbers")
-    if data.size > MAX_BYTES // 4:  # small types take eight times their bytes as float64
-        raise ClipError(f"contains more than {MAX_BYTES // 4:,} numbers")
-    return ClipArray(data.astype(np.float64), fps=fps, notes=tuple(notes))
+    if data.size > MAX_CELLS:  # small types take eight times their bytes as float64
+        raise ClipError(
+            f"contains {data.size:,} numbers, more than {MAX_CELLS:,}, which an hour of two people "
+            "has at 60 frames a second; cut the recording into parts"
+        )
+    small = data.dtype.kind == "f" and data.dtype.itemsize <= 4  # its numbers are float32
+    return ClipArray(
+        data.astype(np.float32 if small else np.float64, copy=False), fps=fps, notes=tuple(notes)
+    )
 
 
 def _frame_rate(arrays: np.lib.npyio.NpzFile) -> float | None:
@@ -301,10 +307,16 @@ def finish_clip(
     notes = [] if notes is None else notes
     notes += source.notes
     points, coordinates = as_points(source, layout, notes)
+    if points.dtype not in (np.float32, np.float64):
+        points = points.astype(np.float64)
+    T, M, K, C = points.shape
+    if T * M * max(K * C, 3 * layout.skeleton.size) > MAX_CELLS:
+        raise ClipError(too_many(T, M, K))
     if (infinite := np.isinf(points)).any():
         raise ClipError(f"contains infinity, first in frame {np.argwhere(infinite)[0, 0]}")
-    if (np.abs(points) > LARGEST).any():  # NaN is not
+    if ((points > LARGEST) | (points < -LARGEST)).any():  # NaN is not
         raise ClipError("contains a number that is too large")
+    # From here on, `clip` is an array of its own: what follows may change it, to save copies.
     clip = split_coordinates(points, coordinates, layout.min_confidence)
     clip = _without_zeros(clip, source.listed or layout.image, layout)
     clip, fractions = _pixels(clip, source, layout, notes)
@@ -315,12 +327,13 @@ def finish_clip(
     if layout.up:
         clip = turn_up(clip, layout.up)
     elif layout.down:
-        clip = image_to_camera(clip)
+        clip *= CAMERA
     clip, filled = fill_missing(clip, layout.skeleton)
     bodies = present(clip).any(axis=0)
     if not bodies.any():
         raise ClipError("no body in any frame: all joints are zero or missing")
-    clip, filled = clip[:, bodies], filled[:, bodies]
+    if not bodies.all():
+        clip, filled = clip[:, bodies], filled[:, bodies]
     no_lengths = layout.pose is not None and ("z" not in coordinates or fractions)
     if (layout.scale or ("torso" if no_lengths else "none")) == "torso":
         try:
@@ -328,17 +341,19 @@ def finish_clip(
         except ValueError as error:
             raise ClipError(f'{error}; set scale = "none" in {FILE} to keep the unit') from None
     with np.errstate(over="ignore"):
-        clip = (clip * UNITS[unit]).astype(np.float32)
+        clip *= UNITS[unit]
+        clip = clip.astype(np.float32)
     if not np.isfinite(clip).all():
         raise ClipError("contains a number that is too large")
     return clip, filled
 
 
 def _without_zeros(clip: np.ndarray, estimator: bool, layout: Layout) -> np.ndarray:
-    """Sets joints at (0, 0, 0) that were not seen to NaN."""
+    """Sets joints at (0, 0, 0) that were not seen to NaN, in place."""
     zero = (clip == 0).all(axis=-1)
     if estimator or layout.zeros == "missing":
-        return np.where(zero[..., None], np.nan, clip)
+        clip[zero] = np.nan
+        return clip
     if layout.zeros == "kept" or layout.skeleton.name in SKELETONS:
         return clip
     there = (~zero & ~np.isnan(clip).any(axis=-1)).any(axis=-1)  # (T, M)
@@ -348,7 +363,8 @@ def _without_zeros(clip: np.ndarray, estimator: bool, layout: Layout) -> np.ndar
         if own.any():
             # Zero in all frames, or in the first one only, it may be the origin.
             missing[:, m, own.all(axis=0) | (own[0] & ~own[1:].any(axis=0))] = False
-    return np.where(missing[..., None], np.nan, clip)
+    clip[missing] = np.nan
+    return clip
 
 
 def _looks_normalised(clip: np.ndarray) -> bool:
@@ -362,7 +378,7 @@ def _looks_normalised(clip: np.ndarray) -> bool:
     if not len(values) or np.ptp(values, axis=0).max() == 0:
         return False
     inside = ((values >= -0.5) & (values <= 1.5)).all(axis=1).mean() >= NEARLY_ALL
-    near = (np.abs(clip[seen][:, 2]) <= 2).mean() >= NEARLY_ALL
+    near = (np.abs(clip[..., 2][seen]) <= 2).mean() >= NEARLY_ALL
     return bool(inside and near and (values < 0).mean(axis=0).min() <= SOME)
 
 
@@ -373,13 +389,12 @@ def _around_zero(clip: np.ndarray, layout: Layout) -> bool:
     """
     hips = [k for k, name in enumerate(layout.names) if name in ("left_hip", "right_hip", "pelvis")]
     seen = (clip[..., :2] != 0).any(axis=-1) & ~np.isnan(clip[..., :2]).any(axis=-1)
-    values = clip[seen]
-    if layout.pose is None or not len(values) or values[:, 2].any():
+    if layout.pose is None or not seen.any() or clip[..., 2][seen].any():
         return False
-    if (np.abs(values[:, :2]) <= 0.55).all(axis=1).mean() < NEARLY_ALL:
+    if (np.abs(clip[..., :2][seen]) <= 0.55).all(axis=1).mean() < NEARLY_ALL:
         return False
     there = seen[:, :, hips].all(axis=2)
-    middle = np.abs(clip[there][:, hips, :2].mean(axis=1))
+    middle = np.abs(clip[:, :, hips, :2][there].mean(axis=1))
     return bool(len(middle)) and float((middle > 1e-3).any(axis=1).mean()) > 0.5
 
 

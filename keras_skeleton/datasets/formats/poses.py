@@ -263,7 +263,7 @@ def split_coordinates(
     """
     if coordinates not in COORDINATES:
         raise UnknownNameError("coordinates", coordinates, COORDINATES)
-    points = np.asarray(points, np.float64)
+    points = np.asarray(points)
     if points.ndim < 1 or points.shape[-1] != len(coordinates):
         raise ValueError(
             f"points have shape {points.shape}; '{coordinates}' needs {len(coordinates)} "
@@ -273,10 +273,13 @@ def split_coordinates(
     out = np.zeros((*points.shape[:-1], 3))
     out[..., : 2 if flat else 3] = points[..., : 2 if flat else 3]
     if coordinates.endswith("c"):
-        confidence = points[..., -1]
+        confidence = points[..., -1].astype(np.float64)
         sure = (confidence >= min_confidence) & (confidence > 0)
         out[~sure] = np.nan
     return out
+
+
+CAMERA = (-1.0, -1.0, 1.0)  # the signs of `image_to_camera`
 
 
 def image_to_camera(clip: np.ndarray) -> np.ndarray:
@@ -286,7 +289,7 @@ def image_to_camera(clip: np.ndarray) -> np.ndarray:
     not. Changing only y would mirror people, so that left-handed ones become right-handed. The
     image must not be mirrored, as those of selfie cameras and of the Kinect itself are.
     """
-    return np.asarray(clip, np.float64) * (-1.0, -1.0, 1.0)
+    return np.asarray(clip, np.float64) * CAMERA
 
 
 # The rotation that turns each axis to y: out = clip[..., axes] * signs.
@@ -332,7 +335,7 @@ def to_kinect_v2(points: np.ndarray, pose: str | Pose) -> np.ndarray:
         ValueError: Wrong shape, infinity or unknown format.
     """
     layout = get_pose(pose)
-    points = np.array(points, np.float64)
+    points = np.asarray(points, np.float64)
     if points.ndim != 4 or points.shape[2:] != (layout.size, 3):
         raise ValueError(
             f"points have shape {points.shape}; expected (T, M, {layout.size}, 3) "
@@ -340,8 +343,8 @@ def to_kinect_v2(points: np.ndarray, pose: str | Pose) -> np.ndarray:
         )
     if np.isinf(points).any():
         raise ValueError("points contain infinity")
-    points[(points == 0).all(axis=-1)] = np.nan
-    found = ~np.isnan(points).any(axis=-1)  # (T, M, K)
+    zero = (points == 0).all(axis=-1)  # (T, M, K)
+    found = ~(zero | np.isnan(points).any(axis=-1))
     frames = found.any(axis=2).sum(axis=0)  # (M,)
     out = np.empty((*points.shape[:2], KINECT_V2.size, 3))
     for joint, definitions in layout.table.items():
@@ -350,7 +353,8 @@ def to_kinect_v2(points: np.ndarray, pose: str | Pose) -> np.ndarray:
         chosen = np.argmax(np.where(2 * counts >= frames, len(points) + 1, counts), axis=0)
         for m, d in enumerate(chosen):
             used, weights = zip(*definitions[d].items(), strict=True)
-            joints = points[:, m, list(used)]  # (T, used, 3)
+            joints = points[:, m, list(used)]  # (T, used, 3), a copy
+            joints[zero[:, m, list(used)]] = np.nan
             out[:, m, KINECT_V2.index(joint)] = np.einsum("tuc,u->tc", joints, weights)
     return out
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pose_files import picture, walkers
 
-from keras_skeleton.datasets.formats.clip_array import ClipArray
+from keras_skeleton.datasets.formats.clip_array import MAX_CELLS, ClipArray
 from keras_skeleton.datasets.formats.clip_file import ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.poses import pose_clip, turn_up
 from keras_skeleton.datasets.formats.skeleton_toml import UPS, known_layout, read_layout
@@ -236,3 +236,49 @@ def test_an_impossible_frame_rate_is_ignored_and_said(tmp_path, fps):
 def test_a_frame_rate_alone_is_no_clip(tmp_path):
     with pytest.raises(ClipError, match="no array"):
         npz(tmp_path / "a.npz", fps=30)
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def test_an_hour_of_two_people_is_read_and_more_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    hour = {  # frames, people, joints and numbers of each
+        "a Kinect's, at 60 frames a second": (60 * 3600, 2, 25, 3),
+        "MediaPipe's, at 30": (30 * 3600, 2, 33, 3),
+    }
+    for T, M, K, C in hour.values():
+        assert T * M * max(K * C, 25 * 3) <= MAX_CELLS
+    monkeypatch.setattr("keras_skeleton.datasets.formats.clip_file.MAX_CELLS", 750)
+    layout = known_layout("coco17")
+    points = walkers("coco17", T=11)[:, :1, :, :2]
+    assert finish_clip(points[:10], layout)[0].shape == (10, 1, 25, 3)
+    # 11 frames are 374 numbers, but 825 of the 25 joints that they become.
+    with pytest.raises(
+        ClipError, match="11 frames of 1 person with 17 joints .* cut the recording"
+    ):
+        finish_clip(points, layout)
+    np.savez_compressed(tmp_path / "a.npz", np.zeros(751, np.int8))
+    with pytest.raises(ClipError, match="751 numbers, .* cut the recording"):
+        read_array(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i4"])
+@pytest.mark.parametrize("confidence", [0.2, 0.7])
+def test_the_type_of_the_numbers_changes_nothing(tmp_path, dtype, confidence):
+    points = confident(walkers("coco17", T=12)[:, :1] / 10, np.float32(confidence)).astype(dtype)
+    layout = replace(known_layout("coco17"), coordinates="xyc", min_confidence=confidence / 2)
+    np.save(tmp_path / "a.npy", points)
+    own = read_array(tmp_path / "a.npy").array
+    assert own.dtype == (np.float32 if dtype in ("f2", "f4") else np.float64)
+    if dtype[0] == "i":
+        points[..., 2] = 1
+    clip = finish_clip(points, layout)[0]
+    np.testing.assert_array_equal(clip, finish_clip(points.astype(np.float64), layout)[0])
+
+
+def test_the_array_of_a_caller_is_not_changed():
+    points = walkers("coco17", T=12)[:, :1]
+    points[3, 0, 4], points[4, 0, 5] = np.nan, 0
+    before = points.copy()
+    finish_clip(points, replace(known_layout("coco17"), coordinates="xyz"))
+    np.testing.assert_array_equal(points, before)
