@@ -219,6 +219,7 @@ def nothing_in_film(run: Mapping[str, Any], film: str) -> str:
 
 def announce_lines(args: argparse.Namespace, detector: Detector, method: str) -> None:
     """Reads frames from standard input until it ends or Ctrl-C; with --out, writes the actions."""
+    from keras_skeleton.datasets.formats.frame_lines import read_lines
     from keras_skeleton.detection.live import LiveDetector
     from keras_skeleton.detection.live_rate import LiveRate
     from keras_skeleton.detection.recording import is_other_rate, trained_fps
@@ -239,7 +240,7 @@ def announce_lines(args: argparse.Namespace, detector: Detector, method: str) ->
 
         def read() -> None:
             with contextlib.suppress(KeyboardInterrupt):
-                for line in sys.stdin:
+                for line in read_lines(sys.stdin):
                     pose = lines.push(line)
                     announcer.frames = lines.count
                     for own in rate.push(pose) if rate else [pose]:

@@ -368,12 +368,14 @@ def _numbers_note(numbers: np.ndarray, fps: float | None) -> str:
 
 
 def _read(args: argparse.Namespace, detector: Detector) -> SkeletonDataset:
+    from keras_skeleton.datasets.formats.frame_lines import read_lines
     from keras_skeleton.detection.recording import read_frames_of, read_recording, recording_of
 
     run = detector.run
     known = (detector.skeleton, run["bodies"], run["classes"])
     if args.stream == STANDARD_INPUT:
-        found = read_frames_of(sys.stdin, detector.skeleton, args.skeleton, args.fps)
+        lines = read_lines(sys.stdin)
+        found = read_frames_of(lines, detector.skeleton, args.skeleton, args.fps)
         return recording_of(found, *known, STREAM, run.get("unit", "m"), "stream")
     return read_recording(
         Path(args.stream), *known, args.skeleton, not args.no_track, args.image_size,

@@ -327,7 +327,7 @@ def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
 def _stream(args: argparse.Namespace) -> None:
     """Reads frames from standard input and prints a line of JSON for each window."""
     start_keras()
-    from keras_skeleton.datasets.formats.frame_lines import parse_frame
+    from keras_skeleton.datasets.formats.frame_lines import parse_frame, read_lines
     from keras_skeleton.skeletons import get_skeleton
     from keras_skeleton.transforms.missing import fill_missing
     from keras_skeleton.zoo.recognizers import load_recognizer
@@ -337,10 +337,15 @@ def _stream(args: argparse.Namespace) -> None:
     size = args.window or 60
     stride = args.stride or size
     frames: deque[np.ndarray] = deque(maxlen=size)
-    seen = 0
+    seen = windows = 0
     said: set[str] = set()
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(read_lines(sys.stdin), 1):
         frame = parse_frame(line, number)
+        if len(frame) and frame.shape[1] != layout.size:
+            raise UserError(
+                f"line {number}: has {frame.shape[1]} joints, but {layout.name} has {layout.size}; "
+                "--skeleton names another layout"
+            )
         for what, text in _unseen(frame):
             if what not in said:
                 said.add(what)
@@ -349,19 +354,17 @@ def _stream(args: argparse.Namespace) -> None:
         seen += 1
         if seen < size or (seen - size) % stride:
             continue
-        sizes = {own.shape[1] for own in frames if len(own)}
-        if not sizes:
+        if not any(map(len, frames)):
             continue
-        if len(sizes) > 1:
-            raise UserError(f"line {number}: the last frames differ in their joints: {sizes}")
-        clip = np.zeros((size, max(map(len, frames)), sizes.pop(), 3), np.float32)
+        clip = np.zeros((size, max(map(len, frames)), layout.size, 3), np.float32)
         for t, own in enumerate(frames):
             if len(own):
                 clip[t, : len(own)] = own
-        if np.isnan(clip).any() and clip.shape[2] == layout.size:
+        if np.isnan(clip).any():
             clip = fill_missing(clip, layout)[0].astype(np.float32)
         if not clip.any():
             continue
+        windows += 1
         found = recognizer.predict(clip, args.top, args.skeleton)
         for text in found.notes:
             what = " ".join(text.split()[:2])  # numbers in it differ from window to window
@@ -378,6 +381,13 @@ def _stream(args: argparse.Namespace) -> None:
                 "ranking": [[label, round(p, 4)] for label, p in found.ranking],
             }
             print(json.dumps(row), flush=True)
+    if seen < size:
+        raise UserError(
+            f"standard input: has {seen} frames, fewer than a window of {size}; --window sets its "
+            "frames"
+        )
+    if not windows:
+        raise UserError(f"standard input: nobody is in any of the {seen} frames")
 
 
 def _unseen(frame: np.ndarray) -> Iterator[tuple[str, str]]:

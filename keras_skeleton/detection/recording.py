@@ -12,6 +12,7 @@ import pandas as pd
 
 from keras_skeleton.datasets.clip_sources import SourceClip, check_content, filled_notes, read_clips
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, ReadReport, SkeletonDataset
+from keras_skeleton.datasets.formats.clip_array import MAX_CELLS
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.frame_lines import parse_frame
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
@@ -252,9 +253,19 @@ def read_frames_of(
         fps: Frames per second.
 
     Raises:
-        DatasetError: There are no frames, they differ in their joints, or the joints are unknown.
+        DatasetError: There are no frames, or too many, they differ in their joints, or the joints
+            are unknown.
     """
-    frames = [parse_frame(line, n) for n, line in enumerate(lines, start=1)]
+    frames: list[np.ndarray] = []
+    joints_seen = people = 0
+    for n, line in enumerate(lines, start=1):
+        frames.append(parse_frame(line, n))
+        people, joints_seen = max(people, len(frames[-1])), max(joints_seen, frames[-1].shape[1])
+        if n * max(people * joints_seen * 3, 16) > MAX_CELLS:
+            raise DatasetError(
+                f"standard input: more than {n - 1:,} frames of up to {people} people are too many "
+                "for one recording; cut it into parts"
+            )
     sizes = {frame.shape[1] for frame in frames if len(frame)}
     if not sizes:
         raise DatasetError("standard input: no frames with a person")

@@ -108,6 +108,24 @@ def test_frames_from_standard_input(clips, capsys, monkeypatch):
     assert (row["label"], row["end"]) == (labels["clip100.npy"], len(clip))
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[[1, 2, 3]]\n", "line 1: has 1 joints"),
+        ("", "has 0 frames"),
+        (json.dumps([[1, 2, 3]] * 25) + "\n", "has 1 frames, fewer than a window of 60"),
+        ("null\n" * 60, "nobody is in any of the 60 frames"),
+        ("[" * (2 << 20), "line 1: is longer"),
+    ],
+)
+def test_standard_input_without_a_prediction_says_why(text, why, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert main(["predict", "-", "--weights", WEIGHTS]) == 2
+    captured = capsys.readouterr()
+    assert why in captured.err
+    assert not captured.out
+
+
 def test_nobody_in_a_frame_of_standard_input(clips, capsys, monkeypatch):
     folder, labels = clips
     clip = np.load(folder / "clip100.npy")

@@ -1,11 +1,18 @@
 """Frames of a stream, with people and joints that are not there."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 
-from keras_skeleton.datasets.formats.frame_lines import UnseenJoints, parse_frame
+from keras_skeleton.datasets.formats.frame_lines import (
+    LINE,
+    POINTS,
+    UnseenJoints,
+    parse_frame,
+    read_lines,
+)
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.utils.errors import DatasetError
 
@@ -57,3 +64,34 @@ def test_unseen_joints_move_with_their_neighbours():
     first = UnseenJoints(V1).fill(part)
     assert np.isfinite(first).all()
     assert (first[0, 7] == first[0, [a if b == 7 else b for a, b in V1.bones if 7 in (a, b)]]).any()
+
+
+def test_lines_are_bounded():
+    class Stream(io.StringIO):
+        most = 0
+
+        def readline(self, size=-1):
+            self.most = max(self.most, len(line := super().readline(size)))
+            return line
+
+    stream = Stream("null\n[]\n" + "[" * (3 * LINE))
+    lines = read_lines(stream)
+    assert [next(lines), next(lines)] == ["null\n", "[]\n"]
+    with pytest.raises(DatasetError, match="line 3: is longer"):
+        next(lines)
+    assert stream.most == LINE + 1
+    assert list(read_lines(io.StringIO("a\n\nb"))) == ["a\n", "\n", "b"]
+
+
+def test_people_who_are_nothing_make_no_memory():
+    joint = [1, 2, 3]
+    with pytest.raises(DatasetError, match=f"line 7: .* {POINTS:,} joints"):
+        parse_frame(json.dumps([[joint] * 1000] + [[]] * 1000), 7)
+    with pytest.raises(DatasetError, match="line 7: .* lists in lists"):
+        parse_frame(json.dumps([[[joint] * 1000] + [[]] * 1000]), 7)
+    assert parse_frame(json.dumps([[joint] * 133] + [[]] * 99), 7).shape == (100, 133, 3)
+
+
+def test_a_number_of_many_digits():
+    with pytest.raises(DatasetError, match="line 7: .*too many digits"):
+        parse_frame(f"[[1, 2, {'9' * 5000}]]", 7)

@@ -7,16 +7,41 @@ NaN or null was not seen.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import numpy as np
 
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.files import reason, size_text
 
+LINE = 1 << 20  # characters; a hundred people with faces and hands take as many
+POINTS = 1 << 16  # joints of all people of a frame
 NOBODY = np.zeros((0, 0, 3), np.float32)
 MISSING = [float("nan")] * 3  # a joint
 LARGEST = 1e15  # its square is within float32
+
+
+def read_lines(stream: TextIO) -> Iterator[str]:
+    """The lines of a stream, as it yields them itself, but none of any length.
+
+    Raises:
+        DatasetError: A line is longer than a frame can be.
+
+    Example:
+        >>> import io
+        >>> list(read_lines(io.StringIO("[]\\nnull\\n")))
+        ['[]\\n', 'null\\n']
+    """
+    number = 1
+    while line := stream.readline(LINE + 1):
+        if len(line) > LINE:
+            raise DatasetError(
+                f"line {number}: is longer than {size_text(LINE)}, so it is no frame"
+            )
+        yield line
+        number += 1
 
 
 def parse_frame(line: str, number: int) -> np.ndarray:
@@ -44,9 +69,10 @@ def parse_frame(line: str, number: int) -> np.ndarray:
         content = json.loads(line) if line.strip() else None
         if _is_nothing(content):
             return NOBODY
+        _check_points(content)
         frame = np.asarray(_completed(content), np.float64)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise DatasetError(f"line {number}: not a JSON frame ({str(error)[:200]})") from None
+        raise DatasetError(f"line {number}: not a JSON frame ({reason(error)[:200]})") from None
     if frame.ndim not in (2, 3) or frame.shape[-1] != 3 or 0 in frame.shape:
         raise DatasetError(f"line {number}: has shape {frame.shape}; expected (V, 3) or (M, V, 3)")
     if (np.abs(frame) > LARGEST).any():  # NaN is not
@@ -59,6 +85,17 @@ def _is_nothing(content: Any) -> bool:
     if isinstance(content, list):
         return all(map(_is_nothing, content))
     return content is None or (isinstance(content, float) and np.isnan(content))
+
+
+def _check_points(content: Any) -> None:
+    """Bounds the frame: people that are nothing take two characters, but the memory of others."""
+    rows = [own for own in content if isinstance(own, list)] if isinstance(content, list) else []
+    people = [own for own in rows if any(isinstance(joint, list) for joint in own)]
+    points = [joint for own in people for joint in own if isinstance(joint, list)]
+    if any(isinstance(number, list) for joint in points for number in joint):
+        raise ValueError("it has lists in lists of joints")
+    if rows and len(content) * max(map(len, people), default=1) > POINTS:
+        raise ValueError(f"it has more than {POINTS:,} joints")
 
 
 def _completed(content: Any) -> Any:
