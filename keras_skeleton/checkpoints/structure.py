@@ -13,7 +13,6 @@ and never across a layer that was matched before it.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import TypeAlias
 Pairs: TypeAlias = list[tuple[int, int]]  # places of a layer in the file and in the network
 
 MOST_CELLS = 4_000_000  # layers in the file times layers in the network
+DIGITS = 9  # of a layer's number
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,11 @@ def is_unique(file: Sequence[Hashable], network: Sequence[Hashable]) -> bool:
 
 def base_and_numbers(name: str) -> tuple[str, tuple[int, ...]]:
     """`conv2d_10` is `("conv2d", (10,))`; names without a number come first."""
-    base = re.sub(r"(_\d+)+$", "", name)
-    return base, tuple(int(number) for number in name[len(base) :].split("_")[1:])
+    words = name.split("_")
+    base = len(words)
+    while base > 1 and words[base - 1].isdecimal() and len(words[base - 1]) <= DIGITS:
+        base -= 1
+    return "_".join(words[:base]), tuple(map(int, words[base:]))
 
 
 def is_numbered(name: str, kind: str) -> bool:

@@ -29,6 +29,7 @@ from keras_skeleton.utils.folders import not_a_file
 from keras_skeleton.utils.text import from_spreadsheet_cell
 
 MAX_BYTES = 64 << 20  # of labels.csv; a hundred thousand clips take 10 MB
+_LARGER = re.compile("[0-9]{1,9}")  # hours or minutes
 
 REQUIRED = ("file", "label")
 TIMES = ("start", "end", "start_s", "end_s")
@@ -257,7 +258,9 @@ def _number(entry: Mapping[str, str], column: str) -> float | None:
     *larger, last = text.split(":") if column.endswith("_s") else [text]  # 1:30 is 90 seconds
     try:
         value = float(last.replace(",", "."))
-        if larger:
+        if len(larger) > 2 or not all(_LARGER.fullmatch(part.strip()) for part in larger):
+            value = math.nan
+        elif larger:
             value += sum(60 * 60**i * int(part) for i, part in enumerate(reversed(larger)))
     except ValueError:
         value = math.nan

@@ -341,6 +341,10 @@ def read_scores(path: str | Path) -> ClipScores:
     keys = ("names", "labels", "logits", "classes", "fold")
     try:
         with open_arrays(path, "scores", MAX_BYTES) as file:
+            if missing := [key for key in keys if key not in file.files]:
+                raise ResultsError(
+                    f"{path}: has no array {', '.join(missing)}; expected {', '.join(keys)}"
+                )
             content = {key: file[key] for key in keys}
         for key, kinds in zip(keys, ("U", "iu", "f", "U", "iu"), strict=True):
             if content[key].size and content[key].dtype.kind not in kinds:
@@ -356,8 +360,8 @@ def read_scores(path: str | Path) -> ClipScores:
         raise ResultsError(f"{path}: missing") from None
     except FileError as error:
         raise ResultsError(str(error)) from None
-    except KeyError as error:
-        raise ResultsError(f"{path}: no array {error}, expected {', '.join(keys)}") from None
+    except ResultsError:
+        raise
     except Exception as error:  # damaged zip files raise many types of errors
         raise ResultsError(f"{path}: not a readable scores file ({error})") from error
     return ClipScores(**content)

@@ -17,7 +17,7 @@ _OBEYED = re.compile(
     "[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
 )
 _LINES = re.compile("[\\t\\n]")
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _FORMULA = re.compile(rf"'*(?!{_NUMBER}\Z)[=+\-@\t\r]")
 _QUOTED = re.compile(rf"''*(?!{_NUMBER}\Z)[=+\-@\t\r]")
 

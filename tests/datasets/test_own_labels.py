@@ -123,6 +123,26 @@ def test_segments_in_seconds_need_the_frame_rate(tmp_path):
     assert "'1:0x'" in odd
 
 
+@pytest.mark.parametrize(
+    "time", ["1:" * 60_000 + "1", "1:2:3:4", "9" * 5000 + ":1", "-1:90", "1_0:1", ":1", "1::1"]
+)
+def test_a_time_has_hours_minutes_and_seconds(time, tmp_path):
+    """60,000 parts would be a number of 350,000 bits for each of them."""
+    lines = [
+        "file,label,start_s,end_s",
+        "r.npy,wave,0.5,0:01.5",
+        f"r.npy,sit,{time},",
+        "r.npy,a,3,",
+    ]
+    folder = write(tmp_path / "d", lines, clip=lambda seed: standing(180))
+    (folder / "skeleton.toml").write_text(TOML + "fps = 30")
+    dataset, _ = read(folder, tmp_path / "c")
+    assert list(dataset.samples["name"]) == ["r.npy:15-45", "r.npy:90-180"]
+    (odd,) = skipped(dataset)
+    assert "is not a time in seconds" in odd
+    assert len(odd) < 200
+
+
 def test_segments_that_cannot_be_are_named(tmp_path):
     folder = write(
         tmp_path / "d",

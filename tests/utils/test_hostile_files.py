@@ -21,9 +21,12 @@ import pandas as pd
 import pytest
 
 from keras_skeleton import cli
+from keras_skeleton.checkpoints.structure import base_and_numbers
 from keras_skeleton.datasets import nucla
 from keras_skeleton.datasets.dataset import LISTED, ReadReport
+from keras_skeleton.datasets.formats import ntu_text
 from keras_skeleton.datasets.formats.clip_file import ClipError, read_array
+from keras_skeleton.datasets.formats.skeleton_toml import read_layout
 from keras_skeleton.datasets.hdm05 import read_clip as read_motion
 from keras_skeleton.datasets.hdm05 import read_mapping
 from keras_skeleton.datasets.pku_mmd import read_frames
@@ -41,6 +44,7 @@ from keras_skeleton.evaluation.scores import read_scores, write_scores
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.utils import files
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError, UserError
+from keras_skeleton.utils.text import from_spreadsheet_cell, spreadsheet_cell
 from keras_skeleton.video import reading as video
 from keras_skeleton.video.crops import open_crops
 from keras_skeleton.video.reading import VideoError, frames_of, write_video
@@ -328,6 +332,43 @@ def test_toml_without_end(tmp_path):
     refused(lambda: load(SOURCES["folder"], tmp_path, tmp_path / "c"), "skeleton.toml")
 
 
+@pytest.mark.parametrize("part", ['\\"', '\\"""\n', "'" * 3 + "a\n", '"a\n', '"""\\"""', "\\'"])
+def test_toml_of_texts_that_do_not_end(part, tmp_path):
+    """To search for the end of each would take the square of the file's size: minutes."""
+    path = tmp_path / "skeleton.toml"
+    path.write_text(part * (250_000 // len(part)))
+    refused(lambda: read_layout(tmp_path), "skeleton.toml")
+    path.write_text('skeleton = "kinect_v2"  # "' + '\nunits = "m" # \'')
+    assert read_layout(tmp_path).unit == "m"
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "0x" + "f" * 5000])
+def test_whole_numbers_of_many_digits(value, tmp_path):
+    (tmp_path / "skeleton.toml").write_text(f"skeleton = 'coco17'\nfps = {value}")
+    refused(lambda: read_layout(tmp_path), "skeleton.toml", "too many digits")
+    path = tmp_path / "run.json"
+    path.write_text(f'{{"a": {"9" * len(value)}}}')
+    with pytest.raises(ValueError, match="too many digits"):
+        files.read_json(path, "a file")
+    path = tmp_path / "clip.json"
+    path.write_text(f"[[[1, 2, {'9' * len(value)}]]]")
+    with pytest.raises(ClipError, match="too many digits"):
+        read_array(path)
+
+
+def test_long_numbers_are_read_once():
+    """Each of these would take the square of its digits."""
+    digits = "1" * 130_000
+    assert from_spreadsheet_cell(f"'-{digits}x") == f"-{digits}x"
+    assert spreadsheet_cell(f"-{digits}x") == f"'-{digits}x"
+    assert spreadsheet_cell(f"-{digits}.5e3") == f"-{digits}.5e3"
+    name = "_1" * 50_000 + "x"
+    assert base_and_numbers(name) == (name, ())
+    assert base_and_numbers("conv2d_10_1") == ("conv2d", (10, 1))
+    assert base_and_numbers(f"a_{digits}") == (f"a_{digits}", ())
+    assert ntu_text._number(b"1" * 130_000 + b"x") is None
+
+
 def test_an_absurd_name_is_not_repeated():
     assert len(str(UnknownNameError("clip", "x" * 1_000_000, ["a"]))) < 200
 
@@ -409,6 +450,29 @@ def test_archives(name, tmp_path):
     for length in (0, 1, 30, 4000, len(whole) - 1):
         path.write_bytes(whole[:length])
         refused(lambda: ARRAYS[name](path))
+
+
+def test_entries_of_an_archive_that_are_no_arrays(tmp_path):
+    path = tmp_path / "clip.npz"
+    header = io.BytesIO()
+    content = {"descr": "<f8", "fortran_order": False, "shape": (400_000_000,)}
+    np.lib.format.write_array_header_1_0(header, content)
+    # NumPy reads an array whatever its name is: this one claims 3 GB.
+    for entry in (b"text", header.getvalue() + bytes(800)):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("clip", entry)
+        with pytest.raises(ClipError, match="'clip', which is no array"):
+            read_array(path)
+    for shape in ((True, 17, 3), (-1, 17, 3)):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {**content, "shape": shape})
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("clip.npy", header.getvalue() + bytes(17 * 3 * 8))
+        with pytest.raises(ClipError, match="damaged header"):
+            read_array(path)
+    path = tmp_path / "scores.npz"
+    np.savez(path, names=["a"])
+    refused(lambda: read_scores(path), "has no array labels, logits, classes, fold; expected")
 
 
 def test_an_archive_of_a_hundred_thousand_arrays(tmp_path, monkeypatch):

@@ -425,10 +425,10 @@ def _check_whole(
     """Frames are whole numbers; a column with others is probably in seconds."""
     for column in columns:
         for line, words in body:
-            if re.fullmatch(r"\d+[.,]\d*[1-9]\d*", words[column]):
+            if re.fullmatch(r"\d+[.,]0*[1-9]\d*", words[column]):
                 raise DatasetError(
-                    f"{path}:{line}: '{words[column]}' in column '{given[column]:.40}' is not a "
-                    "whole frame; if it is in seconds, name the columns start_s and end_s"
+                    f"{path}:{line}: '{words[column]:.40}' in column '{given[column]:.40}' is not "
+                    "a whole frame; if it is in seconds, name the columns start_s and end_s"
                 )
 
 

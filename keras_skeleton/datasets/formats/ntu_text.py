@@ -35,7 +35,7 @@ COLOR = (5, 6)  # columns of the pixel in the 1920 x 1080 color frame
 STATE = 11  # column of the tracking state: 0 not tracked, 1 inferred, 2 tracked
 
 _LINE, _SPACE, _RETURN, _MINUS, _POINT, _ZERO = b"\n \r-.0"
-_NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.I)
+_NUMBER = re.compile(rb"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.I)
 _FLOAT32_END = 2.0**128 - 2.0**103  # the smallest number that is infinite in float32
 _COUNT_DIGITS = 18  # more than any file needs, and safe for int()
 _ID_DIGITS = 20  # an unsigned 64-bit number

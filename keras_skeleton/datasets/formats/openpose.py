@@ -21,7 +21,7 @@ from keras_skeleton.datasets.formats.clip_array import (
     whole,
 )
 from keras_skeleton.datasets.formats.frame_lists import image_size_of
-from keras_skeleton.utils.files import read_json
+from keras_skeleton.utils.files import read_json, reason
 
 SUFFIX = "_keypoints.json"
 NUMBER = re.compile(r"(.*?)_?(\d{1,12})" + re.escape(SUFFIX), re.IGNORECASE)
@@ -83,7 +83,7 @@ def _frame_file(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path, "a frame of OpenPose", MAX_FRAME, encoding="utf-8-sig")
     except ValueError as error:
-        raise ClipError(f"{path.name}: is no JSON: {str(error)[:100]}") from None
+        raise ClipError(f"{path.name}: is no JSON: {reason(error)[:100]}") from None
     if not isinstance(content, dict):
         raise ClipError(f"{path.name}: expected an object with 'people'")
     return content

@@ -39,16 +39,19 @@ from keras_skeleton.datasets.formats.array_axes import ORDERS
 from keras_skeleton.datasets.formats.poses import COORDINATES, POSES, Pose
 from keras_skeleton.skeletons import KINECT_V2, SKELETONS, Skeleton
 from keras_skeleton.utils.errors import DatasetError, UnknownNameError
-from keras_skeleton.utils.files import FileError, read_text
+from keras_skeleton.utils.files import FileError, read_text, reason
 from keras_skeleton.utils.folders import is_there
 
 FILE = "skeleton.toml"
 MAX_JOINTS = 1000
 MAX_BYTES = 1 << 18  # a thousand joints take 100 kB
-# A key a.b.c... costs the square of its parts. Dots in text and comments do not count.
+# A key a.b.c... costs the square of its parts. Dots in text and comments do not count. A text that
+# does not end is taken to its end, so that no part of the file is searched twice.
 MAX_DOTS = 1000
 _CONTENT = re.compile(
-    r"""#[^\n]*|"{3}(?:\\.|[^\\])*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*(?:')""", re.DOTALL
+    r"""#[^\n]*|"{3}(?:\\.|[^\\])*?(?:"{3}|\\?\Z)|'{3}.*?(?:'{3}|\Z)|"(?:\\.|[^"\\\n])*+"?"""
+    r"""|'[^'\n]*'?""",
+    re.DOTALL,
 )
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "pixels": 1.0, "other": 1.0}
 
@@ -173,7 +176,7 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
         except RecursionError:
             raise DatasetError(f"{path}: is nested too deeply") from None
         except ValueError as error:  # both bad UTF-8 and bad TOML
-            raise DatasetError(f"{path}: {error}") from None
+            raise DatasetError(f"{path}: {reason(error)}") from None
     elif skeleton is None:
         raise DatasetError(f"{path}: missing; it describes the joints, in one line:\n{EXAMPLE}")
     if skeleton is not None:
@@ -182,7 +185,7 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
     try:
         return _layout(table)
     except ValueError as error:
-        raise DatasetError(f"{path}: {error}") from None
+        raise DatasetError(f"{path}: {reason(error)}") from None
 
 
 def known_layout(name: str) -> Layout:

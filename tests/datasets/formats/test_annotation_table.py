@@ -244,6 +244,25 @@ def test_what_may_mean_two_things_is_refused(place, text, why):
         read(place, text)
 
 
+def test_long_numbers_are_read_once(place):
+    """The square of these characters would take minutes."""
+    for digits, why in (
+        (f"0.{'0' * 120_000}x", "is not a whole frame"),
+        ("0." + "1" * 120_000, ""),
+    ):
+        text = f"file,label,start,end\na.npy,wave,0,{digits}\na.npy,sit,1,5\n"
+        if why:
+            ((line, said, file),) = read(place, text).bad
+            assert (line, file) == (2, "a.npy")
+            assert why in said
+        else:
+            with pytest.raises(DatasetError, match="not a whole frame") as error:
+                read(place, text)
+            assert len(str(error.value)) < 400
+    text = f"file,label,start,end\na.npy,-{'1' * 120_000}x,0,5\n"
+    assert len(read(place, text).rows) == 1
+
+
 def test_bad_lines_are_named_and_others_read(place):
     lines = [
         "a,wave,1,2",
