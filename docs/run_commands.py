@@ -148,8 +148,7 @@ def make_files(folder: Path, data: Path | None) -> None:
     sensor.parent.mkdir()
     sensor.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} joints.py\n")
     sensor.chmod(0o755)
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs/add-a-model.md").read_text(), re.DOTALL)
-    (folder / "attentive_lstm.py").write_text(code[0])
+    shutil.copy(ROOT / "docs" / "examples" / "attentive_lstm.py", folder)
     if data and (data / "ut_kinect").is_dir():
         joints = next((data / "ut_kinect").rglob("joints_s06_e01.txt"), None)
         if joints is not None:
