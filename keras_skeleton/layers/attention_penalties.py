@@ -26,13 +26,16 @@ def lengths(gates: Any, mask: Any) -> Any:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class EqualJointAttention(keras.regularizers.Regularizer):
-    """Penalty on joint attention that favors equal attention to all joints (Eq. 7, second term).
+    """Penalty on joint attention that favors equal attention to all joints.
+
+    The second term of the objective of STA-LSTM (Song et al., TIP 2018, Eq. 7):
 
         weight * sum over k of (1 - 1/T * sum over t of gain * alpha(t, k))^2
 
-    It keeps the joint-selection gates from ignoring some joints throughout a sequence. Call it with
-    gates alpha (B, T, K) and, optionally, a mask (B, T); padded frames must have alpha = 0. It
-    returns a scalar.
+    averaged over the clips of a batch; T is the length of a clip without padding. It keeps the
+    joint-selection gates from ignoring some joints throughout a sequence. Call it with gates alpha
+    (B, T, K) and, optionally, a mask (B, T); padded frames must have alpha = 0. It returns a
+    scalar.
 
     Args:
         weight: lambda_1.
@@ -67,12 +70,16 @@ class EqualJointAttention(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameAttentionNorm(keras.regularizers.Regularizer):
-    """Penalty on the size of frame attention (Eq. 7, third term).
+    """Penalty on the size of frame attention.
+
+    The third term of the objective of STA-LSTM (Song et al., TIP 2018, Eq. 7):
 
         weight / T * sum over t of |beta(t)|
 
-    It keeps the frame-selection gates from growing without bound. Call it with gates beta (B, T)
-    and, optionally, a mask (B, T); padded frames must have beta = 0. It returns a scalar.
+    averaged over the clips of a batch; T is the length of a clip without padding. It keeps the
+    frame-selection gates from growing without bound. Call it with gates beta (B, T) and,
+    optionally, a mask (B, T); padded frames must have beta = 0. It returns a scalar. (The paper
+    prints a norm of beta(t), which is a number, so that its norm is its absolute value.)
 
     Args:
         weight: lambda_2.

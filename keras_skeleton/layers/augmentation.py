@@ -421,7 +421,7 @@ class RandomDroppedLimb(_OnJoints):
 
     Args:
         limbs: Indices of the joints of each limb; one limb is drawn for a clip.
-        joints: V, the number of joints of a body.
+        joints: Number of joints V of a body.
         probability: Probability that a clip loses a limb.
         smallest: The part is a share of the clip, uniform in [smallest, 1).
         stddev: Standard deviation of both the displacement and the way that a joint wanders until

@@ -1,4 +1,4 @@
-"""Coupled spatial-temporal attention of CSTA-CNN (Wang, ICIP 2019 submission, Sec. 2.2)."""
+"""Coupled spatial-temporal attention of CSTA-CNN (Wang, 2019, arXiv:1909.10214, Sec. 2.2)."""
 
 from __future__ import annotations
 
@@ -79,13 +79,18 @@ class _Scores(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class JointScores(_Scores):
-    """Joint attention of CSTA-CNN (Eq. 1): one score per joint, from its T * C values.
+    """Joint attention of CSTA-CNN: one score per joint, from its T * C values.
+
+    Source: Wang, 2019, arXiv:1909.10214, Eq. 1. For the values y(v) of joint v over the whole clip:
+
+        s(v) = sigma(w . y(v) + b(v))
 
     Input (B, T, M, V, C), output s_att (B, M, V); T, V and C must be known. Weights: T * C, and V
-    biases (one if shared).
+    biases (one if shared). Biases start at 1, so at first all scores are similar.
 
     Args:
-        activation: sigma of Eq. 1; the paper names none.
+        activation: sigma of Eq. 1. The paper names none; its Fig. 4 shows absolute values, so
+            scores have signs. With tanh, the default, they lie in (-1, 1).
         bias: `"each"` joint has its own bias, or one `"shared"` by all.
 
     Raises:
@@ -105,13 +110,14 @@ class JointScores(_Scores):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameScores(_Scores):
-    """Frame attention of CSTA-CNN (Sec. 2.2): one score per frame, from its V * C values.
+    """Frame attention of CSTA-CNN: one score per frame, from its V * C values.
 
-    As `JointScores`, with frames in place of joints. Input (B, T, M, V, C), output t_att (B, M, T);
-    T, V and C must be known. Weights: V * C, and T biases (one if shared).
+    As `JointScores`, with frames in place of joints (Wang, 2019, Sec. 2.2). Input
+    (B, T, M, V, C), output t_att (B, M, T); T, V and C must be known. Weights: V * C, and T biases
+    (one if shared).
 
     Args:
-        activation: sigma of Eq. 1; the paper names none.
+        activation: sigma of Eq. 1; see `JointScores`.
         bias: `"each"` frame has its own bias, or one `"shared"` by all.
 
     Raises:
@@ -131,9 +137,10 @@ class FrameScores(_Scores):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class CoupledAttention(Elementwise, keras.layers.Layer):
-    """Outer product of frame scores and joint scores: the attention map M of Eq. 2.
+    """Attention map of CSTA-CNN: the outer product of frame scores and joint scores.
 
-    Inputs: frame scores (B, M, T) and joint scores (B, M, V). Output (B, T, M, V).
+    Source: Wang, 2019, arXiv:1909.10214, Eq. 2, where it is called a cross product. Inputs: frame
+    scores (B, M, T) and joint scores (B, M, V). Output (B, T, M, V).
 
     Example:
         >>> import numpy as np
@@ -153,9 +160,10 @@ class CoupledAttention(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Attend(Elementwise, keras.layers.Layer):
-    """Multiplies clips by attention, the same for all coordinates (Eq. 3).
+    """Multiplies clips by attention, the same for all coordinates.
 
-    Inputs: clips (B, T, M, V, C) and attention with the axes `axes`. Output (B, T, M, V, C).
+    Source: CSTA-CNN (Wang, 2019, arXiv:1909.10214, Eq. 3). Inputs: clips (B, T, M, V, C) and
+    attention with the axes `axes`. Output (B, T, M, V, C).
 
     Args:
         axes: Axes of the attention: `"btmv"`, `"bmv"` (joint scores alone) or `"bmt"` (frame scores

@@ -24,7 +24,7 @@ class DilatedBlock(keras.layers.Layer):
     has the same output as in the whole recording.
 
     Args:
-        units: D.
+        units: Number of features D.
         dilation: d, the gap in frames.
         causal: See no later frames.
         dropout: Dropout rate after the convolution.

@@ -17,9 +17,9 @@ EPSILON = 1e-6  # far below the variance of X_p in metres, about 2e-4
 class FrameAttention(keras.layers.Layer):
     """Frame attention of MANs: one weight in (0, 1) per frame and coordinate.
 
-    Input X (B, T, G, K), output F_A (B, T, G). G is the number of groups with their own weights: 3
-    in MANs, the coordinates x, y and z. T must be fixed: every weight depends on the whole
-    sequence.
+    Source: Xie et al., IJCAI 2018, arXiv:1804.08254, Eqs. 6 to 8. Input X (B, T, G, K), output F_A
+    (B, T, G). G is the number of groups with their own weights: 3 in MANs, the coordinates x, y and
+    z. T must be fixed: every weight depends on the whole sequence.
 
         X_p = mean over K of X                        (Eq. 6)
         F_A = sigmoid(W_2 relu(W_1 X_p + b_1) + b_2)  (Eq. 8)

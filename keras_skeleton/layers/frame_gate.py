@@ -14,7 +14,7 @@ from keras_skeleton.layers.lstm import LSTM
 class FrameGate(keras.layers.Layer):
     """Frame-selection gate of STA-LSTM: one weight >= 0 per frame.
 
-    Input x (B, T, D), output beta (B, T):
+    Source: Song et al., TIP 2018, Sec. III.C. Input x (B, T, D), output beta (B, T):
 
         beta(t) = relu(w_x x(t) + w_h h(t-1) + b)  (Eq. 6)
 

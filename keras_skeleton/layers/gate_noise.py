@@ -13,9 +13,9 @@ from keras_skeleton.layers.grouped import PACKAGE, check_rank
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class GateNoise(Elementwise, keras.layers.Layer):
-    """Adds Gaussian noise to gated joints, in training only.
+    """Adds Gaussian noise to gated joints, in training only. Not from a paper.
 
-        y(t, k) = gated(t, k) + level * n(t, k),    n normal, of its own in every number
+        y(t, k) = gated(t, k) + level * n(t, k),    n standard normal, independent
 
     A gate that only scales its input has no meaning of its own: the next layer can undo any scale.
     With noise of a fixed size behind it, a gate decides how well a joint or frame can be read. If

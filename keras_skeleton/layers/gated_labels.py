@@ -1,4 +1,4 @@
-"""Class scores of frames, weighed by a frame gate that says whether an action is going on."""
+"""Class scores of frames, weighted by a frame gate: the probability of an action in the frame."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class GatedLabels(Elementwise, keras.layers.Layer):
     The gate is the attention of STA-LSTM (Song et al., TIP 2018, Eq. 6), except that it is a
     probability: that of frame t belonging to an action. The cross-entropy of this output is that of
     the gate, plus, in frames with an action, that of the classes.
+
+    Raises:
+        ValueError: The inputs are not (B, T, C) and (B, T).
 
     Example:
         >>> import numpy as np

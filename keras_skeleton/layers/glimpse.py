@@ -15,10 +15,10 @@ from keras_skeleton.layers.grouped import PACKAGE
 class Glimpse(Elementwise, keras.layers.Layer):
     """Crops boxes from video frames and resizes them to squares, by bilinear interpolation.
 
-    Inputs:
+    The glimpse sensor of pose-driven I3D (Das et al., WACV 2019, Eq. 1). Inputs:
 
         video    (B, T, H, W, 3), values 0 to 255. Use uint8: 64 frames of 1920 x 1080 (NTU RGB+D)
-                 take 400 MB
+                 then take 400 MB
         boxes    (B, T, K, 4): top, left, bottom, right in pixels; see `transforms.glimpses`
 
     Output (B, T, K, size, size, 3), values in [-1, 1], the input range of I3D. It is differentiable

@@ -31,8 +31,9 @@ SLOPES = {
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class GroupedBiGRU(keras.layers.Layer):
-    """G bidirectional GRUs whose two directions are added (MANs, Eqs. 4 and 5).
+    """G bidirectional GRUs whose two directions are added.
 
+    Source: MANs (Xie et al., IJCAI 2018, arXiv:1804.08254, Eqs. 4 and 5), where G = 3 coordinates.
     Input (B, T, G, N), output (B, T, G, units). All 2 * G passes run as one scan over time. Each
     GRU applies the reset gate before the matrix product (Cho et al. 2014; `reset_after=False` in
     Keras):

@@ -15,8 +15,9 @@ from keras_skeleton.layers.lstm import LSTM
 class JointGate(keras.layers.Layer):
     """Joint-selection gates of STA-LSTM: one weight per joint and frame.
 
-    The weights of a frame are positive and sum to 1 over its joints. Input x (B, T, K, 3), output
-    alpha (B, T, K), where K counts the joints of all bodies:
+    Source: Song et al., TIP 2018, Sec. III.B. The weights of a frame are positive and sum to 1 over
+    its joints. Input x (B, T, K, C), output alpha (B, T, K), where K counts the joints of all
+    bodies:
 
         s(t) = U_s tanh(W_xs x(t) + W_hs h(t-1) + b_s) + b_us  (Eq. 2)
         alpha(t) = softmax over joints of s(t)                 (Eq. 3)

@@ -18,13 +18,15 @@ LEAST = 1e-6  # smallest spread
 class JointUnits(Elementwise, keras.layers.Layer):
     """Divides each joint by its own spread, so that small movements count as much as large ones.
 
+    Not from a paper.
+
         y(t, k) = x(t, k) / s(k)
 
     Input and output (B, T, K, C). s(k) is the geometric mean over clips of the joint's root mean
     square distance from its mean in the clip. Unlike the plain mean, it is not set by the few clips
     in which the joint moves most. In training the layer first adds the batch to a running mean over
-    the last `MEMORY` clips; otherwise it uses what training has left, or 1 before any. Joints whose
-    coordinates are all zero are absent: they stay zero and do not count.
+    about 1,000 clips; otherwise it uses the mean of the training, or 1 if there was none. Joints
+    whose coordinates are all zero are absent: they stay zero and do not count.
 
     Weights: 2 K, the logarithm of s and the number of clips it comes from; they are not trained.
 

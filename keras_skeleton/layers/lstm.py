@@ -34,7 +34,7 @@ class LSTM(keras.layers.LSTM):
     are halved before the loop and one tanh serves all four parts, which XLA evaluates much faster
     than a sigmoid.
 
-    This path is used in float32 for batches of a known size up to `SMALL`. Otherwise, and with
+    This path is used in float32 for batches of a known size of at most 64. Otherwise, and with
     arguments that it does not support, the Keras loop runs.
 
     Args:

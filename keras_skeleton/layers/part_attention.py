@@ -13,7 +13,9 @@ from keras_skeleton.layers.grouped import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class EqualParts(keras.regularizers.Regularizer):
-    """Penalty that favors equal attention to all body parts (Eq. 5, second term).
+    """Penalty that favors equal attention to all body parts.
+
+    The second term of the objective of pose-driven I3D (Das et al., WACV 2019, Eq. 5):
 
         weight * sum over k of (1 - alpha_k)^2
 
@@ -47,7 +49,8 @@ class EqualParts(keras.regularizers.Regularizer):
 class PartAttention(keras.layers.Layer):
     """One weight per body part, from the hidden states of the pose LSTM.
 
-    The weights of a clip are positive and sum to 1. Input h (B, D), output alpha (B, K):
+    Source: pose-driven I3D (Das et al., WACV 2019, Eqs. 2 and 3). The weights of a clip are
+    positive and sum to 1. Input h (B, D), output alpha (B, K):
 
         s = W_s tanh(W_h h + b_s) + b_us       (Eq. 2)
         alpha = softmax over parts of s        (Eq. 3)
@@ -56,7 +59,7 @@ class PartAttention(keras.layers.Layer):
     (Algorithm 1, step 4).
 
     Args:
-        parts: K.
+        parts: Number of body parts K.
         hidden: Width of the tanh layer; 128 in the released code.
         penalty: Regularizer of alpha; `EqualParts` for Eq. 5.
         kernel_regularizer: Regularizer of W_h and W_s.
@@ -128,9 +131,12 @@ class PartAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class WeightedParts(Elementwise, keras.layers.Layer):
-    """Weighted sum of features, sum over k of alpha_k g_k (Eq. 4).
+    """Weighted sum of features, sum over k of alpha_k g_k (Das et al., WACV 2019, Eq. 4).
 
-    Inputs: weights alpha (B, K) and K features of equal shape (B, ...). Output (B, ...).
+    Inputs: weights alpha (B, K) and a list of K features of equal shape (B, ...). Output (B, ...).
+
+    Raises:
+        ValueError: The number of features differs from K, or their shapes differ.
     """
 
     def build(self, weights_shape: tuple, features_shape: list[tuple]) -> None:

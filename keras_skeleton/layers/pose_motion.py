@@ -15,8 +15,8 @@ from keras_skeleton.layers.grouped import PACKAGE
 class PoseMotion(Elementwise, keras.layers.Layer):
     """Positions relative to each body's root, and how they and the root have moved.
 
-    Input x (B, T, M * V, 3) in coordinates of the camera. Output (B, T, D) with the features of
-    every body, one after the other, D = M (6 V + 3) + 3 (M - 1):
+    Input x (B, T, M * V, 3) in camera coordinates; features have the same unit. Output (B, T, D)
+    with the features of every body, one after the other, D = M (6 V + 3) + 3 (M - 1):
 
         p(t, v) = x(t, v) - x(t, root)       positions, 3 V numbers
         p(t + a, v) - p(t - b, v)            their motion over `span` frames, 3 V numbers
@@ -34,7 +34,7 @@ class PoseMotion(Elementwise, keras.layers.Layer):
         ahead: Whether the layer sees later frames.
 
     Raises:
-        ValueError: The input is not (B, T, M * V, 3).
+        ValueError: `root` or `span` is out of range, or the input is not (B, T, M * V, 3).
 
     Example:
         >>> import numpy as np

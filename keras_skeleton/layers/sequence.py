@@ -37,7 +37,7 @@ class FrameMask(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class ScoreAccumulation(Elementwise, keras.layers.Layer):
-    """Weighted sum of class scores over time: Eq. 4 of STA-LSTM.
+    """Weighted sum of class scores over time: Eq. 4 of STA-LSTM (Song et al., TIP 2018).
 
         g = sum over t of beta(t) z(t)
 
@@ -68,7 +68,9 @@ class ScoreAccumulation(Elementwise, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameDifference(Elementwise, keras.layers.Layer):
-    """Change of each joint over `span` frames: x(t) - x(t - span), (B, T, K, C).
+    """Change of each joint over `span` frames: x(t) - x(t - span).
+
+    Input and output (B, T, K, C), in the same unit.
 
     Joints whose coordinates are all zero are absent. The change is zero where a joint is absent at
     either end, and in the first `span` frames.
@@ -113,6 +115,8 @@ class FrameDifference(Elementwise, keras.layers.Layer):
 @keras.saving.register_keras_serializable(PACKAGE)
 class RelativeGates(Elementwise, keras.layers.Layer):
     """Frame gates with a mean of 1 over the frames of a clip: beta(t) T / sum of beta.
+
+    Not from a paper.
 
     Inputs: gates beta >= 0 (B, T) and the mask (B, T) of the T frames that count; beta is 0 in the
     others. Output (B, T). If all gates of a clip are closed, so is the output.

@@ -26,7 +26,8 @@ def tarm(
 ) -> Any:
     """Temporal attention recalibration of a skeleton image: O~ = O + F(O), F = F_M * F_A.
 
-    Each coordinate has its own weights (three TARMs, computed together). The output of the layer
+    Source: MANs (Xie et al., IJCAI 2018, arXiv:1804.08254, Sec. 2.1, Eqs. 1 to 8). Each coordinate
+    has its own weights (three TARMs, computed together). The output of the layer
     named `frame_attention` is F_A, (B, T, 3).
 
     Args:

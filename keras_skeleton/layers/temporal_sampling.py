@@ -77,10 +77,11 @@ class TemporalSampling(Elementwise, keras.layers.Layer):
         sampling    `size` random frames, in temporal order
         cropping    a random part of the clip, then the middle frames of `size` segments of it
 
-    The paper trains on 8 fixed copies of each clip, 4 of either kind (Sec. 3.1). Here a new copy is
-    drawn each time, the same augmentation with unlimited variety. For the paper's copies, drawn in
-    front of the network (`training.fixed_copies`), training is as evaluation: `random=False`. A
-    copy of `size` frames then stays as it is.
+    Source: CSTA-CNN (Wang, 2019, arXiv:1909.10214, Secs. 2.4 and 3.1). The paper trains on 8 fixed
+    copies of each clip, 4 of either kind. Here a new copy is drawn each time: the same
+    augmentation, with unlimited variety. To train on the paper's copies, draw them in front of the
+    network (`training.fixed_copies`) and set `random=False`: the layer then does the same in
+    training as outside it, and leaves a copy of `size` frames as it is.
 
     Args:
         size: Number of frames of the output.

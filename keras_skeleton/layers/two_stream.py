@@ -15,7 +15,8 @@ from keras_skeleton.layers.grouped import PACKAGE
 class Motion(Elementwise, keras.layers.Layer):
     """Differences of consecutive frames, x(t+1) - x(t): (B, T, ...) to the same shape.
 
-    The motion of the last frame, which has no successor, is 0.
+    The input of the motion stream (Wang, 2019, Sec. 2.3). The motion of the last frame,
+    which has no successor, is 0.
     """
 
     def call(self, inputs: Any) -> Any:
@@ -49,7 +50,7 @@ class MaxOverBodies(Elementwise, keras.layers.Layer):
     """Maximum over bodies: (B * M, D) to (B, D).
 
     Args:
-        bodies: M.
+        bodies: Number of bodies M.
     """
 
     def __init__(self, bodies: int, **kwargs: Any) -> None:
