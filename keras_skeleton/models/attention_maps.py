@@ -147,7 +147,7 @@ def attention_on_frames(attention: ArrayLike, rows: ArrayLike, frames: int) -> n
         attention: (R,) or (R, K), one value or K values per row.
         rows: (R,), the frame of the clip that each row shows, from 0. Fractions lie between two
             frames; NaN is padding. Rows need not be sorted; rows of the same frame are averaged.
-        frames: T.
+        frames: Number of frames T of the clip.
 
     Returns:
         float64 (T,) or (T, K).

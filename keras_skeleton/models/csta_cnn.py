@@ -116,17 +116,22 @@ def csta_cnn(
 ) -> keras.Model:
     """Builds the network: clips (B, T, M, V, 3), zero-padded at the end, to logits (B, classes).
 
+    Source: Wang, 2019, arXiv:1909.10214, Eqs. 1 to 3 and Sec. 2.3. Sizes and regularization, which
+    the paper does not state, follow public code of its base network (Li et al., ICMEW 2017).
+
     Args:
         name: Name of the model.
-        skeleton_size: V.
+        skeleton_size: Number of joints V of a body.
         classes: Number of classes.
         frames: T of the input; None for any length. The first layer samples 30 frames.
-        bodies: M.
+        bodies: Number of bodies M.
         spatial: With joint attention (Table 3).
         temporal: With frame attention (Table 3).
         activation: Activation of the attention scores, sigma of Eq. 1; see `JointScores`.
         bias: Biases of the attention scores, `"each"` or `"shared"`; see `JointScores`.
-        topology: `"late"` or `"early"`, see above.
+        topology: `"late"`: three convolutions per stream, then the streams are joined, as the paper
+            says. `"early"`: they are joined after the first convolution, as in the code of the base
+            network.
         crop: Smallest and largest share of a clip that random cropping keeps in training (Sec.
             3.1).
         interpolated: Number of joints after the skeleton transformer.
@@ -135,6 +140,11 @@ def csta_cnn(
             layer.
         fixed_copies: Train on this many copies of each clip, drawn once (the paper: 8, half of them
             cropped), in place of a new copy in every epoch; see `training.fixed_copies`.
+
+    Returns:
+        The network. The layers `position_joints` (B, M, V) and `position_frames` (B, M, 30) output
+        the signed scores of the position stream, `motion_joints` and `motion_frames` those of the
+        motion stream.
 
     Raises:
         ValueError: Unknown `topology`, `bias` or `activation`.

@@ -63,7 +63,7 @@ class ModelEntry(NamedTuple):
         """Arguments of `build` that follow from the dataset.
 
         Args:
-            bodies: M, the largest number of bodies in a clip.
+            bodies: Largest number of bodies M in a clip.
             size: Height and width of the video crops in pixels; None without video.
         """
         arguments = {"bodies": bodies} if self.sequence or self.video else {}

@@ -2,8 +2,8 @@
 
 The frame gate of STA-LSTM (Song et al., TIP 2018, Eq. 6) learns from clips that hold nothing but
 actions, so nothing teaches it what lies between them. Here the gate is the probability that an
-action is going on, and whole recordings teach it; the class scores of every frame are weighed by
-it.
+action is going on, learned from whole recordings; the class scores of every frame are weighted
+by it.
 
     features    positions from the hips and motion over a few frames        `PoseMotion`
     context     dense layers and residual blocks with growing gaps         `DilatedBlock`
@@ -43,8 +43,10 @@ def gate_net(
     span: int = 4,
     dropout: float = 0.3,
 ) -> keras.Model:
-    """Builds the network: sequences (B, T, M * V, 3) in coordinates of the camera to outputs of
-    every frame, by name:
+    """Builds the network: sequences (B, T, M * V, 3) in camera coordinates to outputs per frame.
+
+    Our own network; its gate is that of STA-LSTM (Song et al., TIP 2018, Eq. 6) as a probability.
+    Outputs, by name:
 
         labels    (B, T, C + 1), log-probabilities; the last class is "no action"
         ends      (B, T, 2) in [0, 1], probabilities that an action starts and ends near the frame
@@ -52,17 +54,17 @@ def gate_net(
     Args:
         joints: V, the joints of a body.
         classes: C, without the class for no action.
-        bodies: M.
+        bodies: Number of bodies M.
         frames: T; None for any length.
         root: Index of the root joint.
         causal: See no later frames (`gate_u`); by default both sides (`gate_b`).
-        ahead: Number of first blocks that see both sides even if `causal`, so that a frame is
-            labelled a few frames later: with 3, 9 frames.
+        ahead: Number of first blocks that see both sides even if `causal`. The outputs of a frame
+            then depend on a few later frames: on nine with `ahead=3`.
         hidden: Width of the dense layer that takes the features of a frame.
         width: Features of a frame in every block.
         dilations: Gaps of the blocks, in frames.
         span: Frames over which motion is taken.
-        dropout: Dropout rate of the features and in the blocks; half as much again before the
+        dropout: Dropout rate of the features and in the blocks; 1.5 times as much before the
             outputs.
 
     Raises:

@@ -166,16 +166,19 @@ def i3d(
 ) -> keras.Model:
     """Builds the network: video (B, T, size, size, channels) to logits (B, classes).
 
+    Source: Carreira and Zisserman, CVPR 2017. Values of the video are in [-1, 1]. Layers have the
+    names of the Keras port dlpbc/keras-kinetics-i3d, so its weight files load by name.
+
     Args:
         classes: Number of classes.
-        frames: T.
+        frames: Number of frames T.
         size: Height and width of the frames in pixels, at least 32.
         channels: 3 for RGB, 2 for optical flow.
         top: Include the classifier. Without it the output is features (B, ceil(T / 8),
             ceil(size / 32), ceil(size / 32), 1024).
-        until: Last block or pooling if `top` is False, a key of `TRUNK`.
+        until: Last block or pooling if `top` is False, such as `"Mixed_5b"`.
         dropout: Dropout rate in front of the classifier.
-        small: Fewer filters, for small datasets.
+        small: Number of filters, momentum and weight decay, for small datasets.
         name: Name of the model.
 
     Raises:

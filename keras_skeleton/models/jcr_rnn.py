@@ -28,21 +28,23 @@ def jcr_rnn(
     """Builds the network: sequences (B, T, K, 3) to class logits and start/end confidences per
     frame.
 
-    Outputs, by name:
+    A baseline of Song et al. (TIP 2018, Sec. IV.C), proposed by Li et al. (ECCV 2016). It follows
+    the description by Song et al. The values marked *recalled* are those of the original paper as
+    we remember them; they were not compared with it. Outputs, by name:
 
         labels    (B, T, C + 1), logits of every frame; the last class is "no action"
         ends      (B, T, 2) in [0, 1], confidences that an action starts and ends near the frame
 
-    The soft selector weighs the shared features for the regression. It depends on these features
+    The soft selector weights the shared features for the regression. It depends on these features
     and on the class probabilities.
 
     Args:
         joints: K, the joints of all bodies together.
         classes: C, without the class for no action.
         frames: T; None for any length.
-        units: Units of the LSTMs and of the dense layers after them (from memory).
+        units: Units of the LSTMs and of the dense layers after them (recalled).
         dropout: Dropout rate after each dense layer (our choice, as in STA-LSTM).
-        regression: Width of the layer before the confidences (from memory).
+        regression: Width of the layer before the confidences (recalled).
 
     Raises:
         ValueError: `classes` is below 1.

@@ -54,11 +54,15 @@ def mans(
     growth: int = 48,
     pooled: str = "mean",
 ) -> keras.Model:
-    """Builds one of `VARIANTS`: image (B, S, S, 3) of `transforms.mans_image` to logits (B,
-    classes).
+    """Builds a Memory Attention Network: skeleton image (B, S, S, 3) to logits (B, classes).
+
+    Source: Xie et al., IJCAI 2018, arXiv:1804.08254, Eqs. 1 to 10. The image is that of
+    `transforms.mans_image`: rows are time steps, columns joints, channels x, y and z.
 
     Args:
-        name: A key of `VARIANTS`.
+        name: `"mans9"`, `"mans33"` or `"mans61"` (S = 50, K = 64, Table 2), `"mans_resnet18"` or
+            `"mans_densenet161"` (S = 224, K = 128), or the CNN of one of them alone, `"stcm9"` or
+            `"stcm_densenet161"` (setting A of Table 4).
         classes: Number of classes.
         frames: S, the height and width of the image; that of the variant by default.
         attention: `"learned"`, `"frozen"`, `"none"` or `"frame_gate"`; see `layers.tarm`. Ignored
@@ -69,11 +73,18 @@ def mans(
         recurrent_activation: Activation of the BiGRU's gates; `"hard_sigmoid"` in the released
             code.
         l2: Weight decay of the convolutions and of the BiGRU's input kernels (released code).
+        densenet: DenseNet-161 as in the `"paper"`, or with the Scale layers and the padding of the
+            `"released"` code; see `models.backbones.densenet161`. Other networks ignore it.
+        growth: Growth rate of DenseNet-161; 48 in the paper that proposes it.
         pooled: How the frame attention pools its input: `"mean"` (the paper), or `"standardized"`,
             which is ours: attention that depends more on the clip, see `layers.FrameAttention`.
 
+    Returns:
+        The network. With attention, its layer `frame_attention` outputs F_A, (B, S, 3).
+
     Raises:
-        ValueError: Unknown `attention`, `recurrent_activation` or `pooled`.
+        KeyError: Unknown `name`.
+        ValueError: Unknown `attention`, `recurrent_activation`, `densenet` or `pooled`.
 
     Example:
         >>> from keras_skeleton.models.mans import mans

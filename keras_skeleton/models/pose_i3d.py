@@ -123,8 +123,9 @@ def pose_i3d(
 ) -> keras.Model:
     """Builds the network: a dict of videos and a skeleton sequence to logits (B, classes).
 
-    Inputs: `"left_hand"`, `"right_hand"` and `"full_body"` (B, frames, size, size, 3) with values
-    in [-1, 1] and, with attention, `"skeleton"` (B, steps, values).
+    Source: Das et al., WACV 2019, Eqs. 1 to 5. Inputs: `"left_hand"`, `"right_hand"` and
+    `"full_body"` (B, frames, size, size, 3) with values in [-1, 1] and, with attention,
+    `"skeleton"` (B, steps, values).
 
     Args:
         steps: S, number of frames sampled from the skeleton: 20 on NTU RGB+D, 5 on N-UCLA.
@@ -132,7 +133,9 @@ def pose_i3d(
         classes: Number of classes.
         frames: Number of frames of each video.
         size: Height and width of the videos in pixels.
-        aggregate: A key of `STREAM_ENDS`.
+        aggregate: A row of Tables 1 and 2: `"attention"` (Eq. 4); `"sum_0"`, the plain sum after
+            the last inception block; `"sum_1"` or `"sum_2"`, one or two blocks earlier, followed by
+            the rest of I3D; `"concat_0"`, the channels side by side after the last block.
         units: Units of each LSTM: 512 on NTU RGB+D, 128 on N-UCLA.
         hidden: Width of the tanh layer of Eq. 2 (released code).
         states: h^s of Eq. 2: `"all"`, the concatenated hidden states of all steps (the paper), or
@@ -142,8 +145,8 @@ def pose_i3d(
             and `sum_2`.
         dropout: Dropout rate in the pose network and in front of the classifier.
         lambda1: Weight of the penalty that favors equal attention (Eq. 5).
-        lambda2: Weight decay (Eq. 5).
-        regularized: What lambda 2 decays: the matrices of the `"attention"` layers and the
+        lambda2: Weight of the squared L2 norm of the matrices; Eq. 5 prints the norm itself.
+        regularized: What `lambda2` decays: the matrices of the `"attention"` layers and the
             classifier, or `"all"` W of Eq. 5, those of the pose LSTMs and the streams as well.
         head: Classifier, see `models.i3d.classify`: `"mean"` over time as in I3D, or `"dense"`, as
             in the released code.
@@ -152,6 +155,9 @@ def pose_i3d(
         width: Factor on the filters of I3D, see `models.i3d.Small`.
         momentum: Momentum of the moving statistics, see `models.i3d.Small`.
         name: Name of the model.
+
+    Returns:
+        The network. With attention, its layer `part_attention` outputs alpha, (B, 3).
 
     Raises:
         ValueError: Unknown `aggregate`, `states`, `regularized` or `head`, or `features` with

@@ -84,6 +84,9 @@ def sta_lstm(
 ) -> keras.Model:
     """Builds the network: sequences (B, T, K, 3) to logits (B, classes).
 
+    Source: Song et al., TIP 2018, Eqs. 2 to 7. Sequences are zero-padded at the end; padded frames
+    are masked. Arguments from `motion` on are ours, not the paper's (recipe `faithful`).
+
     Args:
         name: Name of the model.
         joints: K, the joints of all bodies together.
@@ -119,8 +122,8 @@ def sta_lstm(
             trained.
         frame_gates: `"scores"`: beta weights the class scores, Eq. 4. `"input"`: beta, relative to
             its mean over the clip, weights what goes into the main network, and scores of all
-            frames count the same. The scores of a frame hold what the LSTMs remember of earlier
-            ones, so that weights on them do not say from which frames it came; `"both"` does both.
+            frames count the same; the scores of a frame hold what the LSTMs remember of earlier
+            frames, so weights on scores do not say which frames matter. `"both"` does both.
         gate_noise: Standard deviation of noise that is added to the gated input in training; see
             `layers.gate_noise`. With `joint_units` it is in units of each joint's own spread.
         joint_entropy: Weight of the entropy of alpha in the loss, in place of `lambda1`.
