@@ -672,8 +672,10 @@ CALLS = {
     "enable_unsafe_deserialization", "read_pickle", "unpack_archive", "loadmat", "getstatusoutput",
 }  # fmt: skip
 
-# It runs the source that it has written from functions of this package, to compare both.
-OWN_SOURCE = {("bundle.py", "exec"), ("bundle.py", "compile")}
+# bundle.py runs the source that it has written from functions of this package, to compare both.
+# executor.py sends functions to the workers of the user's own cluster, as Dask does; no file.
+OWN_SOURCE = {("bundle.py", "exec"), ("bundle.py", "compile"), ("executor.py", "pickle"),
+              ("executor.py", "cloudpickle")}  # fmt: skip
 
 
 def loaders(node):
