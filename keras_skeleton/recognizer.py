@@ -56,6 +56,8 @@ class Prediction:
         notes: Changes made to the clip to fit the network's input.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.recognizer import Prediction
         >>> ranking = (("wave", 0.9), ("nod", 0.1))
         >>> probabilities, logits = np.array([0.9, 0.1]), np.array([2.2, 0.0])
         >>> print(Prediction("wave", 0.9, ranking, probabilities, logits))
@@ -249,6 +251,11 @@ class Recognizer:
         Returns:
             The maps that the network has: `"joints"` (T, M * V), and `"frames"` (T,), or (T, 3)
             with one column per coordinate.
+
+        Raises:
+            ClipInputError: If the clip is invalid.
+            SkeletonMapError: If the skeleton cannot be mapped to the network's.
+            RecognizerError: If the network has video inputs.
         """
         adapted, _ = self._adapt(clip, skeleton)
         return self.attention_of([adapted])[0]
@@ -295,7 +302,7 @@ class Recognizer:
         return {key: np.concatenate([part[key] for part in found]) for key in found[0]}
 
     def outputs(self, batch: Any) -> dict[str, np.ndarray]:
-        """Everything that the network says about a batch of its inputs, from one call.
+        """Logits and attention of the network for a batch of its inputs, from one call.
 
         After 200 calls with one clip of the same shape, XLA compiles the network for it, which
         takes some seconds; answers then differ by rounding.

@@ -36,6 +36,8 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Computes Spearman's rank correlation of two arrays (n,); NaN if one of them is constant.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.agreement import rank_correlation
         >>> round(rank_correlation(np.array([1, 2, 3]), np.array([10, 20, 15])), 3)
         0.5
     """
@@ -55,7 +57,12 @@ def agreement(networks: Sequence[Values], others: Sequence[Values] | None = None
         others: If given, the pairs are formed between `networks` and `others`; otherwise within
             `networks`.
 
+    Returns:
+        Spearman's rank correlation, from -1 to 1: mean and standard deviation over the pairs.
+
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.agreement import agreement
         >>> first, second = [np.array([0.1, 0.2, 0.7])], [np.array([0.2, 0.1, 0.7])]
         >>> round(agreement([first, second]).mean, 3)
         0.5

@@ -32,7 +32,7 @@ def attend(
     fps: float | None = None,
     about: Mapping[str, str] | None = None,
 ) -> AttendedClip:
-    """Collects what a network says about a clip and where it looks.
+    """Collects a network's predictions and attention for one clip.
 
     Args:
         recognizer: The network.
@@ -44,11 +44,16 @@ def attend(
         fps: Frames per second; None if unknown.
         about: Where the data comes from, for display.
 
+    Returns:
+        The clip with its class probabilities, overall and after each frame, and its attention on
+        the clip's own frames.
+
     Raises:
         ClipInputError: If the clip is invalid.
         SkeletonMapError: If the skeleton cannot be mapped to the network's.
 
     Example:
+        >>> from keras_skeleton.attention.attended import attend
         >>> seen = attend(recognizer, clip, "clip.npy")  # doctest: +SKIP
         >>> seen.title  # doctest: +SKIP
     """

@@ -61,6 +61,8 @@ def keep_joints(clip: np.ndarray, kept: np.ndarray, rest: np.ndarray) -> np.ndar
         The copies, (N, S, K, C).
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.deletion import keep_joints
         >>> clip = np.array([[[1.0], [2.0]], [[3.0], [4.0]]])  # 2 frames, 2 joints, 1 coordinate
         >>> keep_joints(clip, np.array([[True, False]]), np.array([[9.0], [9.0]]))[0, :, :, 0]
         array([[1., 9.],
@@ -82,6 +84,8 @@ def keep_frames(clip: np.ndarray, kept: np.ndarray, rest: np.ndarray) -> np.ndar
         The copies, (N, S, K, C).
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.deletion import keep_frames
         >>> clip = np.array([[[1.0]], [[5.0]], [[3.0]]])  # 3 frames, 1 joint, 1 coordinate
         >>> keep_frames(clip, np.array([[True, False, True]]), np.zeros((1, 1)))[0, :, 0, 0]
         array([1., 2., 3.])
@@ -111,6 +115,8 @@ def importance_order(values: ArrayLike, rng: np.random.Generator) -> np.ndarray:
     """Indices of values (n,) in descending order, int64 (n,); ties are in random order.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.deletion import importance_order
         >>> importance_order([0.1, 0.7, 0.2], np.random.default_rng(0))
         array([1, 2, 0])
     """

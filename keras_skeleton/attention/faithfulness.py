@@ -156,10 +156,15 @@ def measure(
         draws: Number of random and of shifted orders per clip.
         most: Maximum number of test clips; all by default.
 
+    Returns:
+        Attention, saliency, curves and shares of the test clips.
+
     Raises:
         NotScoredError: If the network attends neither to frames nor to joints.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.attention.faithfulness import measure
         >>> found = measure(experiment, Path("best.weights.h5"), number=1)  # doctest: +SKIP
         >>> found.curves["frames"].gain("attention", "deletion").mean()  # doctest: +SKIP
     """

@@ -44,6 +44,7 @@ def parts_by_class(run: Path, aggregation: Path | None = None) -> pd.DataFrame:
         ResultsError: If the run has no weights or stages of parts, or if test clips differ.
 
     Example:
+        >>> from keras_skeleton.attention.parts_by_class import parts_by_class
         >>> parts_by_class("runs/pose_i3d_ntu_cs", "runs/pose_i3d_ntu_cs_sum_0")  # doctest: +SKIP
     """
     run = Path(run)

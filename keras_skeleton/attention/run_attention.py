@@ -51,6 +51,7 @@ def write_run_report(run: Experiment) -> str:
         ResultsError: If no fold is finished, or if files are missing or damaged.
 
     Example:
+        >>> from keras_skeleton.attention.run_attention import write_run_report
         >>> result = experiment.fit()  # doctest: +SKIP
         >>> print(write_run_report(experiment))  # doctest: +SKIP
     """

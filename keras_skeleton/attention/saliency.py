@@ -89,6 +89,8 @@ def saliency(gradient: np.ndarray, batch: np.ndarray, rest: np.ndarray) -> np.nd
         Saliency of every joint in every row, (B, R, K).
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.saliency import saliency
         >>> batch = np.array([[[[1.0, 3.0]]]])  # 1 clip, 1 row, 1 joint, 2 coordinates
         >>> saliency(np.array([[[[2.0, -1.0]]]]), batch, rest=np.zeros((1, 2)))
         array([[[5.]]])

@@ -78,6 +78,8 @@ class AttentionScore:
         UserError: If the folder already holds a score.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.attention.score import AttentionScore
         >>> score = AttentionScore(Path("runs/attention_score"), most=100)  # doctest: +SKIP
         >>> score.add("mans9_ntu_cs", experiment, weights, fold=1)  # doctest: +SKIP
         >>> table = score.write()  # doctest: +SKIP

@@ -43,6 +43,8 @@ def joint_share(
         ValueError: If the shapes do not match.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.shares import joint_share
         >>> attention = np.array([[5.0, 1.0, 1.0, 1.0]])  # 1 frame, 4 joints
         >>> joint_share(attention, np.array([True, False, False, False]), attention > 0)
         (0.625, 0.25)
@@ -77,6 +79,7 @@ def frame_share(attention: ArrayLike, informative: ArrayLike) -> tuple[float, fl
         ValueError: If the shapes do not match.
 
     Example:
+        >>> from keras_skeleton.attention.shares import frame_share
         >>> frame_share([0.0, 3.0, 1.0, 0.0], [False, True, False, False])
         (0.75, 0.25)
     """
@@ -115,6 +118,8 @@ def attention_shares(
         A table with one row per class and the columns `COLUMNS`.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.shares import attention_shares
         >>> clip = np.ones((2, 1, 2, 3), np.float32)  # 2 frames, 1 body, 2 joints
         >>> table = attention_shares(
         ...     [clip],
@@ -165,6 +170,7 @@ def part_weights(
         weights of the `acting_hand` and `other_hand` (NaN if no clip has a single acting hand).
 
     Example:
+        >>> from keras_skeleton.attention.shares import part_weights
         >>> table = part_weights([[0.2, 0.5, 0.3]], labels=[0], classes=["wave"], acting=[1])
         >>> table[["right_hand", "acting_hand", "other_hand"]].values.tolist()
         [[0.5, 0.5, 0.2]]

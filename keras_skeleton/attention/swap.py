@@ -77,6 +77,8 @@ def stretched(values: np.ndarray, shown: np.ndarray, onto: np.ndarray) -> np.nda
         nearest one.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.attention.swap import stretched
         >>> values = np.array([9.0, 0.0, 1.0, 9.0])  # steps 1 and 2 show a clip of two frames
         >>> shown = np.array([False, True, True, False])
         >>> stretched(values, shown, onto=np.array([True, True, True, False])).tolist()
@@ -235,7 +237,7 @@ def swap_fold(
     draws: int = 3,
     most: int | None = None,
 ) -> pd.DataFrame:
-    """The swap test of a trained network on the test clips of a fold.
+    """Runs the swap test of a trained network on the test clips of a fold.
 
     Args:
         run: The experiment of the network.
@@ -244,6 +246,9 @@ def swap_fold(
         seed: Seed of the choice of other clips, and of the subset of clips.
         draws: Number of other clips for each clip.
         most: Maximum number of test clips; all by default.
+
+    Returns:
+        The table of `swap_test`.
 
     Raises:
         NotScoredError: If the network has no attention.
@@ -266,10 +271,19 @@ def swap_test(
 ) -> pd.DataFrame:
     """Classifies clips with attention that is not their own.
 
+    Each kind of attention (joints, frames, parts) is exchanged alone, then all together, for
+
+        other      the attention of a random test clip of another class
+        mean       the mean attention of the training clips at each position
+        uniform    the clip's own attention, averaged over frames, joints or parts
+        reversed   the clip's own attention, last frame first; attention to frames only
+
+    Everything else in the network is computed from the clip itself.
+
     Args:
         run: The experiment of the network.
         model: The network, with its weights; it is not changed.
-        number: Fold whose training clips the mean attention is of, counted from 1.
+        number: Fold, counted from 1; its training clips give the mean attention.
         clips: Indices of the test clips.
         seed: Seed of the choice of other clips.
         draws: Number of other clips for each clip.
@@ -280,6 +294,8 @@ def swap_test(
         of one class no swap `other`.
 
     Example:
+        >>> from keras_skeleton.attention.swap import swap_test
+        >>> from keras_skeleton.evaluation.swap_test import summarize
         >>> found = swap_test(experiment, model, 1, experiment.folds[0].test)  # doctest: +SKIP
         >>> summarize(found)[["kind", "swap", "cost", "low", "high"]]  # doctest: +SKIP
     """

@@ -30,7 +30,10 @@ Classify = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Settings:
-    """Parameters of detection. The defaults are the paper's, except `overlap`.
+    """Parameters of detection from an attention curve.
+
+    Source: Song et al., TIP 2018, Secs. III.E and IV.C. The defaults are the paper's for the
+    cross-subject protocol of PKU-MMD, except `overlap`, which the paper does not give.
 
     Attributes:
         window: Length of the averaging filter over the curve, in frames.
@@ -38,12 +41,14 @@ class Settings:
         omega: Proposals with fewer frames between them are joined.
         scales: Use nine candidates per proposal instead of one.
         least: Detections with a lower probability are dropped.
-        overlap: If two detections of a class overlap more, only the better one is kept.
+        overlap: If two detections of a class have a larger intersection over union, only the better
+            one is kept.
         distance: Detections of a class with fewer frames between them are merged.
         relative: `epsilon` is a fraction of the curve's maximum, since the scale of trained gates
             is arbitrary (our choice).
 
     Example:
+        >>> from keras_skeleton.detection.detect import Settings
         >>> Settings(epsilon=0.2).omega
         30
     """
@@ -61,20 +66,23 @@ class Settings:
 @dataclass(frozen=True)
 class GateSettings:
     """Parameters of detection from the frame-wise probabilities of GateNet, see
-    `detection.gate.decode`. Lengths are fractions of the typical length of each class, so the same
-    numbers suit short and long actions and any frame rate.
+    `detection.gate.decode`. `smoothing`, `shortest` and `near` are fractions of the typical length
+    of each class, so the same numbers suit short and long actions and any frame rate.
 
     Attributes:
         lengths: Typical length of each class in frames: the median of the training recordings.
         on: Probability that an action must reach.
-        off: Probability above which it goes on.
+        off: Probability that it must stay above from its first to its last frame.
         smoothing: Length of the averaging filter.
         longest: Upper limit of the filter, in frames.
         shortest: Shorter detections are dropped.
-        near: Starts and ends may move this far to a frame with a higher probability of them.
-        pull: How much probability such a move must bring; a full move, this much.
+        near: Largest distance by which a start or an end may move to a frame that is more probably
+            one.
+        pull: Probability that a move by this largest distance must gain; a shorter one in
+            proportion.
 
     Example:
+        >>> from keras_skeleton.detection.detect import GateSettings
         >>> GateSettings(lengths=(40.0, 12.0)).on
         0.5
     """

@@ -122,6 +122,8 @@ class Detector:
         UserError: If the folder does not hold a detection run.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.detection.detector import Detector
         >>> detector = Detector(Path("runs/detect_tap_u_ut_kinect_cs"))  # doctest: +SKIP
         >>> settings = detector.settings("tap_u_m")  # doctest: +SKIP
         >>> detector.detect("tap_u_m", recordings, 0, settings)  # doctest: +SKIP

@@ -91,6 +91,7 @@ class Detection:
         UnknownNameError: If a method is unknown.
 
     Example:
+        >>> from keras_skeleton.detection.experiment import Detection
         >>> detection = Detection(
         ...     dataset, "cs", ["tap_u"], "sta_lstm", recipes, seed=0, folder=folder, command=""
         ... )  # doctest: +SKIP

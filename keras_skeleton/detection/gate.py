@@ -38,7 +38,7 @@ def build_gate(
     Args:
         skeleton: The joint layout.
         classes: C, without the class for no action.
-        bodies: M.
+        bodies: Number of bodies M.
         arguments: Further arguments of `models.gate_net.gate_net`.
     """
     return gate_net(skeleton.size, classes, bodies, root=skeleton.root, **arguments)
@@ -52,6 +52,8 @@ def typical_lengths(actions: pd.DataFrame, classes: int) -> tuple[float, ...]:
         classes: Number of classes.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.gate import typical_lengths
         >>> actions = pd.DataFrame({"label": [0, 0], "start": [0, 90], "end": [20, 120]})
         >>> typical_lengths(actions, classes=2)
         (25.0, 25.0)
@@ -64,11 +66,11 @@ def typical_lengths(actions: pd.DataFrame, classes: int) -> tuple[float, ...]:
 def decode(probability: np.ndarray, ends: np.ndarray, settings: GateSettings) -> pd.DataFrame:
     """Converts frame-wise outputs to detections.
 
-    Each class on its own: where its smoothed probability exceeds `off`, reaches `on`, and stays for
-    `shortest` of the class's typical length, there is an action. Its start moves to the frame
-    nearby that most probably is one, if that outweighs the distance; its end likewise. The score is
-    the mean probability of the class, times the square root of the length if it is below the
-    typical one.
+    Each class is decoded on its own. An action is an interval in which its smoothed probability
+    exceeds `off` and reaches `on`, if it is at least `shortest` of the class's typical length. Its
+    start moves to the nearby frame that is most probably a start, if the gain in probability
+    outweighs the distance; its end likewise. The score is the mean probability of the class; if the
+    interval is shorter than typical, times the square root of the ratio of both lengths.
 
     Args:
         probability: Class probabilities, (T, C + 1); the last class is no action.
@@ -76,9 +78,16 @@ def decode(probability: np.ndarray, ends: np.ndarray, settings: GateSettings) ->
         settings: Parameters of detection, with C lengths.
 
     Returns:
-        A table sorted by start with the columns `label`, `start`, `end`, `score`.
+        A table sorted by start with the columns `label`, `start`, `end` (frames, end excluded),
+        `score`.
+
+    Raises:
+        ValueError: The settings have another number of classes.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.detect import GateSettings
+        >>> from keras_skeleton.detection.gate import decode
         >>> probability = np.full((40, 2), 0.1)
         >>> probability[10:30, 0] = 0.9
         >>> found = decode(probability, np.zeros((40, 2)), GateSettings(lengths=(20.0,)))
@@ -138,6 +147,9 @@ class GateStream:
         delay: Number of later frames that the network needs.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.gate import GateStream
+        >>> from keras_skeleton.models.gate_net import gate_net
         >>> from keras_skeleton.detection.fit import per_frame
         >>> network = per_frame(gate_net(joints=20, classes=10, causal=True, width=8))
         >>> stream = GateStream(network)

@@ -64,6 +64,9 @@ class StartAndEnd:
         settings: Parameters of detection.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.detect import GateSettings
+        >>> from keras_skeleton.detection.live import StartAndEnd
         >>> finder = StartAndEnd(0, GateSettings(lengths=(20.0,)))
         >>> probability = np.full(60, 0.1)
         >>> probability[10:30] = 0.9
@@ -214,6 +217,7 @@ class LiveDetector:
         UserError: The method cannot be used frame by frame.
 
     Example:
+        >>> from keras_skeleton.detection.live import LiveDetector
         >>> live = LiveDetector(detector, "gate_u")  # doctest: +SKIP
         >>> for pose in poses:  # (M, V, 3), the detector's joints and bodies  # doctest: +SKIP
         ...     for said in live.push(pose):

@@ -15,6 +15,8 @@ class LiveRate:
         fps: Frames per second of the result.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.live_rate import LiveRate
         >>> rate = LiveRate(30, 15)
         >>> [len(rate.push(np.ones((1, 20, 3), "float32"))) for _ in range(4)]
         [1, 0, 1, 0]

@@ -44,6 +44,8 @@ def existing_outputs(folder: Path, name: str) -> list[Path]:
         name: Name of the recording.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.detection.outputs import existing_outputs
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = (Path(folder) / "rec1.eaf").write_text("corrected by hand")
@@ -66,6 +68,8 @@ def seconds_at(
             taken instead of the rate.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.outputs import seconds_at
         >>> seconds_at([0, 30], 20).tolist()
         [0.0, 1.5]
         >>> seconds_at([0, 2], None, np.array([0, 0.1, 0.4])).tolist()
@@ -94,6 +98,8 @@ def named(
         times: Seconds of uneven frames, see `seconds_at`.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.outputs import named
         >>> found = pd.DataFrame([[0, 30, 60, 0.9]], columns=["label", "start", "end", "score"])
         >>> named(found, "rec1.npy", ["wave"], fps=20).values.tolist()
         [['rec1.npy', 'wave', 30, 60, 1.5, 3.0, 0.9]]
@@ -129,6 +135,8 @@ def frame_labels(
         A table with `frame`, `time_s`, `label` and `probability` (that of the label).
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.outputs import frame_labels
         >>> found = pd.DataFrame([[0, 1, 3, 0.9]], columns=["label", "start", "end", "score"])
         >>> frame_labels(found, 4, ["wave"])["label"].tolist()
         ['no_action', 'wave', 'wave', 'no_action']
@@ -149,6 +157,9 @@ def write_vtt(labels: Sequence[TimedLabel], path: Path) -> None:
     """Writes labels as subtitles (WebVTT).
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.datasets.formats.eaf import TimedLabel
+        >>> from keras_skeleton.detection.outputs import write_vtt
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "film.vtt"

@@ -43,6 +43,7 @@ def propose(curve: ArrayLike, epsilon: float = 0.0, omega: int = 30) -> np.ndarr
         ValueError: If the curve is not (T,), or omega is negative.
 
     Example:
+        >>> from keras_skeleton.detection.proposals import propose
         >>> propose([0, 1, 1, 0, 1, 0, 0, 0, 1, 0], epsilon=0.5, omega=2)
         array([[1, 5],
                [8, 9]])
@@ -82,6 +83,7 @@ def multiscale(
         Candidates, int64 (n, 2).
 
     Example:
+        >>> from keras_skeleton.detection.proposals import multiscale
         >>> multiscale([[10, 16]], frames=20).tolist()[:5]
         [[7, 15], [8, 14], [9, 13], [9, 17], [10, 16]]
     """
@@ -126,6 +128,7 @@ def suppress(
         Indices of the kept intervals by descending score, int64 (k,).
 
     Example:
+        >>> from keras_skeleton.detection.proposals import suppress
         >>> suppress([[0, 10], [1, 11], [20, 30]], [0.6, 0.9, 0.3])
         array([1, 2])
     """
@@ -156,6 +159,7 @@ def merge(
         Intervals (k, 2) sorted by start, and the highest score of each (our choice), (k,).
 
     Example:
+        >>> from keras_skeleton.detection.proposals import merge
         >>> merge([[0, 10], [25, 30], [60, 70]], [0.5, 0.8, 0.4])
         (array([[ 0, 30],
                [60, 70]]), array([0.8, 0.4]))

@@ -75,6 +75,9 @@ def read_recording(
             be mapped, or no body.
 
     Example:
+        >>> import numpy as np
+        >>> from pathlib import Path
+        >>> from keras_skeleton.detection.recording import read_recording
         >>> import tempfile
         >>> from keras_skeleton.skeletons import get_skeleton
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -177,6 +180,9 @@ def size_warnings(
         file: Whether the clip comes from a file, beside which the unit may be put.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.recording import size_warnings
+        >>> from keras_skeleton.skeletons import KINECT_V2
         >>> clip = np.zeros((5, 1, 25, 3))
         >>> clip[:, :, 3, 1] = 1700  # a head
         >>> size_warnings(clip, KINECT_V2, KINECT_V2)[0].split(";")[0]
@@ -314,6 +320,10 @@ def times_of(dataset: SkeletonDataset, rate: float | None = None) -> np.ndarray 
         rate: Frame numbers per second; by default those of the Kinect.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.clip_sources import SourceClip
+        >>> from keras_skeleton.detection.recording import recording_of, times_of
+        >>> from keras_skeleton.skeletons import KINECT_V2
         >>> clip, numbers = np.ones((3, 1, 25, 3), "f"), np.array([516, 518, 522])
         >>> found = SourceClip("a", clip, KINECT_V2, numbers=numbers)
         >>> times_of(recording_of(found, KINECT_V2, 1, ["wave"], "a"), 10).tolist()
@@ -351,6 +361,7 @@ def is_other_rate(trained: float | None, fps: float | None) -> bool:
     """Whether a recording is much faster or slower than those of the training.
 
     Example:
+        >>> from keras_skeleton.detection.recording import is_other_rate
         >>> is_other_rate(15, 30), is_other_rate(30, 25), is_other_rate(None, 60)
         (True, False, False)
     """
@@ -365,6 +376,10 @@ def at_rate(dataset: SkeletonDataset, fps: float) -> SkeletonDataset:
         fps: Frames per second of the result.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.clip_sources import SourceClip
+        >>> from keras_skeleton.detection.recording import at_rate, recording_of
+        >>> from keras_skeleton.skeletons import KINECT_V2
         >>> found = SourceClip("a", np.ones((60, 1, 25, 3), "f"), KINECT_V2, 60.0)
         >>> dataset = recording_of(found, KINECT_V2, 1, ["wave"], "a")
         >>> at_rate(dataset, 30).clip(0).shape
@@ -392,6 +407,8 @@ def back_at_rate(found: pd.DataFrame, fps: float, own: float, frames: int) -> pd
         frames: Its number of frames T.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.recording import back_at_rate
         >>> found = pd.DataFrame({"start": [10], "end": [20]})
         >>> back_at_rate(found, 30, 60, frames=100).values.tolist()
         [[20, 40]]

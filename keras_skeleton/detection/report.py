@@ -288,6 +288,8 @@ def frames_of_actions(actions: pd.DataFrame, video: str, length: int) -> np.ndar
         length: Number of its frames T.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.report import frames_of_actions
         >>> actions = pd.DataFrame([("a", 1, 3), ("b", 0, 2)], columns=["video", "start", "end"])
         >>> frames_of_actions(actions, "a", 4)
         array([False,  True,  True, False])
@@ -311,6 +313,9 @@ def separation(curves: Mapping[str, np.ndarray], actions: pd.DataFrame) -> dict[
         curve; ties count half). NaN where there are no such frames.
 
     Example:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.report import separation
         >>> actions = pd.DataFrame([("a", 1, 3)], columns=["video", "start", "end"])
         >>> separation({"a": np.array([0.2, 0.9, 0.3, 0.4])}, actions)["higher_in_actions"]
         0.75

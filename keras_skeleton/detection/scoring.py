@@ -64,7 +64,11 @@ def evaluate(
         detections: Table with `video`, `label`, `start`, `end`, `score`.
         ground_truth: Table with `video`, `label`, `start`, `end`.
         thetas: Minimum overlaps of a correct detection.
-        rule: `"official"` or `"paper"`, see the module.
+        rule: `"official"`, the script of PKU-MMD: each detection is assigned to the interval of its
+            class that it overlaps most, and several detections of an interval count once. Or
+            `"paper"`, Song et al. (TIP 2018), Eqs. 10 to 13: by decreasing score, each detection
+            takes the interval that it overlaps most, and a later one of the same interval is a
+            false positive; precision is interpolated.
         classes: Number of classes C over which `map_action` is averaged. The official rule includes
             classes that never occur (as 0); the paper's rule only classes with ground truth.
 
@@ -74,6 +78,8 @@ def evaluate(
         ValueError: If the rule is unknown or a threshold is outside (0, 1].
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.scoring import evaluate
         >>> truth = pd.DataFrame({"video": "a", "label": [0, 1], "start": [0, 50], "end": [40, 90]})
         >>> found = truth.assign(score=[0.9, 0.8])
         >>> evaluate(found, truth, thetas=[0.5], rule="paper", classes=2).table["map_action"][0.5]
@@ -214,6 +220,8 @@ def precision_recall(
         `precision`.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.scoring import precision_recall
         >>> truth = pd.DataFrame({"video": "a", "label": [0, 1], "start": [0, 50], "end": [40, 90]})
         >>> found = truth.iloc[:1].assign(score=0.9)
         >>> precision_recall(found, truth, theta=0.5).values.tolist()
@@ -251,6 +259,8 @@ def average_recall(
         thetas: Overlap thresholds.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.scoring import average_recall
         >>> truth = pd.DataFrame({"video": "a", "start": [0, 50], "end": [40, 90]})
         >>> average_recall(truth.iloc[:1], truth)
         0.5

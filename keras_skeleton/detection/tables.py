@@ -63,6 +63,8 @@ def read_pku_mmd(folder: str | Path) -> pd.DataFrame:
         TableError: If there are no files, or a line does not have four numbers.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.detection.tables import DETECTION, read_pku_mmd, write_pku_mmd
         >>> import tempfile
         >>> table = pd.DataFrame([["0001-L", 3, 10, 50, 0.9]], columns=DETECTION)
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -106,6 +108,9 @@ def write_pku_mmd(detections: pd.DataFrame, folder: str | Path, videos: Sequence
         TableError: If the table is invalid, or a video name is not a valid file name.
 
     Example:
+        >>> import pandas as pd
+        >>> from pathlib import Path
+        >>> from keras_skeleton.detection.tables import DETECTION, write_pku_mmd
         >>> import tempfile
         >>> table = pd.DataFrame([["0001-L", 3, 10, 50, 0.9]], columns=DETECTION)
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -145,6 +150,9 @@ def write_activitynet(
         videos: Videos that are listed even without detections.
 
     Example:
+        >>> import pandas as pd
+        >>> from pathlib import Path
+        >>> from keras_skeleton.detection.tables import DETECTION, write_activitynet
         >>> import json, tempfile
         >>> table = pd.DataFrame([["a", 0, 30, 60, 0.9]], columns=DETECTION)
         >>> with tempfile.TemporaryDirectory() as folder:

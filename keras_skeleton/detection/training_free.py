@@ -36,6 +36,8 @@ def pose_speed(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.n
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.training_free import pose_speed
         >>> clip = np.ones((3, 1, 25, 3))
         >>> clip[2, 0, 11, 1] = 1.25  # the right hand is raised
         >>> pose_speed(clip)
@@ -66,6 +68,8 @@ def pose_distance(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> n
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.training_free import pose_distance
         >>> clip = np.ones((5, 1, 25, 3))
         >>> clip[3, 0, 11, 1] = 1.25  # the right hand is raised
         >>> pose_distance(clip)

@@ -35,6 +35,7 @@ def head_layers(
         The layers, in the network's order; layers inside nested networks are listed themselves.
 
     Example:
+        >>> from keras_skeleton.models.head import head_layers
         >>> import keras_skeleton as ks
         >>> model = ks.build_model("sta_lstm", "sbu", classes=8, units=8)
         >>> [layer.name for layer in head_layers(model, "sta_lstm", "sbu", classes=8, units=8)]
@@ -65,6 +66,8 @@ def named_layers(model: keras.Model) -> list[tuple[str, keras.layers.Layer]]:
     names of these in front (`stream/dense`).
 
     Example:
+        >>> import keras
+        >>> from keras_skeleton.models.head import named_layers
         >>> layers = [keras.layers.Dense(2), keras.layers.Dense(2), keras.layers.Dense(2, name="z")]
         >>> [name for name, _ in named_layers(keras.Sequential(layers))]
         ['dense', 'dense_1', 'z']
@@ -110,6 +113,7 @@ def pooled_features(model: keras.Model, head: Sequence[keras.layers.Layer]) -> t
         is; an empty name stands for the logits.
 
     Example:
+        >>> from keras_skeleton.models.head import head_layers, pooled_features
         >>> import keras_skeleton as ks
         >>> model = ks.build_model("mans9", "sbu", classes=8)
         >>> head = head_layers(model, "mans9", "sbu", classes=8)

@@ -54,6 +54,7 @@ def recorded_model(name: object) -> str:
         OwnCodeError: It names a Python file that the user has not named, or that has changed since.
 
     Example:
+        >>> from keras_skeleton.models.own_code import recorded_model
         >>> recorded_model("mans9")
         'mans9'
     """
