@@ -1,4 +1,4 @@
-"""Model cards: what a file of the zoo is, for what it is good, and for what not.
+"""Model cards: what a file of the zoo is, its intended use and its limits.
 
     weights/cards/NAME.md   one card per entry, in the format of Hugging Face's model cards:
                             metadata in YAML, then Markdown
@@ -53,17 +53,17 @@ def card(entry: Entry, folder: Path = ZOO) -> str:
     parts = [
         _metadata(entry, title),
         f"# {entry.name}",
-        f"{what[0].upper()}{what[1:]}, trained on {title}, for use with keras_skeleton. "
+        f"{what[0].upper()}{what[1:]}. Trained on {title}, for use with keras_skeleton. "
         f"The page `docs/{page}` of the project describes the method.",
-        "## For what it is good, and for what not",
+        "## Intended use",
         _bullets(_uses(entry)),
-        "## What goes in and what comes out",
+        "## Input and output",
         _bullets(_input(entry)),
         "## How to load it",
         _loading(entry),
         "## Training data",
         _bullets(_data(entry, data)),
-        "## Figures",
+        "## Results",
         *_figures(entry),
         "## Attention",
         _attention(entry, folder),
@@ -73,7 +73,7 @@ def card(entry: Entry, folder: Path = ZOO) -> str:
     parts += [
         "## Limits",
         _bullets(_limits(entry, data)),
-        "## How it was made",
+        "## Training",
         _training(entry),
         "## Files",
         markdown_table(
@@ -81,7 +81,7 @@ def card(entry: Entry, folder: Path = ZOO) -> str:
         ),
         "Weights and code are under the licence Apache-2.0. That does not change the terms of the "
         "training data.",
-        "## Whom to cite",
+        "## Citation",
         _bullets(
             [
                 *([paper] if paper else []),
@@ -213,8 +213,8 @@ def _uses(entry: Entry) -> list[str]:
     return [
         f"{good} these {len(entry.classes)} actions{where}: {names}.",
         "Research and teaching: to reproduce a figure"
-        + (", " if entry.model in NO_ATTENTION else ", to look at attention, ")
-        + "to start a training of your own from (`--init-weights`).",
+        + (", " if entry.model in NO_ATTENTION else ", to study attention, ")
+        + "to start your own training from these weights (`--init-weights`).",
         last,
         "Not for decisions about people: not for surveillance, medicine, or safety.",
     ]
@@ -228,17 +228,17 @@ def _input(entry: Entry) -> list[str]:
     frames = f"brought to {entry.frames} frames" if entry.frames else "of any length"
     thing = "recording" if entry.task == DETECTION else "clip"
     lines = [
-        f"In: joints in metres, `float32` `(T, V, 3)` or `(T, M, V, 3)`; layout {joints}"
+        f"Input: joints in metres, `float32` `(T, V, 3)` or `(T, M, V, 3)`; layout {joints}"
         + (f"; up to {people} {'person' if people == 1 else 'people'}" if people else "")
         + f"; a {thing} {frames}.",
-        "Preprocessing comes with the network: "
+        "Preprocessing is built in: "
         + (", ".join(f"{k} {v}" for k, v in entry.preprocessing.items()) or "that of the model")
         + ".",
     ]
     lines.append(
-        "Out: actions with start, end and score."
+        "Output: actions with start and end (frames, end excluded) and score."
         if entry.task == DETECTION
-        else "Out: probabilities of the classes, whether the answer is unsure"
+        else "Output: probabilities of the classes, whether the answer is unsure"
         + ("." if entry.model in NO_ATTENTION else ", and attention.")
     )
     return lines
@@ -279,7 +279,7 @@ def _loading(entry: Entry) -> str:
     return (
         "\n".join(["```python", *code, "```", "", "```sh", command, "```"])
         + "\n\nThe folder `weights/` of the project is found in a checkout, in the current folder, "
-        "or by the variable `KERAS_SKELETON_WEIGHTS`."
+        "or by the environment variable `KERAS_SKELETON_WEIGHTS`."
     )
 
 
@@ -301,16 +301,16 @@ def _data(entry: Entry, data: Data) -> list[str]:
 def _figures(entry: Entry) -> Iterator[str]:
     n = entry.test_clips
     once = (
-        f"One training with seed {entry.seed}. Other seeds give other figures; where several were "
-        "run, the documentation has their mean and spread (`docs/results.md`)."
+        f"One training with seed {entry.seed}. Other seeds give different figures; where several "
+        "were run, `docs/results.md` has their mean and standard deviation."
     )
     if entry.task == DETECTION:
         methods = list(dict.fromkeys(name.partition(" at ")[0] for name in entry.figures))
         overlaps = list(dict.fromkeys(name.partition(" at ")[2] for name in entry.figures))
         yield (
-            f"Mean average precision in percent on {n} test recordings by the paper's rule, by the "
-            "least overlap with the annotated action. Within this training nothing was chosen on "
-            "test recordings."
+            f"Mean average precision in percent on {n} test recordings by the rule of Song et al. "
+            "(TIP 2018, Eqs. 10 to 13), by the minimum overlap (intersection over union) with the "
+            "annotated action. Within this training nothing was chosen on test recordings."
         )
         yield markdown_table(
             ["method", *(f"overlap {overlap}" for overlap in overlaps)],
@@ -327,11 +327,11 @@ def _figures(entry: Entry) -> Iterator[str]:
         (_chosen(entry), accuracy),
         ("last epoch of the same training", entry.figures.get("accuracy_last")),
         (
-            "best epoch on the test clips, as papers do; too high by construction",
+            "best epoch on the test clips, as papers do; biased upwards",
             entry.figures.get("best_test_accuracy"),
         ),
         ("these weights on validation clips", entry.figures.get("validation_accuracy")),
-        (f"chance, {len(entry.classes)} classes alike", 1 / len(entry.classes)),
+        (f"chance: one of {len(entry.classes)} classes at random", 1 / len(entry.classes)),
     ]
     yield markdown_table(
         ["weights", "accuracy"], [[name, percent(value, unit="")] for name, value in rows]
@@ -340,8 +340,8 @@ def _figures(entry: Entry) -> Iterator[str]:
         low, high = wilson(accuracy, n)
         yield (
             f"The 95 % interval of the first figure is {percent(low, unit='')} to "
-            f"{percent(high)} (Wilson, clips taken as independent, which clips of the same person "
-            f"are not). {once}"
+            f"{percent(high)} (Wilson; it takes clips as independent, which clips of the same "
+            f"person are not). {once}"
         )
     else:
         yield once
@@ -364,13 +364,13 @@ def _attention(entry: Entry, folder: Path) -> str:
         return "This network has no attention."
     if entry.task == DETECTION:
         return (
-            "The attention to frames is what finds the actions; the figures above say how well. No "
-            "swap test is made of detectors."
+            "The attention to frames finds the actions; the results above say how well. The swap "
+            "test is for recognition networks only."
         )
     if entry.model == VIDEO:
         return (
-            "The attention weighs three streams, once for a video. Its swap test was not made. It "
-            "tells which part the network reads, not which part acts."
+            "The attention weights three streams, once for a video. Its swap test was not run. The "
+            "weights show which part the network reads, not which part acts."
         )
     rows = recorded_swap(entry, folder)
     if not rows:
@@ -391,7 +391,7 @@ def _calibration(entry: Entry, folder: Path) -> str:
         f"Logits are divided by {found.temperature:.3g}, fitted on {found.clips} validation clips. "
         f"An answer is *unsure* if its probability is below {found.min_probability:.3g} or the "
         f"clip is farther from the training clips than {100 * KEPT:.0f} % of the validation clips. "
-        "This is a hint: `docs/predict.md` says how often it is right."
+        "This is only a hint: `docs/predict.md` says how often it is right."
     )
 
 
@@ -404,15 +404,19 @@ def _limits(entry: Entry, data: Data) -> list[str]:
     if entry.task == DETECTION and entry.dataset == "ut_kinect":
         own.append(ORDER)
     if entry.task != DETECTION and "none" not in entry.classes:
-        own.append("It always answers with one of its classes, also for an action it never saw.")
+        own.append(
+            "It always predicts one of its classes, even for an action that it was not trained on."
+        )
     return own
 
 
 def _training(entry: Entry) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in entry.versions.items())
     note = f" Note: {entry.note}." if entry.note else ""
+    own = not MODELS.get(entry.model, ("", "", ""))[1] and entry.recipe == "paper"
+    recipe = f"Recipe `{entry.recipe}`{' (the name of the default recipe)' if own else ''}"
     return (
-        f"Recipe `{entry.recipe}`, seed {entry.seed}, {entry.date}; {versions}.{note}\n\n"
+        f"{recipe}, seed {entry.seed}, {entry.date}; {versions}.{note}\n\n"
         f"```sh\n{entry.command}\n```\n\n"
-        f"`keras-skeleton zoo --check --name {entry.name}` scores it again and compares."
+        f"`keras-skeleton zoo --check --name {entry.name}` computes the results again."
     )
