@@ -18,7 +18,7 @@ class Recipe:
         optimizer: `"sgd"` or `"adam"`.
         learning_rate: Base learning rate; the schedule multiplies it.
         schedule: Learning-rate schedule, see `schedules`.
-        batch_size: B.
+        batch_size: Number of clips in a batch, B.
         epochs: Passes over the training clips.
         momentum: Momentum of SGD.
         nesterov: Whether SGD uses Nesterov momentum.
@@ -40,7 +40,8 @@ class Recipe:
         views: For networks that take videos: number of sub-sequences of each test clip whose mean
             logits are scored. During training, only the middle sub-sequence is scored.
         sources: Source of each value, by field name; `"all"` stands for the whole recipe.
-        name: `"paper"`, `"released"` or `"tuned"`; set by `registry.get_recipe`.
+        name: `"paper"`, `"released"`, `"tuned"`, `"equal"` or `"faithful"`; set by
+            `registry.get_recipe`.
 
     Example:
         >>> from dataclasses import replace

@@ -13,6 +13,7 @@ def averaged_epochs(epochs: int) -> int:
     """The number of last epochs over which weights are averaged: a fifth, rounded up.
 
     Example:
+        >>> from keras_skeleton.training.averaging import averaged_epochs
         >>> averaged_epochs(100), averaged_epochs(32), averaged_epochs(1)
         (20, 7, 1)
     """
@@ -33,6 +34,8 @@ def with_weights(
         count: Number of sets, at least 1.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.training.averaging import with_weights
         >>> mean = with_weights([], [np.array([1.0])], 1)
         >>> with_weights(mean, [np.array([2.0])], 2)
         [array([1.5])]

@@ -29,6 +29,7 @@ def calibrate(
         fold: The fold that it was trained on, with at least one validation clip.
 
     Example:
+        >>> from keras_skeleton.training.calibrate import calibrate
         >>> head = head_layers(model, "lstm", "sbu", 8)  # doctest: +SKIP
         >>> calibrate(model, head, inputs, fold).temperature  # doctest: +SKIP
     """

@@ -101,7 +101,8 @@ class Experiment:
         model: Model name, or `"path/to/file.py:build"`.
         dataset: The clips.
         protocol: Name of one of the dataset's protocols.
-        recipe: Recipe name (`"paper"`, `"released"` or `"tuned"`), or a `Recipe`.
+        recipe: Recipe name (`"paper"`, `"released"`, `"tuned"`, `"equal"` or `"faithful"`, where
+            the model has it), or a `Recipe`.
         seed: Random seed. Fold k (counted from 1) uses seed + k - 1.
         folder: Output folder; by default a new folder `runs/MODEL_DATASET_PROTOCOL`.
         command: Command line stored in `run.json`; by default that of the current process.
@@ -568,7 +569,7 @@ class Experiment:
         )
 
     def notes(self, fold: Fold) -> list[str]:
-        """What is said of the choice of the weights of a fold."""
+        """Notes on the choice of the weights of a fold."""
         found = [AVERAGES if self.train_on == ALL_CLIPS else noisy_note(fold)]
         stages = [replace(self.recipe, **stage.recipe) for stage in self.recipe.stages]
         schedules = [recipe.schedule for recipe in stages or [self.recipe]]

@@ -15,6 +15,8 @@ def few_clips(clips: np.ndarray, labels: np.ndarray, count: int, seed: int) -> n
         seed: Seed of the draw.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.training.few_clips import few_clips
         >>> few_clips(np.array([0, 1, 2, 3]), np.array([0, 0, 0, 1]), count=1, seed=0).tolist()
         [2, 3]
     """

@@ -67,6 +67,7 @@ def selected_epoch(history: list[Row]) -> int:
         history: One row per epoch, with `val_accuracy` and `val_loss`.
 
     Example:
+        >>> from keras_skeleton.training.fold import selected_epoch
         >>> selected_epoch([
         ...     {"val_accuracy": 0.5, "val_loss": 1.2},
         ...     {"val_accuracy": 0.8, "val_loss": 0.9},
@@ -161,6 +162,8 @@ class FoldFit:
             epoch.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.training.fold import FoldFit
         >>> fold = dataset.folds("cs")[0]  # doctest: +SKIP
         >>> fit = FoldFit(
         ...     trainer, inputs, fold, number=1, seed=0, folder=Path("fold_01")
@@ -267,6 +270,12 @@ class FoldFit:
 
         Args:
             resume: Continue from the state saved in the folder, if there is one.
+
+        Returns:
+            The content of `metrics.json`; accuracies are fractions from 0 to 1.
+
+        Raises:
+            DivergedError: If the network's outputs become NaN or infinite.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_parts(self.folder)

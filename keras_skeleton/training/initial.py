@@ -32,7 +32,7 @@ class Joints:
 
     Attributes:
         skeleton: The joint layout, V joints.
-        bodies: M.
+        bodies: Number of bodies M.
     """
 
     skeleton: Skeleton
@@ -87,6 +87,7 @@ class InitialWeights:
         record: What the run records about the source.
 
     Example:
+        >>> from keras_skeleton.training.initial import InitialWeights
         >>> import keras_skeleton as ks
         >>> recognizer = ks.load_recognizer("mans9_synthetic_cs")  # doctest: +SKIP
         >>> start = InitialWeights("mans9_synthetic_cs", recognizer.model)  # doctest: +SKIP

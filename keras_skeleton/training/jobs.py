@@ -51,6 +51,7 @@ class Jobs:
         needs: Files that a worker must see, such as the run's `run.json`.
 
     Example:
+        >>> from keras_skeleton.training.jobs import Jobs
         >>> jobs = Jobs(2, make=make_experiment, init_process=init)  # doctest: +SKIP
         >>> result = experiment.fit(jobs=jobs)  # doctest: +SKIP
     """

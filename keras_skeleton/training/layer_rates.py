@@ -20,6 +20,8 @@ def with_rates(
         factors: One factor for each trainable variable, in the order of `build`.
 
     Example:
+        >>> import keras
+        >>> from keras_skeleton.training.layer_rates import with_rates
         >>> import numpy as np
         >>> slow = with_rates(keras.optimizers.SGD(1.0), [0.1, 1.0])
         >>> weights = [keras.Variable([0.0]), keras.Variable([0.0])]

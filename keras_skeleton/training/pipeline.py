@@ -89,6 +89,8 @@ class Inputs:
         DatasetError: If the dataset has no clips.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.training.pipeline import Inputs
         >>> from keras_skeleton.datasets.registry import load_dataset
         >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)
         >>> inputs = Inputs(dataset, lambda clip: clip[:16, 0])
@@ -210,6 +212,8 @@ def training_batches(
         DatasetError: If there are no training clips.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.training.pipeline import Inputs, training_batches
         >>> from keras_skeleton.datasets.registry import load_dataset
         >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)
         >>> inputs = Inputs(dataset, lambda clip: clip[:16, 0])
@@ -253,6 +257,8 @@ def evaluation_batches(
         A dataset of (inputs (B, ...), labels (B,)).
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.training.pipeline import Inputs, evaluation_batches
         >>> from keras_skeleton.datasets.registry import load_dataset
         >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)
         >>> inputs = Inputs(dataset, lambda clip: clip[:16, 0])

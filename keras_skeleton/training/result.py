@@ -19,6 +19,7 @@ class Result:
         metrics: Metrics of all finished folds in the folder, see `evaluation.report.merge_runs`.
 
     Example:
+        >>> from keras_skeleton.training.result import Result
         >>> from pathlib import Path
         >>> result = Result(Path("runs/mans9_ntu_cs"), {"accuracy": 0.83})
         >>> result.accuracy

@@ -39,6 +39,9 @@ class TrainingState:
         best_logits: Logits of the test clips at that epoch, float32 (n, C).
 
     Example:
+        >>> import numpy as np
+        >>> from pathlib import Path
+        >>> from keras_skeleton.training.state import TrainingState
         >>> import tempfile
         >>> state = TrainingState([np.zeros(3)], history=[{"epoch": 1, "loss": 0.5}])
         >>> with tempfile.TemporaryDirectory() as folder:

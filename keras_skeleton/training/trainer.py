@@ -79,6 +79,7 @@ class Trainer:
         forward: Maps inputs (B, ...) to logits (B, C) on these devices.
 
     Example:
+        >>> from keras_skeleton.training.trainer import Trainer
         >>> from keras_skeleton.models.registry import build_model
         >>> from keras_skeleton.recipes.registry import get_recipe
         >>> recipe = get_recipe("mans9", "synthetic")
