@@ -40,7 +40,7 @@ def run_blocked(folder, *command):
 @pytest.mark.slow
 def test_one_table_without_tensorflow(tmp_path):
     out = tmp_path / "out"
-    sizes = "--seconds 0.02 --batch 2 --frames 8 --budget 500 --peak-tflops 1 2"
+    sizes = "--seconds 0.02 --batch 2 --frames 8 --budget 36000 --peak-tflops 1 2"
     text = run_blocked(
         tmp_path, SCRIPT, "--models", "sta_lstm", "csta_cnn", *sizes.split(), "--out", out
     )
