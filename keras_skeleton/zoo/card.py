@@ -315,7 +315,7 @@ def _figures(entry: Entry) -> Iterator[str]:
         yield markdown_table(
             ["method", *(f"overlap {overlap}" for overlap in overlaps)],
             [
-                [f"`{m}`", *(percent(entry.figures[f"{m} at {o}"], unit="") for o in overlaps)]
+                [f"`{m}`", *(percent(entry.figures.get(f"{m} at {o}"), unit="") for o in overlaps)]
                 for m in methods
             ],
         )
