@@ -1,8 +1,8 @@
 """Runs the commands of README and documentation in an empty folder, as a reader would.
 
-    python docs/run_commands.py --out /tmp/tried                     # what needs no recordings
-    python docs/run_commands.py --out /tmp/tried --data-dir PATH     # PATH/ut_kinect, PATH/sbu, ...
-    python docs/run_commands.py --out /tmp/tried --page docs/film.md
+    python docs/run_commands.py --out tried                     # what needs no recordings
+    python docs/run_commands.py --out tried --data-dir PATH     # PATH/ut_kinect, PATH/sbu, ...
+    python docs/run_commands.py --out tried --page docs/film.md
 
 Trainings are cut to one epoch and tables to their quick test, so results are not those of the
 documentation; everything else runs as it stands there. Files that the pages speak of, such as
