@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from keras_skeleton.evaluation.network_card import report_card
 from keras_skeleton.evaluation.recipe_words import in_words, recipe_rows
 from keras_skeleton.evaluation.run_record import ALL_CLIPS
 from keras_skeleton.evaluation.swap_test import LEAST, NOT_MEASURED, NOTHING, readable, sentences
@@ -369,6 +370,7 @@ def html_page(
         swap_head=[] if swap is None else [*readable(swap)],
         swap=[] if swap is None else readable(swap).to_numpy().tolist(),
         command=_plain(merged["command"]),
+        network=report_card(merged, classes),
         facts=_facts(merged),
         settings=settings,
         rest=rest,

@@ -17,12 +17,13 @@ from typing import Any
 
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import KEPT, read_calibration
+from keras_skeleton.evaluation.network_card import DATA, UNKNOWN, Data
 from keras_skeleton.evaluation.run_record import ALL_CLIPS
 from keras_skeleton.evaluation.swap_test import NOT_MEASURED, sentences
 from keras_skeleton.skeletons import SKELETONS
 from keras_skeleton.utils.files import write_text
 from keras_skeleton.utils.text import markdown_table, percent
-from keras_skeleton.zoo.card_facts import DATA, LIMITS, MODELS, ORDER, Data
+from keras_skeleton.zoo.card_facts import LIMITS, MODELS, ORDER
 from keras_skeleton.zoo.entries import ZOO, Entry
 from keras_skeleton.zoo.swaps import recorded_swap
 
@@ -34,7 +35,6 @@ TASKS = {
     "recognition": "Action recognition from skeletons",
     DETECTION: "Action detection in recordings of skeletons",
 }
-UNKNOWN = Data("", "", "Not recorded.", "", ())
 
 
 def card(entry: Entry, folder: Path = ZOO) -> str:

@@ -9,9 +9,10 @@ import yaml
 
 from keras_skeleton.cli import main
 from keras_skeleton.datasets.registry import SOURCES
+from keras_skeleton.evaluation.network_card import DATA
 from keras_skeleton.utils.text import percent
 from keras_skeleton.zoo.card import FOLDER, card, write_cards
-from keras_skeleton.zoo.card_facts import DATA, LIMITS, MODELS
+from keras_skeleton.zoo.card_facts import LIMITS, MODELS
 from keras_skeleton.zoo.entries import LIST, ZOO, read_zoo
 from keras_skeleton.zoo.swaps import recorded_swap
 
