@@ -57,7 +57,7 @@ CHOSEN = (
     "clips, last weights*, whose weights are averaged over the last fifth of the epochs. *Best "
     "epoch on test clips* is the papers' convention and too high by construction"
 )
-CHOSEN_BEST = f"{CHOSEN}; it is of the runs on all training clips, or{HELD_OUT} of the others"
+CHOSEN_BEST = f"{CHOSEN}; those marked{HELD_OUT} are of runs with validation clips held out"
 CHOSEN_HELD_OUT = "Validation clips are held out of the training clips"
 THETAS = (0.1, 0.3, 0.5, 0.7)
 ACCURACY = "Test accuracy in percent"

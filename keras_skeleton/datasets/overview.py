@@ -11,6 +11,7 @@ from keras_skeleton.datasets.store_versions import current_version
 from keras_skeleton.utils.errors import DatasetError
 
 INDENT = " " * 14
+MOST = 3  # stores listed of a dataset
 
 
 def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Iterator[str]:
@@ -30,19 +31,29 @@ def describe(source: Source, cache: Path, data_dir: Path | None = None) -> Itera
             missing = source.clips - found
             rest = f", {missing:,} of the published clips are missing" if missing > 0 else ""
             yield f"{INDENT}found: {found:,} clips in {folder}{rest}"
-    for store in sorted(cache.glob(f"{source.name}-*")):
+    prepared, unread = _stores(source, cache)
+    for lines, rest in ((prepared, "more"), (unread, "more that cannot be used")):
+        yield from (f"{INDENT}{line}" for line in lines[:MOST])
+        if len(lines) > MOST:
+            yield f"{INDENT}and {len(lines) - MOST} {rest} in {cache / f'{source.name}-*'}"
+
+
+def _stores(source: Source, cache: Path) -> tuple[list[str], list[str]]:
+    """What is prepared, and why other stores cannot be used, each with the newest first."""
+    prepared, unread = [], []
+    found = cache.glob(f"{source.name}-*")
+    for store in sorted(found, key=lambda path: path.lstat().st_mtime, reverse=True):
         try:
             if not (current_version(store) / "manifest.json").exists():
                 continue  # one that is being prepared
             manifest = read_manifest(store)
         except DatasetError as error:
-            yield f"{INDENT}{error}"
+            unread.append(str(error))
             continue
         if manifest["dataset"] == source.name:
             chosen = {k: v for k, v in manifest["options"].items() if v != source.options.get(k)}
             options = "".join(f", {key}={value}" for key, value in chosen.items())
             left_out = f", {len(manifest['skipped'])} skipped" if manifest["skipped"] else ""
-            yield (
-                f"{INDENT}prepared: {manifest['clips']:,} clips from {manifest['source']}"
-                f"{options}{left_out}"
-            )
+            origin = f" from {manifest['source']}" if source.needs_root else ""
+            prepared.append(f"prepared: {manifest['clips']:,} clips{origin}{options}{left_out}")
+    return prepared, unread

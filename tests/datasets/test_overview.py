@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from keras_skeleton.datasets.overview import describe
+from keras_skeleton.datasets.overview import MOST, describe
 from keras_skeleton.datasets.registry import SOURCES, get_source, load_dataset
 from keras_skeleton.datasets.store_versions import current_version
 from keras_skeleton.utils.errors import DatasetError
@@ -32,6 +34,20 @@ def test_what_is_prepared(tmp_path):
     text = lines("synthetic", tmp_path)
     assert str(store) in text
     assert "84 clips" not in text
+
+
+def test_only_the_newest_are_listed(tmp_path):
+    for subjects in range(1, 7):
+        load_dataset("synthetic", cache_dir=tmp_path, subjects=subjects, repetitions=1)
+    text = lines("synthetic", tmp_path)
+    listed = [int(n) for n in re.findall(r"subjects=(\d)", text)]
+    assert listed == [6, 5, 4]
+    assert "and 3 more" in text
+    for store in tmp_path.glob("synthetic-*"):
+        (current_version(store) / "manifest.json").write_text("{")
+    text = lines("synthetic", tmp_path)
+    assert "and 3 more that cannot be used" in text
+    assert len(text.splitlines()) == 2 + MOST + 1
 
 
 def test_every_source_says_what_to_download(tmp_path):
