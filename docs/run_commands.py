@@ -104,6 +104,8 @@ def shortened(words: list[str], data: Path | None, models: set[str]) -> list[str
         words += ["--quick"]
     elif name == "attention" and "--score" in words and "--clips" not in words:
         words += ["--clips", "8"]
+        if not {"--weights", "--runs"} & {*words}:  # else all networks of the zoo
+            words += ["--weights", "sta_lstm_ut_kinect_cs"]
     return words
 
 
