@@ -6,7 +6,7 @@ measure anew: `python -m pytest -n 0 --durations=0 -m "slow or not slow"`.
 
 SECONDS = {
     "test_notebooks_run.py": 247,
-    "test_distributed.py": 207,
+    "distributed/test_distributed.py": 207,
     "test_install.py": 180,
     "commands/test_detect_command.py": 119,
     "commands/test_fine_tune_command.py": 170,

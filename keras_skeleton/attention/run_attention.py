@@ -24,7 +24,7 @@ from keras_skeleton.attention.shares import attention_shares
 from keras_skeleton.dataset_recognizer import DatasetRecognizer, action_frames
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.synthetic.dataset import informative_frames, informative_joints
-from keras_skeleton.distributed import current
+from keras_skeleton.distributed.devices import current
 from keras_skeleton.evaluation.report import write_report
 from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment

@@ -25,7 +25,7 @@ from keras_skeleton.utils.program import program
 if TYPE_CHECKING:
     from keras_skeleton.datasets.dataset import SkeletonDataset
     from keras_skeleton.datasets.source import Source
-    from keras_skeleton.distributed import Job
+    from keras_skeleton.distributed.hosts import Job
 
 
 def parser_for(command: str, description: str | None) -> argparse.ArgumentParser:
@@ -157,7 +157,7 @@ def start_keras(
         precision: Name of a Keras dtype policy, such as `"mixed_bfloat16"`.
         job: Distributed training that this process joins first.
     """
-    from keras_skeleton.distributed import free_memory
+    from keras_skeleton.distributed.devices import free_memory
 
     if job is not None:
         job.prepare()

@@ -36,7 +36,10 @@ from keras_skeleton.commands.network import (
     weights_file,
 )
 from keras_skeleton.datasets.own_protocols import ALL
-from keras_skeleton.distributed import Job, current, distributed_session, use_all
+from keras_skeleton.distributed.devices import current
+from keras_skeleton.distributed.hosts import Job
+from keras_skeleton.distributed.mirrored import use_all
+from keras_skeleton.distributed.session import distributed_session
 from keras_skeleton.evaluation.run_record import PART, TRAIN_ON
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.recipes.settings import with_settings

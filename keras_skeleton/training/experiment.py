@@ -29,7 +29,7 @@ from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.own_protocols import ALL
 from keras_skeleton.datasets.published import not_published
 from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
-from keras_skeleton.distributed import current
+from keras_skeleton.distributed.devices import current
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration
 from keras_skeleton.evaluation.report import merge_runs

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from keras_skeleton.datasets.dataset import SkeletonDataset
-from keras_skeleton.distributed import current
+from keras_skeleton.distributed.devices import current
 from keras_skeleton.models.preprocessing import describe_skeleton
 from keras_skeleton.utils._version import __version__
 from keras_skeleton.utils.processes import cores

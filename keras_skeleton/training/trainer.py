@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_skeleton.distributed import current
+from keras_skeleton.distributed.devices import current
 from keras_skeleton.layers import augmentation
 from keras_skeleton.models.head import named_layers
 from keras_skeleton.recipes.recipe import Recipe

@@ -16,13 +16,16 @@ import pandas as pd
 import pytest
 
 from keras_skeleton import cli
-from keras_skeleton import distributed as distribution
 from keras_skeleton.checkpoints.weights import _datasets
-from keras_skeleton.distributed import DistributionError, Hosts, Job
+from keras_skeleton.distributed import devices, hosts
+from keras_skeleton.distributed.devices import DistributionError
+from keras_skeleton.distributed.hosts import Hosts, Job
+from keras_skeleton.distributed.mirrored import use_all
+from keras_skeleton.distributed.session import STOPPED
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.training.experiment import Experiment
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parent, HERE.parents[1]))),
@@ -107,8 +110,8 @@ def test_a_training_in_bfloat16_is_another_experiment(two_devices):
 
 
 def test_one_device_trains_alone():
-    assert "one CPU" in distribution.use_all()
-    assert distribution.current().replicas == 1
+    assert "one CPU" in use_all()
+    assert devices.current().replicas == 1
 
 
 # ---------------------------------------------------------------- two processes
@@ -134,7 +137,7 @@ def runs(tmp_path_factory):
 def test_when_a_process_dies_the_others_say_how_to_go_on(runs):
     (first, _, errors), (second, _, last_words) = runs[1]
     assert second == -signal.SIGKILL
-    assert first == distribution.STOPPED
+    assert first == STOPPED
     assert re.search("process 0 of 2: .*--resume", errors.splitlines()[-1])
     assert "Traceback" not in errors
     assert re.search("process 1 of 2: .*--resume", last_words.splitlines()[-1])
@@ -192,7 +195,7 @@ def test_another_backend_is_refused(monkeypatch):
 
 
 def test_a_coordinator_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(distribution, "JOIN", 0)
+    monkeypatch.setattr(hosts, "JOIN", 0)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     job = Job(f"127.0.0.1:{free_port()}", 2, 1)
     with pytest.raises(DistributionError, match=f"{job.coordinator}: .*--process-id 0"):
@@ -230,7 +233,7 @@ def test_other_work_in_another_process(monkeypatch):
 
 def test_the_message_of_a_process_that_is_aborted():
     code = (
-        "import os; from keras_skeleton.distributed import CrashReporter;"
+        "import os; from keras_skeleton.distributed.session import CrashReporter;"
         "reporter = CrashReporter('first'); reporter.set('second'); {}"
     )
     for stop, said in (("os.abort()", "second\n"), ("reporter.set('')", "")):
@@ -245,7 +248,7 @@ def test_the_message_of_a_process_that_is_aborted():
 def test_the_second_process_of_a_finished_run_has_nothing_to_do(tmp_path, toy, monkeypatch):
     """Nor does it write into the run's folder."""
 
-    class Second(distribution.Devices):
+    class Second(devices.Devices):
         process, processes = 1, 2
 
         def decide(self, make):
@@ -254,7 +257,7 @@ def test_the_second_process_of_a_finished_run_has_nothing_to_do(tmp_path, toy, m
         def send(self, run, folds):
             raise AssertionError("process 0 sends nothing")
 
-    monkeypatch.setattr(distribution, "_current", Second())
+    monkeypatch.setattr(devices, "_current", Second())
     recipe = get_recipe("lstm", "sbu")
     run = Experiment("lstm", toy, "cs", recipe=recipe, folder=tmp_path / "run", command="toy")
     assert run.fit(resume=True) is None

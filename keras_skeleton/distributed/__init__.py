@@ -1,0 +1,1 @@
+"""Data-parallel training of one network on several devices; start with `devices.py`."""
