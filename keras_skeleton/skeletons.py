@@ -38,6 +38,7 @@ class Skeleton:
     Roles that a layout lacks, such as the hips of a hand, are empty; see `need`.
 
     Example:
+        >>> from keras_skeleton.skeletons import get_skeleton
         >>> skeleton = get_skeleton("kinect_v2")
         >>> skeleton.size, skeleton.index("left_wrist")
         (25, 6)
@@ -90,6 +91,7 @@ class Skeleton:
             SkeletonRoleError: The layout lacks a role.
 
         Example:
+            >>> from keras_skeleton.skeletons import get_skeleton
             >>> get_skeleton("mediapipe_hand21").need("hips", of="coordinates 'hips'")
             Traceback (most recent call last):
                 ...
@@ -407,6 +409,7 @@ def get_skeleton(skeleton: str | Skeleton) -> Skeleton:
         UnknownNameError: There is no layout of this name.
 
     Example:
+        >>> from keras_skeleton.skeletons import get_skeleton
         >>> get_skeleton("sbu").joints[:3]
         ('head', 'neck', 'torso')
     """
@@ -470,6 +473,7 @@ def joint_map(source: str | Skeleton, target: str | Skeleton) -> np.ndarray:
         SkeletonMapError: The source has no joint at some of the target's places.
 
     Example:
+        >>> from keras_skeleton.skeletons import get_skeleton, joint_map
         >>> v2, v1 = get_skeleton("kinect_v2"), get_skeleton("kinect_v1")
         >>> [v2.joints[i] for i in joint_map(v2, v1)[:3]]
         ['spine_base', 'spine_mid', 'spine_shoulder']
@@ -492,6 +496,8 @@ def matched_joints(source: str | Skeleton, target: str | Skeleton) -> np.ndarray
     """As `joint_map`, with -1 for the target's joints that the source does not have.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.skeletons import get_skeleton, matched_joints
         >>> matched = matched_joints("kinect_v1", "kinect_v2")
         >>> [get_skeleton("kinect_v2").joints[k] for k in np.flatnonzero(matched < 0)]
         ['neck', 'left_hand_tip', 'left_thumb', 'right_hand_tip', 'right_thumb']

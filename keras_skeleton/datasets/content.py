@@ -29,6 +29,9 @@ def content_of(
         info: The manifest of its store, if it has one.
 
     Example:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.content import content_of
         >>> samples = pd.DataFrame({"name": ["a", "b"], "frames": [20, 30]})
         >>> found = content_of(np.zeros((50, 25, 3), np.float32), samples, {})
         >>> found["clips"], found["frames"], len(found["rows"])

@@ -46,6 +46,8 @@ class Fold(NamedTuple):
         test: int (n,), those of the test clips. The three sets are disjoint.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.dataset import Fold
         >>> fold = Fold(np.array([0, 1]), np.array([2]), np.array([3]))
         >>> fold.test
         array([3])
@@ -72,6 +74,7 @@ def protocol_name(name: str, known: Collection[str], of: str) -> str:
         UnknownNameError: The dataset has no such protocol.
 
     Example:
+        >>> from keras_skeleton.datasets.dataset import protocol_name
         >>> protocol_name("xsub", ["csub", "cset"], of="ntu120")
         'csub'
     """
@@ -110,6 +113,9 @@ class SkeletonDataset:
         DatasetError: Columns are missing, or the arrays do not fit together.
 
     Example:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from keras_skeleton import SkeletonDataset
         >>> from keras_skeleton.skeletons import get_skeleton
         >>> samples = pd.DataFrame({
         ...     "name": ["clip1", "clip2"], "label": [0, 1], "subject": [1, 2], "view": 1,
@@ -236,6 +242,7 @@ def first_skipped(skipped: Sequence[Sequence[str]]) -> list[str]:
     """Lines about the first of the skipped items, each a place and a reason.
 
     Example:
+        >>> from keras_skeleton.datasets.dataset import first_skipped
         >>> first_skipped([("a.npy", "is empty")])
         ['  a.npy: is empty']
     """
@@ -255,6 +262,7 @@ class ReadReport:
         published: Counts that differ from the published ones, in words.
 
     Example:
+        >>> from keras_skeleton.datasets.dataset import ReadReport
         >>> report = ReadReport()
         >>> report.skip("clips/a.txt:12", "3 numbers, expected 75")
         >>> report.skipped[0].why

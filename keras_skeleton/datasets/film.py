@@ -121,6 +121,8 @@ def resample(frames: np.ndarray, at: np.ndarray, times: np.ndarray) -> np.ndarra
     """Interpolates poses (T, ...) of the times `at` (T,) at other times (S,): float64 (S, ...).
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.film import resample
         >>> resample(np.array([[0.0], [2.0]]), np.array([0, 4]), np.array([0, 1, 2])).ravel()
         array([0. , 0.5, 1. ])
     """
@@ -141,6 +143,7 @@ def pieces(length: int) -> Iterator[tuple[int, int]]:
     """Cuts `length` frames into equal pieces of at most LONGEST frames; none below SHORTEST.
 
     Example:
+        >>> from keras_skeleton.datasets.film import pieces
         >>> list(pieces(100)), list(pieces(15))
         ([(0, 33), (33, 66), (66, 100)], [])
     """
@@ -164,6 +167,7 @@ def windows(
             is not shorter than the action.
 
     Example:
+        >>> from keras_skeleton.datasets.film import windows
         >>> list(windows(0, 40, 40, many=1))
         [(12, 16), (4, 32)]
         >>> list(windows(30, 50, 90, many=3, beyond=True))[-3:]  # 20 frames in windows of 32

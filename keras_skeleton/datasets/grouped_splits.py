@@ -21,6 +21,8 @@ def linked_groups(samples: pd.DataFrame, columns: Iterable[str]) -> np.ndarray:
     missing column.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.grouped_splits import linked_groups
         >>> table = pd.DataFrame({"subject": [1, 1, 2, 3], "recording": [1, 2, 3, 3]})
         >>> linked_groups(table, ["subject", "recording"])
         array([0, 0, 1, 1])
@@ -76,6 +78,8 @@ def deal_groups(groups: np.ndarray, labels: np.ndarray, hands: int) -> np.ndarra
         hands: Number of parts.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.grouped_splits import deal_groups
         >>> deal_groups(np.arange(6), np.array([0, 0, 0, 1, 1, 1]), 3)
         array([0, 1, 2, 0, 1, 2])
     """
@@ -110,6 +114,8 @@ def draw_groups(
         seed: Seed of the draw.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.grouped_splits import draw_groups
         >>> drawn = draw_groups(np.arange(20), np.repeat([0, 1], 10), 0.2, (0,))
         >>> int(drawn[:10].sum()), int(drawn[10:].sum())
         (2, 2)

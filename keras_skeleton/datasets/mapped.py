@@ -21,6 +21,8 @@ class MappedRows:
         order: int (W,), the joint of `rows` at each place.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.mapped import MappedRows
         >>> rows = MappedRows(np.arange(12.0).reshape(2, 2, 3), np.array([1]))
         >>> rows.shape, rows[0:1].tolist()
         ((2, 1, 3), [[[3.0, 4.0, 5.0]]])
@@ -54,6 +56,7 @@ def with_skeleton(dataset: SkeletonDataset, skeleton: Skeleton) -> SkeletonDatas
         SkeletonMapError: The dataset lacks some of the joints.
 
     Example:
+        >>> from keras_skeleton.datasets.mapped import with_skeleton
         >>> from keras_skeleton.datasets.registry import load_dataset
         >>> from keras_skeleton.skeletons import get_skeleton
         >>> dataset = load_dataset("synthetic", subjects=2, repetitions=1)  # kinect_v2

@@ -136,6 +136,7 @@ def is_table(name: str) -> bool:
     """Whether a file holds labels or intervals instead of a clip, by its path in the folder.
 
     Example:
+        >>> from keras_skeleton.datasets.own_files import is_table
         >>> is_table("intervals.csv"), is_table("anna/rec1.intervals.csv"), is_table("rec1.csv")
         (True, True, False)
     """

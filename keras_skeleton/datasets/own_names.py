@@ -17,6 +17,7 @@ def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts numbers in names by their value.
 
     Example:
+        >>> from keras_skeleton.datasets.own_names import natural
         >>> sorted(["subject10", "Subject9", "subject2"], key=natural)
         ['subject2', 'Subject9', 'subject10']
     """
@@ -68,6 +69,7 @@ def subjects_in_names(files: Sequence[str]) -> dict[str, str]:
     Names such as `s06_e01`, `P003`, `subject_2/walk` and NTU's `S001C001P003` are known.
 
     Example:
+        >>> from keras_skeleton.datasets.own_names import subjects_in_names
         >>> subjects_in_names(["s01_e01.npy", "s02_e01.npy"])
         {'s01_e01.npy': '1', 's02_e01.npy': '2'}
         >>> subjects_in_names(["rec1.npy", "rec2.npy"])
@@ -92,6 +94,7 @@ def lookalikes(names: Iterable[str]) -> list[list[str]]:
     """Groups of names that differ only in case, spaces or leading zeros.
 
     Example:
+        >>> from keras_skeleton.datasets.own_names import lookalikes
         >>> lookalikes(["wave", "sit", "Wave", "p1", "p01"])
         [['Wave', 'wave'], ['p01', 'p1']]
     """

@@ -239,6 +239,7 @@ def video_names(files: Iterable[str]) -> dict[str, str]:
     """Names of recordings for files of results: without suffix, where that is enough.
 
     Example:
+        >>> from keras_skeleton.datasets.own_recordings import video_names
         >>> list(video_names(["a/rec1.npy", "b/rec1.npy", "rec2.npy", "rec2.csv"]).values())
         ['a_rec1', 'b_rec1', 'rec2.npy', 'rec2.csv']
     """

@@ -32,6 +32,9 @@ def random_holdout(fraction: float = 0.1, seed: int = 0) -> Holdout:
         A function of (samples, training indices, fold number) that returns a mask over the indices.
 
     Example:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.protocols import random_holdout
         >>> samples = pd.DataFrame({"label": [0] * 10 + [1] * 10})
         >>> held = random_holdout(0.2)(samples, np.arange(20), 0)
         >>> int(held[:10].sum()), int(held[10:].sum())
@@ -71,6 +74,9 @@ def group_holdout(columns: str | list[str], groups: float = 1, seed: int = 0) ->
         A function of (samples, training indices, fold number) that returns a mask over the indices.
 
     Example:
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.protocols import group_holdout
         >>> samples = pd.DataFrame({"subject": [1, 1, 2, 2, 3, 3]})
         >>> held = group_holdout("subject")(samples, np.arange(6), 0)
         >>> samples["subject"][held].nunique()
@@ -99,6 +105,8 @@ def split(samples: pd.DataFrame, test: np.ndarray, holdout: Holdout, fold: int =
         fold: Number of the fold, which `holdout` uses as a seed.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.protocols import group_holdout, split
         >>> samples = pd.DataFrame({"subject": [1, 2, 3, 3]})
         >>> fold = split(samples, samples["subject"] == 3, group_holdout("subject"))
         >>> len(fold.train), len(fold.validation), fold.test
@@ -118,6 +126,8 @@ def train_on(column: str, values: Iterable[int], holdout: Holdout) -> Protocol:
         holdout: Selects validation clips from the training clips.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.protocols import random_holdout, train_on
         >>> samples = pd.DataFrame({"label": [0, 0, 0, 0], "view": [1, 2, 3, 3]})
         >>> [fold] = train_on("view", [2, 3], random_holdout())(samples)
         >>> fold.test
@@ -143,6 +153,8 @@ def listed(column: str, holdout: Holdout, absent: str) -> Protocol:
         absent: Message of the DatasetError raised if there are no training or no test clips.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.protocols import listed, random_holdout
         >>> samples = pd.DataFrame({"label": [0, 0, 0], "xsub": [TRAIN, TEST, NEITHER]})
         >>> [fold] = listed("xsub", random_holdout(), "no split file")(samples)
         >>> fold.train, fold.test
@@ -167,6 +179,8 @@ def leave_one_out(columns: str | list[str], holdout: Holdout) -> Protocol:
         holdout: Selects validation clips from the training clips.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.datasets.protocols import leave_one_out, random_holdout
         >>> samples = pd.DataFrame({"label": [0, 0, 0], "subject": [1, 2, 2]})
         >>> [fold.test for fold in leave_one_out("subject", random_holdout())(samples)]
         [array([0]), array([1, 2])]

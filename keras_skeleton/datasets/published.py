@@ -14,6 +14,7 @@ def published_differences(dataset: SkeletonDataset, protocol: str) -> list[str]:
         protocol: Name of one of its protocols.
 
     Example:
+        >>> from keras_skeleton.datasets.published import published_differences
         >>> import keras_skeleton as ks
         >>> published_differences(ks.load_dataset("synthetic", subjects=4, repetitions=1), "cs")
         []

@@ -107,6 +107,9 @@ def read_splits(path: Path, given: dict[Any, Any], report: ReadReport) -> dict[s
         dict from clip names to TRAIN, VALIDATION or TEST.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.datasets.dataset import ReadReport
+        >>> from keras_skeleton.datasets.pyskl_splits import read_splits
         >>> given = {"sub_train": ["a", "b"], "sub_test": ["c"]}
         >>> read_splits(Path("x.pkl"), given, ReadReport())
         {'own': {'a': 1, 'b': 1, 'c': 0}}

@@ -21,6 +21,7 @@ def get_source(name: str) -> Source:
         UnknownNameError: There is no dataset of this name; the message suggests the most similar.
 
     Example:
+        >>> from keras_skeleton.datasets.registry import get_source
         >>> source = get_source("ntu")
         >>> source.title, list(source.protocols)
         ('NTU RGB+D (Shahroudy et al., 2016)', ['cs', 'cv'])
@@ -60,6 +61,7 @@ def load_dataset(
         DatasetError: There are no files or no usable clips; with `strict`, a file is bad.
 
     Example:
+        >>> from keras_skeleton import load_dataset
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as cache:
         ...     dataset = load_dataset("synthetic", cache_dir=cache, subjects=1, repetitions=1)

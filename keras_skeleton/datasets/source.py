@@ -194,6 +194,7 @@ def load(
             `strict`) a file is bad or missing.
 
     Example:
+        >>> from keras_skeleton.datasets.source import load
         >>> from tempfile import TemporaryDirectory
         >>> from keras_skeleton.datasets.registry import get_source
         >>> with TemporaryDirectory() as cache:

@@ -37,6 +37,8 @@ class SourceFiles:
         skipped: Paths that the reader skipped although they are none of the dataset's files.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.datasets.source_files import SourceFiles
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder, "a.txt")
@@ -176,6 +178,7 @@ def listed(changes: list[str]) -> str:
     """The first changes in words.
 
     Example:
+        >>> from keras_skeleton.datasets.source_files import listed
         >>> listed(["a is new", "b is new", "c is new", "d is new"])
         'a is new, b is new, c is new and 1 more'
     """

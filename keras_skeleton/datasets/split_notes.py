@@ -28,6 +28,7 @@ def subjects_line(dataset: SkeletonDataset, fold: Fold) -> str:
     """Who is trained, validated and tested on; empty if the subjects are unknown.
 
     Example:
+        >>> from keras_skeleton.datasets.split_notes import subjects_line
         >>> import keras_skeleton as ks
         >>> dataset = ks.load_dataset("synthetic", subjects=4, repetitions=1)
         >>> subjects_line(dataset, next(dataset.folds("cs")))
@@ -59,6 +60,9 @@ def noisy_note(fold: Fold) -> str:
     """A note if the epoch is selected on few clips or none; empty otherwise.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.dataset import Fold
+        >>> from keras_skeleton.datasets.split_notes import noisy_note
         >>> noisy_note(Fold(np.arange(30), np.arange(30, 36), np.arange(36, 60)))
         'the epoch is selected on 6 validation clips only, which is a noisy choice'
     """

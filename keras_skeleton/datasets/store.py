@@ -81,6 +81,9 @@ class StoreWriter:
         classes: Class names.
 
     Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.store import StoreWriter, open_store
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     with StoreWriter(Path(folder, "toy"), "kinect_v2", ["wave", "nod"]) as writer:
@@ -341,6 +344,7 @@ def open_store(
             match the manifest or have values that are not finite.
 
     Example:
+        >>> from keras_skeleton.datasets.store import open_store
         >>> open_store("/no/such/folder", "toy", protocols={})
         Traceback (most recent call last):
             ...
@@ -406,6 +410,9 @@ def verify_store(path: str | Path, name: str = "", way: str = "") -> None:
             not finite.
 
     Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.store import StoreWriter, verify_store
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     with StoreWriter(Path(folder, "toy"), "kinect_v2", ["wave"]) as writer:

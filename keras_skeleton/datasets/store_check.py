@@ -42,6 +42,8 @@ def again(
         options: Reader options that are not the default.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.datasets.store_check import again
         >>> again("sbu", Path("/data/sbu"))
         'write the store again: keras-skeleton prepare --dataset sbu --data-dir /data/sbu --force'
     """

@@ -216,6 +216,7 @@ def bundle(functions: Sequence[Callable[..., Any]], bind: Mapping[str, Any] | No
             the same name.
 
     Example:
+        >>> from keras_skeleton.deploy.bundle import bundle
         >>> from keras_skeleton.transforms.time import pad_time
         >>> source = bundle([pad_time])
         >>> "def pad_centred(" in source, "import keras_skeleton" in source

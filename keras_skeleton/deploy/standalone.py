@@ -169,6 +169,7 @@ def describe(preprocessing: Preprocessing) -> dict[str, Any]:
         `frames_argument`, the argument that takes the number of frames, if it depends on the clip.
 
     Example:
+        >>> from keras_skeleton.deploy.standalone import describe
         >>> from keras_skeleton.models.preprocessing import Preprocessing
         >>> from keras_skeleton.skeletons import get_skeleton
         >>> facts = describe(Preprocessing("mans9", get_skeleton("sbu"), bodies=2))

@@ -46,6 +46,8 @@ class Calibration:
         clips: Number of validation clips.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.evaluation.calibration import Calibration
         >>> calibration = Calibration(2.0, 0.6, 3.0, "logits", np.eye(2), np.eye(2), clips=20)
         >>> calibration.probabilities([[2.0, 0.0]]).round(2)
         array([[0.73, 0.27]])
@@ -160,6 +162,8 @@ def fit_calibration(
         ValueError: If there are no training or no validation clips.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.evaluation.calibration import fit_calibration
         >>> rng = np.random.default_rng(0)
         >>> labels = np.arange(60) % 3
         >>> features = np.eye(3)[labels] + rng.normal(0, 0.1, (60, 3))
@@ -219,6 +223,8 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         labels: True class indices, int (n,).
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.evaluation.calibration import fit_temperature
         >>> logits = 10 * np.eye(2)[[0, 1, 0, 1]]
         >>> labels = [0, 1, 1, 0]  # half of them wrong, with a probability of 1
         >>> fit_temperature(logits, labels) > 10
@@ -251,6 +257,7 @@ def auroc(known: ArrayLike, unknown: ArrayLike) -> float:
         unknown: Scores of other clips, (m,).
 
     Example:
+        >>> from keras_skeleton.evaluation.calibration import auroc
         >>> auroc([0.1, 0.2, 0.3], [0.3, 0.9])
         0.9166666666666666
     """

@@ -57,6 +57,7 @@ def recipe_rows(settings: Mapping[str, Any]) -> tuple[list[tuple[str, str, str]]
         are left out.
 
     Example:
+        >>> from keras_skeleton.evaluation.recipe_words import recipe_rows
         >>> settings = {"epochs": 20, "clipnorm": None, "sources": {"epochs": "paper, Sec. 4"}}
         >>> recipe_rows({**settings, "schedule": {"name": "Cosine", "warmup": 1}})[0]
         [('epochs', '20', 'paper, Sec. 4'), ('learning rate over time', \
@@ -83,6 +84,7 @@ def words(name: str) -> str:
     """A name of the code as words.
 
     Example:
+        >>> from keras_skeleton.evaluation.recipe_words import words
         >>> words("learning_rate"), words("RandomTemporalCrop"), words("lambda1")
         ('learning rate', 'random temporal crop', 'lambda 1')
     """
@@ -95,6 +97,7 @@ def in_words(value: Any) -> str:
     """A plain value of a JSON file as words.
 
     Example:
+        >>> from keras_skeleton.evaluation.recipe_words import in_words
         >>> in_words({"coordinates": "actor_displacement", "smooth": True, "degrees": [5, 20, 5]})
         'coordinates: actor displacement; smooth: yes; degrees: 5, 20, 5'
     """

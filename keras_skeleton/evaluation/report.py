@@ -242,6 +242,7 @@ def merge_runs(run_dirs: str | Path | Iterable[str | Path]) -> dict[str, Any]:
             is finished, or if files are missing or damaged.
 
     Example:
+        >>> from keras_skeleton.evaluation.report import merge_runs
         >>> merge_runs("runs/mans9_ntu_cs")["accuracy"]  # doctest: +SKIP
         0.83
     """
@@ -471,6 +472,7 @@ def write_report(run_dirs: str | Path | Iterable[str | Path], out: str | Path) -
         InUseError: Another process writes to the output folder.
 
     Example:
+        >>> from keras_skeleton.evaluation.report import write_report
         >>> print(write_report("runs/mans9_ntu_cs", "report"))  # doctest: +SKIP
     """
     with locked(out):

@@ -66,6 +66,7 @@ def upgraded(content: Any) -> Any:
     `read` is now `preprocessing`.
 
     Example:
+        >>> from keras_skeleton.evaluation.run_record import upgraded
         >>> upgraded({"variant": "paper", "recipe": {"epochs": 30}, "accuracy_paper": 0.9})
         {'recipe': 'paper', 'best_test_accuracy': 0.9, 'settings': {'epochs': 30}}
     """
@@ -142,6 +143,8 @@ def run_folder(path: Path) -> tuple[Path, int | None] | None:
     belongs to; None if there is no run.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.evaluation.run_record import run_folder
         >>> run_folder(Path("no_such_run/fold_01/best.weights.h5")) is None
         True
     """
@@ -156,6 +159,7 @@ def experiment_differences(first: Mapping[str, Any], second: Mapping[str, Any]) 
     """Lists the settings in which two runs differ although parts of one experiment must share them.
 
     Example:
+        >>> from keras_skeleton.evaluation.run_record import experiment_differences
         >>> experiment_differences({"settings": {"epochs": 30}}, {"settings": {"epochs": 12}})
         ['settings.epochs: 30 and 12']
     """
@@ -188,6 +192,7 @@ def other_data(run: Mapping[str, Any], read: Mapping[str, Any]) -> list[str]:
         read: Its entries about the dataset, as they would be now.
 
     Example:
+        >>> from keras_skeleton.evaluation.run_record import other_data
         >>> other_data({"content": {"clips": 282}}, {"content": {"clips": 281}})
         ['content.clips: 282 and 281']
     """
@@ -313,6 +318,8 @@ def portable(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """A run's record without absolute paths: `data_dir` starts from the run's folder.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.evaluation.run_record import portable
         >>> portable({"data_dir": "/data/ntu"}, Path("/data/runs/1"))
         {'data_dir': '../../ntu'}
     """

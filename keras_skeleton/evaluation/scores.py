@@ -39,6 +39,7 @@ class Score:
         loss: Mean cross-entropy, in nats.
 
     Example:
+        >>> from keras_skeleton.evaluation.scores import score
         >>> result = score([0, 1], [[2.0, 0.0], [1.0, 0.0]])
         >>> result.accuracy, result.clips
         (0.5, 2)
@@ -115,6 +116,7 @@ def top_k_accuracy(logits: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
             there are no clips, or k < 1.
 
     Example:
+        >>> from keras_skeleton.evaluation.scores import top_k_accuracy
         >>> logits = [[0.1, 0.5, 0.4], [0.8, 0.1, 0.1]]
         >>> top_k_accuracy(logits, [2, 0], k=1), top_k_accuracy(logits, [2, 0], k=2)
         (0.5, 1.0)
@@ -140,6 +142,7 @@ def mean_class_accuracy(labels: ArrayLike, predictions: ArrayLike, classes: int)
         ValueError: As for `confusion_matrix`, or if there are no clips.
 
     Example:
+        >>> from keras_skeleton.evaluation.scores import mean_class_accuracy
         >>> mean_class_accuracy([0, 0, 0, 1], [0, 0, 0, 0], classes=2)
         0.5
     """
@@ -166,6 +169,7 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
         ValueError: If the lengths differ, or if a class is not an integer from 0 to C - 1.
 
     Example:
+        >>> from keras_skeleton.evaluation.scores import confusion_matrix
         >>> confusion_matrix([0, 0, 1], [0, 1, 1], classes=2)
         array([[1, 1],
                [0, 1]])
@@ -195,6 +199,7 @@ def per_class_table(labels: ArrayLike, logits: ArrayLike, classes: Sequence[str]
         ValueError: As for `top_k_accuracy`, or if the number of names is not C.
 
     Example:
+        >>> from keras_skeleton.evaluation.scores import per_class_table
         >>> table = per_class_table([0, 0, 1], [[2, 1], [0, 1], [0, 3]], ["wave", "clap"])
         >>> table[["class", "recall", "confused_with"]].values.tolist()
         [['wave', 0.5, 'clap'], ['clap', 1.0, '']]
@@ -231,6 +236,7 @@ def score(labels: ArrayLike, logits: ArrayLike) -> Score:
         ValueError: As for `top_k_accuracy`.
 
     Example:
+        >>> from keras_skeleton.evaluation.scores import score
         >>> score([0, 1], [[2.0, 0.0], [1.0, 0.0]]).accuracy
         0.5
     """
@@ -293,6 +299,8 @@ def write_scores(
         ValueError: If shapes do not match, or if logits are NaN or infinite.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.evaluation.scores import read_scores, write_scores
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "scores.npz"
@@ -334,6 +342,7 @@ def read_scores(path: str | Path) -> ClipScores:
         ResultsError: If the file is missing, damaged or has other content.
 
     Example:
+        >>> from keras_skeleton.evaluation.scores import read_scores, score
         >>> scores = read_scores("runs/mans9_ntu_cs/scores.npz")  # doctest: +SKIP
         >>> score(scores.labels, scores.logits).accuracy  # doctest: +SKIP
     """

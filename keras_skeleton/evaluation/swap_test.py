@@ -60,6 +60,7 @@ def verdict(low: float, high: float) -> str:
         `"unclear"` if it reaches `MOST`, so that there are too few clips to tell.
 
     Example:
+        >>> from keras_skeleton.evaluation.swap_test import verdict
         >>> verdict(0.06, 0.17), verdict(-0.02, 0.02), verdict(0.001, 0.009), verdict(-0.03, 0.08)
         ('costs', 'nothing', 'nothing', 'unclear')
     """
@@ -82,6 +83,8 @@ def summarize(clips: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         `cost` with `low` and `high`, `changed` and `verdict`. Accuracies and costs are fractions.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.evaluation.swap_test import summarize
         >>> clips = pd.DataFrame(
         ...     {
         ...         "clip": ["a", "b"],
@@ -119,6 +122,7 @@ def points(row: Mapping[str, Any]) -> str:
     """The cost of a swap in percentage points, with its interval.
 
     Example:
+        >>> from keras_skeleton.evaluation.swap_test import points
         >>> points({"cost": 0.11, "low": 0.061, "high": 0.162})
         '+11.0 [+6.1, +16.2]'
     """
@@ -159,6 +163,7 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         rows: Rows of `summarize`.
 
     Example:
+        >>> from keras_skeleton.evaluation.swap_test import sentences
         >>> row = {"kind": "frames", "swap": "other", "clips": 99, "own": 0.838, "swapped": 0.838}
         >>> row |= {"cost": 0.0, "low": -0.01, "high": 0.01, "changed": 0.02, "verdict": "nothing"}
         >>> print(sentences([row])[0])  # doctest: +ELLIPSIS
@@ -179,6 +184,7 @@ def verdicts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
         rows: Rows of `summarize`.
 
     Example:
+        >>> from keras_skeleton.evaluation.swap_test import verdicts
         >>> row = {"kind": "frames", "swap": "other", "clips": 99, "own": 0.838, "swapped": 0.838}
         >>> row |= {"cost": 0.0, "low": -0.01, "high": 0.01, "changed": 0.02, "verdict": "nothing"}
         >>> [(said, heading) for said, heading, details in verdicts([row])]
@@ -221,6 +227,7 @@ def label(rows: Sequence[Mapping[str, Any]]) -> str:
     """A few words for captions; empty without rows.
 
     Example:
+        >>> from keras_skeleton.evaluation.swap_test import label
         >>> frames = {"kind": "frames", "swap": "other", "verdict": "nothing"}
         >>> label([frames])
         'hardly depends on the clip'

@@ -56,6 +56,7 @@ def film_poses(
         NobodyError: Nobody was found, or not this person.
 
     Example:
+        >>> from keras_skeleton.film.film_stream import film_poses
         >>> poses = film_poses("film.mp4", BlazePose(find_pose_models()))  # doctest: +SKIP
         >>> poses.clip.clip.shape, poses.clip.fps  # doctest: +SKIP
         ((124, 1, 25, 3), 29.97)
@@ -97,6 +98,7 @@ def place_note(coordinates: str) -> str | None:
     """A note on coordinates that key points from film do not have; None for others.
 
     Example:
+        >>> from keras_skeleton.film.film_stream import place_note
         >>> place_note("hips") is None
         True
     """

@@ -62,6 +62,7 @@ def label_film(
         SkeletonMapError: Its joints cannot be estimated from film.
 
     Example:
+        >>> from keras_skeleton import label_film
         >>> recognizer = ks.load_recognizer("csta_cnn_film_cs")  # doctest: +SKIP
         >>> print(label_film("film.mp4", recognizer, out="labels"))  # doctest: +SKIP
         film.mp4: waveHands 47.5 %

@@ -113,6 +113,7 @@ class LiveLabeler:
         RecognizerError: The network takes two bodies.
 
     Example:
+        >>> from keras_skeleton.film.live import LiveLabeler
         >>> with open_camera("0") as camera:  # doctest: +SKIP
         ...     labeler = LiveLabeler(recognizer, pose, camera.size)
         ...     for picture in labeler.run(camera):

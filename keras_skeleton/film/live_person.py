@@ -46,6 +46,7 @@ class LivePerson:
         first_s: Time of the first picture, which is that of the first pose; None before it.
 
     Example:
+        >>> from keras_skeleton.film.live_person import LivePerson
         >>> with open_camera("0") as camera:  # doctest: +SKIP
         ...     person = LivePerson(BlazePose(find_pose_models()), fps=15)
         ...     for frame in camera.frames():

@@ -114,6 +114,9 @@ class StepCursor:
     """Finds the step of each frame, for frames in ascending order.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.film.overlay_film import StepCursor
+        >>> from keras_skeleton.film.windows import Step
         >>> zero = np.zeros(1)
         >>> cursor = StepCursor([Step(0, 8, zero, zero, "wave"), Step(8, 16, zero, zero, "sit")])
         >>> cursor.at(7).label, cursor.at(8).label, cursor.at(16)

@@ -35,6 +35,8 @@ def kinect_pose(world: np.ndarray) -> np.ndarray:
         world: BlazePose's points (33, 3 or more): x right, y down, z away, in meters.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.film.people_labels import kinect_pose
         >>> kinect_pose(np.ones((33, 4)))[0].tolist()
         [-1.0, -1.0, 1.0]
     """
@@ -81,6 +83,7 @@ class PeopleLabeler:
         RecognizerError: The network takes two bodies: their distance is unknown here.
 
     Example:
+        >>> from keras_skeleton.film.people_labels import PeopleLabeler
         >>> labeler = PeopleLabeler(recognizer, 30, (480, 640))  # doctest: +SKIP
         >>> for frame in film.frames():  # doctest: +SKIP
         ...     for who, step in labeler.push(tracker.step(frame.image, frame.time_s)):

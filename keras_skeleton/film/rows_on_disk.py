@@ -17,6 +17,9 @@ class RowsOnDisk:
         dtype: Type of the numbers.
 
     Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from keras_skeleton.film.rows_on_disk import RowsOnDisk
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     rows = RowsOnDisk(Path(folder) / "rows", (2,), np.int32)

@@ -88,6 +88,9 @@ class SegmentBuilder:
         WindowError: The probabilities are not in order, or not between 0 and 1.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.film.segments import SegmentBuilder
+        >>> from keras_skeleton.film.windows import Step
         >>> builder = SegmentBuilder()
         >>> for t in range(3):
         ...     ended = builder.push(Step(8 * t, 8 * t + 8, np.zeros(1), np.ones(1), "wave", 1.0))
@@ -172,6 +175,9 @@ def main_label(
         The label with the most frames, from its first to its last one; None if no step has one.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.film.segments import main_label, segments
+        >>> from keras_skeleton.film.windows import Step
         >>> waves, sits = np.array([0.9, 0.1]), np.array([0.2, 0.8])
         >>> steps = [Step(0, 8, waves, waves, "wave", 0.9), Step(8, 24, sits, sits, "sit", 0.8)]
         >>> main_label(steps, segments(steps), ["wave", "sit"]).label
@@ -230,6 +236,9 @@ def segments(steps: Sequence[Step], enter: float = 0.5, leave: float = 0.3) -> l
         WindowError: The probabilities are not in order, or not between 0 and 1.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.film.segments import segments
+        >>> from keras_skeleton.film.windows import Step
         >>> waves, sits = np.array([0.9, 0.1]), np.array([0.2, 0.8])
         >>> steps = [Step(0, 8, waves, waves, "wave", 0.9), Step(8, 16, waves, waves, "wave", 0.9)]
         >>> steps += [Step(16, 24, sits, sits, "sit", 0.8)]

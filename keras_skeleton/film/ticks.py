@@ -21,6 +21,7 @@ class Ticks:
         fps: Ticks per second.
 
     Example:
+        >>> from keras_skeleton.film.ticks import Ticks
         >>> ticks = Ticks(10)
         >>> [len(ticks.push(time_s, [])) for time_s in (0.0, 0.05, 0.3)]
         [1, 0, 3]

@@ -99,6 +99,7 @@ class StreamLabeler:
         RecognizerError: The network needs films in addition to joints.
 
     Example:
+        >>> from keras_skeleton.film.windows import StreamLabeler
         >>> labeler = StreamLabeler(recognizer, fps=30, skeleton="kinect_v2")  # doctest: +SKIP
         >>> steps = [s for pose in clip for s in labeler.push(pose)]  # doctest: +SKIP
         >>> steps += labeler.finish()  # doctest: +SKIP
@@ -375,6 +376,7 @@ def whole(steps: Sequence[Step], recognizer: Recognizer, top: int = 3) -> Predic
         The prediction; None if nobody is in any step.
 
     Example:
+        >>> from keras_skeleton.film.windows import whole
         >>> print(whole(steps, labeler.recognizer))  # doctest: +SKIP
         wave 90.0 %
     """

@@ -76,6 +76,7 @@ def with_enough_steps(recipe: Recipe, frames: int) -> Recipe:
         frames: Number of frames of all recordings.
 
     Example:
+        >>> from keras_skeleton.recipes.gate_net import RECIPES, with_enough_steps
         >>> with_enough_steps(RECIPES["gate_b", "*", "tuned"], frames=4000).epochs
         300
     """

@@ -113,6 +113,7 @@ def create_app(
         most_results: Number of results that are kept.
 
     Example:
+        >>> from keras_skeleton.serve.app import About, create_app
         >>> about = About("net", ["wave"], ["#0072B2"], [".mp4"], [".npy"])
         >>> app = create_app(lambda *_: None, about, key="abc")
         >>> app.state.key
@@ -157,6 +158,8 @@ class Guard:
         key: First part of all addresses.
 
     Example:
+        >>> from starlette.middleware import Middleware
+        >>> from keras_skeleton.serve.app import Guard
         >>> Middleware(Guard, key="abc").cls is Guard
         True
     """
@@ -277,6 +280,7 @@ def tame_name(name: str) -> str:
     r"""Makes a file name from elsewhere safe in any folder: letters, digits, and few signs.
 
     Example:
+        >>> from keras_skeleton.serve.app import tame_name
         >>> tame_name("../../etc/pass wd.mp4"), tame_name("C:\\x\\a%03d?.avi"), tame_name("..")
         ('.._.._etc_pass wd.mp4', 'C__x_a_03d_.avi', '_..')
     """

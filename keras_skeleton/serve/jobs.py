@@ -87,6 +87,7 @@ class Jobs:
         most: Number of finished jobs that are kept. The oldest is deleted first.
 
     Example:
+        >>> from keras_skeleton.serve.jobs import Jobs
         >>> jobs = Jobs(label, folder)  # doctest: +SKIP
         >>> job = jobs.submit(*jobs.new_file("film.mp4"), "film.mp4")  # doctest: +SKIP
         >>> jobs.close()  # doctest: +SKIP

@@ -41,6 +41,8 @@ class FileLabeler:
         people: Number of people of a film who are followed at a time.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.serve.labeler import FileLabeler
         >>> label = FileLabeler(recognizer, lambda: BlazePose(find_pose_models()))  # doctest: +SKIP
         >>> label(Path("film.mp4"), Path("out")).summary  # doctest: +SKIP
         'waveHands 93 %'

@@ -78,6 +78,8 @@ def order_by_motion(clip: np.ndarray) -> np.ndarray:
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.bodies import order_by_motion
         >>> clip = np.ones((3, 2, 25, 3))
         >>> clip[:, 1, :, 0] = [[1], [2], [3]]  # body 1 moves along x
         >>> order_by_motion(clip)[:, 0, 0, 0]
@@ -108,6 +110,8 @@ def drop_ghosts(clip: np.ndarray) -> np.ndarray:
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.bodies import drop_ghosts
         >>> clip = np.ones((20, 2, 25, 3))
         >>> clip[5:, 1] = 0  # body 1 is present in 5 frames only
         >>> drop_ghosts(clip).shape
@@ -140,6 +144,8 @@ def merge_bodies(clip: np.ndarray, slots: int = 2) -> np.ndarray:
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.bodies import merge_bodies
         >>> clip = np.zeros((4, 3, 25, 3))
         >>> clip[:, 0] = 1
         >>> clip[:2, 1] = 2  # the tracker lost this person after two frames
@@ -180,6 +186,8 @@ def join_tracks(poses: np.ndarray, frames: np.ndarray, tracks: np.ndarray) -> np
         The person of each pose, numbered from 0 in order of appearance.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.bodies import join_tracks
         >>> poses = np.ones((4, 25, 3))
         >>> poses[2] += 1.2  # another person
         >>> join_tracks(poses, np.array([0, 1, 5, 5]), np.array([0, 0, 1, 2]))
@@ -256,6 +264,8 @@ def two_actors(clip: np.ndarray) -> np.ndarray:
         ValueError: Wrong shape, NaN or infinity, or no body in any frame.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.bodies import two_actors
         >>> clip = np.random.default_rng(0).normal(size=(30, 4, 25, 3))
         >>> clip[10:, 2:] = 0
         >>> two_actors(clip).shape

@@ -14,6 +14,8 @@ def body_size(clip: np.ndarray) -> float:
     """The median of the largest extent of the bodies of a clip (T, M, V, 3); 0 without bodies.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.geometry import body_size
         >>> clip = np.zeros((2, 1, 25, 3))
         >>> clip[:, 0, 3, 1] = 1.7  # a head
         >>> body_size(clip)
@@ -75,6 +77,8 @@ def body_frame(pose: np.ndarray, skeleton: str | Skeleton) -> tuple[np.ndarray, 
         unit vectors x, y and z as columns.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.geometry import body_frame
         >>> pose = np.random.default_rng(0).normal(size=(25, 3))
         >>> origin, axes = body_frame(pose, "kinect_v2")
         >>> origin.shape, bool(np.allclose(axes.T @ axes, np.eye(3)))
@@ -124,6 +128,8 @@ def to_body_frame(
         ValueError: Wrong shape, NaN or infinity, or unknown `signs`.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.geometry import to_body_frame
         >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
         >>> moved = clip + [1.0, 0.0, 2.0]  # another position of the camera
         >>> bool(np.allclose(to_body_frame(clip), to_body_frame(moved)))
@@ -162,6 +168,9 @@ def to_hips(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.ndar
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> from keras_skeleton.transforms.geometry import to_hips
         >>> clip = np.random.default_rng(0).normal(size=(30, 1, 25, 3))
         >>> hips = to_hips(clip)[:, 0, list(get_skeleton("kinect_v2").hips)]
         >>> bool(np.allclose(hips.mean(axis=1), 0))

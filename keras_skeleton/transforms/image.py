@@ -54,6 +54,8 @@ def mans_image(
             with `joints="pad"`.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.image import mans_image
         >>> clip = np.random.default_rng(0).normal(size=(80, 2, 25, 3))
         >>> mans_image(clip).shape
         (50, 50, 3)

@@ -30,6 +30,8 @@ def fill_missing(
         ValueError: Wrong shape or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.missing import fill_missing
         >>> clip = np.ones((3, 1, 25, 3))
         >>> clip[:, 0, 7, 0] = [2, np.nan, 4]
         >>> clip, filled = fill_missing(clip)

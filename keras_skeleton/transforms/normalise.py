@@ -55,6 +55,8 @@ def to_actor_frame(
             from all frames.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.normalise import to_actor_frame
         >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
         >>> closer = 2 * clip + [0.0, 0.0, 1.0]  # larger bodies, at another position
         >>> bool(np.allclose(to_actor_frame(clip), to_actor_frame(closer)))
@@ -102,6 +104,8 @@ def to_actor_displacement(
         ValueError: Wrong shape, NaN or infinity, or an actor that is absent from all frames.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.normalise import to_actor_displacement
         >>> pose = np.random.default_rng(0).normal(size=(1, 1, 25, 3))
         >>> still = np.repeat(pose, 30, axis=0)
         >>> bool(np.allclose(to_actor_displacement(still), 0))
@@ -158,6 +162,9 @@ def to_first_spine(
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> from keras_skeleton.transforms.normalise import to_first_spine
         >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
         >>> to_first_spine(clip)[0, 0, get_skeleton("kinect_v2").spine[1]]
         array([0., 0., 0.])
@@ -190,6 +197,9 @@ def to_pair_frame(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> n
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.skeletons import get_skeleton
+        >>> from keras_skeleton.transforms.normalise import to_pair_frame
         >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
         >>> roots = to_pair_frame(clip)[0, :, get_skeleton("kinect_v2").root]
         >>> bool(np.allclose(roots[0], -roots[1])), float(abs(roots[1, 2]).round(6))
@@ -247,6 +257,8 @@ def per_torso(clip: np.ndarray, skeleton: str | Skeleton = "kinect_v2") -> np.nd
         ValueError: Wrong shape, NaN or infinity, or a torso of length 0.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.normalise import per_torso, torso_length
         >>> clip = np.random.default_rng(0).normal(size=(30, 2, 25, 3))
         >>> bool(np.isclose(torso_length(per_torso(clip)), 1))
         True

@@ -25,6 +25,8 @@ class OneEuro:
         ValueError: A cutoff is not positive, or beta is negative.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.one_euro import OneEuro
         >>> smooth = OneEuro(min_cutoff=1.0)
         >>> smooth(np.array([0.0]), 0.0), smooth(np.array([1.0]), 0.1).round(3)
         (array([0.]), array([0.386]))

@@ -123,6 +123,8 @@ def sample_segments(
         ValueError: T or size below 1, an unknown rule, or too short a clip for `"p_i3d"`.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.sample import sample_segments
         >>> sample_segments(np.arange(12), 4)
         array([ 1,  4,  7, 10])
         >>> sample_segments(np.arange(12), 4, np.random.default_rng(0))
@@ -154,6 +156,8 @@ def crop_time(
         ValueError: The fractions are invalid or the array is empty.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.sample import crop_time
         >>> crop_time(np.arange(10), low=0.4, high=0.6)
         array([2, 3, 4, 5, 6])
     """
@@ -172,6 +176,8 @@ def pad_end(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
         ValueError: The axis is longer than `size`.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.sample import pad_end
         >>> pad_end(np.array([1, 2, 3]), 5)
         array([1, 2, 3, 0, 0])
     """

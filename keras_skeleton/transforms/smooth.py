@@ -31,6 +31,8 @@ def savitzky_golay(clip: np.ndarray) -> np.ndarray:
         ValueError: Wrong shape, NaN or infinity.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.smooth import savitzky_golay
         >>> clip = np.ones((7, 1, 25, 3))
         >>> clip[3, 0, 0, 0] = 36  # an outlier in one frame
         >>> savitzky_golay(clip)[3, 0, 0, 0].round(6)

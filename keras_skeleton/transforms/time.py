@@ -28,6 +28,8 @@ def subsample_time(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
         axis: The axis.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.time import subsample_time
         >>> subsample_time(np.arange(10), 4)
         array([0, 3, 6, 9])
     """
@@ -44,6 +46,8 @@ def pad_time(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
         axis: The axis.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.time import pad_time
         >>> pad_time(np.array([1, 2, 3]), 5), pad_time(np.arange(10), 4)
         (array([0, 1, 2, 3, 0]), array([0, 3, 6, 9]))
     """
@@ -60,6 +64,8 @@ def resize(array: np.ndarray, size: int, axis: int = 0) -> np.ndarray:
         axis: The axis.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.time import resize
         >>> resize(np.array([0.0, 2.0, 4.0]), 5)
         array([0., 1., 2., 3., 4.])
     """

@@ -76,6 +76,8 @@ def follow_people(
         ValueError: Wrong shape.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.tracking import follow_people
         >>> points = np.random.default_rng(0).normal(size=(1, 2, 17, 3)) + [[[[0]], [[9]]]]
         >>> clip = np.repeat(points, 4, axis=0)
         >>> clip[2:] = clip[2:, ::-1]  # from frame 2 on, the estimator lists them the other way
@@ -245,6 +247,8 @@ def take_people(values: np.ndarray, order: np.ndarray, nobody: float = np.nan) -
         nobody: The value where nobody is.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.transforms.tracking import take_people
         >>> take_people(np.array([[1.0, 2.0]]), np.array([[1, -1, 0]]), 0)
         array([[2., 0., 1.]])
     """

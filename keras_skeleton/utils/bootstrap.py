@@ -26,6 +26,7 @@ def confidence_interval(
         Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapter 13.
 
     Example:
+        >>> from keras_skeleton.utils.bootstrap import confidence_interval
         >>> confidence_interval([1.0, 1.0, 1.0])
         (1.0, 1.0, 1.0)
     """

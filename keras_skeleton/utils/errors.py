@@ -19,6 +19,7 @@ class UserError(Exception):
     """An error that the user can fix, such as a wrong path, name or option.
 
     Example:
+        >>> from keras_skeleton.utils.errors import DatasetError, UserError
         >>> issubclass(DatasetError, UserError)
         True
     """
@@ -33,6 +34,7 @@ class DatasetError(UserError):
     """Data that cannot be used, such as a missing folder or a damaged file.
 
     Example:
+        >>> from keras_skeleton.utils.errors import DatasetError
         >>> raise DatasetError("labels.csv, line 3: unknown class 'wave'")
         Traceback (most recent call last):
             ...
@@ -50,6 +52,7 @@ class UnknownNameError(UserError, ValueError):
         of: Owner of the name, such as the skeleton of a joint; empty for none.
 
     Example:
+        >>> from keras_skeleton.utils.errors import UnknownNameError
         >>> str(UnknownNameError("dataset", "ntuu", ["ntu", "sbu"]))
         "unknown dataset 'ntuu'. Did you mean 'ntu'? Known: ntu, sbu."
     """

@@ -65,6 +65,7 @@ def size_text(size: int) -> str:
     """A number of bytes as text.
 
     Example:
+        >>> from keras_skeleton.utils.files import size_text
         >>> size_text(999), size_text(16 << 20), size_text(1 << 30)
         ('999 bytes', '16 MiB', '1.0 GiB')
     """
@@ -256,6 +257,7 @@ def plain_name(name: str) -> str:
     """A clip's name as a plain file name, without path separators.
 
     Example:
+        >>> from keras_skeleton.utils.files import plain_name
         >>> plain_name("../s01/a02"), plain_name("..")
         ('.._s01_a02', '_..')
     """

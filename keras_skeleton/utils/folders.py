@@ -15,6 +15,8 @@ def not_a_file(path: Path) -> str:
     """Why a path that is there cannot be read as a file; empty if it can, and if nothing is there.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.utils.folders import not_a_file
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Path(folder, "a").symlink_to("/none")
@@ -47,6 +49,8 @@ def is_there(path: Path) -> bool:
         DatasetError: Something of this name is there, but is no file that can be read.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.utils.folders import is_there
         >>> is_there(Path("/none"))
         False
     """
@@ -66,6 +70,8 @@ class Links:
         root: The folder that is searched.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.utils.folders import Links
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as disk, tempfile.TemporaryDirectory() as clips:
         ...     link = Path(clips, "more")
@@ -96,6 +102,8 @@ def walk_files(root: Path) -> Iterator[Path]:
         root: The folder. What cannot be read in it is left out.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.utils.folders import walk_files
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as name:
         ...     clip = Path(name, "anna", "walk.npy")

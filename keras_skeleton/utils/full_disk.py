@@ -34,6 +34,8 @@ def writing(path: str | Path) -> Iterator[None]:
     """Raises a `FullDiskError` that names the file if its disk is full.
 
     Example:
+        >>> import errno
+        >>> from keras_skeleton.utils.full_disk import writing
         >>> with writing("run/state.npz"):
         ...     raise OSError(errno.ENOSPC, "No space left on device")
         Traceback (most recent call last):

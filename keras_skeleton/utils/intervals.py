@@ -18,6 +18,7 @@ def lanes(starts: Sequence[float], ends: Sequence[float]) -> np.ndarray:
         ends: Ends (excluded), (n,).
 
     Example:
+        >>> from keras_skeleton.utils.intervals import lanes
         >>> lanes([0, 5, 10], [10, 20, 15])
         array([0, 1, 0])
     """

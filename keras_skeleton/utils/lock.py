@@ -76,6 +76,8 @@ def locked(
         OSError: The folder cannot be created or written to.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.utils.lock import locked
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as place, locked(Path(place) / "run") as folder:
         ...     [path.name for path in folder.iterdir()]

@@ -13,6 +13,7 @@ def missing_packages(*names: str) -> list[str]:
     """Returns those of the packages that are not installed, without importing any.
 
     Example:
+        >>> from keras_skeleton.utils.packages import missing_packages
         >>> missing_packages("json", "no_such_package")
         ['no_such_package']
     """
@@ -26,6 +27,7 @@ def hidden_packages(*names: str) -> Iterator[None]:
     Use it around the import of a package that imports others only if they are installed.
 
     Example:
+        >>> from keras_skeleton.utils.packages import hidden_packages, missing_packages
         >>> with hidden_packages("wave"):
         ...     missing_packages("wave")
         ['wave']

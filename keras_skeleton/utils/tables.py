@@ -68,6 +68,8 @@ def table_text(table: pd.DataFrame, **options: Any) -> str:
         **options: Options of `DataFrame.to_csv`.
 
     Example:
+        >>> import pandas as pd
+        >>> from keras_skeleton.utils.tables import table_text
         >>> print(table_text(pd.DataFrame({"class": ["=1+1"], "clips": [-2]}), index=False), end="")
         class,clips
         '=1+1,-2

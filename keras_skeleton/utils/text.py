@@ -30,6 +30,7 @@ def plain(text: str, lines: bool = True) -> str:
         lines: Whether line feeds and tabs are kept.
 
     Example:
+        >>> from keras_skeleton.utils.text import plain
         >>> print(plain("wave\x1b[31m"), plain("caf\udce9"), plain("a\nb", lines=False))
         wave\x1b[31m caf\xe9 a\nb
     """
@@ -48,6 +49,7 @@ def spreadsheet_cell(text: str) -> str:
     """Text for a cell of a CSV file that a spreadsheet may open: no formula; numbers are unchanged.
 
     Example:
+        >>> from keras_skeleton.utils.text import spreadsheet_cell
         >>> spreadsheet_cell("=1+1"), spreadsheet_cell("-3.5"), spreadsheet_cell("wave")
         ("'=1+1", '-3.5', 'wave')
     """
@@ -58,6 +60,7 @@ def from_spreadsheet_cell(text: str) -> str:
     """The inverse of `spreadsheet_cell`.
 
     Example:
+        >>> from keras_skeleton.utils.text import from_spreadsheet_cell
         >>> from_spreadsheet_cell("'=1+1"), from_spreadsheet_cell("'tis")
         ('=1+1', "'tis")
     """
@@ -72,6 +75,7 @@ def percent(
     None and NaN are formatted as a dash.
 
     Example:
+        >>> from keras_skeleton.utils.text import percent
         >>> percent(0.9752), percent(0.9752, 0.012), percent(None)
         ('97.5 %', '97.5 ± 1.2 %', '-')
     """
@@ -85,6 +89,7 @@ def clock(seconds: float) -> str:
     """Formats seconds as h:mm:ss.
 
     Example:
+        >>> from keras_skeleton.utils.text import clock
         >>> clock(3725)
         '1:02:05'
     """
@@ -96,6 +101,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Formats a table in Markdown.
 
     Example:
+        >>> from keras_skeleton.utils.text import markdown_table
         >>> print(markdown_table(["fold", "accuracy"], [["1", "97.5 %"]]))
         | fold | accuracy |
         | --- | --- |

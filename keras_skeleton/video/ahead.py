@@ -19,6 +19,7 @@ def read_ahead(items: Iterable[Item], most: int = 4) -> Generator[Item, None, No
         most: Number of items that wait at most.
 
     Example:
+        >>> from keras_skeleton.video.ahead import read_ahead
         >>> list(read_ahead(iter(range(3))))
         [0, 1, 2]
     """

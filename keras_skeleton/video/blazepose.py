@@ -88,6 +88,7 @@ class BlazePose:
         threads: Threads of each network.
 
     Example:
+        >>> from keras_skeleton.video.blazepose import BlazePose
         >>> from keras_skeleton.video.pose_models import find_pose_models
         >>> pose = BlazePose(find_pose_models())  # doctest: +SKIP
         >>> best = pose.detect(image)[0]  # image: uint8 (H, W, 3)  # doctest: +SKIP
@@ -162,6 +163,7 @@ def anchors() -> np.ndarray:
     """Centers of the detector's anchors in pixels of its input, float32 (2254, 2).
 
     Example:
+        >>> from keras_skeleton.video.blazepose import anchors
         >>> anchors()[[0, 1, 2, -1]].tolist()
         [[4.0, 4.0], [4.0, 4.0], [12.0, 4.0], [208.0, 208.0]]
     """
@@ -230,6 +232,8 @@ def box_overlap(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union of two boxes (left, top, right, bottom).
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.video.blazepose import box_overlap
         >>> box_overlap(np.array([0, 0, 2, 2]), np.array([1, 0, 3, 2])).__round__(3)
         0.333
     """
@@ -247,6 +251,7 @@ def region_between(
     """The region of a person from the middle of the hips and the point on the circle above.
 
     Example:
+        >>> from keras_skeleton.video.blazepose import region_between
         >>> region = region_between((100, 200), (100, 100))  # upright, 100 pixels from the hips
         >>> region.side, abs(region.angle)
         (250.0, 0.0)

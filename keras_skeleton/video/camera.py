@@ -45,6 +45,7 @@ class Camera:
         skipped: How many pictures were replaced by newer ones before they were asked for.
 
     Example:
+        >>> from keras_skeleton.video.camera import Camera
         >>> import numpy as np
         >>> black = np.zeros((48, 64, 3), np.uint8)
         >>> with Camera([(0.0, black)], size=(48, 64), fps=30) as camera:
@@ -153,6 +154,7 @@ def list_cameras(platform: str = sys.platform) -> dict[str, str]:
         platform: `sys.platform` of the system to look at.
 
     Example:
+        >>> from keras_skeleton.video.camera import list_cameras
         >>> list_cameras()  # doctest: +SKIP
         {'/dev/video0': 'Integrated Camera'}
     """
@@ -232,6 +234,7 @@ def open_camera(name: str = "0") -> Camera:
             the cameras that there are.
 
     Example:
+        >>> from keras_skeleton.video.camera import open_camera
         >>> with open_camera("0") as camera:  # doctest: +SKIP
         ...     for frame in camera.frames():
         ...         print(frame.time_s, frame.image.shape)

@@ -277,6 +277,7 @@ def open_film(path: str | Path, most_fps: float = 45.0, most_pixels: int | None 
         VideoError: No such file, no film, or not one frame of it can be decoded.
 
     Example:
+        >>> from keras_skeleton.video.film import open_film
         >>> import tempfile
         >>> import numpy as np
         >>> from keras_skeleton.video.reading import write_video

@@ -21,6 +21,7 @@ def find_films(words: Iterable[str]) -> tuple[list[Path], list[str]]:
     Overlays that lie in the folders, from labeling their films, are left out.
 
     Example:
+        >>> from keras_skeleton.video.film_files import find_films
         >>> find_films(["walk.mp4", "clip.npy"])
         ([PosixPath('walk.mp4')], ['clip.npy'])
     """
@@ -55,6 +56,8 @@ def film_names(films: Sequence[Path], words: Iterable[str]) -> list[str]:
         words: The words in which they were found.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.video.film_files import film_names
         >>> film_names([Path("a/walk.mp4"), Path("b/walk.mp4"), Path("sit.mov")], [])
         ['walk', 'walk_2', 'sit']
     """
@@ -76,6 +79,7 @@ def is_film(path: str | Path) -> bool:
     """Whether a path has the suffix of a film.
 
     Example:
+        >>> from keras_skeleton.video.film_files import is_film
         >>> is_film("WALK.MP4"), is_film("walk.npy")
         (True, False)
     """

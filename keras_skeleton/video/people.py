@@ -97,6 +97,7 @@ class PeopleTracker:
         ValueError: `people` is not positive.
 
     Example:
+        >>> from keras_skeleton.video.people import PeopleTracker
         >>> tracker = PeopleTracker(BlazePose(find_pose_models()))  # doctest: +SKIP
         >>> for frame in open_film("film.mp4").frames():  # doctest: +SKIP
         ...     poses = tracker.step(frame.image, frame.time_s)
@@ -266,6 +267,8 @@ class Cuts:
     """Finds cuts: a picture that differs from the one before, and more than pictures did lately.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.video.people import Cuts
         >>> is_cut = Cuts()
         >>> dark, light = np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 200, np.uint8)
         >>> [is_cut(image) for image in (dark, dark, light, light)]

@@ -84,6 +84,7 @@ def find_pose_models(place: str | Path | None = None) -> PoseModels:
         PoseModelsError: `place` does not hold them, or they are damaged.
 
     Example:
+        >>> from keras_skeleton.video.pose_models import find_pose_models
         >>> find_pose_models("models").landmarks.name  # doctest: +SKIP
         'pose_landmark_full.tflite'
     """

@@ -18,6 +18,7 @@ class LiveWindow:
         RuntimeError: There is no screen, or no Tk.
 
     Example:
+        >>> from keras_skeleton.viz.live_window import LiveWindow
         >>> window = LiveWindow((480, 640), "camera 0")  # doctest: +SKIP
         >>> while window.show(picture):  # doctest: +SKIP
         ...     picture = ...

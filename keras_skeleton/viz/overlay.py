@@ -130,6 +130,8 @@ class Overlay:
         OverlayError: Sizes that are not positive.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.viz.overlay import Overlay
         >>> overlay = Overlay((480, 640), 30, ["wave", "sit"], duration=10)
         >>> picture = overlay.draw(np.zeros((480, 640, 3), np.uint8), [], time_s=0)
         >>> picture.shape[:2] == overlay.size, picture.shape[1]

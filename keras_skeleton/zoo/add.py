@@ -68,6 +68,8 @@ def add_run(
             recorded ones.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.zoo.add import add_run
         >>> entry = add_run(Path("runs/mans9_ntu_cs"), dataset, Path("scratch"))  # doctest: +SKIP
     """
     about = about_run(run)

@@ -27,6 +27,8 @@ def calibrate_entry(entry: Entry, dataset: SkeletonDataset, folder: Path, scratc
         all clips.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.zoo.calibrate import calibrate_entry
         >>> entry = calibrate_entry(entry, dataset, ZOO, Path("scratch"))  # doctest: +SKIP
         >>> list(entry.files)  # doctest: +SKIP
         ['mans9_ut_kinect_cs.weights.h5', 'mans9_ut_kinect_cs.calibration.npz']

@@ -45,6 +45,7 @@ def card(entry: Entry, folder: Path = ZOO) -> str:
         folder: Folder of the zoo, for the calibration and the swap test.
 
     Example:
+        >>> from keras_skeleton.zoo.card import card
         >>> print(card(find_entry("mans9", "ut_kinect", "cs")))  # doctest: +SKIP
     """
     what, paper, page = MODELS.get(entry.model, (f"the model {entry.model}", "", "predict.md"))
@@ -351,6 +352,7 @@ def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     """Interval of a share of n by Wilson's score.
 
     Example:
+        >>> from keras_skeleton.zoo.card import wilson
         >>> [round(end, 3) for end in wilson(0.9, 100)]
         [0.826, 0.945]
     """

@@ -84,6 +84,7 @@ def load_detector(source: str | Path, fold: int = 1, folder: Path = ZOO) -> Dete
         UserError: As for `find_detector`, or the run is damaged.
 
     Example:
+        >>> from keras_skeleton.zoo.detectors import load_detector
         >>> detector = load_detector("gate_b_ut_kinect_cs")  # doctest: +SKIP
         >>> detector.methods()  # doctest: +SKIP
         ['gate_b']

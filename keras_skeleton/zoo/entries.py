@@ -86,6 +86,7 @@ class Entry:
             then the weights are averaged over the last epochs.
 
     Example:
+        >>> from keras_skeleton.zoo.entries import find_entry
         >>> entry = find_entry("mans9", "ut_kinect", "cs")  # doctest: +SKIP
         >>> entry.name, entry.figures["accuracy"]  # doctest: +SKIP
     """
@@ -141,6 +142,8 @@ def read_zoo(folder: Path = ZOO) -> list[Entry]:
         ZooError: If `zoo.json` is damaged.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.zoo.entries import read_zoo
         >>> read_zoo(Path("no_such_folder"))
         []
     """
@@ -213,6 +216,7 @@ def find_entry(
         ZooError: If there is no such entry. The message lists similar entries.
 
     Example:
+        >>> from keras_skeleton.zoo.entries import find_entry
         >>> find_entry("mans9", "ut_kinect", "cs").name  # doctest: +SKIP
         'mans9_ut_kinect_cs_tuned'
     """

@@ -45,6 +45,8 @@ def halve_entry(
         ZooError: The entry is a detector or halved already, or an answer would change.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.zoo.halve import halve_entry
         >>> entry = halve_entry(entry, dataset, Path("scratch"))  # doctest: +SKIP
     """
     if entry.task != "recognition":

@@ -48,6 +48,7 @@ def on_dataset(
         ZooError: If the dataset has another skeleton.
 
     Example:
+        >>> from keras_skeleton.zoo.load import on_dataset
         >>> import keras_skeleton as ks
         >>> network = ks.pretrained("sta_lstm", "sbu", "5fold")  # doctest: +SKIP
         >>> recognizer = on_dataset(

@@ -55,6 +55,7 @@ def pretrained(
         ZooError: If there are no such weights, or if their file is damaged.
 
     Example:
+        >>> from keras_skeleton import pretrained
         >>> recognizer = pretrained("mans9", "ut_kinect", "cs")  # doctest: +SKIP
         >>> recognizer.name, recognizer.about["accuracy"]  # doctest: +SKIP
     """
@@ -77,6 +78,7 @@ def load_recognizer(source: str | Path, fold: int | None = None, folder: Path = 
             or if the classes of a file are unknown.
 
     Example:
+        >>> from keras_skeleton import load_recognizer
         >>> recognizer = load_recognizer("mans9_synthetic_cs")  # doctest: +SKIP
         >>> recognizer.predict(clip).label  # doctest: +SKIP
         'wave_right_hand'

@@ -159,6 +159,8 @@ def read_annotation_table(
         DatasetError: The file cannot be read, or its columns have no or more than one meaning.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.datasets.formats.annotation_table import read_annotation_table
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "intervals.csv"

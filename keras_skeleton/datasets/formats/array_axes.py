@@ -39,6 +39,8 @@ def to_axes(array: np.ndarray, axes: str) -> np.ndarray:
         ClipError: The array has another number of axes.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.formats.array_axes import to_axes
         >>> to_axes(np.zeros((3, 30, 25, 2)), "CTVM").shape
         (30, 2, 25, 3)
     """
@@ -54,6 +56,7 @@ def check_axes(shape: tuple[int, ...], joints: int) -> None:
         ClipError: The message has the line of NumPy that converts the array.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.array_axes import check_axes
         >>> check_axes((3, 30, 25, 1), 25)
         Traceback (most recent call last):
             ...

@@ -153,6 +153,8 @@ def write_eaf(
         classes: Values that ELAN offers when a label is changed.
 
     Example:
+        >>> from pathlib import Path
+        >>> from keras_skeleton.datasets.formats.eaf import TimedLabel, read_eaf, write_eaf
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "rec1.eaf"

@@ -30,6 +30,7 @@ def read_lines(stream: TextIO) -> Iterator[str]:
         DatasetError: A line is longer than a frame can be.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.frame_lines import read_lines
         >>> import io
         >>> list(read_lines(io.StringIO("[]\\nnull\\n")))
         ['[]\\n', 'null\\n']
@@ -58,6 +59,7 @@ def parse_frame(line: str, number: int) -> np.ndarray:
         DatasetError: The line is no frame, or contains infinity or a number above 1e15.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.frame_lines import parse_frame
         >>> parse_frame("[[0, 1, 2], [3, 4, 5]]", 1).shape
         (1, 2, 3)
         >>> parse_frame("[[0, 1, 2], null]", 1).tolist()
@@ -122,6 +124,8 @@ class UnseenJoints:
         skeleton: The joint layout.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.formats.frame_lines import UnseenJoints
         >>> from keras_skeleton.skeletons import get_skeleton
         >>> unseen = UnseenJoints(get_skeleton("kinect_v1"))
         >>> pose = np.ones((1, 20, 3), "float32")

@@ -18,6 +18,7 @@ def plain(name: str) -> str:
     """A joint's name without case and separators, with its side first.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.joint_names import plain
         >>> plain("LEFT_SHOULDER"), plain("ShoulderLeft"), plain("l.shoulder")
         ('left shoulder', 'left shoulder', 'left shoulder')
     """

@@ -20,6 +20,7 @@ def read_names(name: str) -> tuple[str, ...]:
     """The names of a list with lines like `A001 drink water`.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.name_list import read_names
         >>> read_names("ntu_classes.txt")[0]
         'drink water'
     """

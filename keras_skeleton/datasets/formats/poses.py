@@ -216,6 +216,7 @@ def layouts_of(joints: int) -> list[str]:
     `body15` is left out: no device writes it, so a file of 15 joints is SBU's unless it says more.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.poses import layouts_of
         >>> layouts_of(25), layouts_of(15)
         (['kinect_v2', 'openpose_body25'], ['sbu'])
     """
@@ -228,6 +229,7 @@ def looks_like(joints: int) -> str:
     """The layouts with a number of joints as a part of a message, or an empty text.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.poses import looks_like
         >>> looks_like(25), looks_like(5)
         ('kinect_v2 or openpose_body25', '')
     """
@@ -311,6 +313,8 @@ def turn_up(clip: np.ndarray, up: str) -> np.ndarray:
         up: `"x"`, `"y"`, `"z"`, `"-x"`, `"-y"` or `"-z"`.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.formats.poses import turn_up
         >>> turn_up(np.array([1.0, 2.0, 3.0]), "z")
         array([ 1.,  3., -2.])
     """
@@ -385,6 +389,8 @@ def pose_clip(
         ValueError: Wrong shape, infinity, or an unknown option.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.formats.poses import pose_clip
         >>> points = np.random.default_rng(0).uniform(100, 400, (60, 17, 3))
         >>> pose_clip(points, "coco17", "xyc").shape
         (60, 1, 25, 3)

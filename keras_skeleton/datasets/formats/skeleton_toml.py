@@ -195,6 +195,7 @@ def known_layout(name: str) -> Layout:
         UnknownNameError: There is no layout of this name.
 
     Example:
+        >>> from keras_skeleton.datasets.formats.skeleton_toml import known_layout
         >>> known_layout("coco17").size, known_layout("azure_kinect").unit
         (17, 'mm')
     """

@@ -112,6 +112,7 @@ def make_clips(
         DatasetError: A number is out of range.
 
     Example:
+        >>> from keras_skeleton.datasets.synthetic.dataset import CLASSES, make_clips
         >>> clip = next(make_clips(seed=0, labels=[3], views=[1]))
         >>> clip.name, clip.joints.shape[1:], CLASSES[clip.label]
         ('S001C001P001R001A004', (1, 25, 3), 'nod')
@@ -236,6 +237,7 @@ def informative_frames(dataset: SkeletonDataset, i: int) -> np.ndarray:
         i: Index of the clip in `dataset.samples`.
 
     Example:
+        >>> from keras_skeleton.datasets.synthetic.dataset import informative_frames
         >>> from tempfile import TemporaryDirectory
         >>> from keras_skeleton.datasets.registry import load_dataset
         >>> with TemporaryDirectory() as cache:
@@ -257,6 +259,9 @@ def informative_joints(dataset: SkeletonDataset, i: int) -> np.ndarray:
         i: Index of the clip in `dataset.samples`.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.datasets.synthetic.dataset import informative_joints
+        >>> from keras_skeleton.skeletons import KINECT_V2
         >>> from tempfile import TemporaryDirectory
         >>> from keras_skeleton.datasets.registry import load_dataset
         >>> with TemporaryDirectory() as cache:
@@ -356,6 +361,7 @@ def write_skeleton_files(
         The paths of the files.
 
     Example:
+        >>> from keras_skeleton.datasets.synthetic.dataset import write_skeleton_files
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     paths = write_skeleton_files(folder, subjects=1, repetitions=1, labels=[3])
