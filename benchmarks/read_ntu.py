@@ -5,12 +5,16 @@
 
 Measurements of one run:
 
-    parse     parsing on one core, compared with two plain readers. Each file is parsed by all
-              readers alternately, so that other load affects all of them; medians are reported.
-              `lines` converts three words of each line to numbers. `dictionaries` converts every
-              word to a number and stores the 12 numbers of each joint in a dictionary, before
-              collecting the positions. This is the approach of public preparation scripts for this
-              dataset (MMAction2, ST-GCN), reimplemented here
+    parse     parsing on one core, compared with two plain readers and with readers of libraries.
+              The readers take turns, so that other load affects all of them. In its turn a reader
+              parses 20 files one after the other, as in preparing: after another reader, caches
+              hold nothing of it. Medians are reported. `lines` converts three words of each line
+              to numbers. `dictionaries` converts every word to a number and stores the 12 numbers
+              of each joint in a dictionary, before collecting the positions. This is the approach
+              of public preparation scripts for this dataset (MMAction2, ST-GCN), reimplemented
+              here. The libraries read positions only: they keep the lines of 12 values, and check
+              neither counts nor order. pyarrow and fastnumbers are optional. On a processor with
+              AVX-512, processes with all features of NumPy alternate with processes without AVX-512
     profile   the steps of `parse_skeleton`, by Python's profiler
     prepare   preparing a store, with one process and with one per core. Small datasets are read
               several times (from the page cache)
@@ -21,6 +25,10 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import importlib
+import io
+import json
+import os
 import pstats
 import statistics
 import sys
@@ -28,20 +36,26 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from measuring import machine
+import pandas as pd
+from measuring import in_own_process, machine
+from numpy._core import _multiarray_umath as numpy_build
 
 from keras_skeleton.datasets import ntu
 from keras_skeleton.datasets.formats.ntu_text import parse_skeleton
 from keras_skeleton.datasets.store import StoreWriter
 
 KILOBYTES = 300  # times are scaled to this file size
-GOAL, TIMES = 0.45, 10  # goals: ms per file of that size, and speed-up over `dictionaries`
+ALL, WITHOUT = "all features", "without AVX-512"
+GOALS = {ALL: 0.45, WITHOUT: 1.0}  # ms per file of that size
+TIMES = 10  # goal: speed-up over `dictionaries`
+TURNS = 3  # processes of each kind
 FRAMES = 107  # frames of a file of one person of about 300 kB
 BODY = (
     "tracking_id", "clipped_edges", "left_confidence", "left_state", "right_confidence",
@@ -95,6 +109,41 @@ def dictionaries(data: bytes) -> np.ndarray:
     return clip
 
 
+def joint_lines(data: bytes) -> list[bytes]:
+    return [line for line in data.split(b"\n") if line.count(b" ") == len(JOINT)]
+
+
+def numpy_loadtxt(data: bytes) -> np.ndarray:
+    return np.loadtxt(joint_lines(data), usecols=(0, 1, 2)).astype(np.float32)
+
+
+def pandas_csv(data: bytes) -> np.ndarray:
+    """Reads all lines as rows of 12 columns; shorter ones have no last value."""
+    columns = {"names": range(12), "usecols": [0, 1, 2, 11]}
+    table = pd.read_csv(io.BytesIO(data), sep=" ", engine="c", **columns).to_numpy(np.float64)
+    return table[~np.isnan(table[:, 3]), :3].astype(np.float32)
+
+
+def pyarrow_csv(data: bytes) -> np.ndarray:
+    """Reads all lines and skips those that do not have 12 values."""
+    pa, csv = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.csv")
+    names = [*JOINT, "state"]
+    table = csv.read_csv(
+        pa.BufferReader(data),
+        csv.ReadOptions(use_threads=False, column_names=names),
+        csv.ParseOptions(delimiter=" ", quote_char=False, invalid_row_handler=lambda row: "skip"),
+        csv.ConvertOptions(include_columns=names[:3], column_types=dict.fromkeys(JOINT, "double")),
+    )
+    return np.stack([column.to_numpy() for column in table.columns], 1).astype(np.float32)
+
+
+def fast_float(data: bytes) -> np.ndarray:
+    """Splits lines and converts words by the fast_float of the fastnumbers package."""
+    words = [word for line in joint_lines(data) for word in line.decode().split(" ", 3)[:3]]
+    values = importlib.import_module("fastnumbers").try_array(words, dtype=np.float64)
+    return values.astype(np.float32).reshape(-1, 3)
+
+
 def generate(folder: Path, files: int, T: int = FRAMES) -> None:
     """Writes files of one person and T frames, with numbers formatted as in the dataset."""
     rng = np.random.default_rng(0)
@@ -119,12 +168,22 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+OURS = "parse_skeleton, positions"
 READERS: dict[str, Callable[[bytes], object]] = {
     "dictionaries": dictionaries,
     "lines": plain_reader,
-    "parse_skeleton, positions": parse_skeleton,
+    OURS: parse_skeleton,
     "parse_skeleton, positions and colour pixels": partial(parse_skeleton, columns=(0, 1, 2, 5, 6)),
 }
+LIBRARIES: dict[str, Callable[[bytes], np.ndarray]] = {
+    "numpy.loadtxt": numpy_loadtxt,
+    "pandas.read_csv": pandas_csv,
+}
+if find_spec("pyarrow"):
+    LIBRARIES["pyarrow.csv"] = pyarrow_csv
+if find_spec("fastnumbers"):
+    LIBRARIES["fastnumbers"] = fast_float
+READERS |= LIBRARIES
 
 
 STEPS = {  # steps of parse_skeleton with their functions in formats/ntu_text.py
@@ -144,16 +203,61 @@ def profile_parsing(texts: list[bytes], rounds: int) -> dict[str, float]:
     return {step: 100 * taken[name] / taken["parse_skeleton"] for step, name in STEPS.items()}
 
 
-def measure_parsing(texts: list[bytes], rounds: int) -> tuple[dict[str, list[float]], float]:
-    """Milliseconds per 300 kB file of every reader, by file and round; and the mean size in kB."""
+def sample(root: Path) -> list[bytes]:
+    """The texts of 20 files."""
+    paths = ntu.find_files(root, 120)
+    return [path.read_bytes() for path in paths[:: max(1, len(paths) // 20)][:20]]
+
+
+def features() -> list[str]:
+    """The features of the processor that NumPy uses beyond its baseline."""
+    used = numpy_build.__cpu_features__
+    return [name for name in numpy_build.__cpu_dispatch__ if used[name]]
+
+
+def measure_parsing(root: Path, rounds: int) -> dict[str, Any]:
+    """NumPy's features, and milliseconds per 300 kB file of every reader, by file and round."""
+    texts = sample(root)
     times: dict[str, list[float]] = {name: [] for name in READERS}
     for turn in range(rounds + 1):
-        for data in texts:
-            for name, reader in READERS.items():
+        for name, reader in READERS.items():
+            for data in texts:
                 value = seconds(partial(reader, data))
                 if turn:  # the first round is a warm-up
                     times[name].append(value * 1e3 * KILOBYTES * 1e3 / len(data))
-    return times, statistics.mean(len(data) for data in texts) / 1e3
+    return {"features": features(), "times": times}
+
+
+def compare_parsing(root: Path, rounds: int) -> dict[str, dict[str, Any]]:
+    """The measurements with all features and without AVX-512, in alternating processes."""
+    avx512 = [name for name in features() if name == "X86_V4" or name.startswith("AVX512")]
+    switched_off = {ALL: "", WITHOUT: " ".join(avx512)} if avx512 else {WITHOUT: ""}
+    found: dict[str, dict[str, Any]] = {}
+    for _ in range(TURNS):
+        for kind, names in switched_off.items():
+            os.environ["NPY_DISABLE_CPU_FEATURES"] = names  # for NumPy in the new process
+            measured = in_own_process(__file__, root, "--rounds", -(-rounds // TURNS))
+            before = found.setdefault(kind, measured)
+            if before is not measured:
+                for name, taken in measured["times"].items():
+                    before["times"][name] += taken
+    del os.environ["NPY_DISABLE_CPU_FEATURES"]
+    return found
+
+
+def equal_numbers(texts: list[bytes]) -> dict[str, float]:
+    """Percent of the positions that are, bit by bit, float32(float(word)), by array reader."""
+    truth = [
+        np.concatenate([joints for frame in plain_reader(data) for _, joints in frame])
+        for data in texts
+    ]
+    found = {OURS: [parse_skeleton(data).values.reshape(-1, 3) for data in texts]}
+    found |= {name: [reader(data) for data in texts] for name, reader in LIBRARIES.items()}
+    wanted = np.concatenate(truth).view(np.uint32)
+    return {
+        name: 100 * float((np.concatenate(values).view(np.uint32) == wanted).mean())
+        for name, values in found.items()
+    }
 
 
 def measure_preparing(
@@ -172,8 +276,14 @@ def measure_preparing(
             writer.add(clip.frames, name=Path(clip.path).stem, **columns)
             clips += 1
     end = time.perf_counter()
-    size = sum(file.stat().st_size for file in writer.path.iterdir())
+    size = sum(file.stat().st_size for file in writer.version.iterdir())
     return first - start, clips / (end - first), size / clips
+
+
+def times_as_fast(times: dict[str, list[float]], name: str) -> float:
+    """The speed-up over `dictionaries`, the median over files and rounds."""
+    pairs = zip(times[name], times["dictionaries"], strict=True)
+    return statistics.median(theirs / mine for mine, theirs in pairs)
 
 
 def main() -> None:
@@ -181,9 +291,13 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="read the dataset from this folder")
     parser.add_argument("--files", type=int, default=3000, help="prepare at least N files")
     parser.add_argument("--rounds", type=int, default=15, help="parse each file N times")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure_parsing(options.measure, options.rounds)))
+        return
 
-    print(machine("numpy"))
+    print(machine("numpy", "pandas", "pyarrow", "fastnumbers"))
     with tempfile.TemporaryDirectory() as temporary:
         root = options.data_dir
         if root is None:
@@ -192,8 +306,10 @@ def main() -> None:
             generate(root, 30)
         paths = ntu.find_files(root, 120)
         print(f"{len(paths)} files")
-        texts = [path.read_bytes() for path in paths[:: max(1, len(paths) // 20)][:20]]
-        times, size = measure_parsing(texts, options.rounds)
+        texts = sample(root)
+        size = statistics.mean(map(len, texts)) / 1e3
+        measured = compare_parsing(root, options.rounds)
+        equal = equal_numbers(texts)
         shares = profile_parsing(texts, options.rounds)
         many = paths[: options.files]
         many = (many * -(-options.files // len(many)))[: options.files]
@@ -201,20 +317,24 @@ def main() -> None:
             n: measure_preparing(many, n, Path(temporary)) for n in sorted({1, ntu.cores()})
         }
 
-    print(f"\nparsing, one core, ms per {KILOBYTES} kB file (median; files of {size:.0f} kB):")
-    print("| reader | ms | times as fast as lines | times as fast as dictionaries | goal |")
-    print("|---|---|---|---|---|")
-
-    def times_as_fast(name: str, peer: str) -> float:
-        return statistics.median(b / a for a, b in zip(times[name], times[peer], strict=True))
-
-    for name, taken in times.items():
-        ms, faster = statistics.median(taken), times_as_fast(name, "dictionaries")
-        goal = ""
-        if READERS[name] is parse_skeleton:
-            met = "met" if ms <= GOAL and faster >= TIMES else "missed"
-            goal = f"{GOAL} ms, {TIMES} times as fast as dictionaries: {met}"
-        print(f"| {name} | {ms:.3f} | {times_as_fast(name, 'lines'):.1f} | {faster:.1f} | {goal} |")
+    print(f"\nparsing, one core, ms per {KILOBYTES} kB file (median; files of {size:.0f} kB)")
+    for kind, found in measured.items():
+        print(f"{kind}: NumPy uses {', '.join(found['features']) or 'its baseline'}")
+    print("| reader " + "".join(f"| {kind}, ms | times dictionaries " for kind in measured), end="")
+    print("| numbers equal, % |\n|---|" + "---|---|" * len(measured) + "---|")
+    for name in READERS:
+        cells = [name]
+        for found in measured.values():
+            times = found["times"]
+            cells += [f"{statistics.median(times[name]):.3f}", f"{times_as_fast(times, name):.1f}"]
+        print("| " + " | ".join([*cells, f"{equal[name]:.6g}" if name in equal else ""]) + " |")
+    for kind, found in measured.items():
+        ms, faster = statistics.median(found["times"][OURS]), times_as_fast(found["times"], OURS)
+        met = [("missed", "met")[ok] for ok in (ms <= GOALS[kind], faster >= TIMES)]
+        print(
+            f"goals of {OURS}, {kind}: {GOALS[kind]} ms: {met[0]};"
+            f" {TIMES} times as fast as dictionaries: {met[1]}"
+        )
     print("\nparse_skeleton, positions: % of its time")
     print("| " + " | ".join(shares) + " |\n" + "|---" * len(shares) + "|")
     print("| " + " | ".join(f"{share:.0f}" for share in shares.values()) + " |")
