@@ -7,12 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_skeleton.commands.common import start_keras
 from keras_skeleton.commands.pose_models import pose_estimator, pose_models
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.executor import executor
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.full_disk import FullDiskError
 from keras_skeleton.utils.lock import locked
@@ -24,6 +27,7 @@ from keras_skeleton.zoo.entries import read_zoo
 if TYPE_CHECKING:
     from keras_skeleton.film.result import FilmResult
     from keras_skeleton.recognizer import Recognizer
+    from keras_skeleton.video.blazepose import BlazePose
     from keras_skeleton.video.pose_models import PoseModels
 
 DATASET = "film"  # of the networks that are trained for films
@@ -89,39 +93,109 @@ def predict_films(args: argparse.Namespace, films: Sequence[Path]) -> None:
         _predict_films(args, films, models, out)
 
 
+@dataclass(frozen=True)
+class _Labeling:
+    """What a process needs to label films."""
+
+    weights: str
+    fold: int | None
+    models: PoseModels
+    out: Path
+    people: int
+    overlay: bool
+    blocks: int | None
+
+
+@dataclass(frozen=True)
+class _Skipped:
+    """Why a film could not be labeled."""
+
+    why: str
+
+
+class _Opened(NamedTuple):
+    recognizer: Recognizer
+    pose: BlazePose
+
+
+_opened: _Opened | None = None  # shared by all films of a process
+
+
+def _open(how: _Labeling) -> None:
+    global _opened
+    start_keras()
+    from keras_skeleton.zoo.recognizers import load_recognizer
+
+    recognizer = load_recognizer(how.weights, fold=how.fold)
+    _opened = _Opened(recognizer, pose_estimator(how.models))
+
+
+def _label(
+    how: _Labeling,
+    item: tuple[Path, str],
+    progress: Callable[[float, str], None] | None = None,
+) -> tuple[FilmResult | _Skipped, float]:
+    """A film's result, and the seconds that it took."""
+    assert _opened is not None
+    from keras_skeleton.film.label import label_film
+
+    begin = time.perf_counter()
+    film, name = item
+    try:
+        result: FilmResult | _Skipped = label_film(
+            film, _opened.recognizer, _opened.pose, how.out, how.people, overlay=how.overlay,
+            progress=progress, blocks=how.blocks, name=name,
+        )  # fmt: skip
+    except FullDiskError:  # not a fault of this film
+        raise
+    except UserError as error:
+        result = _Skipped(str(error))
+    return result, time.perf_counter() - begin
+
+
+def _label_all(
+    args: argparse.Namespace, how: _Labeling, items: Sequence[tuple[Path, str]]
+) -> Iterator[tuple[tuple[Path, str], tuple[FilmResult | _Skipped, float]]]:
+    """Labels films one after the other, or several at a time; yields them as they are finished."""
+    if len(items) > 1 and (args.jobs > 1 or args.dask):
+        needs = [how.out, *(film for film, _ in items)]
+        run = executor(args.jobs, args.dask)
+        yield from run.map(partial(_open, how), partial(_label, how), items, needs=needs)
+        return
+    for item in items:
+        with progress_bar(item[0].name) as progress:
+            yield item, _label(how, item, progress)
+
+
 def _predict_films(
     args: argparse.Namespace, films: Sequence[Path], models: PoseModels, out: Path
 ) -> None:
-    recognizer = open_network(args)
-    from keras_skeleton.film.label import label_film
+    weights = args.weights or film_weights()
+    if args.weights is None:
+        print(f"using weights {weights}", flush=True)
+    how = _Labeling(weights, args.fold, models, out, args.people, not args.no_overlay, args.coarse)
+    _open(how)  # also where other processes label: wrong weights are refused before they start
+    assert _opened is not None
+    recognizer = _opened.recognizer
     from keras_skeleton.predictions import predictions_table, write_predictions
 
-    pose = pose_estimator(models)
-    results: list[FilmResult] = []
-    skipped = 0
-    for film, name in zip(films, film_names(films, args.sources), strict=True):
-        begin = time.perf_counter()
-        try:
-            with progress_bar(film.name) as progress:
-                result = label_film(
-                    film, recognizer, pose, out, args.people, overlay=not args.no_overlay,
-                    progress=progress, blocks=args.coarse, name=name,
-                )  # fmt: skip
-        except FullDiskError:  # not a fault of this film
-            raise
-        except UserError as error:
+    items = list(zip(films, film_names(films, args.sources), strict=True))
+    found: dict[tuple[Path, str], FilmResult] = {}
+    for item, (result, seconds) in _label_all(args, how, items):
+        if isinstance(result, _Skipped):
             if len(films) == 1:
-                raise
-            skipped += 1
-            print(f"skipped {str(error).splitlines()[0]}", file=sys.stderr)
+                raise UserError(result.why)
+            print(f"skipped {result.why.splitlines()[0]}", file=sys.stderr)
             continue
-        results.append(result)
-        speed = result.frames / (time.perf_counter() - begin)
+        found[item] = result
         print(
-            f"{film}: {result.prediction}  ({result.frames / result.fps:.1f} s, "
-            f"{result.fps:.4g} frames per second; labeled at {speed:.0f} frames per second)",
+            f"{item[0]}: {result.prediction}  ({result.frames / result.fps:.1f} s, "
+            f"{result.fps:.4g} frames per second; labeled at {result.frames / seconds:.0f} frames "
+            "per second)",
             flush=True,
         )
+    results = [found[item] for item in items if item in found]
+    skipped = len(films) - len(results)
     if not results:
         raise UserError("none of the films could be labeled")
     rows = [row for result in results for row in result.rows]

@@ -9,36 +9,25 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_skeleton.commands.common import (
+    add_dask,
     add_key_point_arguments,
     parser_for,
     start_keras,
     whole_number,
 )
-from keras_skeleton.commands.film import DATASET, film_weights, predict_films
+from keras_skeleton.commands.film import predict_films
 from keras_skeleton.commands.known_weights import check_exists
 from keras_skeleton.commands.live import predict_live
 from keras_skeleton.commands.pose_models import add_pose_models
-from keras_skeleton.datasets.clip_sources import (
-    SourceClip,
-    find_sources,
-    read_clips,
-    unreadable,
-)
-from keras_skeleton.utils.errors import DatasetError, UserError
-from keras_skeleton.utils.files import plain_name
+from keras_skeleton.commands.predict_clips import predict_clips
+from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.executor import check_dask
 from keras_skeleton.utils.lock import locked
-from keras_skeleton.utils.program import program
 from keras_skeleton.video.film_files import find_films, is_film
-from keras_skeleton.zoo.entries import ZOO, no_weights, read_zoo
-
-if TYPE_CHECKING:
-    from keras_skeleton.predictions import Row
-    from keras_skeleton.recognizer import Recognizer
 
 STREAM, CAMERA = "-", "camera:"
 PEOPLE = 2  # followed at a time
@@ -114,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--seconds", type=whole_number(1), metavar="N", help="stop a camera after N seconds"
     )
+    group = parser.add_argument_group("many files")
+    group.add_argument(
+        "--jobs",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="label N films or files in parallel processes, which share the cores",
+    )
+    add_dask(group, "films or files")
     group = parser.add_argument_group("results")
     group.add_argument(
         "--out",
@@ -145,6 +143,7 @@ def run(words: Sequence[str]) -> None:
     args = _parser().parse_args(words)
     if args.stride and not args.window:
         raise UserError("--stride needs --window")
+    _check_parallel(args)
     if cameras := [word for word in args.sources if word.startswith(CAMERA)]:
         if len(args.sources) > 1:
             raise UserError(f"'{cameras[0]}' must be the only source")
@@ -189,139 +188,18 @@ def run(words: Sequence[str]) -> None:
         _stream(args)
         return
     with locked(args.out) if args.out else nullcontext():
-        _predict_clips(args)
+        predict_clips(args)
 
 
-def _predict_clips(args: argparse.Namespace) -> None:
-    paths = find_sources(args.sources)
-    clips: list[SourceClip] = []
-    left_out = unreadable(args.sources)
-    skipped = len(left_out)
-    for path, why in left_out:
-        print(f"skipped {path}: {why}", file=sys.stderr)
-    for path in paths:
-        try:
-            clips += read_clips(path, args.skeleton, not args.no_track, args.image_size)
-        except DatasetError as error:
-            if len(paths) == 1:
-                raise
-            skipped += 1
-            print(f"skipped {str(error).splitlines()[0]}", file=sys.stderr)
-    if not clips:
-        raise UserError("none of the files could be read")
-    recognizer = _open(args, clips)
-    from keras_skeleton.predictions import predictions_table, write_predictions
-
-    rows = [row for clip in clips for row in _rows(args, recognizer, clip)]
-    shown = [row for row in rows if row.prediction.probability >= args.min_probability]
-    print(predictions_table(shown, args.top))
-    facts = [
-        f"predictions: {len(shown)}",
-        f"labels: {len({row.prediction.label for row in shown})} of {len(recognizer.classes)}",
-        f"clips: {len(clips)}",
-        f"weights: {recognizer.name}",
-    ]
-    if unsure := sum(bool(row.prediction.unsure) for row in shown):
-        facts.append(f"unsure: {unsure}")
-    if lacking := len(rows) - len(shown):
-        facts.append(f"{lacking} below {args.min_probability:g}")
-    if skipped:
-        facts.append(f"{skipped} files skipped")
-    print("\n" + "; ".join(facts))
-    if recognizer.calibration is None:
-        print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
-    if args.out is not None:
-        write_predictions(args.out, recognizer, shown)
-        if args.attention:
-            for clip in clips:
-                _draw(args.out, recognizer, clip)
-        print(f"results are in {args.out}")
-
-
-def _open(args: argparse.Namespace, clips: Sequence[SourceClip]) -> Recognizer:
-    """The network given by --weights, or the best network of the zoo for the first clip's
-    skeleton."""
-    name = args.weights
-    if name is None:
-        name = _default_weights(clips[0])
-        print(f"using weights {name}", flush=True)
-    start_keras()
-    from keras_skeleton.zoo.recognizers import load_recognizer
-
-    return load_recognizer(name, fold=args.fold)
-
-
-def _default_weights(clip: SourceClip) -> str:
-    """The zoo's network for films if the joints were estimated from one, else the best network for
-    the skeleton."""
-    if not read_zoo():
-        raise UserError(no_weights(ZOO))
-    if clip.from_film and any(entry.dataset == DATASET for entry in read_zoo()):
-        return film_weights()
-    fitting = [
-        entry
-        for entry in read_zoo()
-        if entry.task == "recognition"
-        and entry.skeleton == clip.skeleton.name
-        and entry.model != "pose_i3d"
-    ]
-    if not fitting:
-        raise UserError(
-            f"the zoo has no network for the skeleton {clip.skeleton.name}; choose one with "
-            f"--weights ({program()} zoo lists them)"
-        )
-    return max(fitting, key=lambda entry: entry.figures.get("validation_accuracy") or 0.0).name
-
-
-def _windows(length: int, size: int | None, stride: int | None) -> Iterator[tuple[int, int]]:
-    """Yields start and end (excluded) of each window; the whole clip if there is no size."""
-    if size is None or length <= size:
-        yield 0, length
-        return
-    step = stride or size
-    starts = list(range(0, length - size + 1, step))
-    if starts[-1] + size < length:
-        starts.append(length - size)  # covers the last frames
-    yield from ((start, start + size) for start in starts)
-
-
-def _rows(args: argparse.Namespace, recognizer: Recognizer, clip: SourceClip) -> list[Row]:
-    from keras_skeleton.predictions import make_row
-
-    people: Sequence[int | None] = [None]
-    if args.each_person:
-        people = np.flatnonzero(clip.clip.any(axis=(0, 2, 3))).tolist()
-    pieces, places = [], []
-    for person in people:
-        own = clip.clip if person is None else clip.clip[:, person : person + 1]
-        for start, end in _windows(len(own), args.window, args.stride):
-            if own[start:end].any():  # skip windows without a body
-                pieces.append(own[start:end])
-                places.append((person, start, end))
-    found = recognizer.predict(pieces, max(3, args.top), clip.skeleton)
-    return [
-        make_row(
-            clip.source, person, start, end, clip.fps, prediction, (*clip.notes, *prediction.notes)
-        )
-        for (person, start, end), prediction in zip(places, found, strict=True)
-    ]
-
-
-def _draw(out: Path, recognizer: Recognizer, clip: SourceClip) -> None:
-    """Writes the attention page and the strip of poses of a clip."""
-    from keras_skeleton.attention.attended import attend
-    from keras_skeleton.viz.attention_page import write_attention_page
-    from keras_skeleton.viz.strips import attention_strip_figure
-    from keras_skeleton.viz.style import save_figure
-
-    seen = attend(recognizer, clip.clip, clip.source, clip.skeleton, fps=clip.fps)
-    stem = plain_name(Path(clip.source).name)
-    write_attention_page(seen, out / f"{stem}.html")
-    figure = attention_strip_figure(
-        seen.clip, seen.skeleton, seen.frames, seen.caption,
-        fps=seen.fps, unit=seen.unit, shares=seen.shares, top=seen.top_share,
-    )  # fmt: skip
-    save_figure(figure, out / f"{stem}.png")
+def _check_parallel(args: argparse.Namespace) -> None:
+    """Refuses --jobs and --dask for what is one stream of frames."""
+    if args.dask is not None:
+        if args.jobs > 1:
+            raise UserError("--dask labels on the workers of a cluster; omit --jobs")
+        check_dask()
+    for word in args.sources:
+        if (args.jobs > 1 or args.dask) and (word == STREAM or word.startswith(CAMERA)):
+            raise UserError(f"--jobs and --dask are for many files, not for '{word}'; omit them")
 
 
 def _stream(args: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """Where independent work runs: processes of this machine, or the workers of a Dask cluster.
 
-Folds, trainings of tables and crops of recordings go through `executor(...).map`. Work and data are
-named, not sent: a worker of another machine finds files under the same paths, and starts in the
-same working folder.
+Folds, trainings of tables, crops of recordings, and films and files to label go through
+`executor(...).map`. Work and data are named, not sent: a worker of another machine finds files
+under the same paths, and starts in the same working folder.
 
 Local processes are our own (`utils.processes`) rather than joblib's: they end with the command that
 started them, even when it is killed, and can be new for each item.

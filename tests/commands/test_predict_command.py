@@ -9,7 +9,7 @@ import pytest
 from pose_files import openpose_folder, walkers
 
 from keras_skeleton.cli import main
-from keras_skeleton.commands.predict import _windows
+from keras_skeleton.commands.predict_clips import _windows
 from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.zoo.entries import read_zoo
 
