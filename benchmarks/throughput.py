@@ -1,7 +1,8 @@
 """Measure the training and inference speed of MANs-9, STA-LSTM and CSTA-CNN, compared with PyTorch.
 
     pip install torch        optional, for the comparison
-    python benchmarks/throughput.py [--model mans9] [--what infer] [--rounds 3] [--seconds 10]
+    python benchmarks/throughput.py [--model mans9] [--what infer] [--batch 8] [--rounds 3]
+                                    [--seconds 10]
 
 Speed is given in clips per second, on random clips of the size of NTU RGB+D with 60 classes. Each
 measurement has its own process; our network and the PyTorch twin alternate. Steps are timed
@@ -12,7 +13,7 @@ other load on the machine has little effect.
             clipping. CSTA-CNN trains on batches with sampled frames. All frames are valid: for
             shorter clips, a twin with `nn.LSTM` would need packed sequences, while our masks cost
             the same for all lengths
-    infer   `keras_skeleton.compiled`, from arrays to arrays
+    infer   `keras_skeleton.compiled`, from arrays to arrays, by XLA and on LiteRT
 
 The twins (`twins.py`) have the same loss and optimizer. In the first round, each is tested with
 contiguous weights, channels last and torch.compile, on all cores and on one; the fastest mode is
@@ -29,6 +30,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise, product
 from pathlib import Path
@@ -47,7 +49,7 @@ WARM_STEPS, WARM_SECONDS = 3, 2.0
 STEPS = 24  # steps per epoch of our training, as for 200 clips in batches of 8
 TIMED_STEPS = 5  # minimum number of timed steps
 TRY_SECONDS = 1.0  # time to test each mode of the twin, after a warm-up of half of it
-PEERS = {"ours": "keras_skeleton", "twin": "PyTorch twin"}
+PEERS = {"ours": "keras_skeleton", "litert": "on LiteRT", "twin": "PyTorch twin"}
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ def network(case: Case) -> Any:
     return keras.models.clone_model(rest)  # so that its layers belong to one network only
 
 
-def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
-    """Clips per second of our network, and an empty mode."""
+def ours(case: Case, seconds: float, way: str = "", runtime: str = "xla") -> tuple[float, str]:
+    """Clips per second of our network, and an empty mode; the runtime is that of inference."""
     import keras
     import tensorflow as tf
 
@@ -156,7 +158,7 @@ def ours(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
     x, y = case.data()
     clock = Clock(seconds)
     if case.what == "infer":
-        forward = compiled(network(case))
+        forward = compiled(network(case), runtime)
         return case.batch / clock.time(lambda: forward(x)), ""
     trainer = Trainer(lambda: network(case), case.recipe, [STEPS * case.batch])
 
@@ -249,38 +251,49 @@ def twin(case: Case, seconds: float, way: str = "") -> tuple[float, str]:
 
 
 def table(found: dict[Case, dict[str, list[float]]]) -> Iterator[str]:
-    """Yields the lines of the table."""
-    titles = [f"{name}, clips/s" for name in PEERS.values()]
-    yield f"| network | what | batch | {' | '.join(titles)} | ratio per round | goal |"
+    """Yields the lines of the table: one for each runtime of a case."""
+    yield (
+        "| network | what | batch | keras_skeleton, clips/s | PyTorch twin, clips/s "
+        "| ratio per round | goal |"
+    )
     yield "|---|---|---|---|---|---|---|"
     for case, rates in found.items():
-        cells = [cell(values) for values in rates.values()]
-        ratio = ratios(rates["ours"], rates["twin"], 2) if "twin" in rates else "-"
-        cells = [case.title, case.what, str(case.batch), *(cells + ["not installed"])[:2], ratio]
-        yield f"| {' | '.join(cells)} | {case.goal} |"
+        for peer in rates:
+            if peer == "twin":
+                continue
+            title = case.title if peer == "ours" else f"{case.title}, {PEERS[peer]}"
+            both = ["not installed", "-"]
+            if "twin" in rates:
+                both = [cell(rates["twin"]), ratios(rates[peer], rates["twin"], 2)]
+            cells = [title, case.what, str(case.batch), cell(rates[peer]), *both, str(case.goal)]
+            yield f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", action="append", choices=sorted({case.model for case in CASES}))
     parser.add_argument("--what", action="append", choices=("train", "infer"))
+    parser.add_argument("--batch", action="append", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10, help="set the time per measurement")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         peer, number, seconds, *way = options.measure
-        measure = {"ours": ours, "twin": twin}[peer]
+        measure = {"ours": ours, "litert": partial(ours, runtime="litert"), "twin": twin}[peer]
         print(json.dumps(measure(CASES[int(number)], float(seconds), *way)))
         return
 
-    peers = ["ours", *(["twin"] if find_spec("torch") else [])]
     found: dict[Case, dict[str, list[float]]] = {}
     for number, case in enumerate(CASES):
         if case.model not in (options.model or [case.model]):
             continue
         if case.what not in (options.what or [case.what]):
             continue
+        if case.batch not in (options.batch or [case.batch]):
+            continue
+        peers = ["ours", *(["litert"] if case.what == "infer" else [])]
+        peers += ["twin"] if find_spec("torch") else []
         rates = found.setdefault(case, {peer: [] for peer in peers})
         ways: dict[str, str] = {}  # the twin's fastest mode is determined once
         for _, peer in product(range(options.rounds), peers):

@@ -128,6 +128,7 @@ def users_of(package: str) -> set[str]:
 def test_few_files_import_tensorflow():
     assert users_of("tensorflow") == {
         "deploy/export.py",
+        "deploy/litert.py",
         "checkpoints/i3d.py",
         "deploy/compiled.py",  # Keras compiles a prediction only on JAX
         "training/pipeline.py",

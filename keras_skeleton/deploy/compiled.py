@@ -10,17 +10,23 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.processes import cores
 
 LEAST = 4  # smallest number of clips per core for which splitting a batch pays off
 # Calls with one clip, after which XLA saves more time than it needs for the compilation: 2 s and
 # 10 ms per call (benchmarks/answers.py).
 CALLS = 200
+COMPILERS = ("xla", "litert")
 
 
-def compiled(network: keras.Model) -> Callable[[Any], Any]:
-    """Compiles a network with XLA: returns a function from inputs (B, ...) to logits (B, C).
+def compiled(
+    network: keras.Model, runtime: str = "xla", threads: int | None = None
+) -> Callable[[Any], Any]:
+    """Compiles a network: returns a function from inputs (B, ...) to logits (B, C).
+
+    `runtime="litert"` compiles it for LiteRT, whose convolutions are the fastest on CPUs: use it
+    for networks of convolutions, `"xla"` for LSTMs in batches (`benchmarks/README.md`).
 
     XLA turns loops over time and the operations around them into one program, without the overhead
     of starting hundreds of small operations. On CPUs with TensorFlow, where such a program uses one
@@ -32,15 +38,20 @@ def compiled(network: keras.Model) -> Callable[[Any], Any]:
     XLA: there the network runs as it is, without gradients.
 
     Args:
-        network: A network with one input, or with several inputs by name. The function always uses
-            its current weights.
+        network: A network with one input, or with several inputs by name.
+        runtime: `"xla"`: the function always uses the network's current weights. `"litert"`: it
+            uses a copy of them, made by this call. Needs the Keras backend TensorFlow; the package
+            ai-edge-litert is used if it is installed. See `deploy.litert`.
+        threads: Number of threads of LiteRT; the number of cores by default.
 
     Returns:
         A function from an array, or a dict of arrays by input name, to a float array (B, C); to a
         dict of arrays if the network has several outputs by name.
 
     Raises:
-        UserError: The Keras backend is none of TensorFlow, JAX and PyTorch.
+        UserError: The Keras backend is none of TensorFlow, JAX and PyTorch; `threads` with XLA.
+        UnknownNameError: Unknown runtime.
+        ExportError: LiteRT is not installed, or, in the first call, does not support the network.
 
     Example:
         >>> import numpy as np
@@ -49,6 +60,14 @@ def compiled(network: keras.Model) -> Callable[[Any], Any]:
         >>> predict(np.zeros((4, 20, 30, 3), "float32")).shape
         (4, 8)
     """
+    if runtime not in COMPILERS:
+        raise UnknownNameError("runtime", runtime, COMPILERS)
+    if runtime == "litert":
+        from keras_skeleton.deploy.litert import on_litert
+
+        return on_litert(network, threads)
+    if threads is not None:
+        raise UserError(f"threads={threads} is an argument of runtime='litert' only")
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return _on_tensorflow(network)

@@ -246,15 +246,19 @@ STAND_INS: dict[type, type[keras.layers.Layer]] = {
 
 def _with_stand_ins(model: keras.Model) -> keras.Model:
     """The network, or a copy with the same weights in which `STAND_INS` replace layers."""
-    if not any(type(layer) in STAND_INS for layer in leaf_layers(model)):
-        return model
+    replaced = any(type(layer) in STAND_INS for layer in leaf_layers(model))
+    return copied(model) if replaced else model
+
+
+def copied(model: keras.Model) -> keras.Model:
+    """A copy of a network with the same weights, in which `STAND_INS` replace layers."""
 
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         return STAND_INS.get(type(layer), type(layer)).from_config(layer.get_config())
 
-    copied = keras.models.clone_model(model, clone_function=copy, recursive=True)
-    copied.set_weights(model.get_weights())
-    return copied
+    found = keras.models.clone_model(model, clone_function=copy, recursive=True)
+    found.set_weights(model.get_weights())
+    return found
 
 
 # ---------------------------------------------------------------- what goes wrong
@@ -268,8 +272,12 @@ def _check_backend() -> None:
         )
 
 
+def lacking(error: Exception) -> str:
+    """What a converter's error says, in one line."""
+    operations = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
+    return f"it has no operation for {', '.join(operations)}" if operations else first_line(error)
+
+
 def _reason(model: keras.Model, format: str, error: Exception) -> str:
     others = " or ".join(name for name in SUFFIXES if name != format)
-    lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
-    why = f"it has no operation for {', '.join(lacking)}" if lacking else first_line(error)
-    return f"{format} does not support '{model.name}': {why}; try {others}"
+    return f"{format} does not support '{model.name}': {lacking(error)}; try {others}"

@@ -145,18 +145,23 @@ def _read_litert(path: Path) -> Reader:
     return inputs, run
 
 
-def litert_interpreter(path: Path, threads: int | None = None) -> Any:
-    """The interpreter of a LiteRT file, of ai-edge-litert or else of TensorFlow."""
-    options = {"model_path": str(path), "num_threads": threads}
+def litert_interpreter(model: Path | bytes, threads: int | None = None) -> Any:
+    """The interpreter of a LiteRT file, or of its content."""
+    options = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+    with warnings.catch_warnings():  # TensorFlow's is deprecated in favor of ai-edge-litert
+        warnings.simplefilter("ignore", UserWarning)
+        return litert_class()(**options, num_threads=threads)
+
+
+def litert_class() -> Any:
+    """The class of LiteRT interpreters, of ai-edge-litert or else of TensorFlow."""
     try:
-        return import_module("ai_edge_litert.interpreter").Interpreter(**options)
+        return import_module("ai_edge_litert.interpreter").Interpreter
     except ModuleNotFoundError:
         tf = import_module("tensorflow")
     if not hasattr(tf.lite, "Interpreter"):
         raise ExportError("this TensorFlow cannot run LiteRT files: pip install ai-edge-litert")
-    with warnings.catch_warnings():  # deprecation in favor of ai-edge-litert
-        warnings.simplefilter("ignore", UserWarning)
-        return tf.lite.Interpreter(**options)
+    return tf.lite.Interpreter
 
 
 def _read_onnx(path: Path) -> Reader:
