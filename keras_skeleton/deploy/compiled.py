@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_skeleton.deploy.half import in_bfloat16
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.processes import cores
 
@@ -18,10 +19,14 @@ LEAST = 4  # smallest number of clips per core for which splitting a batch pays 
 # 10 ms per call (benchmarks/answers.py).
 CALLS = 200
 COMPILERS = ("xla", "litert")
+PRECISIONS = ("float32", "bfloat16")
 
 
 def compiled(
-    network: keras.Model, runtime: str = "xla", threads: int | None = None
+    network: keras.Model,
+    runtime: str = "xla",
+    threads: int | None = None,
+    precision: str = "float32",
 ) -> Callable[[Any], Any]:
     """Compiles a network: returns a function from inputs (B, ...) to logits (B, C).
 
@@ -43,14 +48,20 @@ def compiled(
             uses a copy of them, made by this call. Needs the Keras backend TensorFlow; the package
             ai-edge-litert is used if it is installed. See `deploy.litert`.
         threads: Number of threads of LiteRT; the number of cores by default.
+        precision: `"float32"`: each layer computes in the precision that it was built with.
+            `"bfloat16"`: a copy of the network in which convolutions and dense layers compute in
+            bfloat16; see `deploy.half`. It changes logits by up to a percent, and is fast on GPUs
+            and on processors with AMX. On CPUs with TensorFlow it is a plain graph with the kernels
+            of oneDNN, since XLA has none for bfloat16.
 
     Returns:
         A function from an array, or a dict of arrays by input name, to a float array (B, C); to a
         dict of arrays if the network has several outputs by name.
 
     Raises:
-        UserError: The Keras backend is none of TensorFlow, JAX and PyTorch; `threads` with XLA.
-        UnknownNameError: Unknown runtime.
+        UserError: The Keras backend is none of TensorFlow, JAX and PyTorch; `threads` with XLA;
+            bfloat16 on LiteRT.
+        UnknownNameError: Unknown runtime or precision.
         ExportError: LiteRT is not installed, or, in the first call, does not support the network.
 
     Example:
@@ -62,22 +73,29 @@ def compiled(
     """
     if runtime not in COMPILERS:
         raise UnknownNameError("runtime", runtime, COMPILERS)
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
+    halved = precision == "bfloat16"
     if runtime == "litert":
+        if halved:
+            raise UserError("runtime='litert' has no precision='bfloat16'; use runtime='xla'")
         from keras_skeleton.deploy.litert import on_litert
 
         return on_litert(network, threads)
     if threads is not None:
         raise UserError(f"threads={threads} is an argument of runtime='litert' only")
     backend = keras.backend.backend()
-    if backend == "tensorflow":
-        return _on_tensorflow(network)
+    if backend not in ("tensorflow", "jax", "torch"):
+        raise UserError(
+            f"compiled networks need Keras on TensorFlow, JAX or PyTorch; it runs on {backend}"
+        )
+    if halved:
+        network = in_bfloat16(network)
     if backend == "jax":
         return _on_jax(network)
     if backend == "torch":
         return _eager(network)
-    raise UserError(
-        f"compiled networks need Keras on TensorFlow, JAX or PyTorch; it runs on {backend}"
-    )
+    return _graph(network) if halved and not _gpu() else _on_tensorflow(network)
 
 
 def traced(network: keras.Model) -> Callable[[Any], Any]:
@@ -103,20 +121,34 @@ def traced(network: keras.Model) -> Callable[[Any], Any]:
         return _on_jax(network)
     if backend != "tensorflow":
         return _eager(network)
-    import tensorflow as tf
-
-    fast = _on_tensorflow(network)
+    fast, plain = _on_tensorflow(network), _graph(network)
     calls: Counter[tuple[int, ...]] = Counter()
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def run(x: Any) -> Any:
-        return network(x, training=False)
 
     def forward(x: Any) -> Any:
         if isinstance(x, np.ndarray) and len(x) == 1:  # several inputs are crops: compiled too long
             calls[x.shape] += 1
             if calls[x.shape] > CALLS:
                 return fast(x)
+        return plain(x)
+
+    return forward
+
+
+def _gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _graph(network: keras.Model) -> Callable[[Any], Any]:
+    """One graph of TensorFlow without XLA."""
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def run(x: Any) -> Any:
+        return network(x, training=False)
+
+    def forward(x: Any) -> Any:
         found = run(keras.tree.map_structure(tf.constant, x))
         return keras.tree.map_structure(lambda values: values.numpy(), found)
 
@@ -137,7 +169,7 @@ def _on_tensorflow(network: keras.Model) -> Callable[[Any], Any]:
     one = tf.function(
         lambda x: network(x, training=False), jit_compile=True, reduce_retracing=False
     )
-    most = 1 if tf.config.list_physical_devices("GPU") else cores()
+    most = 1 if _gpu() else cores()
 
     @tf.function(reduce_retracing=False)
     def run(x: Any) -> Any:
