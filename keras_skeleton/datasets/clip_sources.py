@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_skeleton.datasets import ntu, pyskl
+from keras_skeleton.datasets.formats.array_axes import check_axes
 from keras_skeleton.datasets.formats.clip_array import ClipArray
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.joint_names import layouts_with
 from keras_skeleton.datasets.formats.openpose import is_clip_folder, is_frame_file
 from keras_skeleton.datasets.formats.poses import WHOLE_BODIES, layouts_of
-from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, known_layout, read_layout
+from keras_skeleton.datasets.formats.skeleton_toml import (
+    FILE,
+    Layout,
+    known_layout,
+    read_layout,
+    read_partial,
+)
 from keras_skeleton.datasets.own_files import LABELS, find_clips, left_out
 from keras_skeleton.skeletons import KINECT_V2, Skeleton
 from keras_skeleton.utils.errors import DatasetError
@@ -113,7 +121,7 @@ def _join_frames(paths: list[Path]) -> list[Path]:
 
 
 def read_clips(
-    path: Path,
+    path: str | Path,
     skeleton: str | None = None,
     track: bool = True,
     image_size: tuple[float, float] | None = None,
@@ -131,6 +139,7 @@ def read_clips(
     Raises:
         DatasetError: The file is unusable; the message states the file and the reason.
     """
+    path = Path(path)
     kind = path.suffix.lower()
     if kind == ".skeleton":
         found = ntu.read_clip(path)
@@ -207,19 +216,37 @@ def filled_notes(filled: np.ndarray) -> list[str]:
 
 
 def layout_of(path: Path, array: ClipArray, skeleton: str | None, notes: list[str]) -> Layout:
-    """The joint layout of a file; adds the assumptions made to the notes."""
+    """The joint layout of a file; adds the assumptions made to the notes.
+
+    A skeleton.toml that names no joints says the rest: the joints are those without it.
+    """
     whole = path.resolve()
     folders = [whole, *whole.parents] if path.is_dir() else list(whole.parents)
     root = next((folder for folder in folders if is_there(folder / FILE)), path.parent)
-    if skeleton is not None or is_there(root / FILE):
+    partial = read_partial(root) if skeleton is None else None
+    if partial is None and (skeleton is not None or is_there(root / FILE)):
         return read_layout(root, skeleton)
+    name = _name_of(path, array, notes, partial or {})
+    return known_layout(name) if partial is None else read_layout(root, name)
+
+
+def _name_of(path: Path, array: ClipArray, notes: list[str], partial: Mapping[str, Any]) -> str:
+    """Name of the layout that a file's joints show; `partial` is what a skeleton.toml says without
+    naming it."""
     joints = array.shape[-2] if array.ndim > 2 else array.shape[-1] // 3
+    axes = partial.get("axes")
+    if array.coordinates is None and isinstance(axes, str) and len(axes) == array.ndim > 2:
+        joints = array.shape[axes.find("V")]
+    elif array.coordinates is None and array.ndim > 2 and not layouts_of(joints):
+        for size in array.shape:
+            if layouts_of(size) or size in WHOLE_BODIES:
+                _check_axes(path, array.shape, size)
     if array.joints is not None:
         names = layouts_with(array.joints)
         if not names:
             raise DatasetError(
                 f"{path}: its joints ({', '.join(array.joints[:5])}, ...) are those of no known "
-                f"layout; put a {FILE} in the folder, or set the layout with --skeleton"
+                f"layout; name it in a {FILE} in the folder, or with --skeleton"
             )
     elif joints in WHOLE_BODIES:
         names = [WHOLE_BODIES[joints][1].name]
@@ -229,19 +256,26 @@ def layout_of(path: Path, array: ClipArray, skeleton: str | None, notes: list[st
         names = layouts_of(joints)
     if not names:
         raise DatasetError(
-            f"{path}: no known layout has {joints} joints; put a {FILE} in the folder, or set the "
-            f"layout with --skeleton (known: {_known()})"
+            f"{path}: no known layout has {joints} joints; describe them in a {FILE} in the "
+            f"folder, or set the layout with --skeleton (known: {_known()})"
         )
     if len(names) > 1:
-        names = [_likely(path, array, names)]
+        names = [_likely(path, array, names, partial.get("units") in ("m", "cm", "mm"))]
     notes.append(f"{joints} joints were read as {names[0]}")
-    return known_layout(names[0])
+    return names[0]
 
 
-def _likely(path: Path, array: ClipArray, names: list[str]) -> str:
+def _check_axes(path: Path, shape: tuple[int, ...], joints: int) -> None:
+    try:
+        check_axes(shape, joints)
+    except ClipError as error:
+        raise DatasetError(f"{path}: {error}") from None
+
+
+def _likely(path: Path, array: ClipArray, names: list[str], metric: bool) -> str:
     """The layout that coordinates show, among those with the same number of joints."""
     flat = (array.ndim > 2 and array.shape[-1] == 2) or array.coordinates in ("xy", "xyc")
-    pixels = float(np.nanmax(np.abs(array.array), initial=0)) > PIXELS
+    pixels = not metric and float(np.nanmax(np.abs(array.array), initial=0)) > PIXELS
     if names[0] == KINECT_V2.name and not flat and not pixels:
         return names[0]
     if names[0] == "coco17" and flat:

@@ -57,7 +57,7 @@ from keras_skeleton.datasets.clip_sources import layout_of
 from keras_skeleton.datasets.dataset import ReadReport
 from keras_skeleton.datasets.filled_joints import FilledJoints
 from keras_skeleton.datasets.formats.clip_file import ClipError, read_array
-from keras_skeleton.datasets.formats.skeleton_toml import EXAMPLE, Layout, read_layout
+from keras_skeleton.datasets.formats.skeleton_toml import EXAMPLE, Layout, read_layout, read_partial
 from keras_skeleton.datasets.formats.skeleton_toml import FILE as SKELETON
 from keras_skeleton.datasets.own_clips import ClipNotes, read_recording
 from keras_skeleton.datasets.own_files import (
@@ -151,12 +151,14 @@ def default_protocol(root: Path) -> str:
 def folder_layout(
     root: Path, skeleton: str | None, found: Sequence[FoundClip], report: ReadReport
 ) -> Layout:
-    """The layout of a folder; without skeleton.toml that of its first clip that can be read."""
-    if skeleton is not None or is_there(root / SKELETON):
+    """The layout of a folder; without one in skeleton.toml, that of its first clip that can be
+    read."""
+    described = is_there(root / SKELETON)
+    if skeleton is not None or (described and read_partial(root) is None):
         return read_layout(root, skeleton)
     others = [clip.path for clip in found if clip.path.suffix.lower() != KINECT]
     if found and not others:
-        return Layout(KINECT_V2, unit="m")
+        return read_layout(root, KINECT_V2.name) if described else Layout(KINECT_V2, unit="m")
     for path in others[:TRIED]:
         notes: list[str] = []
         try:
@@ -166,7 +168,10 @@ def folder_layout(
         except DatasetError as error:
             raise DatasetError(f"{error}\n{root / SKELETON} describes joints:\n{EXAMPLE}") from None
         how = "; ".join(notes) or f"joints are those of the {SKELETON} nearest to the clips"
-        report.note(f"there is no {SKELETON} in the folder: {how} (by '{path.name}')")
+        what = (
+            f"{SKELETON} names no joints" if described else f"there is no {SKELETON} in the folder"
+        )
+        report.note(f"{what}: {how} (by '{path.name}')")
         return layout
     return read_layout(root, skeleton)
 

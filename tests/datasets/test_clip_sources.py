@@ -72,6 +72,53 @@ def test_a_skeleton_toml_or_a_name_says_what_the_joints_are(folder):
     assert own.skeleton.name == "kinect_v2"
 
 
+@pytest.mark.parametrize("V", [20, 25])
+def test_a_skeleton_toml_without_joints_says_the_rest(tmp_path, V):
+    (tmp_path / "skeleton.toml").write_text('units = "mm"\nfps = 25\n')
+    np.save(tmp_path / "a.npy", 1000 * clip(V))
+    (own,) = read_clips(tmp_path / "a.npy")
+    assert own.skeleton.name == {20: "kinect_v1", 25: "kinect_v2"}[V]
+    assert own.fps == 25
+    np.testing.assert_allclose(own.clip[:, 0], clip(V), rtol=1e-5)
+    assert len(own.notes) == 1  # the layout is an assumption
+    (tmp_path / "skeleton.toml").write_text('axes = "CTV"\n')
+    np.save(tmp_path / "a.npy", clip(V).transpose(2, 0, 1))
+    (own,) = read_clips(tmp_path / "a.npy")
+    np.testing.assert_array_equal(own.clip[:, 0], clip(V))
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ('skelton = "sbu"', "'skeleton'"),
+        ('units = "mile"', "mm"),
+        ('bones = [["a", "b"]]', "kinect_v1"),
+        ('units = "m', "skeleton.toml"),
+    ],
+)
+def test_a_wrong_skeleton_toml_is_named(folder, toml, said):
+    (folder / "skeleton.toml").write_text(toml)
+    with pytest.raises(DatasetError, match=said):
+        list(read_clips(folder / "a.npy"))
+
+
+@pytest.mark.parametrize(
+    ("axes", "way"),
+    [((2, 0, 1), r"\(1, 2, 0\)"), ((3, 0, 2, 1), r"\(1, 3, 2, 0\)")],
+)
+def test_axes_of_other_projects_need_no_layout(tmp_path, axes, way):
+    array = clip(20, T=2944) if len(axes) == 3 else clip(20, T=2944)[:, None]
+    np.save(tmp_path / "a.npy", array.transpose(axes))
+    with pytest.raises(DatasetError, match=f"np.transpose.a, {way}"):
+        list(read_clips(tmp_path / "a.npy"))
+
+
+def test_a_path_may_be_text(folder):
+    for name in ("a.npy", "in/c.csv", "d.pkl", "S001C001P001R001A001.skeleton"):
+        text, path = (list(read_clips(where)) for where in (str(folder / name), folder / name))
+        assert [own.source for own in text] == [own.source for own in path]
+
+
 def test_15_joints_are_sbu_unless_body15_is_said(tmp_path):
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(6, 15, 3)))
     (own,) = read_clips(tmp_path / "a.npy")

@@ -3,6 +3,7 @@ import os
 import zipfile
 
 import numpy as np
+import own_data
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -570,7 +571,7 @@ def test_layouts_without_roles_or_of_no_text(tmp_path):
     with pytest.raises(DatasetError, match=r"\[roles\] is missing"):
         read_layout(tmp_path)
     path.write_text("")
-    with pytest.raises(DatasetError, match="joints: expected a list, not None"):
+    with pytest.raises(DatasetError, match="names no joints"):
         read_layout(tmp_path)
     path.write_bytes(b"\xff")
     with pytest.raises(DatasetError, match="skeleton.toml"):
@@ -650,3 +651,18 @@ def test_what_needs_two_people_or_views_is_refused(tmp_path):
     folder = make(tmp_path / "d", ["a.npy,x"], RIG, "file,label")
     load(FOLDER, folder, tmp_path / "cache", log=said.append)
     assert any("subjects" in line and "the same person" in line for line in said)
+
+
+def test_a_skeleton_toml_that_names_no_joints(tmp_path):
+    """Units are what is most often missing; the joints are those of the clips."""
+    lines = ["file,label", "a.npy,x", "b.npy,y"]
+    metres, _ = own_data.read(own_data.write(tmp_path / "m", lines, toml=None), tmp_path / "c")
+    own_data.write(
+        tmp_path / "mm", lines, 'units = "mm"\n', lambda seed: 1000 * own_data.standing(seed=seed)
+    )
+    dataset, said = own_data.read(tmp_path / "mm", tmp_path / "c")
+    assert dataset.skeleton.name == "kinect_v2"
+    assert dataset.info["unit"] == "m"
+    np.testing.assert_allclose(dataset.clip(0), metres.clip(0), rtol=1e-5)
+    assert "25 joints were read as kinect_v2" in said
+    assert "there is no skeleton.toml" not in said

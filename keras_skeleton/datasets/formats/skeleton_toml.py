@@ -1,6 +1,6 @@
 """`skeleton.toml`, the file that describes the joints and coordinates of the clips in a folder.
 
-It has one of:
+It has one of (without, the number of joints tells a known layout, if it can):
     skeleton = "kinect_v2"        a known layout
     skeleton = "coco17"           keypoints, converted to Kinect v2 joints (`formats/poses.py`)
     joints, bones, root, [roles]  a layout of your own, see `EXAMPLE`
@@ -166,17 +166,7 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
     path = root / FILE
     table: dict[str, Any] = {}
     if is_there(path):
-        try:
-            text = read_text(path, "a page of text", most=MAX_BYTES)
-            if _CONTENT.sub("", text).count(".") > MAX_DOTS:
-                raise DatasetError(f"{path}: has more than {MAX_DOTS} dots outside of names")
-            table = tomllib.loads(text)
-        except FileError as error:
-            raise DatasetError(str(error)) from None
-        except RecursionError:
-            raise DatasetError(f"{path}: is nested too deeply") from None
-        except ValueError as error:  # both bad UTF-8 and bad TOML
-            raise DatasetError(f"{path}: {reason(error)}") from None
+        table = _read_table(path)
     elif skeleton is None:
         raise DatasetError(f"{path}: missing; it describes the joints, in one line:\n{EXAMPLE}")
     if skeleton is not None:
@@ -185,6 +175,33 @@ def read_layout(root: Path, skeleton: str | None = None) -> Layout:
     try:
         return _layout(table)
     except ValueError as error:
+        raise DatasetError(f"{path}: {reason(error)}") from None
+
+
+def read_partial(root: Path) -> dict[str, Any] | None:
+    """The content of a `skeleton.toml` that names no joints; None if it does or has a wrong key, or
+    if there is no such file.
+
+    Raises:
+        DatasetError: It is no file that can be read, or no TOML.
+    """
+    path = root / FILE
+    table = _read_table(path) if is_there(path) else {"skeleton": ""}
+    whole = "skeleton" in table or any(key in OWN_KEYS or key not in KEYS for key in table)
+    return None if whole else table
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    try:
+        text = read_text(path, "a page of text", most=MAX_BYTES)
+        if _CONTENT.sub("", text).count(".") > MAX_DOTS:
+            raise DatasetError(f"{path}: has more than {MAX_DOTS} dots outside of names")
+        return tomllib.loads(text)
+    except FileError as error:
+        raise DatasetError(str(error)) from None
+    except RecursionError:
+        raise DatasetError(f"{path}: is nested too deeply") from None
+    except ValueError as error:  # both bad UTF-8 and bad TOML
         raise DatasetError(f"{path}: {reason(error)}") from None
 
 
@@ -278,7 +295,12 @@ def own_skeleton(table: dict[str, Any]) -> Skeleton:
     Raises:
         ValueError: A key is missing or invalid, or the bones do not form a tree.
     """
-    joints = _names(table.get("joints"), "joints")
+    if "joints" not in table:
+        raise ValueError(
+            'names no joints: add a known layout, such as skeleton = "kinect_v1", or joints, bones '
+            "and [roles]"
+        )
+    joints = _names(table["joints"], "joints")
     if not 2 <= len(joints) <= MAX_JOINTS or "" in joints:
         raise ValueError(f"joints: must be a list of 2 to {MAX_JOINTS} names")
     if twice := [joint for joint, count in Counter(joints).items() if count > 1]:
