@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from keras_skeleton.commands.common import add_data_arguments, load, parser_for
 from keras_skeleton.datasets.registry import get_source
 from keras_skeleton.datasets.source import verify
-from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
+from keras_skeleton.datasets.split_notes import lacking_note, noisy_note, subjects_line
 from keras_skeleton.utils.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def describe_splits(dataset: SkeletonDataset, default: str | None = None) -> Ite
             if protocol == default:
                 named = "subjects" in dataset.info and subjects_line(dataset, fold)
                 noisy = "" if "video" in dataset.samples else noisy_note(fold)
-                yield from (f"  {line}" for line in (named, noisy) if line)
+                lacking = lacking_note(dataset, fold)
+                yield from (f"  {line}" for line in (named, lacking, noisy) if line)
         if len(folds) > SHOWN:
             yield f"{title}: and {len(folds) - SHOWN} more folds"

@@ -28,7 +28,7 @@ from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import Fold, SkeletonDataset
 from keras_skeleton.datasets.own_protocols import ALL
 from keras_skeleton.datasets.published import not_published
-from keras_skeleton.datasets.split_notes import noisy_note, subjects_line
+from keras_skeleton.datasets.split_notes import lacking_note, noisy_note, subjects_line
 from keras_skeleton.distributed.devices import current
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration
@@ -473,7 +473,8 @@ class Experiment:
             for number in numbers:
                 fold, folder = self.folds[number - 1], self.fold_folder(number)
                 self.log(self.split_line(number, fold))
-                for line in (subjects_line(self.dataset, fold), *self.notes(fold)):
+                about = (subjects_line(self.dataset, fold), lacking_note(self.dataset, fold))
+                for line in (*about, *self.notes(fold)):
                     if line:
                         self.log(f"fold {number}: {line}")
                 progress.on_fold_start(number)

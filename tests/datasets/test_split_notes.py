@@ -1,10 +1,11 @@
 """Who trains and who tests, in words."""
 
 import numpy as np
+import pandas as pd
 from own_data import read, write
 
 from keras_skeleton.datasets.dataset import Fold
-from keras_skeleton.datasets.split_notes import FEW, noisy_note, subjects_line
+from keras_skeleton.datasets.split_notes import FEW, lacking_note, noisy_note, subjects_line
 
 
 def people(tmp_path, names="ann bob carl"):
@@ -46,3 +47,36 @@ def test_few_validation_clips_are_a_noisy_choice():
     assert "9 validation clips" in noisy_note(Fold(clips, clips[:9], clips))
     assert "1 validation clip " in noisy_note(Fold(clips, clips[:1], clips))
     assert "last epoch" in noisy_note(Fold(clips, clips[:0], clips))
+
+
+def test_classes_without_training_clips_are_named(tmp_path):
+    lines = ["file,label,subject"]
+    lines += [f"{who}{i}.npy,wave,{who}" for who in ("ann", "bob") for i in range(3)]
+    lines += ["ann4.npy,push,ann", "ann5.npy,push,ann", "bob6.npy,clap,bob"]
+    dataset, _ = read(write(tmp_path / "d", lines), tmp_path / "c")
+    who = dataset.samples["name"].str[:3].to_numpy()
+    ann, bob, nobody = np.flatnonzero(who == "ann"), np.flatnonzero(who == "bob"), np.zeros(0, int)
+    note = lacking_note(dataset, Fold(bob, nobody, ann))
+    assert note.startswith("no training clip of: push (all its clips are of subject ann)")
+    assert "clap (it has one clip)" in lacking_note(dataset, Fold(ann, nobody, bob))
+    assert lacking_note(dataset, Fold(np.arange(len(dataset)), nobody, ann)) == ""
+    assert lacking_note(dataset, Fold(ann, bob, nobody)) == ""  # nothing is tested
+    # Its clips are of both, but none trains: there is no reason to give.
+    waves = np.flatnonzero(dataset.labels == dataset.classes.index("wave"))
+    others = np.setdiff1d(np.arange(len(dataset)), waves)
+    note = lacking_note(dataset, Fold(others, nobody, waves))
+    assert note.startswith("no training clip of: wave;")
+
+
+def test_subjects_may_be_pairs_of_people(tmp_path):
+    dataset = people(tmp_path, "ab bc de")
+    pairs = dataset.samples["name"].str[:2]
+    actors = pd.DataFrame({f"actor{k + 1}": pairs.str[k].map("abcde".index) for k in (0, 1)})
+    dataset.samples = pd.concat([dataset.samples, actors], axis=1)
+    ab, bc, de = (np.flatnonzero(pairs == pair) for pair in ("ab", "bc", "de"))
+    line = subjects_line(dataset, Fold(np.concatenate([ab, de]), ab[:0], bc))
+    assert line == (
+        "train on pairs ab, de, test on bc; of the 2 people in the test pairs, 1 also in training "
+        "pairs"
+    )
+    assert subjects_line(dataset, Fold(ab, ab[:0], de)) == "train on pair ab, test on de"
