@@ -41,9 +41,10 @@ class Announcer:
 
     Args:
         live: The detector; its frames are counted.
-        shown: Frames per second that it is shown; None if unknown.
-        fps: Frames per second in which places are given: those of the stream or film.
+        shown: Frames per second in which it gives places; None if unknown.
+        fps: Frames per second in which places are printed: those of the stream or film.
         probabilities: Those of the frames that it was shown; None if they are not kept.
+        seen: Frames per second of the probabilities; by default `shown`.
 
     Attributes:
         first: Seconds of the first frame.
@@ -58,11 +59,13 @@ class Announcer:
         shown: float | None,
         fps: float | None,
         probabilities: Probabilities | None = None,
+        seen: float | None = None,
     ) -> None:
         self.live, self.fps, self.probabilities = live, fps, probabilities
         self.first = 0.0
         self.frames: int | None = None
         self.shown = shown or fps
+        self.seen = seen or self.shown
         self.actions: list[tuple[int, int, int, float]] = []
         self._nobody_reads = False
 
@@ -123,8 +126,8 @@ class Announcer:
         if own is None or not len(own):
             return None
         at = np.arange(self.length, dtype=float)
-        if self.fps and self.shown:
-            at = (at / self.fps - self.first) * self.shown
+        if self.fps and self.seen:
+            at = (at / self.fps - self.first) * self.seen
         at = np.round(at).astype(int)
         found = np.array(own[np.clip(at, 0, len(own) - 1)])
         found[at < 0] = np.nan
@@ -221,20 +224,22 @@ def announce_lines(args: argparse.Namespace, detector: Detector, method: str) ->
     """Reads frames from standard input until it ends or Ctrl-C; with --out, writes the actions."""
     from keras_skeleton.datasets.formats.frame_lines import read_lines
     from keras_skeleton.detection.live import LiveDetector
-    from keras_skeleton.detection.live_rate import LiveRate
     from keras_skeleton.detection.recording import is_other_rate, trained_fps
 
     trained = trained_fps(detector.run)
     fps = args.fps or trained
-    rate = LiveRate(fps, trained) if fps and trained and is_other_rate(trained, fps) else None
+    other = is_other_rate(trained, fps)
     with _probabilities(args, detector) as kept:
-        live = LiveDetector(detector, method, on_probabilities=kept.keep if kept else None)
-        announcer = Announcer(live, trained if rate else fps, fps, kept)
+        live = LiveDetector(detector, method, on_probabilities=kept.keep if kept else None, fps=fps)
+        announcer = Announcer(live, fps, fps, kept, trained if other else fps)
         announcer.frames = 0
-        if fps and rate:
+        if other:
             note(f"{fps:.4g} frames per second are shown to the detector at {trained:.4g}")
         elif fps and not args.fps:
-            note(f"{fps:.4g} frames per second are expected (--fps sets another rate)")
+            note(
+                f"{fps:.4g} frames per second are expected; at another rate, labels and times are "
+                "wrong: set it by --fps"
+            )
         note(announcer.describe())
         lines = PosesOfLines(detector, args.skeleton)
 
@@ -243,12 +248,9 @@ def announce_lines(args: argparse.Namespace, detector: Detector, method: str) ->
                 for line in read_lines(sys.stdin):
                     pose = lines.push(line)
                     announcer.frames = lines.count
-                    for own in rate.push(pose) if rate else [pose]:
-                        announcer.say(live.push(own))
+                    announcer.say(live.push(pose))
 
         def finish() -> None:
-            for own in rate.finish() if rate else []:
-                announcer.say(live.push(own))
             if not lines.filled:
                 raise UserError("standard input: no frames")
             announcer.say(live.finish())
@@ -364,9 +366,12 @@ class PosesOfLines:
             return
         clip, self._sized = np.stack(self._sized), None
         run = self.detector.run
-        self._warnings = size_warnings(
-            clip, self.detector.skeleton, self._layout, run.get("unit", "m")
-        )
+        try:
+            self._warnings = size_warnings(
+                clip, self.detector.skeleton, self._layout, run.get("unit", "m")
+            )
+        except UserError as error:
+            raise UserError(f"standard input: {error}") from None
         for warning in self._warnings:
             note(warning)
 

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from keras_skeleton.commands.common import (
     add_key_point_arguments,
     folders_of,
@@ -176,7 +174,7 @@ def detect_in_stream(args: argparse.Namespace) -> None:
     detector = Detector(place, number)
     live = camera or args.live
     methods = detector.methods()
-    method = args.method or _default_method(methods, live or source == STANDARD_INPUT)
+    method = args.method or detector.default_method(live or source == STANDARD_INPUT)
     settings = detector.settings(method)
     if chosen := chosen_settings(args):
         if method not in TAP:
@@ -263,13 +261,6 @@ def _check_options(args: argparse.Namespace, camera: bool, film: bool) -> None:
         raise UserError("--fps is for recordings; pictures of cameras have times of their own")
 
 
-def _default_method(methods: Sequence[str], live: bool) -> str:
-    """The last row of a run's table; for streams, the one that is told first."""
-    if live and "gate_u" in methods:
-        return "gate_u"
-    return methods[-1] if methods else "tap_u_m"
-
-
 def _gates_of_zoo() -> str:
     names = [entry.name for entry in detectors() if entry.model.startswith("gate_")]
     return f", such as {', '.join(reversed(names))}" if names else ""
@@ -284,49 +275,19 @@ def _detect_in_recording(
 ) -> None:
     """Detects actions in a whole recording; prints and writes them."""
     from keras_skeleton.detection.detector import METHODS
-    from keras_skeleton.detection.outputs import named, write_outputs
-    from keras_skeleton.detection.recording import (
-        at_rate,
-        back_at_rate,
-        is_other_rate,
-        rate_of_rows,
-        times_of,
-        trained_fps,
-    )
+    from keras_skeleton.detection.outputs import write_outputs
 
     film = models is not None
     recording = (
         _read_film(args, detector, models, METHODS[method]) if film else _read(args, detector)
     )
     run = detector.run
-    times = times_of(recording, args.fps)
-    if times is not None:
-        recording.info["fps"] = rate_of_rows(times, run)
-        recording.info["notes"].append(_numbers_note(recording.info["numbers"], args.fps))
-    elif args.fps is not None:
-        recording.info["fps"] = args.fps
-    trained = trained_fps(run)
-    if recording.info["fps"] is None and trained:
-        recording.info["fps"] = trained
-        recording.info["notes"].append(
-            f"the frame rate is unknown: {trained:.4g} per second is taken, that of the "
-            "training recordings (--fps sets another)"
-        )
-    fps = recording.info["fps"]
-    length = int(recording.samples["frames"].iloc[0])
-    other = trained if is_other_rate(trained, fps) else None
-    seen = recording if other is None else at_rate(recording, other)
-    found = detector.detect(method, seen, 0, settings)
-    probability = detector.frame_probabilities(method, seen, 0)
-    if other is not None:
-        found = back_at_rate(found, other, fps, length)
-        if probability is not None:
-            at = np.round(np.arange(length) * other / fps).astype(int)
-            probability = probability[np.minimum(at, len(probability) - 1)]
+    found = detector.detect_recording(recording, args.fps, method=method, settings=settings)
+    fps, times, length = found.fps, found.times, found.frames
     path = Path(STREAM if args.stream == STANDARD_INPUT else args.stream)
-    for note in recording.info["notes"]:  # on what was read, before what was found in it
+    for note in found.notes:  # on what was read, before what was found in it
         print(f"note: {note}")
-    shown = named(found, path.name, run["classes"], fps, times)
+    shown = found.table
     if len(shown):
         columns = ["label", "start", "end", *(["start_s", "end_s"] if fps else []), "score"]
         print(shown[columns].to_string(index=False, formatters={"score": "{:.3f}".format}))
@@ -342,29 +303,17 @@ def _detect_in_recording(
         paths = write_outputs(
             folder,
             _name(args),
-            found,
+            found.found,
             length,
             run["classes"],
             f"{path.name}: detected by {method}, trained on {run['dataset']}",
             fps,
             path.name,
             path if film else None,
-            probability,
+            found.probability,
             times,
         )
     print("\n".join(map(str, paths)))
-
-
-def _numbers_note(numbers: np.ndarray, fps: float | None) -> str:
-    """How frames and seconds of a recording with frame numbers are counted."""
-    from keras_skeleton.detection.recording import NUMBERS_A_SECOND
-
-    rate = "as --fps says" if fps else "of the Kinect"
-    return (
-        f"frames are the rows of the file, from 0; seconds are those of its frame numbers, "
-        f"{numbers[0]} to {numbers[-1]}, {fps or NUMBERS_A_SECOND:g} a second ({rate}), from the "
-        "first row"
-    )
 
 
 def _read(args: argparse.Namespace, detector: Detector) -> SkeletonDataset:
@@ -417,17 +366,10 @@ def _place_notes(detector: Detector, parts: Sequence[str]) -> list[str]:
 
 def _notes(run: Mapping[str, Any], fps: float | None, film: bool) -> Iterator[str]:
     """What the user should know about times."""
-    from keras_skeleton.detection.recording import is_other_rate, trained_fps
-
     if fps is None:
         yield (
             "the frame rate is unknown, so no file with seconds was written (.eaf, .vtt, "
             ".activitynet.json); give it with --fps"
-        )
-    elif is_other_rate(trained := trained_fps(run), fps):
-        yield (
-            f"the recording has {fps:.4g} frames per second; it was shown to the detector at "
-            f"{trained:.4g}, the rate of the training recordings"
         )
     if film and run["bodies"] > 1:
         yield (

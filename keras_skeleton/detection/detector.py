@@ -25,8 +25,10 @@ from keras_skeleton.detection.detect import (
     read_settings,
     windows,
 )
+from keras_skeleton.detection.detections import Detections, at_trained_rate
 from keras_skeleton.detection.fit import per_frame
 from keras_skeleton.detection.gate import build_gate, decode
+from keras_skeleton.detection.recording import read_recording, recording_of_array
 from keras_skeleton.detection.streams import classifier_of, frames_of
 from keras_skeleton.detection.svm import SIZE, STEP, WindowSVM
 from keras_skeleton.evaluation.run_record import upgraded
@@ -125,8 +127,7 @@ class Detector:
         >>> from pathlib import Path
         >>> from keras_skeleton.detection.detector import Detector
         >>> detector = Detector(Path("runs/detect_tap_u_ut_kinect_cs"))  # doctest: +SKIP
-        >>> settings = detector.settings("tap_u_m")  # doctest: +SKIP
-        >>> detector.detect("tap_u_m", recordings, 0, settings)  # doctest: +SKIP
+        >>> detector.detect_recording("recording.npy", fps=30).table  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path, number: int = 1) -> None:
@@ -276,6 +277,67 @@ class Detector:
             raise UserError(f"{path}: damaged (not the settings of '{method}')")
         return settings
 
+    def default_method(self, live: bool = False) -> str:
+        """The last method of the run; for streams, `gate_u` if it is there."""
+        methods = self.methods()
+        if live and "gate_u" in methods:
+            return "gate_u"
+        return methods[-1] if methods else "tap_u_m"
+
+    def detect_recording(
+        self,
+        source: str | Path | np.ndarray | SkeletonDataset,
+        fps: float | None = None,
+        skeleton: str | None = None,
+        method: str | None = None,
+        settings: AnySettings | None = None,
+    ) -> Detections:
+        """Detects actions in one recording, as `keras-skeleton detect --stream` does.
+
+        Joints are mapped to those of the detector, and the recording is resampled to the detector's
+        frame rate if its own differs by more than a quarter.
+
+        Args:
+            source: A file (see `recording.read_recording`); an array (T, V, 3) or (T, M, V, 3) in
+                metres, joints that were not seen NaN; or what `recording.recording_of` returns.
+            fps: Frames per second of the recording, if the file does not say it. Without both, that
+                of the training recordings is taken, and a note says so.
+            skeleton: Name of the joint layout of the recording; by default that of the file, or of
+                the detector.
+            method: A key of `METHODS`; by default the run's last.
+            settings: Parameters of detection; by default those that the run selected.
+
+        Returns:
+            The detections, in frames of the recording and in seconds, with notes.
+
+        Raises:
+            DatasetError: The recording cannot be read, has no body or bodies of an impossible size.
+            UserError: The run does not include the method, or `fps` is not positive.
+
+        Example:
+            >>> from keras_skeleton.zoo.detectors import load_detector
+            >>> detector = load_detector("gate_b_ut_kinect_cs")  # doctest: +SKIP
+            >>> found = detector.detect_recording(poses, fps=30)  # doctest: +SKIP
+            >>> print(found.table, *found.notes, sep="\n")  # doctest: +SKIP
+        """
+        if fps is not None and not 0 < fps < float("inf"):
+            raise UserError(f"fps={fps}: must be frames per second, above 0")
+        name = method or self.default_method()
+        chosen = settings or self.settings(name)
+        known = (self.skeleton, self.run["bodies"], self.run["classes"])
+        unit = self.run.get("unit", "m")
+        if isinstance(source, SkeletonDataset):
+            recording = source
+        elif isinstance(source, (str, Path)):
+            recording = read_recording(source, *known, joints=skeleton, unit=unit)
+        else:
+            recording = recording_of_array(source, *known, joints=skeleton, unit=unit)
+
+        def detect(own: SkeletonDataset) -> tuple[pd.DataFrame, np.ndarray | None]:
+            return self.detect(name, own, 0, chosen), self.frame_probabilities(name, own, 0)
+
+        return at_trained_rate(detect, self.run, recording, fps)
+
     def proposals(
         self, method: str, dataset: SkeletonDataset, recordings: Sequence[int], settings: Settings
     ) -> pd.DataFrame:
@@ -293,11 +355,15 @@ class Detector:
     def detect(
         self, method: str, dataset: SkeletonDataset, recording: int, settings: AnySettings
     ) -> pd.DataFrame:
-        """Detects actions in one recording.
+        """Detects actions in one recording of a dataset at the frame rate of the training.
+
+        The recording is taken as it is: it is not resampled, and `fps` in the dataset's `info` is
+        not looked at. For a file or an array of any rate, use `detect_recording`.
 
         Args:
             method: A key of `METHODS`.
-            dataset: The recordings.
+            dataset: The recordings, with the detector's joints and bodies, and with as many frames
+                per second as the training recordings (see `recording.trained_fps`).
             recording: Index of the recording.
             settings: Parameters of detection.
 

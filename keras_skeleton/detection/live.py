@@ -17,6 +17,9 @@ import numpy as np
 from keras_skeleton.detection.detect import GateSettings
 from keras_skeleton.detection.detector import GATES, PROPOSALS, Detector
 from keras_skeleton.detection.gate import GateStream
+from keras_skeleton.detection.live_rate import LiveRate
+from keras_skeleton.detection.recording import is_other_rate, trained_fps
+from keras_skeleton.models.preprocessing import ClipInputError
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.utils.errors import UserError
 
@@ -200,26 +203,31 @@ class StartAndEnd:
 class LiveDetector:
     """Finds the actions of a stream with GateNet, frame by frame.
 
-    The method `gate_u` is causal; `gate_b` needs later frames and is later by `delay`.
+    The method `gate_u` is causal; `gate_b` needs later frames and is later by `delay`. Frames are
+    resampled to the detector's rate, as `Detector.detect_recording` does it, if `fps` is given.
 
     Args:
         detector: A detector with `gate_u` or `gate_b`.
         method: The method.
         block: Frames that go through the network together. More are faster, and later.
         on_probabilities: Called with the probabilities of the classes and of no action, (n, C + 1),
-            of the next n frames once they are known.
+            of the next n frames at the detector's rate, once they are known.
+        fps: Frames per second of the stream; None for frames at the detector's rate (see
+            `recording.trained_fps`).
 
     Attributes:
-        count: Number of frames so far.
-        delay: Frames after which the network knows a frame, in addition to `delays`.
+        count: Number of frames of the stream so far.
+        shown: Number of frames so far at the detector's rate.
+        delay: Frames, at the detector's rate, after which the network knows a frame; `delays`
+            includes them.
 
     Raises:
-        UserError: The method cannot be used frame by frame.
+        UserError: The method cannot be used frame by frame, or `fps` is not positive.
 
     Example:
         >>> from keras_skeleton.detection.live import LiveDetector
-        >>> live = LiveDetector(detector, "gate_u")  # doctest: +SKIP
-        >>> for pose in poses:  # (M, V, 3), the detector's joints and bodies  # doctest: +SKIP
+        >>> live = LiveDetector(detector, "gate_u", fps=30)  # doctest: +SKIP
+        >>> for pose in poses:  # (V, 3) or (M, V, 3), the detector's joints  # doctest: +SKIP
         ...     for said in live.push(pose):
         ...         print(said.kind, detector.run["classes"][said.label], said.start)
         >>> live.finish()  # doctest: +SKIP
@@ -231,6 +239,7 @@ class LiveDetector:
         method: str,
         block: int = 4,
         on_probabilities: Callable[[np.ndarray], None] | None = None,
+        fps: float | None = None,
     ) -> None:
         settings = detector.settings(method)
         if method not in GATES or not isinstance(settings, GateSettings):
@@ -252,32 +261,83 @@ class LiveDetector:
         self._classes = [StartAndEnd(label, settings) for label in range(detector.classes)]
         self._waiting: list[np.ndarray] = []
         self._on_probabilities = on_probabilities
-        self.count = 0
+        self.count = self.shown = 0
+        if fps is not None and not 0 < fps < math.inf:
+            raise UserError(f"fps={fps}: must be frames per second, above 0")
+        self._rate: LiveRate | None = None
+        self._scale = 1.0  # frames of the stream per frame that is shown
+        trained = trained_fps(detector.run) if fps else None
+        if fps and trained and is_other_rate(trained, fps):
+            self._rate, self._scale = LiveRate(fps, trained), fps / trained
 
     def delays(self, label: int) -> tuple[int, int]:
-        """Most frames from start and end of an action of a class to their announcements, if its
-        probability rises and falls at once."""
+        """Most frames of the stream from start and end of an action of a class to their
+        announcements, if its probability rises and falls at once."""
         start, end = self._classes[label].delays
-        return start + self.delay, end + self.delay
+        return (
+            math.ceil((start + self.delay) * self._scale),
+            math.ceil((end + self.delay) * self._scale),
+        )
 
     def push(self, pose: np.ndarray) -> list[Announcement]:
-        """Takes the next frame, (M, V, 3) in the detector's joints and bodies."""
-        self._waiting.append(np.asarray(pose, np.float32))
+        """Takes the next frame, in the detector's joints and in metres.
+
+        Args:
+            pose: (V, 3), or (M, V, 3) with at most as many bodies as the detector takes; zeros
+                where nobody is.
+
+        Raises:
+            ClipInputError: Another shape, NaN or infinity.
+        """
+        own = self._checked(pose)
         self.count += 1
-        return self._flush() if len(self._waiting) == self.block else []
+        return self._show(self._rate.push(own) if self._rate else [own])
 
     def finish(self) -> list[Announcement]:
         """Ends the stream; returns the last announcements."""
-        said = self._flush() if self._waiting else []
-        said += self._decode(self._stream.finish())
+        said = self._show(self._rate.finish()) if self._rate else []
+        said += self._flush() if self._waiting else []
+        last = self._decode(self._stream.finish())
         for own in self._classes:
-            said += own.finish()
-        return self._dated(said)
+            last += own.finish()
+        return said + self._placed(last)
+
+    def _checked(self, pose: np.ndarray) -> np.ndarray:
+        """A frame as (M, V, 3) with the detector's number of bodies."""
+        array, size = np.asarray(pose), self.detector.skeleton.size
+        bodies = self.detector.run["bodies"]
+        own = array[None] if array.ndim == 2 else array
+        if own.ndim != 3 or own.shape[1:] != (size, 3) or own.dtype.kind not in "fiu":
+            raise ClipInputError(
+                f"the frame has shape {array.shape}; expected ({size}, 3) or (M, {size}, 3), the "
+                f"joints of {self.detector.skeleton.name}; `skeletons.joint_map` maps others"
+            )
+        if len(own) > bodies:
+            raise ClipInputError(
+                f"the frame has {len(own)} bodies, the detector takes {bodies}; choose them first"
+            )
+        if not np.isfinite(own).all():
+            raise ClipInputError(
+                "the frame has NaN or infinity; fill joints that were not seen, or give zeros for "
+                "nobody"
+            )
+        result = np.zeros((bodies, size, 3), np.float32)
+        result[: len(own)] = own
+        return result
+
+    def _show(self, frames: list[np.ndarray]) -> list[Announcement]:
+        """Gives frames at the detector's rate to the network."""
+        said = []
+        for frame in frames:
+            self._waiting.append(frame)
+            self.shown += 1
+            said += self._flush() if len(self._waiting) == self.block else []
+        return said
 
     def _flush(self) -> list[Announcement]:
         frames = self._prepare(np.stack(self._waiting))
         self._waiting = []
-        return self._dated(self._decode(self._stream.push(frames)))
+        return self._placed(self._decode(self._stream.push(frames)))
 
     def _decode(self, outputs: np.ndarray) -> list[Announcement]:
         if self._on_probabilities is not None and len(outputs):
@@ -289,5 +349,15 @@ class LiveDetector:
             for said in own.push(row[own.label], row[-2], row[-1])
         ]
 
-    def _dated(self, said: list[Announcement]) -> list[Announcement]:
-        return [replace(one, frame=self.count) for one in said]
+    def _placed(self, said: list[Announcement]) -> list[Announcement]:
+        """Announcements in frames of the stream."""
+        return [self._place(one) for one in said]
+
+    def _place(self, one: Announcement) -> Announcement:
+        if self._rate is None:
+            return replace(one, frame=self.count)
+        start = min(round(one.start * self._scale), self.count - 1)
+        end = None
+        if one.end is not None:
+            end = max(min(round(one.end * self._scale), self.count), start + 1)
+        return replace(one, start=start, end=end, frame=self.count)

@@ -12,12 +12,12 @@ import pandas as pd
 
 from keras_skeleton.datasets.clip_sources import SourceClip, check_content, filled_notes, read_clips
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, ReadReport, SkeletonDataset
-from keras_skeleton.datasets.formats.clip_array import MAX_CELLS
+from keras_skeleton.datasets.formats.clip_array import MAX_CELLS, ClipArray
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.frame_lines import parse_frame
 from keras_skeleton.datasets.formats.openpose import is_clip_folder
 from keras_skeleton.datasets.formats.poses import layouts_of
-from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout
+from keras_skeleton.datasets.formats.skeleton_toml import FILE, Layout, known_layout
 from keras_skeleton.datasets.pku_mmd import read_frames
 from keras_skeleton.datasets.ut_kinect import SEQUENCE, read_rows
 from keras_skeleton.detection.fit import between_frames
@@ -29,6 +29,7 @@ from keras_skeleton.skeletons import (
     SkeletonMapError,
     get_skeleton,
 )
+from keras_skeleton.transforms.geometry import LARGEST, SMALLEST, body_size
 from keras_skeleton.transforms.missing import fill_missing
 from keras_skeleton.utils.errors import DatasetError
 
@@ -38,11 +39,12 @@ MODEL = "tap_lstm"  # takes recordings as all networks of detection do
 # Rows a second, about, of datasets whose files have no times; see docs/datasets.md.
 ROWS_A_SECOND = {"ut_kinect": 15.0}
 NUMBERS_A_SECOND = 30.0  # of the frame numbers of the Kinect, which skip some
+DOUBT = 10  # times smaller or larger than people: another unit, whatever the pose
 RATES = 1.25  # recordings whose rate differs by more are resampled to that of the training
 
 
 def read_recording(
-    path: Path,
+    path: str | Path,
     skeleton: Skeleton,
     bodies: int,
     classes: Sequence[str],
@@ -72,7 +74,7 @@ def read_recording(
 
     Raises:
         DatasetError: If the file is missing, damaged, of an unknown format, has joints that cannot
-            be mapped, or no body.
+            be mapped, no body, or bodies of an impossible size, such as those in millimetres.
 
     Example:
         >>> import numpy as np
@@ -87,6 +89,7 @@ def read_recording(
         >>> dataset.clip(0).shape
         (40, 2, 25, 3)
     """
+    path = Path(path)
     if path.is_dir() and not is_clip_folder(path):
         raise DatasetError(f"{path}: is a folder; give one recording")
     if not path.exists():
@@ -100,11 +103,69 @@ def read_recording(
         raise DatasetError(
             f"{path}: unknown file format; expected {', '.join(SUFFIXES)}, or a film"
         )
-    recording = recording_of(found, skeleton, bodies, classes, path.stem, unit)
+    return _with_nobody(recording_of(found, skeleton, bodies, classes, path.stem, unit))
+
+
+def _with_nobody(recording: SkeletonDataset) -> SkeletonDataset:
+    """Adds a note on frames without a body."""
     clip = recording.clip(0)
     if nobody := int((~clip.any(axis=(1, 2, 3))).sum()):
         recording.info["notes"].append(f"nobody is in {nobody} of {len(clip)} frames")
     return recording
+
+
+def recording_of_array(
+    array: np.ndarray,
+    skeleton: Skeleton,
+    bodies: int,
+    classes: Sequence[str],
+    joints: str | None = None,
+    unit: str = "m",
+    name: str = "array",
+) -> SkeletonDataset:
+    """A recording in an array, read as `read_recording` reads it from a file.
+
+    Args:
+        array: (T, V, 3) or (T, M, V, 3), in the unit that the detector was trained with; absent
+            bodies are zero, joints that were not seen are NaN.
+        skeleton: Skeleton of the detector.
+        bodies: Number of bodies M of the detector's input.
+        classes: Class names of the detector.
+        joints: Name of the array's joint layout; by default the detector's, or the known layout
+            with this number of joints.
+        unit: Unit that the detector was trained with.
+        name: Name of the recording.
+
+    Raises:
+        DatasetError: Wrong shape, joints that cannot be mapped, no body, or bodies of an impossible
+            size.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_skeleton.detection.recording import recording_of_array
+        >>> from keras_skeleton.skeletons import KINECT_V2
+        >>> poses = np.random.default_rng(0).normal(0, 0.3, (40, 25, 3))
+        >>> recording_of_array(poses, KINECT_V2, 2, ["walk"]).clip(0).shape
+        (40, 2, 25, 3)
+    """
+    poses = np.asarray(array)
+    notes: list[str] = []
+    if poses.ndim not in (3, 4) or 0 in poses.shape or poses.dtype.kind not in "fiu":
+        raise DatasetError(
+            f"the recording has shape {poses.shape} and type {poses.dtype}; expected numbers, "
+            "(T, V, 3) or (T, M, V, 3)"
+        )
+    if joints is None and poses.shape[-2] == skeleton.size:
+        layout = Layout(skeleton)
+    else:
+        layout = known_layout(joints or stream_skeleton(poses.shape[-2], skeleton, None, name).name)
+    try:
+        clip, filled = finish_clip(ClipArray(poses), layout, notes)
+    except ClipError as error:
+        raise DatasetError(f"{name}: {error}") from None
+    notes += filled_notes(filled)
+    found = SourceClip(name, clip, layout.skeleton, None, tuple(notes))
+    return _with_nobody(recording_of(found, skeleton, bodies, classes, name, unit, "stream"))
 
 
 def recording_of(
@@ -132,7 +193,8 @@ def recording_of(
         in doubt are also in its `warnings`.
 
     Raises:
-        DatasetError: The joints cannot be mapped, or there is no body.
+        DatasetError: The joints cannot be mapped, there is no body, or bodies have an impossible
+            size.
     """
     try:
         own, notes = Preprocessing(MODEL, skeleton, bodies, unit="").adapt(
@@ -144,7 +206,10 @@ def recording_of(
         raise DatasetError(f"{found.source}: {error} ({len(found.clip)} frames)") from None
     warnings = []
     if kind != "film":
-        warnings = size_warnings(own, skeleton, found.skeleton, unit, kind == "file")
+        try:
+            warnings = size_warnings(own, skeleton, found.skeleton, unit, kind == "file")
+        except ClipInputError as error:
+            raise DatasetError(f"{found.source}: {error}") from None
     row: dict[str, Any] = dict.fromkeys(SAMPLE_COLUMNS, 0) | {
         "name": name,
         "video": name,
@@ -170,7 +235,7 @@ def recording_of(
 def size_warnings(
     clip: np.ndarray, skeleton: Skeleton, own: Skeleton, unit: str = "m", file: bool = False
 ) -> list[str]:
-    """A note if the people of a clip do not have the size that a detector knows.
+    """A note if the people of a clip may not have the size that a detector knows.
 
     Args:
         clip: (T, M, V, 3), in the detector's joints.
@@ -179,17 +244,28 @@ def size_warnings(
         unit: Unit that the detector was trained with.
         file: Whether the clip comes from a file, beside which the unit may be put.
 
+    Raises:
+        ClipInputError: The size is impossible, so that all detections would be wrong: more than
+            ten times smaller or larger than people.
+
     Example:
         >>> import numpy as np
         >>> from keras_skeleton.detection.recording import size_warnings
         >>> from keras_skeleton.skeletons import KINECT_V2
         >>> clip = np.zeros((5, 1, 25, 3))
-        >>> clip[:, :, 3, 1] = 1700  # a head
+        >>> clip[:, :, 3, 1] = 4  # a head
         >>> size_warnings(clip, KINECT_V2, KINECT_V2)[0].split(";")[0]
-        'bodies are 1.7e+03 in size, which is no person in metres, but one in mm'
+        'bodies are 4 in size, which is no person in metres'
+        >>> size_warnings(1000 * clip / 2, KINECT_V2, KINECT_V2)
+        Traceback (most recent call last):
+        ...
+        keras_skeleton.models.preprocessing.ClipInputError: bodies are 2e+03 in size, ...
     """
-    bodies = clip.shape[1]
-    return Preprocessing(MODEL, skeleton, bodies, unit=unit).size_notes(clip, own, file)
+    notes = Preprocessing(MODEL, skeleton, clip.shape[1], unit=unit).size_notes(clip, own, file)
+    size = body_size(clip) if notes else 0.0
+    if size and not SMALLEST / DOUBT <= size <= LARGEST * DOUBT:
+        raise ClipInputError(notes[0])
+    return notes
 
 
 def _read_text(path: Path) -> SourceClip:
@@ -290,7 +366,9 @@ def read_frames_of(
     return SourceClip("standard input", clip.astype(np.float32), layout, fps, tuple(notes))
 
 
-def stream_skeleton(count: int, skeleton: Skeleton, joints: str | None = None) -> Skeleton:
+def stream_skeleton(
+    count: int, skeleton: Skeleton, joints: str | None = None, name: str = "standard input"
+) -> Skeleton:
     """The joint layout of a stream with this number of joints.
 
     Raises:
@@ -304,8 +382,8 @@ def stream_skeleton(count: int, skeleton: Skeleton, joints: str | None = None) -
         fitting = [SKELETONS[name] for name in layouts_of(count) if name in SKELETONS]
     if len(fitting) != 1:
         raise DatasetError(
-            f"standard input: frames have {count} joints; the detector has {skeleton.size} "
-            f"({skeleton.name}); name the layout with --skeleton"
+            f"{name}: frames have {count} joints; the detector has {skeleton.size} "
+            f"({skeleton.name}); name the layout with --skeleton (in Python skeleton=)"
         )
     return fitting[0]
 

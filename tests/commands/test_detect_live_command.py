@@ -20,6 +20,7 @@ from keras_skeleton.commands import live as live_command
 from keras_skeleton.datasets.clip_sources import read_clips
 from keras_skeleton.detection.detector import Detector
 from keras_skeleton.detection.fit import per_frame
+from keras_skeleton.detection.live import LiveDetector
 from keras_skeleton.models.gate_net import gate_net
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.video.film import FilmFrame
@@ -253,7 +254,7 @@ def test_a_camera_that_fails_keeps_what_was_found(made, monkeypatch, capsys, eag
 
 
 def test_a_wrong_unit_is_said_below_the_table(made, capsys, eager):
-    np.save(made / "rec.npy", 30 * walk(50))
+    np.save(made / "rec.npy", 4 * walk(50))
     assert main(["detect", "--stream", "rec.npy", *eager, "--fps", "15"]) == 0
     above, below = capsys.readouterr().out.split(" actions in 50 frames")
     assert "which is no person in metres" in above
@@ -262,16 +263,65 @@ def test_a_wrong_unit_is_said_below_the_table(made, capsys, eager):
 
 def test_units_and_joints_of_a_stream_are_said(made, monkeypatch, capsys, eager):
     clip = walk(50, joints=25)
-    for factor, times in ((1, 0), (1000, 2)):
+    for factor, times in ((1, 0), (8, 2)):
         feed(monkeypatch, as_lines(factor * clip))
         assert main(["detect", "--stream", "-", *eager, "--fps", "15"]) == 0
         err = capsys.readouterr().err
-        assert err.count("no person in metres, but one in mm") == times  # at the end, too
+        assert err.count("no person in metres") == times  # at the end, too
         assert "skeleton.toml" not in err
         assert err.count("joints of kinect_v2 were mapped to kinect_v1") == 1
-    feed(monkeypatch, as_lines(1000 * clip[:10]))
+    feed(monkeypatch, as_lines(8 * clip[:10]))
     assert main(["detect", "--stream", "-", *eager, "--fps", "15"]) == 0
     assert capsys.readouterr().err.count("no person in metres") == 1
+
+
+@pytest.mark.parametrize("frames", [10, 50])
+def test_millimetres_are_refused(made, monkeypatch, capsys, eager, frames):
+    """Labels of joints a thousand times too far from each other mean nothing."""
+    clip = 1000 * walk(frames)
+    np.save(made / "rec.npy", clip)
+    for source in ("rec.npy", "-"):
+        feed(monkeypatch, as_lines(clip))
+        assert main(["detect", "--stream", source, *eager, "--fps", "15"]) == 2
+        captured = capsys.readouterr()
+        assert "one in mm" in captured.err.splitlines()[-1]
+        assert "actions in" not in captured.out
+    (made / "skeleton.toml").write_text('units = "mm"\n')
+    assert main(["detect", "--stream", "rec.npy", *eager, "--fps", "15", "--out", "mm"]) == 0
+    (made / "skeleton.toml").unlink()
+    np.save(made / "rec.npy", clip / 1000)
+    assert main(["detect", "--stream", "rec.npy", *eager, "--fps", "15", "--out", "m"]) == 0
+    assert (made / "mm" / "rec.csv").read_text() == (made / "m" / "rec.csv").read_text()
+
+
+def test_in_python_as_by_the_command(made, monkeypatch, capsys, eager):
+    """An array at twice the detector's rate: whole, and frame by frame."""
+    clip = walk(240)
+    np.save(made / "rec.npy", clip)
+    assert main(["detect", "--stream", "rec.npy", *eager, "--fps", "30", "--out", "file"]) == 0
+    wanted = pd.read_csv("file/rec.csv").drop(columns="file")
+    detector = Detector(Path(eager[1]))
+    for source in (clip, "rec.npy"):
+        found = detector.detect_recording(source, fps=30)
+        pd.testing.assert_frame_equal(found.table, wanted, check_dtype=False)
+        assert (found.frames, found.fps, len(found.probability)) == (240, 30, 240)
+        assert any("at 15" in note for note in found.notes)
+    assert len(wanted)
+    # Taken at the rate of the training instead, it has other actions.
+    other = detector.detect_recording(clip)
+    assert other.fps == 15
+    assert other.table.values.tolist() != wanted.values.tolist()
+    live = LiveDetector(detector, "gate_u", fps=30)
+    said = [one for pose in clip for one in live.push(pose)] + live.finish()
+    ends = sorted((one.start, one.end) for one in said if one.kind == "end")
+    assert ends == sorted(wanted[["start", "end"]].itertuples(index=False, name=None))
+    assert (live.count, live.shown) == (240, 120)
+    assert max(one.frame for one in said) <= 240
+    for bad in (0, -1, float("nan")):
+        with pytest.raises(UserError, match="fps"):
+            detector.detect_recording(clip, fps=bad)
+        with pytest.raises(UserError, match="fps"):
+            LiveDetector(detector, "gate_u", fps=bad)
 
 
 def test_standard_input_without_frames(made, monkeypatch, capsys, eager):

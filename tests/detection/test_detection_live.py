@@ -11,6 +11,7 @@ from keras_skeleton.detection.fit import per_frame
 from keras_skeleton.detection.gate import decode
 from keras_skeleton.detection.live import LiveDetector, StartAndEnd
 from keras_skeleton.models.gate_net import gate_net
+from keras_skeleton.models.preprocessing import ClipInputError
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.skeletons import get_skeleton
 from keras_skeleton.utils.errors import UserError
@@ -119,6 +120,21 @@ def test_frame_by_frame_as_in_the_whole_recording(causal):
     assert live.count == 150
     assert (live.delay == live.block - 1) == causal
     assert live.delays(0) > (live.delay, live.delay)
+
+
+def test_frames_of_one_person_and_wrong_ones():
+    clip = np.random.default_rng(0).normal(0, 0.3, (60, 1, 20, 3)).cumsum(axis=0) / 10
+    found = []
+    for poses in (clip, clip[:, 0]):  # (M, V, 3) and (V, 3)
+        live = LiveDetector(SmallDetector(True), "gate_u")
+        found.append([one for pose in poses for one in live.push(pose)] + live.finish())
+    assert found[0] == found[1]
+    live = LiveDetector(SmallDetector(True), "gate_u")
+    nan = np.full((20, 3), np.nan)
+    for bad in (clip, np.zeros((25, 3)), np.zeros((2, 20, 3)), nan, np.zeros((20, 2)), "a"):
+        with pytest.raises(ClipInputError):
+            live.push(bad)
+    assert live.count == 0
 
 
 def test_methods_that_need_whole_recordings():

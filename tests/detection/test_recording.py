@@ -16,6 +16,7 @@ from keras_skeleton.detection.recording import (
     read_frames_of,
     read_recording,
     recording_of,
+    recording_of_array,
     times_of,
 )
 from keras_skeleton.skeletons import get_skeleton, joint_map
@@ -200,17 +201,41 @@ def test_filled_joints_are_counted(tmp_path):
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1000), ("cm", 100)])
 def test_another_unit_is_named(tmp_path, unit, factor):
     clip = 0.5 * people()
-    notes = read_recording(save(tmp_path / "a.npy", factor * clip), V2, 1, ["wave"]).info["notes"]
-    assert any(f'units = "{unit}"' in note for note in notes)
+    for put in (
+        lambda: read_recording(save(tmp_path / "a.npy", factor * clip), V2, 1, ["wave"]),
+        lambda: read_recording(save(tmp_path / "a.npy", factor * people(V=20)), V1, 1, ["wave"]),
+    ):
+        with pytest.raises(DatasetError, match=rf'a\.npy: .*units = "{unit}"'):
+            put()
+    with pytest.raises(DatasetError, match=f"one in {unit}"):
+        recording_of_array(factor * clip, V2, 1, ["wave"])
+    (tmp_path / "mm").mkdir()
+    (tmp_path / "mm" / "skeleton.toml").write_text(f'skeleton = "kinect_v2"\nunits = "{unit}"\n')
+    declared = read_recording(save(tmp_path / "mm" / "a.npy", factor * clip), V2, 1, ["wave"])
+    np.testing.assert_allclose(declared.clip(0), clip.astype("f"), rtol=1e-5)
     notes = read_recording(save(tmp_path / "a.npy", clip), V2, 1, ["wave"]).info["notes"]
     assert not any("units" in note for note in notes)
+
+
+def test_an_array_is_read_as_its_file(tmp_path):
+    clip = people(M=2)
+    clip[3:8] = np.nan
+    clip[9, :, 4] = np.nan
+    for skeleton, joints in ((V2, None), (V1, None), (V1, "kinect_v2")):
+        file = read_recording(save(tmp_path / "a.npy", clip), skeleton, 1, ["wave"], joints)
+        array = recording_of_array(clip, skeleton, 1, ["wave"], joints)
+        np.testing.assert_array_equal(array.clip(0), file.clip(0))
+        assert {"nobody is in 5 of 30 frames"} <= set(array.info["notes"])
+    for bad in (clip[0, 0], np.zeros((0, 20, 3)), np.zeros((5, 7, 3)), "a.npy"):
+        with pytest.raises(DatasetError):
+            recording_of_array(bad, V1, 1, ["wave"])
 
 
 def test_people_of_a_film_need_no_unit():
     """Somebody who is in one frame only is no reason to ask for one, nor is a size in a film."""
     clip = np.zeros((1501, 1, 25, 3), np.float32)
     clip[777] = 0.5 * people(T=1)
-    for kind, factor, warned in (("file", 1, 0), ("stream", 1000, 1), ("film", 1000, 0)):
+    for kind, factor, warned in (("file", 1, 0), ("stream", 8, 1), ("film", 1000, 0)):
         found = SourceClip("a", factor * clip, V2)
         info = recording_of(found, V1, 1, ["wave"], "a", kind=kind).info
         assert len(info["warnings"]) == warned
