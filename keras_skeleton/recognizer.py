@@ -24,7 +24,7 @@ from keras_skeleton.models.attention_maps import (
     readable_maps,
 )
 from keras_skeleton.models.head import features_at
-from keras_skeleton.models.preprocessing import Preprocessing
+from keras_skeleton.models.preprocessing import ClipInputError, Preprocessing
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.skeletons import Skeleton
 from keras_skeleton.utils._version import __version__
@@ -189,6 +189,11 @@ class Recognizer:
             SkeletonMapError: If the skeleton cannot be mapped to the network's.
             RecognizerError: If the network has video inputs.
         """
+        if isinstance(clips, (str, Path)):
+            raise ClipInputError(
+                f"{clips}: a recognizer predicts arrays; read files with "
+                "keras_skeleton.datasets.clip_sources.read_clips, or use the command predict"
+            )
         given = [clips] if isinstance(clips, np.ndarray) else list(clips)
         adapted = [self._adapt(clip, skeleton) for clip in given]
         if not given:

@@ -99,6 +99,7 @@ def test_joints_of_another_layout_are_mapped_or_refused():
         (np.full((5, 20, 3), np.nan), "NaN"),
         (np.ones((5, 25, 3)), r"\(5, 25, 3\)"),
         (np.ones((20, 3)), r"\(20, 3\)"),
+        ("clip.npy", "clip.npy: .*read_clips"),
         (np.ones((0, 20, 3)), r"\(0, 20, 3\)"),
     ],
 )

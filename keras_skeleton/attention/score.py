@@ -29,6 +29,7 @@ from keras_skeleton.attention.agreement import Values, agreement
 from keras_skeleton.attention.deletion_curves import Maps
 from keras_skeleton.attention.faithfulness import (
     KINDS,
+    NotScoredError,
     mean_curves,
     measure,
     score_rows,
@@ -121,9 +122,14 @@ class AttentionScore:
             The number of clips used.
 
         Raises:
-            NotScoredError: If the network has no attention.
+            NotScoredError: If the network has no attention, or the fold no test clips.
         """
         run = experiment
+        if not len(run.folds[fold - 1].test):
+            raise NotScoredError(
+                "there are no test clips to measure with: it was trained on all clips (--final); "
+                "score a training with a split instead"
+            )
         whose = {
             "network": name,
             "model": run.model,

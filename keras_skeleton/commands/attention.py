@@ -29,6 +29,7 @@ from keras_skeleton.evaluation.swap_test import NOT_MEASURED, sentences
 from keras_skeleton.recipes.registry import needs_crops
 from keras_skeleton.utils.errors import UnknownNameError, UserError
 from keras_skeleton.utils.files import plain_name
+from keras_skeleton.utils.program import program
 from keras_skeleton.utils.text import plain
 from keras_skeleton.zoo.entries import Entry, read_zoo
 
@@ -56,6 +57,7 @@ def run(words: Sequence[str]) -> None:
         return score([word for word in words if word != "--score"])
     parser = parser_for("attention", __doc__)
     add_network_arguments(parser)
+    parser.add_argument("file", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--clip", help="choose a clip by name (default: the first test clip)")
     parser.add_argument(
         "--weights",
@@ -76,6 +78,12 @@ def run(words: Sequence[str]) -> None:
         help="measure the faithfulness of attention; see attention --score --help",
     )
     args = parser.parse_args(words)
+    if args.file or (args.clip and Path(args.clip).is_file()):
+        path = args.file[0] if args.file else args.clip
+        raise UserError(
+            f"{path}: this command takes a clip of a dataset (--clip NAME); for a file: "
+            f"{program()} predict {path} --weights WEIGHTS --attention --out DIR"
+        )
     args.seed = 0
     out: Path | None = args.out
     if out is not None and out.suffix not in FORMATS:

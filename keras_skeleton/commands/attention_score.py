@@ -236,7 +236,7 @@ def _dataset(
     name: str,
     options: Mapping[str, Any],
 ) -> SkeletonDataset:
-    key = f"{name} {sorted(options.items())}"
+    key = f"{name} {args.data_dir} {sorted(options.items())}"
     if key not in datasets:
         datasets[key] = load_named(args, name, dict(options))
     return datasets[key]
@@ -276,6 +276,9 @@ def _open_run(
         raise UserError(f"{weights}: no such file; choose a finished fold with --fold")
     check_scorable(recorded_model(about.get("model", "tap_lstm")), about["task"])
     options = {**about["options"], **reader_options(get_source(about["dataset"]), args.option)}
+    if args.data_dir is None and about.get("data_dir"):
+        own = (folder / about["data_dir"]).resolve()
+        args = argparse.Namespace(**{**vars(args), "data_dir": own if own.is_dir() else None})
     dataset = _dataset(args, datasets, about["dataset"], options)
     return experiment_of_run(about, dataset, out, command_line()), weights, fold
 

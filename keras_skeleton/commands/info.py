@@ -8,6 +8,8 @@ from keras_skeleton.commands.common import parser_for, start_keras, whole_number
 from keras_skeleton.models.registry import check_model
 from keras_skeleton.skeletons import get_skeleton
 
+UNNAMED = "no layer is called joint_attention, frame_attention or part_attention"
+
 
 def run(words: Sequence[str]) -> None:
     """Runs the command."""
@@ -33,8 +35,11 @@ def run(words: Sequence[str]) -> None:
     check_model(args.model)
     get_skeleton(args.skeleton)
     start_keras()
+    from keras_skeleton.models.attention_maps import attention_layers
     from keras_skeleton.models.registry import MODELS, build_model
     from keras_skeleton.models.summary import summary
 
     frames = args.frames if MODELS[args.model].sequence else None
-    print(summary(build_model(args.model, args.skeleton, args.classes, frames)))
+    model = build_model(args.model, args.skeleton, args.classes, frames)
+    print(summary(model))
+    print(f"attention: {', '.join(attention_layers(model)) or f'none ({UNNAMED})'}")

@@ -15,7 +15,8 @@ from keras_skeleton.evaluation.run_record import ALL_CLIPS
 from keras_skeleton.utils.text import percent
 
 MOST_NAMES = 20  # classes listed in a sentence
-WEAK = 0.5  # recall below which a class is named
+GOOD, WEAK = 0.9, 0.5  # recall and precision from which, and below which, a class is named
+ENOUGH = 10  # test clips of a class of which something is said
 FEW = 100  # test clips; with fewer, one clip changes the accuracy by more than a point
 
 
@@ -180,22 +181,26 @@ def _trained_on(merged: Mapping[str, Any], data: Data) -> list[str]:
 def _good_for(merged: Mapping[str, Any], classes: pd.DataFrame) -> list[str]:
     found = [str(name) for name in merged["classes"]]
     layout = f", joints in the layout {merged['skeleton']}" if "skeleton" in merged else ""
-    known = classes[classes["recall"].notna()]
-    best = known[known["recall"] >= 0.9]["class"].astype(str).tolist()
+    known = classes[classes["clips"] >= ENOUGH]
+    best = known[(known["recall"] >= GOOD) & (known["precision"] >= GOOD)]
+    best = best["class"].astype(str).tolist()
     lines = [f"Telling apart {len(found)} actions in clips of one action each{layout}."]
-    if best and len(best) < len(found):
-        lines.append(f"Classes with a recall of at least 90 %: {names(best)}.")
-    elif best:
-        lines.append("Every class has a recall of at least 90 %.")
+    which = "All classes" if len(best) == len(found) else names(best)
+    if best:
+        lines.append(f"{which}: recall and precision of at least {percent(GOOD)}.")
+    if few := [f"{row['class']} ({row['clips']})" for _, row in classes.iterrows()
+               if row["clips"] < ENOUGH]:  # fmt: skip
+        lines.append(f"Too few test clips to tell: {names(few)}.")
     return lines
 
 
 def _not_for(merged: Mapping[str, Any], classes: pd.DataFrame) -> list[str]:
-    weak = classes[classes["recall"] < WEAK]
     lines = []
-    if len(weak):
-        listed = [f"{row['class']} ({percent(row['recall'])})" for _, row in weak.iterrows()]
-        lines.append(f"Classes with a recall below {percent(WEAK)}: {names(listed)}.")
+    for figure, what in (("recall", "Often missed"), ("precision", "Often wrong answers")):
+        weak = classes[(classes[figure] < WEAK) & (classes["clips"] >= ENOUGH)]
+        if len(weak):
+            listed = [f"{row['class']} ({percent(row[figure])})" for _, row in weak.iterrows()]
+            lines.append(f"{what} ({figure} below {percent(WEAK)}): {names(listed)}.")
     if merged["test_clips"] < FEW:
         lines.append(
             f"Fine comparisons: one of the {merged['test_clips']} test clips is "

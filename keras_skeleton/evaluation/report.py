@@ -139,6 +139,12 @@ def _read_fold(folder: Path, run: Mapping[str, Any]) -> FoldResult:
         raise ResultsError(f"{path}: fold is {number!r}, which does not match the folder's name")
     if number > run["folds_total"]:
         raise ResultsError(f"{path}: fold is {number}, but run.json has {run['folds_total']} folds")
+    clips = metrics.get("clips", {})
+    if metrics.get("accuracy", 0) is None and isinstance(clips, dict) and not clips.get("test"):
+        raise ResultsError(
+            f"{folder}: has no test clips to report (trained on all clips, with --final); train "
+            "with a split for a report"
+        )
     for key in (*ACCURACIES, "accuracy_copies"):
         value = metrics.get(key)
         if (value is not None or key == "accuracy") and not (_is_number(value) and 0 <= value <= 1):

@@ -37,11 +37,12 @@ SWAPS = {
 BOTH = "joints and frames"  # kind: both are swapped together
 LEAST = 0.01  # a smaller cost is none
 MOST = 0.05  # an interval that reaches this cost does not show that there is none
+RULE_OF_THREE = 3  # of n clips of which none changes, at most 3 / n would in 95 % of samples
 COSTS, NOTHING, UNCLEAR = "costs", "nothing", "unclear"
 
 NOT_MEASURED = (
-    "Whether this attention depends on the clip has not been measured; "
-    "`keras-skeleton attention --score` does."
+    "Whether this attention depends on the clip has not been measured; measure it with: "
+    "keras-skeleton attention --score --only-swap --weights WEIGHTS"
 )
 EXPLANATION = f"""\
 own: accuracy in percent with the clip's own attention; swapped: with the attention of a test clip
@@ -49,11 +50,15 @@ own: accuracy in percent with the clip's own attention; swapped: with the attent
   attention (the mean of the clip's own), or with its own reversed in time.
 cost: own minus swapped in percentage points, [95 % interval over clips]; changed: percent of the
   answers that differ. A swap costs nothing if its interval includes 0 or lies below
-  {100 * LEAST:.0f} point, unless it reaches {100 * MOST:.0f} points: then it is unclear."""
+  {100 * LEAST:.0f} point, unless it reaches {100 * MOST:.0f} points or there are at most
+  {RULE_OF_THREE / MOST:.0f} clips: then it is unclear."""
 
 
-def verdict(low: float, high: float) -> str:
+def verdict(low: float, high: float, clips: int) -> str:
     """What an interval of a swap's cost says.
+
+    An interval from few clips that all agree is too narrow, so that it cannot show that a swap
+    costs less than `RULE_OF_THREE` / clips.
 
     Returns:
         `"costs"` if the interval lies above 0 and reaches `LEAST`; otherwise `"nothing"`, or
@@ -61,12 +66,14 @@ def verdict(low: float, high: float) -> str:
 
     Example:
         >>> from keras_skeleton.evaluation.swap_test import verdict
-        >>> verdict(0.06, 0.17), verdict(-0.02, 0.02), verdict(0.001, 0.009), verdict(-0.03, 0.08)
-        ('costs', 'nothing', 'nothing', 'unclear')
+        >>> verdict(0.06, 0.17, 99), verdict(-0.02, 0.02, 99), verdict(-0.03, 0.08, 99)
+        ('costs', 'nothing', 'unclear')
+        >>> verdict(0.0, 0.0, 12)
+        'unclear'
     """
     if low > 0 and high >= LEAST:
         return COSTS
-    return NOTHING if high < MOST else UNCLEAR
+    return NOTHING if max(high, RULE_OF_THREE / clips) < MOST else UNCLEAR
 
 
 def summarize(clips: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -112,7 +119,7 @@ def summarize(clips: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
                 "low": low,
                 "high": high,
                 "changed": float(own["changed"].mean()),
-                "verdict": verdict(low, high),
+                "verdict": verdict(low, high, len(own)),
             }
         )
     return pd.DataFrame(rows)
@@ -202,13 +209,14 @@ def verdicts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
 def _findings(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
     """Kind of attention, verdict, the verdict in words, and the numbers behind it."""
     means = _of(rows, "mean")
-    said = {
+    words = {
         COSTS: "depends on the clip",
         NOTHING: "hardly depends on the clip",
         UNCLEAR: "may or may not depend on the clip",
     }
     for kind, row in _of(rows, "other").items():
         found = str(row["verdict"])
+        said = words[found]
         details = (
             f"{percent(row['own'])} of {row['clips']} test clips are right with their own, "
             f"{percent(row['swapped'])} with that of a clip of another class (cost in points "
@@ -217,10 +225,9 @@ def _findings(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str
         details += ", too few clips to tell." if found == UNCLEAR else "."
         mean = means.get(kind)
         if found == COSTS and mean is not None and mean["verdict"] == NOTHING:
-            details += (
-                f" Yet the mean attention of the training clips does as well ({points(mean)})."
-            )
-        yield kind, found, said[found], details
+            said += ", but its mean over clips does as well"
+            details += f" The cost of the mean attention of the training clips: {points(mean)}."
+        yield kind, found, said, details
 
 
 def label(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -278,13 +285,17 @@ def read_clips(folders: Iterable[Path]) -> pd.DataFrame | None:
             table = read_table(path, "a swap test")
             table = table[list(COLUMNS)].astype(dict.fromkeys(COLUMNS[3:], float))
         except (KeyError, ValueError, OSError) as error:
-            raise ResultsError(f"{path}: not readable ({reason(error)})") from None
+            raise _damaged(path, reason(error)) from None
         if not len(table) or not set(table["swap"]) <= set(SWAPS):
-            raise ResultsError(f"{path}: not readable (no swap of {', '.join(SWAPS)})")
+            raise _damaged(path, f"no swap of {', '.join(SWAPS)}")
         if not np.isfinite(table[list(COLUMNS[3:])].to_numpy()).all():
-            raise ResultsError(f"{path}: not readable (numbers are missing)")
+            raise _damaged(path, "numbers are missing")
         found.append(table)
     return pd.concat(found, ignore_index=True) if found else None
+
+
+def _damaged(path: Path, why: str) -> ResultsError:
+    return ResultsError(f"{path}: not readable ({why}); delete it, and measure again if you like")
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:

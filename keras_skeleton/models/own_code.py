@@ -26,6 +26,11 @@ class OwnCodeError(UserError):
 
 def is_file(name: str) -> bool:
     """Whether a model's name refers to a file, as in `"path/to/file.py:build"`."""
+    if not isinstance(name, str):
+        raise UserError(
+            f"model={name!r:.80}: expected a name; for a network of your own, write it in a file "
+            "and give 'file.py:build'"
+        )
     return ".py:" in name
 
 
@@ -64,7 +69,10 @@ def recorded_model(name: object) -> str:
         return name
     path = model_file(name)
     if not path.is_file():
-        raise OwnCodeError(f"the network needs the model '{name[:200]}', but {path} does not exist")
+        raise OwnCodeError(
+            f"the network needs the model '{name[:200]}', but {path} does not exist here; use the "
+            "network in the folder that it was trained in, or copy the file to this path"
+        )
     if _digest(path) not in _known | set(_remembered()):
         raise OwnCodeError(
             f"the network needs code of {path}, which you have not used before, or which has "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class Models(Registry["ModelEntry"]):
         return (isinstance(name, str) and is_file(name)) or super().__contains__(name)
 
 
+ARGUMENTS = ("skeleton", "classes", "frames", "bodies")  # that a user's function must take
 MODELS = Models("keras_skeleton.models", Path(__file__).parent, "MODELS")
 
 
@@ -61,6 +63,11 @@ def check_model(name: str) -> str:
             raise UserError(f"--model {name}: {path} does not exist")
         allow(name)
     elif name not in MODELS:
+        if name.endswith(".py") or ":" in name:
+            raise UserError(
+                f"--model {name:.80}: a network of your own is FILE.py:FUNCTION, such as "
+                "gru.py:build"
+            )
         raise UnknownNameError("model", name, MODELS)
     return name
 
@@ -91,6 +98,14 @@ def _own(name: str) -> ModelEntry:
         return found
     if not callable(found):
         raise UserError(f"{path}: '{attribute}' is neither a function nor a ModelEntry")
+    parameters = signature(found).parameters.values()
+    taken = {parameter.name for parameter in parameters}
+    anything = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters)
+    if lost := [a for a in ARGUMENTS if a not in taken and not anything]:
+        raise UserError(
+            f"{path}: {attribute}() does not take {', '.join(lost)}; define "
+            f"{attribute}({', '.join(ARGUMENTS)}, ...)"
+        )
     return sequence_entry(found, paper=f"{Path(path).name}:{attribute}")
 
 
@@ -147,4 +162,35 @@ def build_model(
     if classes < 2:
         raise ValueError(f"classes={classes} must be at least 2")
     entry = MODELS[check_model(name)]
-    return entry.build(get_skeleton(skeleton), classes, frames, **arguments)
+    layout = get_skeleton(skeleton)
+    model = entry.build(layout, classes, frames, **arguments)
+    if is_file(name):
+        _check_own(name, model, layout, classes, entry.sequence)
+    return model
+
+
+def _check_own(name: str, model: Any, skeleton: Skeleton, classes: int, sequence: bool) -> None:
+    """Raises UserError if a user's function returns something that cannot be trained here."""
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{name}: returned {type(model).__name__}, expected a keras.Model")
+    given = model.input_shape
+    if sequence and not (
+        isinstance(given, tuple) and len(given) == 4 and given[3] == 3
+        and given[2] is not None and given[2] % skeleton.size == 0
+    ):  # fmt: skip
+        raise UserError(
+            f"{name}: its input has the shape {given}, expected (B, T, M * V, 3) with M people of "
+            f"V = {skeleton.size} joints; for another input write a ModelEntry "
+            "(docs/add-a-model.md)"
+        )
+    if model.output_shape != (None, classes):
+        raise UserError(
+            f"{name}: its output has the shape {model.output_shape}, expected logits (B, {classes})"
+        )
+    last = model.output._keras_history.operation
+    if isinstance(last, keras.layers.Softmax) or (
+        getattr(last, "activation", None) is keras.activations.softmax
+    ):
+        raise UserError(f"{name}: ends in a softmax; return logits, without it")

@@ -61,11 +61,14 @@ def layer_flops(layer: keras.layers.Layer) -> int:
         size = dict(zip(kernel, layer.kernel.shape, strict=True))
         summed = math.prod(size[axis] for axis in kernel if axis not in output)
         return 2 * summed * math.prod(layer.output.shape[1:])
+    if isinstance(layer, _L.Dot):
+        axes = layer.axes[0] if isinstance(layer.axes, (list, tuple)) else layer.axes
+        return 2 * read.shape[axes] * math.prod(layer.output.shape[1:])
     if isinstance(layer, _L.Dense):
         return 2 * math.prod(layer.kernel.shape) * math.prod(read.shape[1:-1])
     raise UnknownFlopsError(
         f"the FLOPs of layer '{layer.name}' ({type(layer).__name__}) are unknown; give the class "
-        "a method flops(input_shape)"
+        "a method flops(input_shape), or count Keras' own layers in models/summary.py"
     )
 
 

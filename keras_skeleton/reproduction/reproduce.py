@@ -213,11 +213,11 @@ class Reproduction:
 
     def try_out(self) -> None:
         """Tests every training on a few clips and epochs; results and tables are not changed."""
-        for training in self.wanted:
+        for number, training in enumerate(self.wanted, 1):
             if reason := self.lacks[training]:
                 self.log(f"{reason}: {training.command()}")
                 continue
-            self.log(f"\nquick: {training.command()}")
+            self.log(f"\nquick, {number} of {len(self.wanted)}: {training.command()}")
             folder = self.out / "quick" / training.name
             self._do(quick_run, training, self.place, folder, self.log)
         self.log(f"\ntest runs are in {self.out / 'quick'}; no results were stored")

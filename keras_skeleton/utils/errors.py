@@ -59,10 +59,10 @@ class UnknownNameError(UserError, ValueError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], of: str = "") -> None:
         names = list(known)
-        near = get_close_matches(name[:80], names, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        lower = {str(each).lower(): each for each in reversed(names)}
+        near = get_close_matches(name[:80].lower(), lower, n=1)
+        hint = f" Did you mean '{lower[near[0]]}'?" if near else ""
         owner = f" of '{of}'" if of else ""
         more = ", ..." if len(names) > SHOWN else ""
-        super().__init__(
-            f"unknown {what} '{name:.80}'{owner}.{hint} Known: {', '.join(names[:SHOWN])}{more}."
-        )
+        listed = f" Known: {', '.join(names[:SHOWN])}{more}." if names else " There are none."
+        super().__init__(f"unknown {what} '{name:.80}'{owner}.{hint}{listed}")

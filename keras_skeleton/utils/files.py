@@ -250,7 +250,9 @@ def _check_array(path: str | Path, file: IO[bytes], size: int) -> None:
     if kind.hasobject:  # refused by NumPy, with the reason
         return
     if math.prod(shape) * max(1, kind.itemsize) > size or max(shape, default=0) > size:
-        raise refuse(path, f"holds an array of shape {shape!s:.80}, larger than its data")
+        raise refuse(
+            path, f"holds an array of shape {shape!s:.80}, larger than its data: it is cut short"
+        )
 
 
 def plain_name(name: str) -> str:

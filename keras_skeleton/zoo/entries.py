@@ -28,11 +28,13 @@ VARIABLE = "KERAS_SKELETON_WEIGHTS"
 
 def weights_folders() -> list[Path]:
     """Folders that are searched for pretrained weights, in order: the checkout that the package is
-    in, the current folder if it is one, `$KERAS_SKELETON_WEIGHTS`, and the cache."""
+    in, the current folder and its parent (for notebooks) if they are one,
+    `$KERAS_SKELETON_WEIGHTS`, and the cache."""
     own = os.environ.get(VARIABLE)
+    here = [folder / "weights" for folder in (Path.cwd(), Path.cwd().parent)]
     return [
         Path(__file__).resolve().parents[2] / "weights",
-        *([Path.cwd() / "weights"] if (Path.cwd() / "weights" / LIST).is_file() else []),
+        *(folder for folder in here if (folder / LIST).is_file()),
         *([Path(own)] if own else []),
         default_cache_dir() / "weights",
     ]

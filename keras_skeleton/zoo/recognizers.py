@@ -96,7 +96,7 @@ def load_recognizer(source: str | Path, fold: int | None = None, folder: Path = 
     if not entries:
         raise RecognizerError(no_weights(folder))
     if str(source) not in entries:
-        raise UnknownNameError("network", str(source), entries, of="the zoo")
+        raise UnknownNameError("file, folder or network", str(source), entries, of="the zoo")
     return of_entry(entries[str(source)], folder)
 
 

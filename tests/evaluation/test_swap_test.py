@@ -40,19 +40,21 @@ def clips(kind="frames", swap="other", own=(1,) * 100, swapped=(1.0,) * 100, nam
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("low", "high", "clips", "said"),
     [
-        (0.05, 0.2, "costs"),
-        (0.001, 0.02, "costs"),
-        (0.001, 0.009, "nothing"),  # shown, but below a point
-        (0.0, 0.03, "nothing"),
-        (-0.1, -0.02, "nothing"),  # it even helps
-        (-0.03, 0.05, "unclear"),
-        (0.0, 0.2, "unclear"),
+        (0.05, 0.2, 12, "costs"),
+        (0.001, 0.02, 99, "costs"),
+        (0.001, 0.009, 99, "nothing"),  # shown, but below a point
+        (0.0, 0.03, 99, "nothing"),
+        (-0.1, -0.02, 99, "nothing"),  # it even helps
+        (-0.03, 0.05, 99, "unclear"),
+        (0.0, 0.2, 99, "unclear"),
+        (0.0, 0.0, 61, "nothing"),
+        (0.0, 0.0, 60, "unclear"),  # none of 60 changes: up to 3 / 60 may
     ],
 )
-def test_the_rule(low, high, said):
-    assert verdict(low, high) == said
+def test_the_rule(low, high, clips, said):
+    assert verdict(low, high, clips) == said
 
 
 def test_the_cost_is_a_paired_difference_over_clips():
@@ -93,8 +95,9 @@ def test_words_follow_the_verdict():
         assert "70.0 %" in text
         assert "+10.0 [+0.0, +20.0]" in text
     mean = {**rows(frames="nothing")[0], "swap": "mean"}
-    assert "mean attention" in sentences([*rows(frames="costs"), mean])[0]
-    assert "mean attention" not in sentences([*rows(frames="nothing"), mean])[0]
+    assert "but its mean" in sentences([*rows(frames="costs"), mean])[0]
+    assert "but its mean" in verdicts([*rows(frames="costs"), mean])[0][1]
+    assert "but its mean" not in sentences([*rows(frames="nothing"), mean])[0]
     assert sentences([]) == []
 
 

@@ -19,13 +19,16 @@ from keras_skeleton.utils.errors import UnknownNameError
 SKELETON, CLASSES, BODIES, FRAMES, SIZE, BATCH = get_skeleton("sbu"), 4, 2, 8, 32, 2
 # What makes a network small, where it declares it.
 SMALL = {"units": 8, "hidden": 6, "steps": 5, "width": 0.05, "growth": 4}
-# Every model is tested, these and the variants of others among the slow tests.
-FAST = ("mans9", "lstm", "sta_lstm", "tap_lstm", "csta_cnn", "two_stream_cnn")
+# Every model is tested, these among the slow tests: variants of others, and large ones.
+SLOW = (
+    "mans33", "mans61", "mans_resnet18", "mans_densenet161", "stcm9", "stcm_densenet161",
+    "sa_lstm", "ta_lstm", "sa_cnn", "ta_cnn", "pose_i3d",
+)  # fmt: skip
 MOST_ARE_SLOW = pytest.mark.parametrize(
-    "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODELS]
 )
 MASKED = [
-    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in MODELS
     if MODELS[name].sequence
 ]

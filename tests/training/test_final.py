@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from conftest import make_dataset
 
+from keras_skeleton.attention.faithfulness import NotScoredError
+from keras_skeleton.attention.score import AttentionScore
 from keras_skeleton.datasets.dataset import Fold
+from keras_skeleton.evaluation.report import merge_runs
 from keras_skeleton.evaluation.run_record import RunError
+from keras_skeleton.evaluation.scores import ResultsError
 from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.training.experiment import Experiment
 from keras_skeleton.zoo.recognizers import load_recognizer
@@ -50,6 +54,13 @@ def test_a_network_is_trained_on_everything(tmp_path, held):
     best = (tmp_path / "run" / "fold_01" / "best.weights.h5").stat().st_mtime_ns
     assert experiment(tmp_path / "run", held).fit(resume=True).metrics["clips"]["test"] == 0
     assert (tmp_path / "run" / "fold_01" / "best.weights.h5").stat().st_mtime_ns == best
+    # Nothing can be measured on test clips, and no file is left behind.
+    with pytest.raises(ResultsError, match="no test clips"):
+        merge_runs(tmp_path / "run")
+    with pytest.raises(NotScoredError, match="no test clips"):
+        AttentionScore(tmp_path / "score").add(
+            "run", experiment(tmp_path / "other", held), tmp_path / "best.weights.h5", 1
+        )
     with pytest.raises(RunError, match="no test clips"):
         experiment(tmp_path / "scored", held).evaluate(
             tmp_path / "run" / "fold_01" / "best.weights.h5"

@@ -97,6 +97,17 @@ def test_without_a_zoo_it_says_where_it_lies(tmp_path):
     assert all(str(folder) in no_weights(ZOO) for folder in weights_folders())
 
 
+@pytest.mark.parametrize("below", ["", "notebooks"])
+def test_weights_of_a_checkout_are_found_from_its_notebooks(tmp_path, monkeypatch, below):
+    here = tmp_path / below
+    here.mkdir(exist_ok=True)
+    monkeypatch.chdir(here)
+    assert tmp_path / "weights" not in weights_folders()
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "zoo.json").write_text("{}")
+    assert tmp_path / "weights" in weights_folders()
+
+
 def test_changed_absent_and_outside_files_are_refused(zoo):
     own = find_entry("mans9", "ut_kinect", "cs", "paper", folder=zoo)
     path = zoo / own.file
