@@ -175,6 +175,9 @@ def _trained_on(merged: Mapping[str, Any], data: Data) -> list[str]:
         )
         each = " in each fold" if merged["folds_total"] > 1 else ""
         lines.append(f"{clips} training clips{each} (protocol {merged['protocol']}); {held}.")
+    start = merged.get("init_weights")
+    if isinstance(start, dict) and "source" in start:
+        lines.append(f"Started from the weights {start['source']!s:.200}.")
     return [*lines, f"Licence of the data: {data.licence}"] if data.content else lines
 
 

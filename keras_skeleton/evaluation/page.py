@@ -29,7 +29,7 @@ MAX_NAMES = 12  # classes listed in a sentence
 NO_INFORMATION = "So it carries hardly any information about the clip that it is drawn for."
 FRAMES_SHOWN = (
     "Above the poses of each clip is the network's attention to its frames, relative to its mean; "
-    "at the dashed line, 1, every frame gets the same. Shaded: the labeled action."
+    "at the dashed line, 1, every frame gets the same. Shaded, if known: the labeled action."
 )
 PARTS_SHOWN = "The crops of each clip that the network sees, with the weight of each body part."
 # What the accuracies are called here, in tables and in the documentation.
@@ -123,9 +123,11 @@ def _missing(merged: Mapping[str, Any]) -> str:
 
 
 def _pooled(merged: Mapping[str, Any]) -> str:
+    # With five classes or fewer, every answer is among the best five.
+    top = f"top-5 {percent(merged['top5'])}, " if len(merged["classes"]) > 5 else ""
     return (
         f"All {merged['test_clips']} test clips: accuracy {percent(merged['accuracy_pooled'])}, "
-        f"top-5 {percent(merged['top5'])}, mean class accuracy "
+        f"{top}mean class accuracy "
         f"{percent(merged['mean_class_accuracy'])}."
     )
 

@@ -56,6 +56,11 @@ def test_data_and_number_of_clips():
     assert "50 to 60 training clips in each fold" in found["Trained on"]
 
 
+def test_what_it_started_from():
+    found = card(init_weights={"source": "csta_cnn_nucla_cv", "rate": 1.0})
+    assert "csta_cnn_nucla_cv" in found["Trained on"]
+
+
 def test_own_dataset_claims_nothing_about_its_content():
     found = card(dataset="own", fold_clips={})
     assert found["Trained on"] == "Dataset own."
