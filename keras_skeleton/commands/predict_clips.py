@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from keras_skeleton.predictions import Row
     from keras_skeleton.recognizer import Recognizer
 
+LONG, USUAL_FPS = 30.0, 30.0  # seconds: longer than the clips that networks are trained on
+
 
 def predict_clips(args: argparse.Namespace) -> None:
     """Labels the clips of files, and writes predictions and attention pages."""
@@ -224,9 +226,27 @@ def _rows(args: argparse.Namespace, recognizer: Recognizer, clip: SourceClip) ->
     found = recognizer.predict(pieces, max(3, args.top), clip.skeleton)
     return [
         make_row(
-            clip.source, person, start, end, clip.fps, prediction, (*clip.notes, *prediction.notes)
+            clip.source,
+            person,
+            start,
+            end,
+            clip.fps,
+            prediction,
+            (*clip.notes, *prediction.notes, *_long_notes(end - start, clip.fps)),
         )
         for (person, start, end), prediction in zip(places, found, strict=True)
+    ]
+
+
+def _long_notes(length: int, fps: float | None) -> list[str]:
+    """A note on a clip that is a recording of many actions rather than a clip of one."""
+    if length / (fps or USUAL_FPS) <= LONG:
+        return []
+    rate = "" if fps else f" (of {USUAL_FPS:.0f} frames; the frame rate is unknown)"
+    return [
+        f"more than {LONG:.0f} seconds{rate} get one label, but networks are trained on clips of "
+        f"one action: label windows with --window N, or find actions and their times with "
+        f"{program()} detect --stream FILE"
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from pose_files import openpose_folder, walkers
 
 from keras_skeleton.cli import main
-from keras_skeleton.commands.predict_clips import _windows
+from keras_skeleton.commands.predict_clips import _long_notes, _windows
 from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.zoo.entries import read_zoo
 
@@ -176,3 +176,21 @@ def test_windows_cover_the_clip():
     assert list(_windows(10, 20, None)) == [(0, 10)]
     assert list(_windows(10, 4, None)) == [(0, 4), (4, 8), (6, 10)]
     assert list(_windows(10, 4, 3)) == [(0, 4), (3, 7), (6, 10)]
+
+
+def test_one_label_for_a_whole_recording_is_doubtful(clips, tmp_path, capsys):
+    folder, _ = clips
+    clip = np.load(folder / "clip000.npy")
+    np.save(tmp_path / "long.npy", np.resize(clip, (901, *clip.shape[1:])))
+    words = ["predict", str(tmp_path / "long.npy"), "--weights", WEIGHTS]
+    for more, doubted in (([], True), (["--window", "60"], False)):
+        assert main([*words, *more]) == 0
+        assert ("detect --stream" in capsys.readouterr().out) == doubted
+
+
+@pytest.mark.parametrize(
+    ("length", "fps", "doubted"),
+    [(900, None, False), (901, None, True), (901, 60, False), (500, 15, True)],
+)
+def test_seconds_say_what_is_long(length, fps, doubted):
+    assert bool(_long_notes(length, fps)) == doubted
