@@ -70,12 +70,8 @@ def attend(
         if doubts := calibration.doubts(float(running[-1].max()), float(distance)):
             about["unsure"] = ", ".join(doubts)
     notes = [SIGNED] if is_coupled(recognizer.model) else []
-    rows = recognizer.about.get("swap") or []
-    swap = swap_test.verdicts(rows)
-    if rows:
+    if rows := recognizer.about.get("swap"):
         about["attention"] = swap_test.label(rows)
-    elif maps:
-        swap = [("", swap_test.NOT_MEASURED, "")]
     return AttendedClip(
         clip=adapted,
         skeleton=recognizer.skeleton,
@@ -91,8 +87,21 @@ def attend(
         fps=fps,
         unit=own.unit,
         note=" ".join(notes),
-        swap=swap,
+        swap=swap_card(recognizer, bool(maps)),
     )
+
+
+def swap_card(recognizer: Recognizer, attends: bool = True) -> list[tuple[str, str, str]]:
+    """What the swap test says of a network, for a page: that of its record, or that it was not
+    measured; empty for networks without attention.
+
+    Args:
+        recognizer: The network.
+        attends: Whether it has attention to joints or to frames.
+    """
+    if rows := recognizer.about.get("swap"):
+        return swap_test.verdicts(rows)
+    return [("", swap_test.NOT_MEASURED, "")] if attends else []
 
 
 def running_probabilities(recognizer: Recognizer, clip: np.ndarray) -> np.ndarray:

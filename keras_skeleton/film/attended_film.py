@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_skeleton.evaluation.swap_test import verdicts
+from keras_skeleton.attention.attended import swap_card
 from keras_skeleton.film.people_labels import kinect_pose
 from keras_skeleton.film.recording import Recording
-from keras_skeleton.film.result import FilmResult
+from keras_skeleton.film.result import FilmResult, seen_badly
 from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.skeletons import KINECT_V2
 from keras_skeleton.viz.attended_clip import AttendedClip
@@ -20,7 +20,8 @@ PAGE = 60.0  # seconds of the attention page
 def film_clip(result: FilmResult, recording: Recording, recognizer: Recognizer) -> AttendedClip:
     """The first person of a film as a clip with attention, the first minute at most."""
     person = result.people[0]
-    slot = next(who.slot for who in recording.labels if who.person == person.person)
+    who = next(who for who in recording.labels if who.person == person.person)
+    slot = who.slot
     end = min(person.end, person.start + round(PAGE * result.fps))
     frames = np.arange(person.start, end)
     there = recording.persons[frames, slot] == person.person + 1
@@ -56,5 +57,6 @@ def film_clip(result: FilmResult, recording: Recording, recognizer: Recognizer) 
         windows=True,
         fps=result.fps,
         unit=recognizer.preprocessing.unit,
-        swap=verdicts(recognizer.about.get("swap") or []),
+        note=" ".join(f"{one[:1].upper()}{one[1:]}." for one in seen_badly(who, person.end)),
+        swap=swap_card(recognizer, bool(joints.any() or attended.any())),
     )

@@ -132,7 +132,7 @@ def film_result(film: Film, recognizer: Recognizer, recording: Recording) -> Fil
             )
         )
         rows += _rows(source, film.fps, people[-1], recognizer)
-        notes += _seen_badly(who, end)
+        notes += seen_badly(who, end)
     if short:
         notes.append(
             f"{len(short)} more {'person was' if len(short) == 1 else 'people were'} seen for less "
@@ -149,8 +149,8 @@ def film_result(film: Film, recognizer: Recognizer, recording: Recording) -> Fil
     return FilmResult(source, film.fps, T, film.size, tuple(people), tuple(rows), tuple(notes))
 
 
-def _seen_badly(who: PersonLabels, end: int) -> Iterator[str]:
-    """What was not seen well of a person."""
+def seen_badly(who: PersonLabels, end: int) -> Iterator[str]:
+    """What was not seen well of a person, up to this frame (excluded)."""
     span = end - who.first
     if who.frames < 0.9 * span:
         yield f"person {who.person} was lost in {span - who.frames} of {span} frames"

@@ -3,6 +3,7 @@
 import csv
 import json
 import threading
+from html import escape
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from made_people import MadeEstimator, Person, Scene, write_scene
 
 from keras_skeleton.datasets.clip_sources import read_clips
 from keras_skeleton.datasets.registry import load_dataset
+from keras_skeleton.evaluation.swap_test import NOT_MEASURED, verdicts
 from keras_skeleton.film import overlay_film
 from keras_skeleton.film.label import label_film
 from keras_skeleton.film.people_labels import kinect_pose
@@ -234,6 +236,26 @@ def test_what_was_not_seen_well_is_said(tmp_path):
     assert any("lost in 15 of 60" in note for note in notes)
     assert any("legs" in note and "right arm" in note for note in notes)
     assert any("nobody was found in 15 of 60" in note for note in notes)
+
+
+def test_the_page_says_what_was_guessed_and_whether_attention_was_measured(tmp_path):
+    def seen(visible, **about):
+        network = MadeNetwork()
+        network.about |= about
+        film, pose = made(tmp_path, lambda t: Person(30, 26, 18, visible=visible), frames=20)
+        result = label_film(film, network, pose, tmp_path / "out", overlay=False)
+        return result, result.page.read_text(encoding="utf-8")
+
+    result, page = seen(0.3)
+    (guessed,) = (note for note in result.notes if "guessed" in note)
+    assert guessed[1:] in page
+    assert escape(NOT_MEASURED) in page
+    row = {"kind": "joints", "swap": "other", "clips": 99, "own": 0.9, "swapped": 0.4}
+    row |= {"cost": 0.5, "low": 0.4, "high": 0.6, "changed": 0.5, "verdict": "costs"}
+    _, page = seen(0.9, swap=[row])
+    assert "guessed" not in page
+    assert escape(NOT_MEASURED) not in page
+    assert verdicts([row])[0][1] in page
 
 
 def test_cuts_are_said(tmp_path):
