@@ -18,12 +18,14 @@ import numpy as np
 
 from keras_skeleton.deploy.runtimes import Exported, load_exported
 from keras_skeleton.models.preprocessing import (
+    UNITS,
     check_raw_clip,
     fit_bodies,
     input_length,
     read_skeleton,
 )
 from keras_skeleton.skeletons import Skeleton
+from keras_skeleton.transforms.geometry import LARGEST, SMALLEST, body_size
 from keras_skeleton.utils.errors import UserError
 
 HELP = "Predict the action of raw clips with the exported network beside this file."
@@ -46,7 +48,7 @@ class Prediction(NamedTuple):
         ranking: The most probable classes with their probabilities, best first.
         probabilities: Probabilities of all classes, float64 (C,).
         logits: Logits of all classes, float32 (C,).
-        notes: Changes made to the clip to fit the network's input.
+        notes: Changes made to the clip to fit the network's input, and doubts about its unit.
     """
 
     label: str
@@ -108,10 +110,31 @@ def network_input(clip: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray, 
     layout = {"name": about["skeleton"], "joints": about["joints"], "bones": about["bones"]}
     skeleton: Skeleton = read_skeleton({**layout, **about["joint_roles"]})
     array, notes = fit_bodies(check_raw_clip(clip, skeleton), about["bodies"])
+    notes += size_notes(array, skeleton, about["unit"])
     numbers = dict(about["preprocessing"])
     if about["frames_argument"] is not None:
         numbers[about["frames_argument"]] = input_length(len(array), about["frames"])
     return PREPROCESS(array, skeleton=skeleton, **numbers)[None], notes
+
+
+def size_notes(clip: np.ndarray, skeleton: Skeleton, unit: str) -> list[str]:
+    """A note if people do not have the size of people, in a network that knows metres.
+
+    Args:
+        clip: (T, M, V, 3).
+        skeleton: Its joint layout.
+        unit: Unit that the network was trained with.
+    """
+    size = body_size(clip)
+    whole = skeleton.hips and skeleton.shoulders
+    if unit != "m" or not whole or SMALLEST <= size <= LARGEST:
+        return []
+    fitting = [name for name, length in UNITS if SMALLEST <= size * length <= LARGEST]
+    return [
+        f"bodies are {size:.3g} in size, which is no person in metres"
+        + (f", but one in {fitting[0]}" if fitting else "")
+        + "; the network was trained in metres: convert the coordinates"
+    ]
 
 
 @lru_cache(maxsize=4)

@@ -88,6 +88,22 @@ def test_choices_are_numbers_of_the_description(name, frames, choices, monkeypat
     assert about["frames"] == (frames or 50)
 
 
+@pytest.mark.parametrize("unit", ["m", ""])
+@pytest.mark.parametrize("factor", [1, 3, 10, 100, 1000])
+def test_another_unit_is_noted_as_in_the_package(unit, factor):
+    preprocessing = Preprocessing("lstm", V1, 1, unit=unit)
+    about = json.loads(json.dumps(describe(preprocessing)))
+    script = run_bundle(predict_source(preprocessing))
+    clip = factor * people(20, 1)
+    _, notes = script.network_input(clip, about)
+    assert notes == preprocessing.size_notes(clip, V1, file=False)
+    assert bool(notes) == (unit == "m" and factor > 1)
+    layout, choices = get_skeleton("mediapipe_hand21"), {"coordinates": "camera"}
+    hand = Preprocessing("lstm", layout, 1, choices=choices, unit=unit)
+    about = json.loads(json.dumps(describe(hand)))
+    assert script.network_input(factor * people(20, 1, V=21), about)[1] == []  # of no size
+
+
 def test_the_description_has_every_number():
     about = describe(Preprocessing("sta_lstm", V1, 2, 90, {"coordinates": "pair"}, unit="mm"))
     assert about["preprocessing"] == {
