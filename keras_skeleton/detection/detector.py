@@ -318,7 +318,7 @@ class Detector:
             >>> from keras_skeleton.zoo.detectors import load_detector
             >>> detector = load_detector("gate_b_ut_kinect_cs")  # doctest: +SKIP
             >>> found = detector.detect_recording(poses, fps=30)  # doctest: +SKIP
-            >>> print(found.table, *found.notes, sep="\n")  # doctest: +SKIP
+            >>> print(found.table, found.notes)  # doctest: +SKIP
         """
         if fps is not None and not 0 < fps < float("inf"):
             raise UserError(f"fps={fps}: must be frames per second, above 0")
