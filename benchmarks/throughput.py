@@ -49,7 +49,7 @@ WARM_STEPS, WARM_SECONDS = 3, 2.0
 STEPS = 24  # steps per epoch of our training, as for 200 clips in batches of 8
 TIMED_STEPS = 5  # minimum number of timed steps
 TRY_SECONDS = 1.0  # time to test each mode of the twin, after a warm-up of half of it
-PEERS = {"ours": "keras_skeleton", "litert": "on LiteRT", "twin": "PyTorch twin"}
+PEERS = {"ours": "keras_skeleton", "fastest": "fastest runtime", "twin": "PyTorch twin"}
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.measure:
         peer, number, seconds, *way = options.measure
-        measure = {"ours": ours, "litert": partial(ours, runtime="litert"), "twin": twin}[peer]
+        measure = {"ours": ours, "fastest": partial(ours, runtime="fastest"), "twin": twin}[peer]
         print(json.dumps(measure(CASES[int(number)], float(seconds), *way)))
         return
 
@@ -292,7 +292,7 @@ def main() -> None:
             continue
         if case.batch not in (options.batch or [case.batch]):
             continue
-        peers = ["ours", *(["litert"] if case.what == "infer" else [])]
+        peers = ["ours", *(["fastest"] if case.what == "infer" else [])]
         peers += ["twin"] if find_spec("torch") else []
         rates = found.setdefault(case, {peer: [] for peer in peers})
         ways: dict[str, str] = {}  # the twin's fastest mode is determined once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,7 @@ LEAST = 4  # smallest number of clips per core for which splitting a batch pays 
 # Calls with one clip, after which XLA saves more time than it needs for the compilation: 2 s and
 # 10 ms per call (benchmarks/answers.py).
 CALLS = 200
-COMPILERS = ("xla", "litert")
+COMPILERS = ("xla", "graph", "litert", "fastest")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -30,8 +31,9 @@ def compiled(
 ) -> Callable[[Any], Any]:
     """Compiles a network: returns a function from inputs (B, ...) to logits (B, C).
 
-    `runtime="litert"` compiles it for LiteRT, whose convolutions are the fastest on CPUs: use it
-    for networks of convolutions, `"xla"` for LSTMs in batches (`benchmarks/README.md`).
+    Which runtime is the fastest depends on the network, the batch and the processor: on CPUs, often
+    `"xla"` for LSTMs and single clips, `"graph"` for convolutions in large batches, `"litert"` for
+    convolutions of few clips (`benchmarks/README.md`). `"fastest"` finds out.
 
     XLA turns loops over time and the operations around them into one program, without the overhead
     of starting hundreds of small operations. On CPUs with TensorFlow, where such a program uses one
@@ -44,9 +46,11 @@ def compiled(
 
     Args:
         network: A network with one input, or with several inputs by name.
-        runtime: `"xla"`: the function always uses the network's current weights. `"litert"`: it
-            uses a copy of them, made by this call. Needs the Keras backend TensorFlow; the package
-            ai-edge-litert is used if it is installed. See `deploy.litert`.
+        runtime: `"xla"`, or on TensorFlow `"graph"`, a plain graph with its own kernels: the
+            function always uses the network's current weights. `"litert"`, on TensorFlow: it uses a
+            copy of them, made by this call; the package ai-edge-litert is used if it is installed,
+            see `deploy.litert`. `"fastest"`, on TensorFlow: a copy of the weights, too; the first
+            call with each shape tries all of these, which takes longer, see `deploy.fastest`.
         threads: Number of threads of LiteRT; the number of cores by default.
         precision: `"float32"`: each layer computes in the precision that it was built with.
             `"bfloat16"`: a copy of the network in which convolutions and dense layers compute in
@@ -60,7 +64,7 @@ def compiled(
 
     Raises:
         UserError: The Keras backend is none of TensorFlow, JAX and PyTorch; `threads` with XLA;
-            bfloat16 on LiteRT.
+            bfloat16 on another runtime than XLA; graph or fastest on another backend.
         UnknownNameError: Unknown runtime or precision.
         ExportError: LiteRT is not installed, or, in the first call, does not support the network.
 
@@ -76,15 +80,19 @@ def compiled(
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
     halved = precision == "bfloat16"
+    if halved and runtime != "xla":
+        raise UserError(f"runtime='{runtime}' has no precision='bfloat16'; use runtime='xla'")
+    if threads is not None and runtime != "litert":
+        raise UserError(f"threads={threads} is an argument of runtime='litert' only")
     if runtime == "litert":
-        if halved:
-            raise UserError("runtime='litert' has no precision='bfloat16'; use runtime='xla'")
         from keras_skeleton.deploy.litert import on_litert
 
         return on_litert(network, threads)
-    if threads is not None:
-        raise UserError(f"threads={threads} is an argument of runtime='litert' only")
     backend = keras.backend.backend()
+    if runtime != "xla":
+        if backend != "tensorflow":
+            raise UserError(f"runtime='{runtime}' needs Keras on TensorFlow; it runs on {backend}")
+        return _graph(network) if runtime == "graph" else _fastest(network)
     if backend not in ("tensorflow", "jax", "torch"):
         raise UserError(
             f"compiled networks need Keras on TensorFlow, JAX or PyTorch; it runs on {backend}"
@@ -132,6 +140,19 @@ def traced(network: keras.Model) -> Callable[[Any], Any]:
         return plain(x)
 
     return forward
+
+
+def _fastest(network: keras.Model) -> Callable[[Any], Any]:
+    from keras_skeleton.deploy.export import copied
+    from keras_skeleton.deploy.fastest import fastest
+    from keras_skeleton.deploy.litert import on_litert
+    from keras_skeleton.deploy.runtimes import ExportError
+
+    network = copied(network)
+    ways = {"xla": _on_tensorflow(network), "graph": _graph(network)}
+    with suppress(ExportError):  # no LiteRT is installed
+        ways["litert"] = on_litert(network)
+    return fastest(ways)
 
 
 def _gpu() -> bool:
