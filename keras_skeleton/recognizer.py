@@ -4,7 +4,7 @@ attention on new clips."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.checkpoints.weights import load_weights
-from keras_skeleton.deploy.compiled import traced
+from keras_skeleton.deploy.compiled import compiled, traced
 from keras_skeleton.evaluation.calibration import FILE as CALIBRATION
 from keras_skeleton.evaluation.calibration import Calibration, read_calibration
 from keras_skeleton.evaluation.scores import softmax
@@ -139,6 +139,22 @@ class Recognizer:
     @cached_property
     def _forward(self) -> Callable[[Any], dict[str, np.ndarray]]:
         return traced(self._all)
+
+    def in_precision(self, precision: str) -> Recognizer:
+        """A recognizer with the same weights that computes in another precision.
+
+        Args:
+            precision: `"bfloat16"` or `"float32"`, see `compiled`. The calibration stays that of
+                float32: in bfloat16, logits differ by up to a percent.
+
+        Raises:
+            UnknownNameError: Unknown precision.
+        """
+        if precision == "float32":
+            return self
+        found = replace(self)
+        found._forward = compiled(self._all, precision=precision)
+        return found
 
     @property
     def skeleton(self) -> Skeleton:

@@ -20,6 +20,7 @@ from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.full_disk import FullDiskError
 from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.program import program
+from keras_skeleton.utils.text import percent
 from keras_skeleton.video.film import open_film
 from keras_skeleton.video.film_files import film_names
 from keras_skeleton.zoo.entries import read_zoo
@@ -56,7 +57,19 @@ def open_network(args: argparse.Namespace) -> Recognizer:
     start_keras()
     from keras_skeleton.zoo.recognizers import load_recognizer
 
-    return load_recognizer(name, fold=args.fold)
+    return load_recognizer(name, fold=args.fold).in_precision(args.precision)
+
+
+def precision_note(args: argparse.Namespace, recognizer: Recognizer) -> str:
+    """What --precision means for the recorded accuracy; empty for float32."""
+    if args.precision == "float32":
+        return ""
+    accuracy = recognizer.about.get("accuracy")
+    recorded = "" if accuracy is None else f" {percent(accuracy)} on test clips,"
+    return (
+        f"note: computed in {args.precision}; the recorded accuracy,{recorded} and the thresholds "
+        "of unsure are those of float32"
+    )
 
 
 def check_options(args: argparse.Namespace) -> None:
@@ -99,6 +112,7 @@ class _Labeling:
 
     weights: str
     fold: int | None
+    precision: str
     models: PoseModels
     out: Path
     people: int
@@ -126,7 +140,7 @@ def _open(how: _Labeling) -> None:
     start_keras()
     from keras_skeleton.zoo.recognizers import load_recognizer
 
-    recognizer = load_recognizer(how.weights, fold=how.fold)
+    recognizer = load_recognizer(how.weights, fold=how.fold).in_precision(how.precision)
     _opened = _Opened(recognizer, pose_estimator(how.models))
 
 
@@ -173,7 +187,16 @@ def _predict_films(
     weights = args.weights or film_weights()
     if args.weights is None:
         print(f"using weights {weights}", flush=True)
-    how = _Labeling(weights, args.fold, models, out, args.people, not args.no_overlay, args.coarse)
+    how = _Labeling(
+        weights,
+        args.fold,
+        args.precision,
+        models,
+        out,
+        args.people,
+        not args.no_overlay,
+        args.coarse,
+    )
     _open(how)  # also where other processes label: wrong weights are refused before they start
     assert _opened is not None
     recognizer = _opened.recognizer
@@ -212,6 +235,8 @@ def _predict_films(
     if skipped:
         facts.append(f"{skipped} films skipped")
     print("\n" + "; ".join(facts))
+    if note := precision_note(args, recognizer):
+        print(note)
     if recognizer.calibration is None:
         print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     print(f"results are in {out}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_skeleton.commands.common import start_keras
-from keras_skeleton.commands.film import DATASET, film_weights
+from keras_skeleton.commands.film import DATASET, film_weights, precision_note
 from keras_skeleton.datasets.clip_sources import (
     SourceClip,
     find_sources,
@@ -62,6 +62,8 @@ def predict_clips(args: argparse.Namespace) -> None:
     if skipped:
         facts.append(f"{skipped} files skipped")
     print("\n" + "; ".join(facts))
+    if note := precision_note(args, recognizer):
+        print(note)
     if recognizer.calibration is None:
         print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     if args.out is not None:
@@ -153,7 +155,7 @@ def _load(args: argparse.Namespace, weights: str) -> Recognizer:
     start_keras()
     from keras_skeleton.zoo.recognizers import load_recognizer
 
-    return load_recognizer(weights, fold=args.fold)
+    return load_recognizer(weights, fold=args.fold).in_precision(args.precision)
 
 
 def _weights(args: argparse.Namespace, clip: SourceClip) -> str:

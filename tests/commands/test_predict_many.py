@@ -9,6 +9,7 @@ from dask_cluster import cluster
 
 from keras_skeleton.cli import main
 from keras_skeleton.datasets.registry import load_dataset
+from keras_skeleton.utils.text import percent
 from keras_skeleton.zoo.entries import read_zoo
 
 WEIGHTS = "mans9_synthetic_cs"
@@ -56,6 +57,13 @@ def test_in_two_processes(alone, tmp_path, capsys):
 def test_on_the_workers_of_a_cluster(alone, tmp_path):
     with cluster(tmp_path) as address:
         check(alone, predict(alone[0], tmp_path / "out", "--dask", address))
+
+
+@pytest.mark.slow
+def test_in_bfloat16_with_the_accuracy_beside_it(alone, tmp_path, capsys):
+    check(alone, predict(alone[0], tmp_path / "out", "--precision", "bfloat16"))
+    accuracy = next(entry for entry in read_zoo() if entry.name == WEIGHTS).figures["accuracy"]
+    assert percent(accuracy) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
