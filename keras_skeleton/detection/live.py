@@ -18,10 +18,12 @@ from keras_skeleton.detection.detect import GateSettings
 from keras_skeleton.detection.detector import GATES, PROPOSALS, Detector
 from keras_skeleton.detection.gate import GateStream
 from keras_skeleton.detection.live_rate import LiveRate
-from keras_skeleton.detection.recording import is_other_rate, trained_fps
+from keras_skeleton.detection.recording import is_other_rate, size_warnings, trained_fps
 from keras_skeleton.models.preprocessing import ClipInputError
 from keras_skeleton.models.registry import MODELS
 from keras_skeleton.utils.errors import UserError
+
+SIZED = 30  # frames with a person after which their size is known
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,7 @@ class LiveDetector:
         self._classes = [StartAndEnd(label, settings) for label in range(detector.classes)]
         self._waiting: list[np.ndarray] = []
         self._on_probabilities = on_probabilities
+        self._sized: list[np.ndarray] | None = []  # frames with a person, until they are enough
         self.count = self.shown = 0
         if fps is not None and not 0 < fps < math.inf:
             raise UserError(f"fps={fps}: must be frames per second, above 0")
@@ -287,14 +290,20 @@ class LiveDetector:
                 where nobody is.
 
         Raises:
-            ClipInputError: Another shape, NaN or infinity.
+            ClipInputError: Another shape, NaN or infinity; or, after 30 frames with a person, an
+                impossible size, such as that of people in millimetres.
         """
         own = self._checked(pose)
         self.count += 1
+        if self._sized is not None and own.any():
+            self._sized.append(own)
+            if len(self._sized) == SIZED:
+                self._check_size()
         return self._show(self._rate.push(own) if self._rate else [own])
 
     def finish(self) -> list[Announcement]:
         """Ends the stream; returns the last announcements."""
+        self._check_size()
         said = self._show(self._rate.finish()) if self._rate else []
         said += self._flush() if self._waiting else []
         last = self._decode(self._stream.finish())
@@ -324,6 +333,13 @@ class LiveDetector:
         result = np.zeros((bodies, size, 3), np.float32)
         result[: len(own)] = own
         return result
+
+    def _check_size(self) -> None:
+        """Refuses people of an impossible size."""
+        if self._sized:
+            clip, self._sized = np.stack(self._sized), None
+            skeleton, unit = self.detector.skeleton, self.detector.run.get("unit", "m")
+            size_warnings(clip, skeleton, skeleton, unit)
 
     def _show(self, frames: list[np.ndarray]) -> list[Announcement]:
         """Gives frames at the detector's rate to the network."""

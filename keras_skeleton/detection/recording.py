@@ -12,6 +12,7 @@ import pandas as pd
 
 from keras_skeleton.datasets.clip_sources import SourceClip, check_content, filled_notes, read_clips
 from keras_skeleton.datasets.dataset import SAMPLE_COLUMNS, ReadReport, SkeletonDataset
+from keras_skeleton.datasets.formats.array_axes import check_axes
 from keras_skeleton.datasets.formats.clip_array import MAX_CELLS, ClipArray
 from keras_skeleton.datasets.formats.clip_file import READERS, ClipError, finish_clip, read_array
 from keras_skeleton.datasets.formats.frame_lines import parse_frame
@@ -155,11 +156,12 @@ def recording_of_array(
             f"the recording has shape {poses.shape} and type {poses.dtype}; expected numbers, "
             "(T, V, 3) or (T, M, V, 3)"
         )
-    if joints is None and poses.shape[-2] == skeleton.size:
-        layout = Layout(skeleton)
-    else:
-        layout = known_layout(joints or stream_skeleton(poses.shape[-2], skeleton, None, name).name)
+    count = poses.shape[-2]
     try:
+        if joints is None and count != skeleton.size:
+            check_axes(poses.shape, skeleton.size)
+            joints = stream_skeleton(count, skeleton, None, name).name
+        layout = Layout(skeleton) if joints is None else known_layout(joints)
         clip, filled = finish_clip(ClipArray(poses), layout, notes)
     except ClipError as error:
         raise DatasetError(f"{name}: {error}") from None

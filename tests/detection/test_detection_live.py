@@ -137,6 +137,16 @@ def test_frames_of_one_person_and_wrong_ones():
     assert live.count == 0
 
 
+@pytest.mark.parametrize("frames", [10, 60])
+def test_millimetres_are_refused(frames):
+    live = LiveDetector(SmallDetector(True), "gate_u")
+    with pytest.raises(ClipInputError, match="one in mm"):
+        for pose in 1000 * np.random.default_rng(0).normal(0, 0.3, (frames, 20, 3)):
+            live.push(pose)
+        live.finish()
+    assert live.count == min(frames, 30)
+
+
 def test_methods_that_need_whole_recordings():
     detector = SmallDetector(True)
     with pytest.raises(UserError, match="gate_u"):

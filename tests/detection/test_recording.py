@@ -226,6 +226,8 @@ def test_an_array_is_read_as_its_file(tmp_path):
         array = recording_of_array(clip, skeleton, 1, ["wave"], joints)
         np.testing.assert_array_equal(array.clip(0), file.clip(0))
         assert {"nobody is in 5 of 30 frames"} <= set(array.info["notes"])
+    with pytest.raises(DatasetError, match=r"np.transpose\(a, \(1, 2, 0\)\)"):
+        recording_of_array(people(V=20)[:, 0].transpose(2, 0, 1), V1, 1, ["wave"])
     for bad in (clip[0, 0], np.zeros((0, 20, 3)), np.zeros((5, 7, 3)), "a.npy"):
         with pytest.raises(DatasetError):
             recording_of_array(bad, V1, 1, ["wave"])
