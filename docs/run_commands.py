@@ -4,8 +4,8 @@
     python docs/run_commands.py --out tried --data-dir PATH     # PATH/ut_kinect, PATH/sbu, ...
     python docs/run_commands.py --out tried --page docs/film.md
 
-Trainings are cut to one epoch and tables to their quick test, so results are not those of the
-documentation; everything else runs as it stands there. Files that the pages speak of, such as
+Trainings are cut to one epoch and tables are made from stored runs only, so results are not those
+of the documentation; everything else runs as it stands there. Files that the pages speak of, such as
 `clip.npy` and `recordings/`, are made first. The output is a folder with a log for each command and
 `commands.csv`: page, line, command as run, exit status, seconds, and why one was left out.
 """
@@ -101,7 +101,7 @@ def shortened(words: list[str], data: Path | None, models: set[str]) -> list[str
     elif name == "detect" and "--weights" not in words:
         words += ["--epochs", "1"]
     elif name == "reproduce" and "--table" in words:
-        words += ["--quick"]
+        words += [] if {"--quick", "--no-train"} & {*words} else ["--no-train"]
     elif name == "attention" and "--score" in words and "--clips" not in words:
         words += ["--clips", "8"]
         if not {"--weights", "--runs"} & {*words}:  # else all networks of the zoo

@@ -252,7 +252,8 @@ def _loading(entry: Entry) -> str:
             "from keras_skeleton.zoo.detectors import load_detector",
             "",
             f'detector = load_detector("{entry.name}")',
-            "detector.methods()",
+            'found = detector.detect_recording("recording.npy")',
+            "found.table  # one row per action: label, start, end, score",
         ]
         command = f"keras-skeleton detect --weights {entry.name} --stream RECORDING"
     elif entry.model == VIDEO:
