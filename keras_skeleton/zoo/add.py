@@ -19,7 +19,7 @@ from keras_skeleton.checkpoints.weights import load_weights
 from keras_skeleton.datasets.dataset import SkeletonDataset
 from keras_skeleton.detection.detector import GATES, NETWORKS, TAP, WEIGHTS
 from keras_skeleton.evaluation.run_record import ALL_CLIPS, PART, about_run, read_record
-from keras_skeleton.models.own_code import recorded_model
+from keras_skeleton.models.own_code import is_file, recorded_model
 from keras_skeleton.models.registry import MODELS, build_model
 from keras_skeleton.utils.files import write_atomic
 from keras_skeleton.video.crops import Crops
@@ -73,6 +73,11 @@ def add_run(
         >>> entry = add_run(Path("runs/mans9_ntu_cs"), dataset, Path("scratch"))  # doctest: +SKIP
     """
     about = about_run(run)
+    if isinstance(about.get("model"), str) and is_file(about["model"]):
+        raise ZooError(
+            f"{run}: only models of the package can be in the zoo; add yours first "
+            "(docs/add-a-model.md, section 5)"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     # Files are prepared and scored in a temporary folder, so that the zoo stays intact on errors.
     with TemporaryDirectory(prefix=".adding-", dir=folder) as name:

@@ -108,6 +108,17 @@ def test_only_runs_that_score_again_are_taken_in(work, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_model_of_ones_own_is_refused(work, toy, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(work / "run", run)
+    about = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(about | {"model": "mine.py:build"}))
+    with pytest.raises(ZooError, match="models of the package"):
+        add.add_run(run, toy, tmp_path / "scratch", folder=tmp_path / "zoo")
+    assert not (tmp_path / "zoo").exists()
+
+
+@pytest.mark.slow
 def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsys, monkeypatch):
     words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--add", str(work / "run")]
     whole, _ = checked_files(*read_zoo(work / "zoo"), work / "zoo")
