@@ -5,9 +5,9 @@
     python docs/run_commands.py --out tried --page docs/film.md
 
 Trainings are cut to one epoch and tables are made from stored runs only, so results are not those
-of the documentation; everything else runs as it stands there. Files that the pages speak of, such as
-`clip.npy` and `recordings/`, are made first. The output is a folder with a log for each command and
-`commands.csv`: page, line, command as run, exit status, seconds, and why one was left out.
+of the documentation; everything else runs as it stands there. Files that the pages speak of, such
+as `clip.npy` and `recordings/`, are made first. The output is a folder with a log for each command
+and `commands.csv`: page, line, command as run, exit status, seconds, and why one was left out.
 """
 
 from __future__ import annotations
