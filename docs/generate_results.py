@@ -977,8 +977,8 @@ def throughput() -> Page:
             body.append([network, task, batch, *(cell.split()[0] for cell in (own, twin, ratio))])
     note = (
         "Clips a second on two CPU cores, with AVX2 for training and AVX-512 for inference, "
-        "medians of three rounds; the ratio is the median of the rounds' ratios. The PyTorch twin is "
-        "the same network in its fastest mode."
+        "medians of three rounds; the ratio is the median of the rounds' ratios. The PyTorch twin "
+        "is the same network in its fastest mode."
     )
     header = ["network", "task", "batch", "keras_skeleton", "PyTorch twin", "ratio"]
     return "results/benchmarks/throughput_*.txt", f"{note}\n\n{grid(header, body)}"
