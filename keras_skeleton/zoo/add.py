@@ -75,8 +75,8 @@ def add_run(
     about = about_run(run)
     if isinstance(about.get("model"), str) and is_file(about["model"]):
         raise ZooError(
-            f"{run}: only models of the package can be in the zoo; add yours first "
-            "(docs/add-a-model.md, section 5)"
+            f"{run}: is of {about['model']:.200}, but only models of the package can be in the "
+            "zoo; add yours first (docs/add-a-model.md, section 5)"
         )
     folder.mkdir(parents=True, exist_ok=True)
     # Files are prepared and scored in a temporary folder, so that the zoo stays intact on errors.

@@ -27,10 +27,10 @@ from keras_skeleton.recognizer import Recognizer
 from keras_skeleton.training.experiment import Experiment
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
-from test_contract import BODIES, FAST, FRAMES, SKELETON, built, inputs
+from test_contract import BODIES, FRAMES, SKELETON, SLOW, built, inputs
 
 ATTENDS = [
-    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in MODELS
     if name not in ("stcm9", "stcm_densenet161", "lstm", "two_stream_cnn")
 ]
@@ -130,7 +130,7 @@ def test_attention_that_decides_costs_everything(network, mask):
 def test_joints_and_frames_are_exchanged_one_by_one_and_together(network):
     found = costs(swap_fold(*network("joints", "frames", needs=True), 1))
     assert found["joints", "other"] == (1.0, 0.0, "costs")
-    assert found["frames", "other"] == (1.0, 1.0, "nothing")  # joints decide here
+    assert found["frames", "other"] == (1.0, 1.0, "unclear")  # joints decide here; few clips
     assert found[BOTH, "other"] == (1.0, 0.0, "costs")
     assert found["joints", "uniform"][1] == pytest.approx(1 / CLASSES)
     assert ("joints", "reversed") not in found
@@ -139,7 +139,7 @@ def test_joints_and_frames_are_exchanged_one_by_one_and_together(network):
 
 def test_attention_that_does_nothing_costs_nothing(network):
     found = swap_fold(*network("joints", "frames", needs=False), 1)
-    assert all(row == (1.0, 1.0, "nothing") for row in costs(found).values())
+    assert all(row == (1.0, 1.0, "unclear") for row in costs(found).values())  # few clips
     assert (found["changed"] == 0).all()
 
 

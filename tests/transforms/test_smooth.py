@@ -48,10 +48,10 @@ def test_it_is_scipys_filter_in_the_precision_of_clips(seed, T, scale):
     clip = scale * np.random.default_rng(seed).normal(size=(T, 2, 15, 3)).astype(np.float32)
     expected = savgol_filter(clip.astype(np.float64), 5, 2, axis=0, mode="interp")
     out = savitzky_golay(clip)
-    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-14 * scale)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-13 * scale)
     # Networks read float32. Some sums of float32 lie in the middle of two: one unit is allowed.
     single = out.astype(np.float32), expected.astype(np.float32)
-    np.testing.assert_allclose(*single, rtol=2.0**-23, atol=1e-14 * scale)
+    np.testing.assert_allclose(*single, rtol=2.0**-23, atol=1e-13 * scale)
     assert (single[0] != single[1]).mean() < 0.02
 
 
