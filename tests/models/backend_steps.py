@@ -22,14 +22,14 @@ def steps(name):
     trained a step, too: compiling one of the deep ones would take minutes."""
     keras.utils.set_random_seed(0)
     model, x = contract.build(name), contract.inputs(name)
-    if name in contract.FAST:
+    if name not in contract.SLOW:
         train(model, x)
     outputs = {"logits": model.output, **attention_outputs(model)}
     maps = compiled(keras.Model(model.input, outputs))(x)
     assert all(np.isfinite(values).all() for values in maps.values())
     logits = maps["logits"]
     assert logits.shape == (contract.BATCH, contract.CLASSES)
-    if name in contract.FAST:
+    if name not in contract.SLOW:
         np.testing.assert_allclose(model.predict_on_batch(x), logits, atol=1e-4)
         maps = attention_maps(model, x)
         assert all(np.isfinite(values).all() for values in maps.values())
