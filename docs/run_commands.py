@@ -193,7 +193,8 @@ def main() -> int:
     work = out / "work"
     work.mkdir()
     make_files(work, data)
-    staged = {m for m in ("sta_lstm", "ta_lstm", "sa_lstm") if get_recipe(m, "synthetic").stages}
+    names = ("sta_lstm", "ta_lstm", "sa_lstm", "pose_i3d")
+    staged = {name for name in names if get_recipe(name, "synthetic").stages}
     environment = {
         **os.environ,
         "PATH": f"{work / 'bin'}{os.pathsep}{os.environ['PATH']}",

@@ -22,6 +22,7 @@ from keras_skeleton.commands.pose_models import pose_estimator
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.program import program
+from keras_skeleton.utils.text import counted
 from keras_skeleton.video.camera import open_camera
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Announcer:
     def sum_up(self, source: str) -> None:
         """Says how many actions were found."""
         seconds = f" ({self.length / self.fps:.1f} s)" if self.fps else ""
-        note(f"{len(self.actions)} actions in {self.length} frames{seconds} of {source}")
+        note(f"{counted(len(self.actions), 'action')} in {self.length} frames{seconds} of {source}")
 
     def frame_probabilities(self) -> np.ndarray | None:
         """Probabilities of all frames, (T, C + 1), NaN before the first; None if unknown."""

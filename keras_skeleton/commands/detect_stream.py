@@ -28,6 +28,7 @@ from keras_skeleton.datasets.clip_sources import check_content
 from keras_skeleton.utils.errors import UserError
 from keras_skeleton.utils.files import plain_name
 from keras_skeleton.utils.lock import locked
+from keras_skeleton.utils.text import counted
 from keras_skeleton.video.film_files import is_film
 from keras_skeleton.zoo.detectors import describe_detectors, detectors, find_detector
 
@@ -294,7 +295,7 @@ def _detect_in_recording(
     seconds = f" ({length / fps:.1f} s at {fps:.4g} frames per second)" if fps else ""
     if times is not None:
         seconds = f" ({times[-1]:.1f} s)"
-    print(f"{len(shown)} actions in {length} frames{seconds} of {path.name}")
+    print(f"{counted(len(shown), 'action')} in {length} frames{seconds} of {path.name}")
     for note in [*_notes(run, fps, film), *recording.info["warnings"]]:
         print(f"note: {note}")
     if film and not len(shown):

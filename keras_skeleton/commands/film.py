@@ -213,8 +213,7 @@ def _predict_films(
         found[item] = result
         print(
             f"{item[0]}: {result.prediction}  ({result.frames / result.fps:.1f} s, "
-            f"{result.fps:.4g} frames per second; labeled at {result.frames / seconds:.0f} frames "
-            "per second)",
+            f"{result.fps:.4g} frames per second; computed in {seconds:.1f} s)",
             flush=True,
         )
     results = [found[item] for item in items if item in found]

@@ -321,7 +321,9 @@ def _note_classes(classes: Sequence[str], clips: Counter[str], report: ReadRepor
     if empty := [label for label in classes if not clips[label]]:
         report.note(f"classes without usable clips: {', '.join(empty)}")
     if len(classes) > 1 and (once := [label for label in classes if clips[label] == 1]):
-        listed = ", ".join(once[:20]) + (f" and {len(once) - 20} more" if len(once) > 20 else "")
+        listed = ", ".join(f"'{label}'" for label in once[:20]) + (
+            f" and {len(once) - 20} more" if len(once) > 20 else ""
+        )
         report.note(f"classes of one clip, which cannot be both trained and tested: {listed}")
 
 

@@ -9,6 +9,7 @@ from keras_skeleton.datasets.source import Source
 from keras_skeleton.datasets.store import read_manifest
 from keras_skeleton.datasets.store_versions import current_version
 from keras_skeleton.utils.errors import DatasetError
+from keras_skeleton.utils.text import counted
 
 INDENT = " " * 14
 MOST = 3  # stores listed of a dataset
@@ -55,5 +56,7 @@ def _stores(source: Source, cache: Path) -> tuple[list[str], list[str]]:
             options = "".join(f", {key}={value}" for key, value in chosen.items())
             left_out = f", {len(manifest['skipped'])} skipped" if manifest["skipped"] else ""
             origin = f" from {manifest['source']}" if source.needs_root else ""
-            prepared.append(f"prepared: {manifest['clips']:,} clips{origin}{options}{left_out}")
+            prepared.append(
+                f"prepared: {counted(manifest['clips'], 'clip')}{origin}{options}{left_out}"
+            )
     return prepared, unread

@@ -62,6 +62,7 @@ from keras_skeleton.utils.full_disk import writing
 from keras_skeleton.utils.large_arrays import large_array
 from keras_skeleton.utils.lock import locked
 from keras_skeleton.utils.tables import write_table
+from keras_skeleton.utils.text import counted
 
 # Search grid on the validation recordings. The paper uses epsilon = 0 (0.2 for cross-view),
 # omega = 30 and a filter of 30 frames for PKU-MMD.
@@ -241,7 +242,7 @@ class Detection:
         if (folder / WEIGHTS).exists():
             return
         recipe, fold, seed = self.recipes[part], self.folds[number - 1], self.seed + number - 1
-        self.log(f"\n{part}: fold {number}, {recipe.epochs} epochs on recordings")
+        self.log(f"\n{part}: fold {number}, {counted(recipe.epochs, 'epoch')} on recordings")
         keras.utils.set_random_seed(seed)
         bodies, classes = self.dataset.max_bodies, len(self.dataset.classes)
         if part == "jcr_rnn":

@@ -161,7 +161,8 @@ def seen_badly(who: PersonLabels, end: int) -> Iterator[str]:
         if np.mean([share[MEDIAPIPE33.points.index(point)] for point in points]) > HIDDEN
     ]
     if hidden:
-        yield (f"mostly out of sight of person {who.person}, so guessed: {', '.join(hidden)}")
+        limbs = " and ".join(hidden)
+        yield f"{limbs} of person {who.person} mostly out of sight, and guessed"
 
 
 def _rows(source: str, fps: float, person: PersonResult, recognizer: Recognizer) -> Iterator[Row]:

@@ -67,6 +67,17 @@ def from_spreadsheet_cell(text: str) -> str:
     return text[1:] if _QUOTED.match(text) else text
 
 
+def counted(number: int, what: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> from keras_skeleton.utils.text import counted
+        >>> counted(1, "action"), counted(1200, "clip")
+        ('1 action', '1,200 clips')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def percent(
     value: float | None, std: float | None = None, digits: int = 1, unit: str = " %"
 ) -> str:

@@ -15,6 +15,7 @@ from keras_skeleton.datasets.formats.eaf import TimedLabel, write_eaf
 from keras_skeleton.datasets.registry import load_dataset
 from keras_skeleton.detection.detector import METHODS
 from keras_skeleton.detection.tables import read_pku_mmd
+from keras_skeleton.utils.text import counted
 from keras_skeleton.zoo.detectors import detectors
 from keras_skeleton.zoo.entries import ZOO
 
@@ -94,7 +95,7 @@ def test_one_recording(run, folder, tmp_path, capsys):
     printed = capsys.readouterr().out
     stored = pd.read_csv(run / "fold_01" / "sta_lstm_sw" / "detections.csv")
     stored = stored[stored["video"] == "0022-L"]
-    assert f"{len(stored)} actions in 120 frames" in printed
+    assert f"{counted(len(stored), 'action')} in 120 frames" in printed
     found = pd.read_csv(out / "0022-L.csv")
     np.testing.assert_array_equal(found[["start", "end"]], stored[["start", "end"]])
     assert (out / "0022-L.png").stat().st_size > 3000
@@ -110,7 +111,7 @@ def test_a_recording_with_weights_of_the_zoo(tmp_path, capsys):
     words = ["--stream", str(stream), "--weights", str(ZOO / "tap_lstm_synthetic_untrimmed")]
     assert main(["detect", *words, "--method", "tap_u", "--out", str(tmp_path / "out")]) == 0
     found = pd.read_csv(tmp_path / "out" / "recording.csv")
-    assert f"{len(found)} actions in 1500 frames" in capsys.readouterr().out
+    assert f"{counted(len(found), 'action')} in 1500 frames" in capsys.readouterr().out
     assert len(found)
     assert set(found["label"]) <= set(streams.classes)
     assert (found["start"] < found["end"]).all()

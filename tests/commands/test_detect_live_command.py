@@ -23,6 +23,7 @@ from keras_skeleton.detection.fit import per_frame
 from keras_skeleton.detection.live import LiveDetector
 from keras_skeleton.models.gate_net import gate_net
 from keras_skeleton.utils.errors import UserError
+from keras_skeleton.utils.text import counted
 from keras_skeleton.video.film import FilmFrame
 from keras_skeleton.zoo.entries import ZOO
 
@@ -209,7 +210,7 @@ def test_frames_on_standard_input_are_those_of_the_file(
     pd.testing.assert_frame_equal(live[columns][:same], file[columns][:same])
     assert max(one["frame"] for one in lines) == frames
     assert max(one["end"] for one in ends) <= frames
-    assert f"{len(ends)} actions in {frames} frames" in err
+    assert f"{counted(len(ends), 'action')} in {frames} frames" in err
 
 
 def test_nobody_in_a_frame_ends_no_stream(made, monkeypatch, capsys, eager):
@@ -256,7 +257,7 @@ def test_a_camera_that_fails_keeps_what_was_found(made, monkeypatch, capsys, eag
 def test_a_wrong_unit_is_said_below_the_table(made, capsys, eager):
     np.save(made / "rec.npy", 4 * walk(50))
     assert main(["detect", "--stream", "rec.npy", *eager, "--fps", "15"]) == 0
-    above, below = capsys.readouterr().out.split(" actions in 50 frames")
+    above, below = capsys.readouterr().out.split(" in 50 frames")
     assert "which is no person in metres" in above
     assert "which is no person in metres" in below
 
