@@ -41,6 +41,7 @@ LEFT_OUT = {
     r"mixed_bfloat16": "needs a GPU",
     r"pose-models --pose-models": "needs the wheel that was downloaded before",
     r"serve\b": "does not end by itself",
+    r"runs/fold\*": "needs the runs of a job array",
     r"zoo --add|--aggregation|^python predict\.py": "needs a run or an export of the reader's",
     r"^python docs/(?!.*--check)": "writes to the checkout",
     r"benchmarks/growth": "needs an idle machine for an hour",
