@@ -60,16 +60,17 @@ def open_network(args: argparse.Namespace) -> Recognizer:
     return load_recognizer(name, fold=args.fold).in_precision(args.precision)
 
 
-def precision_note(args: argparse.Namespace, recognizer: Recognizer) -> str:
-    """What --precision means for the recorded accuracy; empty for float32."""
-    if args.precision == "float32":
-        return ""
-    accuracy = recognizer.about.get("accuracy")
-    recorded = "" if accuracy is None else f" {percent(accuracy)} on test clips,"
-    return (
-        f"note: computed in {args.precision}; the recorded accuracy,{recorded} and the thresholds "
-        "of unsure are those of float32"
-    )
+def weights_notes(args: argparse.Namespace, recognizer: Recognizer) -> Iterator[str]:
+    """What to know of the weights beside the predictions."""
+    if args.precision != "float32":
+        accuracy = recognizer.about.get("accuracy")
+        recorded = "" if accuracy is None else f" {percent(accuracy)} on test clips,"
+        yield (
+            f"note: computed in {args.precision}; the recorded accuracy,{recorded} and the "
+            "thresholds of unsure are those of float32"
+        )
+    if recognizer.calibration is None:
+        yield f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure"
 
 
 def check_options(args: argparse.Namespace) -> None:
@@ -234,10 +235,8 @@ def _predict_films(
     if skipped:
         facts.append(f"{skipped} films skipped")
     print("\n" + "; ".join(facts))
-    if note := precision_note(args, recognizer):
+    for note in weights_notes(args, recognizer):
         print(note)
-    if recognizer.calibration is None:
-        print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     print(f"results are in {out}")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_skeleton.commands.common import start_keras
-from keras_skeleton.commands.film import DATASET, film_weights, precision_note
+from keras_skeleton.commands.film import DATASET, film_weights, weights_notes
 from keras_skeleton.datasets.clip_sources import (
     SourceClip,
     find_sources,
@@ -62,10 +62,8 @@ def predict_clips(args: argparse.Namespace) -> None:
     if skipped:
         facts.append(f"{skipped} files skipped")
     print("\n" + "; ".join(facts))
-    if note := precision_note(args, recognizer):
+    for note in weights_notes(args, recognizer):
         print(note)
-    if recognizer.calibration is None:
-        print(f"note: {recognizer.name} has no calibration, so no prediction is marked as unsure")
     if args.out is not None:
         write_predictions(args.out, recognizer, shown)
         print(f"results are in {args.out}")

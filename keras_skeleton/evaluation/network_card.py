@@ -61,8 +61,8 @@ DATA: Mapping[str, Data] = {
         _RESEARCH,
         _XIA,
         (
-            "Five people are in training, in one room and in front of one camera. The accuracy "
-            "says little about other rooms, cameras and people.",
+            "All clips are of one room and one camera; in protocol `cs`, five people are in "
+            "training. The accuracy says little about other rooms, cameras and people.",
             "People wave with both hands; a wave of one hand is unlike the training clips.",
         ),
     ),
