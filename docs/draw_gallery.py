@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ from keras_skeleton.viz.style import COLOURS, LABEL, SMALL, TITLE, WIDTH, save_f
 
 ROOT = Path(__file__).resolve().parents[1]
 GALLERY = ROOT / "docs" / "_static" / "gallery"
+LAMBDAS = ROOT / "results" / "attention" / "sta7"
+MIDDLE = 0.01  # of the weights of the penalty, the one between the smallest and the largest
 CONFUSION = "csta_cnn_nucla_cv"
 PARTS = ("left_hand", "right_hand", "full_body")
 RUNS = (
@@ -141,6 +143,63 @@ def draw_weights(data: Path | None) -> Figure:
     return fig
 
 
+def draw_lambda(number: int) -> Figure:
+    """Fig. 7 of STA-LSTM: accuracy over lambda 1 or 2, from the stored table."""
+    from keras_skeleton.viz.attention_plots import parameter_figure
+
+    table = pd.read_csv(ROOT / "results" / "tables" / "sta7.csv")
+    table = table[(table["dataset"] == "synthetic") & table["all_clips"].notna()]
+    table = table[table["row"].str.contains(f"lambda {number}")]
+    weights = table["row"].str.rsplit(" ", n=1).str[1].astype(float)
+    (model,), (seeds,) = table["model"].unique(), table["all_clips_seeds"].astype(str).unique()
+    return parameter_figure(
+        {f"last weights, seed {seeds}": dict(zip(weights, table["all_clips"] / 100, strict=True))},
+        f"lambda {number}",
+        f"{model} on synthetic, cs, recipe tuned",
+    )
+
+
+def draw_lambda1_joints(data: Path | None) -> Figure:
+    """Fig. 8 of STA-LSTM: mean attention to joints, by lambda 1."""
+    from keras_skeleton.datasets.synthetic.dataset import make_clips
+    from keras_skeleton.viz.attention_plots import engaged_joints_figure
+
+    table, about = pd.read_csv(LAMBDAS / "joints.csv"), read_about()
+    chosen = table["lambda1"].isin([table["lambda1"].min(), MIDDLE, table["lambda1"].max()])
+    pose = next(clip.joints[0] for clip in make_clips() if len(clip.joints[0]) == 2)
+    return engaged_joints_figure(
+        {
+            f"$\\lambda_1$ = {weight:g}": own["attention"].to_numpy()
+            for weight, own in table[chosen].groupby("lambda1")
+        },
+        pose,
+        "kinect_v2",
+        f"sa_lstm on synthetic, recipe tuned, seed {about['seed']}: "
+        f"mean over {about['clips']} test clips",
+    )
+
+
+def draw_lambda2_frames(data: Path | None) -> Figure:
+    """Fig. 9 of STA-LSTM: attention to the frames of one class, by lambda 2."""
+    from keras_skeleton.viz.attention_plots import frame_curves_figure
+
+    table, about = pd.read_csv(LAMBDAS / "frames.csv"), read_about()
+    return frame_curves_figure(
+        {
+            f"$\\lambda_2$ = {weight:g}": own["attention"].to_numpy()
+            for weight, own in table.groupby("lambda2")
+        },
+        f"ta_lstm on synthetic, recipe tuned, seed {about['seed']}: '{about['class']}', "
+        f"mean of {about['clips_of_the_class']} test clips",
+        "frame (clips resized to their mean length)",
+    )
+
+
+def read_about() -> dict[str, Any]:
+    """What `docs/measure_lambdas.py` measured."""
+    return json.loads((LAMBDAS / "about.json").read_text("utf-8"))
+
+
 def draw_confusion(data: Path | None) -> Figure:
     """Fig. 3 of CSTA-CNN: a confusion matrix, of the pretrained network on N-UCLA."""
     from keras_skeleton.datasets.registry import load_dataset
@@ -165,6 +224,10 @@ def draw_confusion(data: Path | None) -> Figure:
 FIGURES: dict[str, tuple[str, Callable[[Path | None], Figure]]] = {
     "gain": ("sta_fig6", draw_gain),
     "weights": ("pose_fig4", draw_weights),
+    "lambda1": ("sta_fig7a", lambda data: draw_lambda(1)),
+    "lambda2": ("sta_fig7b", lambda data: draw_lambda(2)),
+    "lambda1_joints": ("sta_fig8_lambda1", draw_lambda1_joints),
+    "lambda2_frames": ("sta_fig9_lambda2", draw_lambda2_frames),
     "confusion": ("csta_fig3", draw_confusion),
 }
 NEEDS_DATA = ("confusion",)

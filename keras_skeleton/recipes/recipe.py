@@ -35,8 +35,8 @@ class Recipe:
         jit: Whether XLA compiles the training steps on TensorFlow: `"auto"` on GPUs if all layers
             support it; `"small"` also on CPUs for small batches (`training.trainer.FEW`).
         stages: Stages of a joint training; empty for end-to-end training.
-        test_copies: For networks that sample frames: number of random copies of each test clip
-            whose mean probability is also scored.
+        test_copies: Number of random copies of each test clip whose mean probability is also
+            scored. Networks that sample frames draw them as in training; others by `augment`.
         views: For networks that take videos: number of sub-sequences of each test clip whose mean
             logits are scored. During training, only the middle sub-sequence is scored.
         sources: Source of each value, by field name; `"all"` stands for the whole recipe.

@@ -83,10 +83,10 @@ def with_settings(recipe: Recipe, model: str, words: Iterable[str]) -> Recipe:
     if arguments:
         recipe = with_arguments(recipe, model, arguments)
     changed = with_fields(recipe, fields)
-    if fields.get("test_copies") and not takes_copies(model):
+    if fields.get("test_copies") and not (takes_copies(model) or changed.augment):
         raise UserError(
-            f"recipe.test_copies={changed.test_copies}: '{model}' does not sample frames, so all "
-            "copies of a clip are the same"
+            f"recipe.test_copies={changed.test_copies}: '{model}' does not sample frames, and its "
+            "recipe has no augmentation, so all copies of a clip are the same"
         )
     return changed
 

@@ -196,11 +196,11 @@ def belongs(result: Result, training: Training) -> bool:
 
 
 def _plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a recipe that affect results, without descriptions and speed settings. Fields
-    that did not exist when it was stored have their defaults."""
+    """The values of a recipe that affect a training, without descriptions and speed settings.
+    Fields that did not exist when it was stored have their defaults."""
     defaults = Recipe("", 0.0, 1, 1).describe()
     stage = asdict(Stage("", "", {}, ()))
-    found = {**defaults, **recipe, "sources": None, "jit": None}
+    found = {**defaults, **recipe, "sources": None, "jit": None, "test_copies": None}
     found.pop("name", None)
     found["stages"] = [{**stage, **own, "what": None} for own in found["stages"]]
     return dict(json.loads(json.dumps(found)))

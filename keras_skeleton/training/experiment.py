@@ -52,10 +52,11 @@ from keras_skeleton.recipes.registry import get_recipe
 from keras_skeleton.recipes.schedules import Plateau
 from keras_skeleton.recipes.stage import Stage
 from keras_skeleton.training.calibrate import calibrate
+from keras_skeleton.training.copies import predict_copies
 from keras_skeleton.training.features import stream_features
 from keras_skeleton.training.few_clips import few_clips
 from keras_skeleton.training.fixed_copies import with_copies
-from keras_skeleton.training.fold import FoldFit, predict_copies
+from keras_skeleton.training.fold import FoldFit
 from keras_skeleton.training.initial import InitialWeights, Joints, Taken
 from keras_skeleton.training.inputs import clip_inputs
 from keras_skeleton.training.jobs import Jobs
@@ -636,8 +637,8 @@ class Experiment:
         size = self.recipe.batch_size if self.videos else EVALUATION_BATCH
         forward = model.predict_on_batch
         logits = predict_views(forward, inputs, test, min(size, len(test)), self.recipe.views)
-        if copies := self.recipe.test_copies:
-            logits = predict_copies(model, inputs, test, copies, self.seed)
+        if self.recipe.test_copies:
+            logits = predict_copies(model, inputs, test, self.recipe, self.seed)
         result = score(inputs.labels[test], logits)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_scores(

@@ -36,8 +36,8 @@ import pandas as pd
 from keras_skeleton.checkpoints.saving import save_weights
 from keras_skeleton.datasets.dataset import Fold
 from keras_skeleton.evaluation.scores import Score, score, write_scores
-from keras_skeleton.models.csta_cnn import copies_logits
 from keras_skeleton.training.averaging import averaged_epochs, with_weights
+from keras_skeleton.training.copies import predict_copies
 from keras_skeleton.training.pipeline import ClipInputs, evaluation_batches, training_batches
 from keras_skeleton.training.state import StateError, TrainingState, delete_state
 from keras_skeleton.training.tensorboard import ScalarLog
@@ -118,14 +118,6 @@ def fold_metrics(
             "test": len(fold.test),
         },
     }
-
-
-def predict_copies(
-    model: keras.Model, inputs: ClipInputs, clips: np.ndarray, copies: int, seed: int
-) -> np.ndarray:
-    """Computes `copies_logits` of the given clips in batches, float32 (n, C)."""
-    parts = np.array_split(clips, -(-len(clips) // EVALUATION_BATCH))
-    return np.concatenate([copies_logits(model, inputs.batch(p), copies, seed) for p in parts])
 
 
 class _Evaluator(keras.callbacks.Callback):
@@ -347,9 +339,8 @@ class FoldFit:
             metrics["accuracy_last"] = score(self.inputs.labels[test], last).accuracy
         if recipe.views > 1:
             metrics["views"] = recipe.views
-        if len(test) and (copies := recipe.test_copies):
-            network = self.trainer.alone()
-            logits = predict_copies(network, self.inputs, test, copies, self.seed)
+        if len(test) and recipe.test_copies:
+            logits = predict_copies(self.trainer.alone(), self.inputs, test, recipe, self.seed)
             metrics["accuracy_copies"] = score(self.inputs.labels[test], logits).accuracy
         write_json(self.folder / "metrics.json", metrics)
         delete_state(self.state_file)

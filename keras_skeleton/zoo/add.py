@@ -111,7 +111,8 @@ def take_files(entry: Entry, made: Path, folder: Path = ZOO) -> None:
 
 
 def _name(about: dict[str, Any], model: str, number: int) -> str:
-    words = [model, about["dataset"], about["protocol"]]
+    words = [model, about["dataset"], *(["part"] if about.get("not_published") else [])]
+    words += [about["protocol"]]
     words += [about["recipe"]] if about["recipe"] != "paper" else []
     words += [f"fold{number}"] if about["folds_total"] > 1 else []
     words += [f"seed{about['seed']}"] if about["seed"] else []
@@ -145,14 +146,16 @@ def _recognizer(
     crops: Crops | None,
     folder: Path,
 ) -> Entry:
-    model, place, note = recorded_model(about["model"]), run / f"fold_{number:02d}", ""
+    model, place = recorded_model(about["model"]), run / f"fold_{number:02d}"
+    note = "; ".join(["a part of the dataset", *few]) if (few := about.get("not_published")) else ""
     if part is not None:
         if model != "sta_lstm" or part not in STAGES:
             raise ZooError(
                 f"{run}: --part '{part}' does not exist for '{model}'; sta_lstm has {list(STAGES)}"
             )
         model, place = part, place / STAGES[part]
-        note = f"{STAGES[part]} of this STA-LSTM training; equals a separate training"
+        stage = f"{STAGES[part]} of this STA-LSTM training; equals a separate training"
+        note = "; ".join(filter(None, (note, stage)))
     metrics = read_record(place / "metrics.json")
     recipe = about["settings"]
     size = None if crops is None else crops.size

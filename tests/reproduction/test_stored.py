@@ -118,6 +118,8 @@ def test_a_result_belongs_to_a_training_by_content():
     about["settings"]["sources"] = {"all": "other words"}
     del about["settings"]["test_copies"]  # as before that field was there
     assert belongs(replace(result, about=about), SBU)
+    about["settings"]["test_copies"] = 8  # trained alike, only scored once more
+    assert belongs(replace(result, about=about), SBU)
 
 
 def test_runs_on_all_clips_are_a_column_of_their_own(tmp_path):

@@ -119,6 +119,20 @@ def test_a_model_of_ones_own_is_refused(work, toy, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_network_of_a_part_of_a_dataset_is_named_so(work, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(work / "run", run)
+    about = json.loads((run / "run.json").read_text())
+    few = {"not_published": ["usable clips: 2 found, 9 published"]}
+    (run / "run.json").write_text(json.dumps(about | few))
+    words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--add", str(run)]
+    assert main([*words, "--zoo", str(tmp_path / "zoo")]) == 0
+    (entry,) = read_zoo(tmp_path / "zoo")
+    assert entry.name == "stcm9_synthetic_part_cs_seed5"
+    assert entry.note == "a part of the dataset; usable clips: 2 found, 9 published"
+
+
+@pytest.mark.slow
 def test_large_files_are_kept_in_half_precision_or_refused(work, tmp_path, capsys, monkeypatch):
     words = ["zoo", *SMALL, "--cache-dir", str(work / "cache"), "--add", str(work / "run")]
     whole, _ = checked_files(*read_zoo(work / "zoo"), work / "zoo")
