@@ -214,6 +214,7 @@ _STA = {
     ("sbu", "tuned"): replace(
         _STA_TUNED,
         augment=TWO_PEOPLE,
+        test_copies=8,
         sources={
             "all": "our choice: the learning rate decays to zero in every step; equal attention to "
             "all joints leaves the input unchanged (gate_gain); small initial scores keep the "
