@@ -10,10 +10,10 @@ from keras_skeleton.recipes.shared import (
     FILM_SOURCES,
     FIXED_CAMERA,
     FROM_FILM,
+    MIRRORED,
     TURNED,
     TWO_PEOPLE,
 )
-from keras_skeleton.skeletons import get_skeleton
 
 _CSTA_SOURCES = {
     "optimizer": "public code of the base network (both versions): Adam, 1e-3",
@@ -55,10 +55,7 @@ _CSTA_SMALL = replace(
 _OTHER_VIEWS = (
     ("RandomRotation", {"degrees": (10, 60, 10)}),
     ("RandomScale", {"amount": 0.1}),
-    (
-        "RandomSymmetry",
-        {"order": [int(v) for v in get_skeleton("kinect_v1").mirror], "signs": (-1, 1, 1)},
-    ),
+    MIRRORED,
 )
 _FROM_OTHER_VIEWS = {
     "preprocessing": "our choice: origin at the spine in the first frame, the camera's axes "

@@ -86,6 +86,7 @@ _MANS = {
             ("RandomScale", {"amount": 0.1}),
             ("RandomTemporalCrop", {"smallest": 0.8}),
         ),
+        test_copies=8,
         sources={
             "all": "our choice: a learning rate that decays to zero, because training does not "
             "converge with the paper's constant 0.1; augmentation for a training set of 170 clips",

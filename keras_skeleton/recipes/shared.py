@@ -19,6 +19,12 @@ TURNED = (
     ("RandomScale", {"amount": 0.1}),
 )
 
+# Of one person, left and right exchanged; x points sideways.
+MIRRORED: tuple[str, Mapping[str, Any]] = (
+    "RandomSymmetry",
+    {"order": [int(v) for v in get_skeleton("kinect_v1").mirror], "signs": (-1, 1, 1)},
+)
+
 
 def _pair_symmetries(skeleton: Skeleton) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """Augmentation for `to_pair_frame`: mirror images, and the two people exchanged.
