@@ -147,7 +147,8 @@ def _recognizer(
     folder: Path,
 ) -> Entry:
     model, place = recorded_model(about["model"]), run / f"fold_{number:02d}"
-    note = "; ".join(["a part of the dataset", *few]) if (few := about.get("not_published")) else ""
+    few = about.get("not_published", [])
+    note = f"trained on a part of the dataset ({'; '.join(few)})" if few else ""
     if part is not None:
         if model != "sta_lstm" or part not in STAGES:
             raise ZooError(

@@ -287,7 +287,8 @@ def _loading(entry: Entry) -> str:
 
 def _data(entry: Entry, data: Data) -> list[str]:
     lines = [data.content] if data.content else []
-    options = ", ".join(f"{key} {value}" for key, value in entry.options.items())
+    given = {key: value for key, value in entry.options.items() if value != ""}
+    options = ", ".join(f"{key} {value}" for key, value in given.items())
     split = f"Dataset `{entry.dataset}`, protocol `{entry.protocol}`"
     split += f", fold {entry.fold} of {entry.folds}" if entry.folds > 1 else ""
     split += f"; reader options: {options}" if options else ""
