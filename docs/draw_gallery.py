@@ -147,11 +147,11 @@ def draw_lambda(number: int) -> Figure:
     """Fig. 7 of STA-LSTM: accuracy over lambda 1 or 2, from the stored table."""
     from keras_skeleton.viz.attention_plots import parameter_figure
 
-    table = pd.read_csv(ROOT / "results" / "tables" / "sta7.csv")
+    table = pd.read_csv(ROOT / "results" / "tables" / "sta7.csv", dtype={"all_clips_seeds": str})
     table = table[(table["dataset"] == "synthetic") & table["all_clips"].notna()]
     table = table[table["row"].str.contains(f"lambda {number}")]
     weights = table["row"].str.rsplit(" ", n=1).str[1].astype(float)
-    (model,), (seeds,) = table["model"].unique(), table["all_clips_seeds"].astype(str).unique()
+    (model,), (seeds,) = table["model"].unique(), table["all_clips_seeds"].unique()
     return parameter_figure(
         {f"last weights, seed {seeds}": dict(zip(weights, table["all_clips"] / 100, strict=True))},
         f"lambda {number}",

@@ -378,7 +378,9 @@ MAIN = [  # table, row, dataset, protocol, recipe
 def main_row(table: str, *wanted: str) -> Row:
     """One row of `MAIN`."""
     for row in read_table(table):
-        if (row.name, row.dataset, row.protocol, row.recipe) == wanted and (row.runs or row.all_runs):
+        if (row.name, row.dataset, row.protocol, row.recipe) == wanted and (
+            row.runs or row.all_runs
+        ):
             return row
     raise StoredResultsError(f"{table}.csv has no runs for {wanted}")
 
