@@ -218,7 +218,7 @@ def test_flags_of_an_earlier_version_are_settings(monkeypatch, capsys):
         ("sta_lstm", "--bidirectional", "--set model.bidirectional=true"),
         ("sta_lstm", "--no-attention-regularizer", "--set model.lambda1=0 --set model.lambda2=0"),
         ("sta_lstm", "--end-to-end", "--set recipe.stages=none"),
-        ("csta_cnn", "--test-copies 8", "--set recipe.test_copies=8"),
+        ("csta_cnn", "--test-copies 4", "--set recipe.test_copies=4"),
         ("pose_i3d", "--aggregate sum_0 --crops x", "--set model.aggregate=sum_0 --crops x"),
     ):
         for words in (old, new):
