@@ -271,7 +271,7 @@ _STA = {
         | {
             "preprocessing": "paper, Sec. IV.A: as in Shahroudy et al., for view invariance",
             "augment": "our choice: mirror images, because no class depends on the hand that is "
-            "used, and rotations of up to 60 degrees about the vertical. Of nine choices the best "
+            "used, and rotations of up to 60 degrees about the vertical. Of ten choices the best "
             "for an LSTM that is trained on one training view and tested on the other, in both "
             "directions; the test view was not looked at",
             "frames": "our choice: as in the recipe paper",
