@@ -367,7 +367,6 @@ MAIN = [  # table, row, dataset, protocol, recipe
     ("sbu", "CSTA-CNN", "sbu", "5fold", "paper"),
     ("nucla", "LSTM", "nucla", "cv", "paper"),
     ("nucla", "STA-LSTM", "nucla", "cv", "paper"),
-    ("nucla", "STA-LSTM", "nucla", "cv", "tuned"),
     ("nucla", "CSTA-CNN", "nucla", "cv", "paper"),
     ("synthetic", "MANs-9", "synthetic", "cs", "paper"),
     ("synthetic", "STA-LSTM", "synthetic", "cs", "tuned"),
