@@ -83,6 +83,8 @@ def with_settings(recipe: Recipe, model: str, words: Iterable[str]) -> Recipe:
     if arguments:
         recipe = with_arguments(recipe, model, arguments)
     changed = with_fields(recipe, fields)
+    if changed.test_copies < 0:
+        raise UserError(f"recipe.test_copies={changed.test_copies}: expected 0 or more copies")
     if fields.get("test_copies") and not (takes_copies(model) or changed.augment):
         raise UserError(
             f"recipe.test_copies={changed.test_copies}: '{model}' does not sample frames, and its "

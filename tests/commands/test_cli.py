@@ -166,6 +166,7 @@ MISTAKES = {
     f"--model lstm {SYNTHETIC} --attention none": "'attention'",
     f"--model lstm {SYNTHETIC} --ratio 4": "'ratio'",
     f"--model mans9 {SYNTHETIC} --test-copies 8": "recipe.test_copies=8",
+    f"--model lstm {SYNTHETIC} --set recipe.test_copies=-1": "recipe.test_copies=-1",
     f"--model mans9 {SYNTHETIC} {FEW} --attention soft": "model.attention=soft",
     f"--model mans9 {SYNTHETIC} --set attention=none": "attention=none",
     f"--model mans9 {SYNTHETIC} --set model.atention=none": "'attention'",
